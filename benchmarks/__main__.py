@@ -1,0 +1,22 @@
+"""The commands under `masquerade bench`; `python -m benchmarks` is the same."""
+
+import sys
+
+import click
+
+from benchmarks.latency import latency
+from benchmarks.quality import quality
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def bench() -> None:
+    """Measure masquerade: latency, quality, and the cost of the blend."""
+
+
+bench.add_command(latency)
+bench.add_command(quality)
+
+if __name__ == "__main__":
+    from realtime.cli import main
+
+    main(["bench", *sys.argv[1:]])

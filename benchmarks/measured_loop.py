@@ -1,0 +1,236 @@
+"""The product's own live loop, with every moment noted: nothing in it is changed or left out."""
+
+import os
+import sys
+import threading
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass, field, fields, replace
+
+from benchmarks.timings import Shown, Trace, Worked
+from realtime.capture import Source
+from realtime.capture.paced import Paced, Reel
+from realtime.clock import Clock
+from realtime.config import RunConfig
+from realtime.engine import Result
+from realtime.frame import Frame
+from realtime.guard import Outgoing
+from realtime.pipeline import Loop
+from realtime.run import Run
+
+TAIL = 5
+"""Frames after the measured ones, so that a drop at the very end still has a next picture."""
+
+
+@dataclass(slots=True, eq=False)
+class Use:
+    """What the process used: (clock, CPU time) in nanoseconds at the window's two ends, and its memory.
+
+    `memory_mb` is the resident size once a second, empty where the system doesn't tell.
+    """
+
+    at_start: tuple[int, int] | None = None
+    at_end: tuple[int, int] | None = None
+    memory_mb: list[float] = field(default_factory=list)
+
+
+class Counted:
+    """A source that notes when each frame was due and ends after `warm_up` + `count` of them.
+
+    Obeys `Source`. A reel that ends sooner is rewound.
+    """
+
+    def __init__(
+        self, source: Source, trace: Trace, use: Use, clock: Clock, *, warm_up: int, count: int
+    ) -> None:
+        self._source, self._trace, self._use, self._clock = source, trace, use, clock
+        self._first, self._last = warm_up, warm_up + count
+
+    @property
+    def name(self) -> str:
+        """The source's."""
+        return self._source.name
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """The source's."""
+        return self._source.size
+
+    @property
+    def rate_hz(self) -> float:
+        """The source's."""
+        return self._source.rate_hz
+
+    @property
+    def live(self) -> bool:
+        """The source's."""
+        return self._source.live
+
+    @property
+    def state(self) -> str:
+        """The source's."""
+        return self._source.state
+
+    def read(self) -> Frame | None:
+        """The source's next frame, noted; None after the last that is wanted."""
+        number = len(self._trace.due)
+        if number == self._last:
+            self._use.at_end = (self._clock(), time.process_time_ns())
+        if number >= self._last + TAIL:
+            return None
+        frame = self._source.read()
+        rewind = getattr(self._source, "rewind", None)
+        if frame is None and rewind is not None and number > 0:
+            rewind()
+            frame = self._source.read()
+        if frame is None:
+            return None
+        # Rewound sources and cameras may number as they like; the trace needs one number a frame.
+        frame = replace(frame, seq=number)
+        if number == self._first:
+            self._use.at_start = (self._clock(), time.process_time_ns())
+        if number % max(1, round(self.rate_hz)) == 0:
+            self._use.memory_mb += _resident_mb()
+        self._trace.due.append((number, frame.captured_ns))
+        return frame
+
+    def unblock(self) -> None:
+        """The source's."""
+        self._source.unblock()
+
+    def close(self) -> None:
+        """The source's."""
+        self._source.close()
+
+
+class MeasuredLoop(Loop):
+    """A `Loop` that notes what the engine did and when each picture was handed over."""
+
+    def __init__(self, loop: Loop, trace: Trace) -> None:
+        super().__init__(**{f.name: getattr(loop, f.name) for f in fields(loop)})
+        self._trace = trace
+
+    def work(self, frame: Frame) -> Result:
+        """The loop's, noted. Engine's thread."""
+        result = super().work(frame)
+        self._trace.worked[frame.seq] = Worked(result.frame.spans, result.faces, result.error is not None)
+        return result
+
+    def show(self, out: Outgoing, result: Result | None) -> None:
+        """The loop's, noted. Output's thread."""
+        entered = self.clock()
+        super().show(out, result)
+        seq = None if result is None else result.frame.seq
+        self._trace.shown.append(Shown(seq, entered, self.clock(), out.kind))
+
+
+class Retimed:
+    """A reel played at `rate_hz`, whatever its own rate, without a gap where it starts again.
+
+    So a benchmark offers exactly the rate it names. Obeys `Reel`.
+    """
+
+    live = False
+    duration_s = None
+
+    def __init__(self, reel: Reel, rate_hz: float) -> None:
+        self._reel, self.rate_hz = reel, rate_hz
+        self._position = 0
+
+    @property
+    def name(self) -> str:
+        """The reel's."""
+        return self._reel.name
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """The reel's."""
+        return self._reel.size
+
+    @property
+    def state(self) -> str:
+        """The reel's."""
+        return self._reel.state
+
+    def read(self) -> Frame | None:
+        """The reel's next frame with its new time."""
+        frame = self._reel.read()
+        if frame is None:
+            return None
+        frame = replace(frame, media_s=self._position / self.rate_hz)
+        self._position += 1
+        return frame
+
+    def rewind(self) -> None:
+        """Start again from the first frame."""
+        self._position = 0
+        self._reel.rewind()
+
+    def unblock(self) -> None:
+        """The reel's."""
+        self._reel.unblock()
+
+    def close(self) -> None:
+        """The reel's."""
+        self._reel.close()
+
+
+class MeasuredRun(Run):
+    """`masquerade run`, ended after `warm_up` + `count` frames, with its `trace` and `use`.
+
+    `source_rate_hz` is the source's own rate; `lost_s` by how much its schedule had to be put off
+    because it could not be read in time (then the run is void); `threads_left` what outlived it.
+    """
+
+    def __init__(self, config: RunConfig, clock: Clock, *, warm_up: int, count: int) -> None:
+        super().__init__(config, say=_say, clock=clock)
+        self.trace, self.use = Trace(), Use()
+        self.source_rate_hz = 0.0
+        self.threads_left: list[str] = []
+        self._warm_up, self._count = warm_up, count
+        self._source: Source | None = None
+
+    def run(self) -> dict[str, object]:
+        """Run to the end; the report of the run. Raises MasqueradeError."""
+        before = set(threading.enumerate())
+        report = self()
+        self.threads_left = [t.name for t in threading.enumerate() if t not in before]
+        return report
+
+    def _open(self, stack: ExitStack) -> Loop:
+        loop = super()._open(stack)
+        source = loop.source
+        self.source_rate_hz = source.reel.rate_hz if isinstance(source, Paced) else source.rate_hz
+        wanted = self._config.fps
+        # A faster file is thinned by Paced as in any run; a slower one is played faster.
+        if isinstance(source, Paced) and wanted and source.reel.rate_hz <= wanted * 1.01:
+            source = Paced(Retimed(source.reel, wanted), loop=True, clock=self._clock)
+            stack.callback(source.close)
+        self._source = source
+        loop = MeasuredLoop(loop, self.trace)
+        loop.source = Counted(
+            source, self.trace, self.use, self._clock, warm_up=self._warm_up, count=self._count
+        )
+        self._loop = loop
+        return loop
+
+    @property
+    def lost_s(self) -> float:
+        """Seconds by which the schedule was put off."""
+        return self._source.lost_s if isinstance(self._source, Paced) else 0.0
+
+
+def _resident_mb() -> list[float]:
+    """[megabytes] the process holds in memory now; [] where the system doesn't tell."""
+    try:
+        with open("/proc/self/statm", encoding="ascii") as pages:
+            return [int(pages.read().split()[1]) * os.sysconf("SC_PAGESIZE") / 2**20]
+    except (OSError, ValueError, AttributeError):
+        return []
+
+
+def _say(line: str) -> None:
+    """The live line, for a person who watches; a log keeps the figures only."""
+    if sys.stderr.isatty():
+        sys.stderr.write(f"\r\x1b[K{line}")
+        sys.stderr.flush()

@@ -1,0 +1,168 @@
+"""What can be measured on the pictures themselves: flicker, likeness, what lies outside the mask."""
+
+from collections.abc import Mapping
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from realtime.align import crop_from_frame, cut, invert, warp
+from realtime.blend import shape_mask
+from realtime.face import Face
+from realtime.frame import Pixels
+from realtime.masks import oval_mask
+from realtime.settings import Settings
+from realtime.swap import Swapped, Swapper
+
+Reals = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+
+FLOW_WIDTH = 256
+"""Flow is found on the face's box at this width: finer, it follows the camera's noise."""
+
+LIKENESS_PX = 64
+
+
+class Flicker:
+    """The warping error of several videos that share their motion (Lai and others, ECCV 2018).
+
+    For each pair of frames the flow of the driver's video takes the later picture onto the earlier
+    one; what then differs, where the flow can be trusted, did not come from motion. Squared over
+    three channels of 0..1, averaged over pixels, then over pairs.
+    """
+
+    def __init__(self, names: tuple[str, ...]) -> None:
+        self._flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+        self._before: tuple[Pixels, dict[str, Pixels]] | None = None
+        self._errors: dict[str, list[float]] = {name: [] for name in names}
+
+    def skip(self) -> None:
+        """The next frame does not follow the last one."""
+        self._before = None
+
+    def add(self, driver: Pixels, pictures: Mapping[str, Pixels], box: tuple[int, int, int, int]) -> None:
+        """One moment of all videos; errors are taken inside `box`, where the first video is not the driver's."""
+        before, self._before = self._before, (driver, dict(pictures))
+        if before is None:
+            return
+        old, new = _small(before[0], box), _small(driver, box)
+        grey_old, grey_new = _grey(old), _grey(new)
+        forward = np.asarray(self._flow.calc(grey_old, grey_new, None), dtype=np.float32)
+        backward = np.asarray(self._flow.calc(grey_new, grey_old, None), dtype=np.float32)
+        grid = _grid(forward.shape)
+        trusted = _consistent(forward, backward, grid)
+        names = list(self._errors)
+        seen = {name: (_small(before[1][name], box), _small(pictures[name], box)) for name in names}
+        # Where the swap changed nothing there is nothing to blame it for.
+        first = seen[names[0]]
+        trusted &= (first[0] != old).any(axis=2) | (first[1] != new).any(axis=2)
+        if trusted.sum() < 100:
+            return
+        for name, (earlier, later) in seen.items():
+            moved = cv2.remap(later, grid + forward, None, cv2.INTER_LINEAR)
+            off = (np.asarray(moved, dtype=np.float32) - earlier) / 255.0
+            self._errors[name].append(float((off**2).sum(axis=2)[trusted].mean()))
+
+    def errors(self) -> dict[str, float | None]:
+        """E_warp by video; None before two frames came."""
+        return {name: float(np.mean(found)) if found else None for name, found in self._errors.items()}
+
+
+def _small(pixels: Pixels, box: tuple[int, int, int, int]) -> Pixels:
+    x0, y0, x1, y1 = box
+    height = max(8, round(FLOW_WIDTH * (y1 - y0) / (x1 - x0)))
+    resized = cv2.resize(pixels[y0:y1, x0:x1], (FLOW_WIDTH, height), interpolation=cv2.INTER_AREA)
+    return np.asarray(resized, dtype=np.uint8)
+
+
+def _grey(pixels: Pixels) -> npt.NDArray[np.uint8]:
+    return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY), dtype=np.uint8)
+
+
+def _grid(shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
+    y, x = np.mgrid[: shape[0], : shape[1]]
+    return np.stack([x, y], axis=2).astype(np.float32)
+
+
+def _consistent(
+    forward: npt.NDArray[np.float32], backward: npt.NDArray[np.float32], grid: npt.NDArray[np.float32]
+) -> Bools:
+    """Where going there and back returns: the bound is Ruder and others' (2016), which Lai uses."""
+    back = np.asarray(cv2.remap(backward, grid + forward, None, cv2.INTER_LINEAR), dtype=np.float32)
+    miss = ((forward + back) ** 2).sum(axis=2)
+    size = (forward**2).sum(axis=2) + (back**2).sum(axis=2)
+    inside = (grid + forward >= 0).all(axis=2) & (grid + forward < forward.shape[1::-1]).all(axis=2)
+    trusted: Bools = (miss <= 0.01 * size + 0.5) & inside
+    return trusted
+
+
+def face_box(face: Face, size: tuple[int, int], margin: float) -> tuple[int, int, int, int] | None:
+    """(x0, y0, x1, y1) around a face with `margin` of its sides, in the picture; None if nearly nothing is."""
+    x0, y0, x1, y1 = face.box
+    dx, dy = margin * (x1 - x0), margin * (y1 - y0)
+    left, top = max(0, int(x0 - dx)), max(0, int(y0 - dy))
+    right, bottom = min(size[0], int(x1 + dx) + 1), min(size[1], int(y1 + dy) + 1)
+    return (left, top, right, bottom) if right - left >= 16 and bottom - top >= 16 else None
+
+
+def portrait(pixels: Pixels, face: Face) -> npt.NDArray[np.float32]:
+    """The face upright in 64x64, grey, without its mean and contrast: (4096,), of length 1.
+
+    So neither light nor colour count in a product of two. Only the middle of the face is in it.
+    """
+    matrix = crop_from_frame(face.landmarks, "full", LIKENESS_PX, coverage=1.1)
+    grey = _grey(cut(pixels, matrix, LIKENESS_PX, "edge")).astype(np.float32).ravel()
+    grey -= grey.mean()
+    return grey / max(float(np.linalg.norm(grey)), 1e-6)
+
+
+def mean_portrait(portraits: list[npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:
+    """The average of portraits, of length 1."""
+    mean = np.mean(portraits, axis=0, dtype=np.float32)
+    return np.asarray(mean / max(float(np.linalg.norm(mean)), 1e-6), dtype=np.float32)
+
+
+def steadiness(portraits: list[npt.NDArray[np.float32]]) -> dict[str, float | None]:
+    """Correlation of each portrait with their mean: its mean and lowest twentieth. 1 is one still face."""
+    if not portraits:
+        return {"mean": None, "p05": None}
+    likeness = np.stack(portraits) @ mean_portrait(portraits)
+    return {"mean": round(float(likeness.mean()), 4), "p05": round(float(np.percentile(likeness, 5)), 4)}
+
+
+def beyond(
+    driver: Pixels, output: Pixels, face: Face, swapped: Swapped, swapper: Swapper, settings: Settings
+) -> tuple[int, int]:
+    """(largest change outside the mask, largest outside the crop's square), in levels of 0..255.
+
+    The mask is the blend's own, drawn again here; the square depends on the landmarks alone.
+    """
+    changed = cv2.absdiff(driver, output).max(axis=2)
+    height, width = changed.shape
+    size = swapped.pixels.shape[0]
+    # The engine cuts the crop at the swapper's size, and the blend scales it to the swap's.
+    matrix = crop_from_frame(face.landmarks, swapper.face_type, swapper.size, coverage=swapper.coverage)
+    region = oval_mask(face.landmarks, matrix, swapper.size)
+    if size != swapper.size:
+        matrix = matrix * (size / swapper.size)
+    square = warp(np.ones((size, size), np.float32), invert(matrix), width, height)
+    mask = warp(shape_mask(swapped, settings, region), invert(matrix), width, height)
+    outside_mask, outside_square = changed[mask < 1 / 255 - 1e-6], changed[square == 0]
+    return _largest(outside_mask), _largest(outside_square)
+
+
+def _largest(values: npt.NDArray[np.uint8]) -> int:
+    return int(values.max()) if values.size else 0
+
+
+def share_changed(driver: Pixels, output: Pixels, face: Face) -> float:
+    """How much of the face's inside, 0..1, is not the driver's own pixels any more."""
+    points = face.landmarks[:, :2]
+    middle = points.mean(axis=0)
+    inner = np.rint(middle + 0.7 * (points - middle)).astype(np.int32)
+    inside = np.zeros(driver.shape[:2], np.uint8)
+    cv2.fillConvexPoly(inside, cv2.convexHull(inner), 1)
+    within = inside > 0
+    if not within.any():
+        return 0.0
+    return float((driver != output).any(axis=2)[within].mean())

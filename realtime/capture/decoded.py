@@ -1,0 +1,77 @@
+"""What FFmpeg decoded, as pixels: right colours, square pixels, upright."""
+
+import struct
+from fractions import Fraction
+from typing import cast
+
+import cv2
+import numpy as np
+from av.sidedata.sidedata import SideData
+from av.video.frame import VideoFrame
+
+from realtime.capture.fit import capped
+from realtime.frame import Pixels
+
+_UNSPECIFIED = 2  # AVCOL_SPC_UNSPECIFIED
+_HD_LINES = 576  # above this, untagged video is taken as BT.709, as players do
+
+
+def bgr(frame: VideoFrame, ratio: Fraction | None = None) -> Pixels:
+    """(H, W, 3) uint8 BGR, upright, at most 3840x2160, whatever the pixel format and depth.
+
+    The display matrix (a telephone's rotation, a mirror) and the pixels' width to height `ratio`
+    (None: square) are applied. High
+    dynamic range is converted, not tone-mapped.
+    """
+    width, height = capped(_square(frame, ratio))
+    untagged = frame.colorspace == _UNSPECIFIED and frame.height > _HD_LINES
+    pixels = frame.to_ndarray(
+        width=width, height=height, format="bgr24", src_colorspace="ITU709" if untagged else None
+    )
+    return _turned(np.ascontiguousarray(pixels, dtype=np.uint8), _matrix(frame))
+
+
+def shown_size(frame: VideoFrame, ratio: Fraction | None = None) -> tuple[int, int]:
+    """(width, height) of what `bgr` makes of the frame."""
+    width, height = capped(_square(frame, ratio))
+    a, _, _, _ = _matrix(frame)
+    return (width, height) if a else (height, width)
+
+
+def _square(frame: VideoFrame, ratio: Fraction | None) -> tuple[int, int]:
+    """The decoded size with square pixels: the width stretched by the pixels' own ratio."""
+    width = frame.width if not ratio else max(1, round(frame.width * float(ratio)))
+    return width, frame.height
+
+
+def _matrix(frame: VideoFrame) -> tuple[int, int, int, int]:
+    """(a, b, c, d) of the display matrix, each -1, 0 or 1: x' = a x + c y, y' = b x + d y.
+
+    Rotations that are no quarter turns are rounded to the nearest one; no matrix is the identity.
+    """
+    side = cast(SideData | None, frame.side_data.get("DISPLAYMATRIX"))  # the stub says object
+    if side is None or side.buffer_size < 36:
+        return 1, 0, 0, 1
+    a, b, _, c, d = struct.unpack_from("=5i", bytes(side))
+    if abs(a) + abs(d) >= abs(b) + abs(c):
+        return (-1 if a < 0 else 1), 0, 0, (-1 if d < 0 else 1)
+    return 0, (-1 if b < 0 else 1), (-1 if c < 0 else 1), 0
+
+
+def _turned(pixels: Pixels, matrix: tuple[int, int, int, int]) -> Pixels:
+    a, b, c, d = matrix
+    if matrix == (1, 0, 0, 1):
+        return pixels
+    if not a:
+        pixels = _uint8(cv2.transpose(pixels))
+        # Now x' = c x and y' = b y.
+        a, d = c, b
+    if a < 0 and d < 0:
+        return _uint8(cv2.flip(pixels, -1))
+    if a < 0 or d < 0:
+        return _uint8(cv2.flip(pixels, 1 if a < 0 else 0))
+    return pixels
+
+
+def _uint8(array: object) -> Pixels:
+    return np.ascontiguousarray(array, dtype=np.uint8)

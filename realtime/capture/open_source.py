@@ -1,0 +1,141 @@
+"""From what `--source` says to an open source."""
+
+import os
+from pathlib import Path
+from typing import Literal
+from urllib.parse import unquote, urlsplit
+
+import cv2
+
+from realtime.capture import Source
+from realtime.capture.camera import Opener, Wish
+from realtime.capture.devices import find, list_cameras, open_camera
+from realtime.capture.paced import Paced, Reel
+from realtime.capture.picture import Picture
+from realtime.capture.recording import Recording
+from realtime.capture.stream import SCHEMES, Stream
+from realtime.capture.synthetic import Synthetic
+from realtime.capture.webcam import Webcam
+from realtime.clock import Clock, now_ns
+from realtime.errors import ConfigError, DeviceError
+
+Pace = Literal["live", "all"]
+
+_MOVING = (".gif", ".mjpg", ".mjpeg", ".apng")  # OpenCV would show just their first picture
+_KINDS = "a camera (0, a name), a video file, a picture, a stream address or synthetic"
+
+
+def open_source(
+    spec: str,
+    *,
+    size: tuple[int, int] | None = None,
+    fps: float | None = None,
+    clock: Clock = now_ns,
+    pace: Pace = "live",
+    loop: bool = False,
+    open_camera: Opener = open_camera,
+) -> Source:
+    """An open source for a `--source` string: camera, file, picture, stream or `synthetic[:COUNT]`.
+
+    With pace `live`, files come in real time, `loop` again and again; with `all`, as fast as they are
+    read, once. `size` is what a camera is asked for and what everything else is letterboxed to. `fps`
+    is what a camera is asked for, the rate of pictures and of `synthetic`, and thins a video that plays
+    live. Raises ConfigError or DeviceError in one line.
+    """
+    spec = spec.strip()
+    scheme = _scheme(spec)
+    if scheme in SCHEMES:
+        stream = Stream(spec, size=size, clock=clock)
+        if stream.finite:
+            stream.close()
+            return _played(Recording(spec, size=size, clock=clock), fps, clock, pace, loop)
+        if pace == "all":
+            stream.close()
+            raise ConfigError(f"--pace all needs a file, and {stream.name} is a live stream: use --pace live")
+        return stream
+    if scheme not in (None, "file"):
+        raise ConfigError(f"{scheme}:// is no stream address masquerade knows: use {', '.join(SCHEMES)}")
+    path = Path(unquote(urlsplit(spec).path)) if scheme == "file" else Path(spec).expanduser()
+    reel = _reel(spec, path, size, fps, clock, pace)
+    if reel is not None:
+        return _played(reel, fps, clock, pace, loop)
+    if pace == "all":
+        raise ConfigError(f"--pace all needs a file, and {spec} is a camera: use --pace live")
+    return Webcam(spec, open_camera=open_camera, size=size, fps=fps, clock=clock)
+
+
+def _played(reel: Reel, fps: float | None, clock: Clock, pace: Pace, loop: bool) -> Source:
+    if pace == "live":
+        return Paced(reel, loop=loop, fps=fps, clock=clock)
+    if isinstance(reel, Recording) and fps is not None:
+        reel.close()
+        raise ConfigError(
+            f"--pace all keeps every frame of {reel.name}, --fps {fps:g} would drop some: leave one out"
+        )
+    return reel
+
+
+def recording_of(source: Source) -> Recording | None:
+    """The video file behind a source, which knows its sound; None where there is none."""
+    inner = source.reel if isinstance(source, Paced) else source
+    return inner if isinstance(inner, Recording) else None
+
+
+def _reel(
+    spec: str, path: Path, size: tuple[int, int] | None, fps: float | None, clock: Clock, pace: Pace
+) -> Reel | None:
+    """The file, picture or test pattern meant; None where a camera is meant."""
+    word, _, count = spec.partition(":")
+    if word == "synthetic":
+        if count and not (count.isdigit() and int(count) > 0):
+            raise ConfigError(f"synthetic:{count} is no number of frames: write e.g. synthetic:300")
+        if pace == "all" and not count:
+            raise ConfigError("--pace all needs an end, and synthetic has none: write e.g. synthetic:300")
+        return Synthetic(size or (1280, 720), fps or 30.0, int(count) if count else None, clock)
+    if not spec:
+        raise ConfigError(f"--source is empty: give {_KINDS}")
+    if spec.isdigit() or spec.startswith("/dev/video"):
+        return None
+    if path.is_dir():
+        raise ConfigError(f"{spec} is a folder: give {_KINDS}")
+    if not path.exists():
+        if _looks_like_a_path(spec) or not _is_a_camera(spec):
+            raise ConfigError(
+                f"there is no file and no camera {spec}: give {_KINDS} (masquerade devices lists the cameras)"
+            )
+        return None
+    if _is_picture(path):
+        return Picture(path, size=size, rate_hz=fps or 30.0, count=1 if pace == "all" else None, clock=clock)
+    return Recording(path, size=size, clock=clock)
+
+
+def _scheme(spec: str) -> str | None:
+    head, found, _ = spec.partition("://")
+    return head.lower() if found and head.isalnum() else None
+
+
+def _looks_like_a_path(spec: str) -> bool:
+    return os.sep in spec or bool(os.altsep and os.altsep in spec)
+
+
+def _is_a_camera(spec: str) -> bool:
+    """True when a camera's name says so; an ambiguous name is the camera code's to complain about."""
+    cameras = list_cameras()
+    try:
+        find(Wish(spec), cameras)
+        return True
+    except DeviceError:
+        return any(spec.lower() in camera.name.lower() for camera in cameras)
+
+
+def _is_picture(path: Path) -> bool:
+    """True where OpenCV knows the file's first bytes as those of a still picture."""
+    if path.suffix.lower() in _MOVING:
+        return False
+    try:
+        with path.open("rb") as file:
+            start = file.read(16)
+    except OSError as error:
+        why = error.strerror or "input error"
+        raise ConfigError(f"{path} cannot be read ({why}): check the file and its rights") from error
+    return not start.startswith(b"GIF8") and bool(cv2.haveImageReader(str(path)))

@@ -1,0 +1,152 @@
+"""A moving test picture that carries its own number, for tests of order and latency.
+
+The number stands in the lower left corner as two rows of twenty black or white squares: 32 bits of
+the number, then the 8 bits of a CRC, so that a squashed or foreign picture reads as None, not as
+a wrong number. The squares are 1/40 of the width, which survives scaling, JPEG and 4:2:0 colour.
+"""
+
+import numpy as np
+import numpy.typing as npt
+
+from realtime.clock import Clock, now_ns
+from realtime.errors import ConfigError
+from realtime.frame import Frame, Pixels
+
+COLUMNS, ROWS = 20, 2
+DARK, BRIGHT = 16, 235
+"""Video's own black and white, so that a limited-range copy keeps both."""
+
+SMALLEST = (80, 16)
+
+
+class Synthetic:
+    """Numbered pictures: `count` of them, or without end. Obeys `Source`; reads never block."""
+
+    live = False
+    state = "ok"
+
+    def __init__(
+        self,
+        size: tuple[int, int] = (1280, 720),
+        rate_hz: float = 30.0,
+        count: int | None = None,
+        clock: Clock = now_ns,
+    ) -> None:
+        if size[0] < SMALLEST[0] or size[1] < SMALLEST[1]:
+            raise ConfigError(
+                f"the synthetic source needs at least {SMALLEST[0]}x{SMALLEST[1]}, not {size[0]}x{size[1]}: "
+                "pass a larger --size"
+            )
+        self._size, self._rate_hz, self._count, self._clock = size, rate_hz, count, clock
+        self._ended = False
+        self._seq = 0
+        self._start = 0
+        self._wide = _backdrop(size)
+
+    @property
+    def name(self) -> str:
+        """`synthetic`."""
+        return "synthetic"
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height)."""
+        return self._size
+
+    @property
+    def rate_hz(self) -> float:
+        """Frames a second, as asked for."""
+        return self._rate_hz
+
+    @property
+    def duration_s(self) -> float | None:
+        """How long it lasts; None without end."""
+        return None if self._count is None else self._count / self._rate_hz
+
+    def read(self) -> Frame | None:
+        """The next picture; None after `count` of them."""
+        position = self._seq - self._start
+        if self._ended or (self._count is not None and position >= self._count):
+            return None
+        pixels = numbered(self._wide, self._size, self._seq)
+        frame = Frame(pixels, self._seq, self._clock(), position / self._rate_hz)
+        self._seq += 1
+        return frame
+
+    def rewind(self) -> None:
+        """Start again; the numbers in the pictures go on, so that order shows across the seam."""
+        self._start = self._seq
+
+    def unblock(self) -> None:
+        """Make `read` return None."""
+        self._ended = True
+
+    def close(self) -> None:
+        """Nothing more will come."""
+        self._ended = True
+
+
+def _backdrop(size: tuple[int, int]) -> Pixels:
+    """A picture twice as wide as `size` whose left and right halves join: panning it moves without a seam."""
+    width, height = size
+    x = np.arange(2 * width)[None, :] / width
+    y = np.arange(height)[:, None] / height
+    blue = 128 + 100 * np.sin(2 * np.pi * x) * np.cos(np.pi * y)
+    green = 128 + 100 * np.sin(4 * np.pi * x + 2 * np.pi * y)
+    red = np.broadcast_to(28 + 200 * y, blue.shape)
+    return np.stack([blue, green, red], axis=2).astype(np.uint8)
+
+
+def numbered(wide: Pixels, size: tuple[int, int], number: int) -> Pixels:
+    """A fresh picture of `size`, cut from the backdrop `wide` and stamped with `number`."""
+    width, height = size
+    left = number * 4 % width
+    pixels = np.array(wide[:height, left : left + width], order="C")
+    side = width // (2 * COLUMNS)
+    squares = np.where(_bits(number).reshape(ROWS, COLUMNS), BRIGHT, DARK).astype(np.uint8)
+    strip = np.kron(squares, np.ones((side, side), np.uint8))
+    pixels[height - ROWS * side :, : COLUMNS * side] = strip[..., None]
+    return pixels
+
+
+def number_of(pixels: Pixels) -> int | None:
+    """The number a synthetic picture carries; None where there is none to be read.
+
+    Reads scaled copies too, as long as the picture still fills the frame.
+    """
+    height, width = pixels.shape[:2]
+    side = width / (2 * COLUMNS)
+    if side < 1 or height < ROWS * side:
+        return None
+    # The middle half of each square, so that blur from scaling and coding stays outside.
+    values = np.empty(ROWS * COLUMNS)
+    for i in range(ROWS * COLUMNS):
+        top = height - (ROWS - i // COLUMNS) * side
+        left = (i % COLUMNS) * side
+        y0, x0 = int(top + side / 4), int(left + side / 4)
+        y1, x1 = max(y0 + 1, int(top + side * 3 / 4)), max(x0 + 1, int(left + side * 3 / 4))
+        values[i] = pixels[y0:y1, x0:x1].mean()
+    if np.any(np.abs(values - 128) < 32):
+        return None
+    bits = values > 128
+    number = int(np.packbits(bits[:32]).view(">u4")[0])
+    return number if np.array_equal(bits, _bits(number)) else None
+
+
+def _bits(number: int) -> npt.NDArray[np.bool_]:
+    """32 bits of the number and 8 of its CRC, most significant first."""
+    data = (number & 0xFFFFFFFF).to_bytes(4, "big")
+    return np.unpackbits(np.frombuffer(data + bytes([_crc8(data)]), np.uint8)).astype(np.bool_)
+
+
+def _crc8(data: bytes) -> int:
+    """CRC-8 with polynomial x^8 + x^5 + x^3 + x^2 + x + 1 (0x2F, as AUTOSAR), inverted at both ends.
+
+    Inverted so that neither an all-black nor an all-white strip is a valid number.
+    """
+    crc = 0xFF
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = ((crc << 1) ^ 0x2F) & 0xFF if crc & 0x80 else crc << 1
+    return crc ^ 0xFF

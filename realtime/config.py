@@ -1,0 +1,88 @@
+"""What a run was asked for: one TOML file, then the command line, checked once."""
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from realtime.errors import ConfigError
+from realtime.settings import Settings
+
+
+def _size(value: object) -> object:
+    """`1280x720` as (1280, 720)."""
+    if isinstance(value, str):
+        width, cross, height = value.lower().partition("x")
+        if not (cross and width.isdigit() and height.isdigit()):
+            raise ValueError("write it as WIDTHxHEIGHT, e.g. 1280x720")
+        return int(width), int(height)
+    return value
+
+
+def _sane(size: tuple[int, int]) -> tuple[int, int]:
+    if not (16 <= size[0] <= 7680 and 16 <= size[1] <= 4320):
+        raise ValueError("between 16x16 and 7680x4320")
+    return size
+
+
+Size = Annotated[tuple[int, int], BeforeValidator(_size), AfterValidator(_sane)]
+
+
+class RunConfig(Settings):
+    """All options of `masquerade run`, named as on the command line with underscores.
+
+    The live settings are the ones inherited: they are where the run starts, and may change.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    source: str = "0"
+    model: str | None = "ada"
+    avatar: Path | None = None
+    sound: str | None = None
+    output: tuple[str, ...] = ()
+    pace: Literal["live", "all"] | None = None
+    size: Size | None = None
+    fps: Annotated[float, Field(gt=0, le=240)] | None = None
+    provider: Literal["auto", "cpu", "openvino", "cuda", "tensorrt", "rtx"] = "auto"
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    detector: Literal["own", "mediapipe"] = "own"
+    faces: Annotated[int, Field(ge=1, le=8)] = 1
+    allow_raw: bool = False
+    loop: bool = False
+    seconds: Annotated[float, Field(gt=0)] | None = None
+    metrics: Path | None = None
+
+    def settings(self) -> Settings:
+        """The live settings at the start. `model` is left out: the run loads it itself."""
+        return Settings(**{name: getattr(self, name) for name in Settings.model_fields if name != "model"})
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """A configuration file's keys. Raises ConfigError for a missing or broken file."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"the configuration file {path} does not exist: check --config") from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"the configuration file {path} can't be read: {error}") from error
+
+
+def make_config(from_file: Mapping[str, Any], from_flags: Mapping[str, Any]) -> RunConfig:
+    """The configuration of a run; flags win over the file. Raises ConfigError naming key, value, allowed."""
+    try:
+        return RunConfig.model_validate({**from_file, **from_flags})
+    except ValidationError as error:
+        raise ConfigError(explain(error, RunConfig)) from error
+
+
+def explain(error: ValidationError, model: type[BaseModel]) -> str:
+    """The first fault of a validation in one line: which key, which value, what is allowed."""
+    first = error.errors(include_url=False)[0]
+    key = ".".join(str(part) for part in first["loc"]) or "the configuration"
+    if first["type"] == "extra_forbidden":
+        return f"unknown option {key}: known are {', '.join(sorted(model.model_fields))}"
+    message = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    return f"{key} = {first['input']!r} is not allowed: {message}"

@@ -1,0 +1,129 @@
+"""What this machine has, and how to mend what it lacks."""
+
+import importlib.util
+import os
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from realtime.errors import MasqueradeError
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing looked at: what, whether it is well, and how to mend it if not."""
+
+    what: str
+    well: bool
+    mend: str = ""
+
+
+def checks() -> Iterator[Check]:
+    """Every check, one after another, so that a slow one does not hide the others."""
+    yield Check(f"Python {sys.version.split()[0]}", sys.version_info >= (3, 11), "install Python 3.11 or newer")
+    yield from _models()
+    yield _try("user folder", _user_folder)
+    yield _try("inference", _inference)
+    yield _cameras()
+    yield _virtual_camera()
+
+
+def _try(what: str, look: Callable[[], str]) -> Check:
+    """A check whose failure is an error's own text."""
+    try:
+        return Check(f"{what}: {look()}", True)
+    except (MasqueradeError, OSError) as error:
+        return Check(what, False, str(error))
+
+
+def _models() -> Iterator[Check]:
+    from realtime.models import Bundle, list_bundles
+
+    bundles = list_bundles()
+    if not bundles:
+        yield Check("models", False, "the built-in models are missing: install masquerade again")
+    for bundle in bundles:
+        if isinstance(bundle, Bundle):
+            yield Check(f"model {bundle.name}", True)
+        else:
+            yield Check(f"model {bundle.name}", False, bundle.reason)
+
+
+def _user_folder() -> str:
+    from realtime.models import user_folder
+
+    folder = user_folder()
+    above = folder
+    while not above.exists():
+        above = above.parent
+    if not os.access(above, os.W_OK):
+        raise OSError(f"{above} is not writable: change its rights or set MASQUERADE_HOME")
+    return str(folder)
+
+
+def _inference() -> str:
+    from realtime.detect import Tracker
+
+    tracker = Tracker()
+    try:
+        return tracker.ran_on
+    finally:
+        tracker.close()
+
+
+def _cameras() -> Check:
+    from realtime.capture.devices import cameras
+
+    found = cameras()
+    names = ", ".join(camera.name for camera in found)
+    return Check(
+        f"camera: {names}" if found else "camera",
+        bool(found),
+        "none found: plug one in, close programs that use it, or use --source FILE",
+    )
+
+
+def _virtual_camera() -> Check:
+    from realtime.output.virtual_camera import find_virtual_camera, how_to_get_one
+
+    if importlib.util.find_spec("pyvirtualcam") is None:
+        return Check("virtual camera", False, 'pip install "masquerade[camera]"')
+    found = find_virtual_camera()
+    return Check(f"virtual camera: {found}" if found else "virtual camera", found is not None, how_to_get_one())
+
+
+def device_lines() -> Iterator[str]:
+    """`masquerade devices`, line by line."""
+    from realtime.capture.devices import cameras
+    from realtime.output.virtual_camera import find_virtual_camera, how_to_get_one
+    from realtime.sessions.providers import available_providers
+
+    yield "cameras:"
+    found = cameras()
+    for camera in found:
+        yield f"  {camera.address}  {camera.name}"
+        for form in camera.formats:
+            yield f"      {form}"
+    if not found:
+        yield "  none"
+    yield "virtual cameras:"
+    virtual = find_virtual_camera()
+    yield f"  {virtual}" if virtual else f"  none: {how_to_get_one()}"
+    yield "microphones:"
+    yield from (f"  {name}" for name in microphones())
+    yield "providers:"
+    for name, note in available_providers().items():
+        yield f"  {name}: {note}"
+
+
+def microphones() -> list[str]:
+    """The names of the sound inputs; a line that says what to install where they can't be asked."""
+    if importlib.util.find_spec("sounddevice") is None:
+        return ['unknown: pip install "masquerade[sound]"']
+    try:
+        import sounddevice
+
+        names = [d["name"] for d in sounddevice.query_devices() if d["max_input_channels"] > 0]
+    except OSError as error:  # PortAudio itself is missing
+        return [f"unknown: {error} (Debian: sudo apt install libportaudio2)"]
+    return names or ["none"]

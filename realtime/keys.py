@@ -1,0 +1,71 @@
+"""Single keys typed in the terminal while the loop runs."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from realtime.settings import Settings
+
+HELP = "keys: m mirror, c colour transfer, + - mask blur, o opacity, h hold/card/blur on a miss, q quit"
+
+_COLORS = ("none", "rct", "lct", "mkl", "idt")
+_MISSES = ("hold", "card", "blur")
+
+
+def changed(settings: Settings, key: str) -> Settings | None:
+    """The settings after a key, None where the key means nothing. Pure."""
+    change: dict[str, object]
+    if key == "m":
+        change = {"mirror": not settings.mirror}
+    elif key == "c":
+        change = {"color_transfer": _next(_COLORS, settings.color_transfer)}
+    elif key == "h":
+        change = {"on_miss": _next(_MISSES, settings.on_miss)}
+    elif key == "o":
+        change = {"opacity": 0.5 if settings.opacity == 1 else 1.0}
+    elif key in "+-":
+        change = {"mask_blur": min(200, max(0, settings.mask_blur + (5 if key == "+" else -5)))}
+    else:
+        return None
+    return settings.model_copy(update=change)
+
+
+def _next(choices: tuple[str, ...], now: str) -> str:
+    return choices[(choices.index(now) + 1) % len(choices)] if now in choices else choices[0]
+
+
+@contextmanager
+def typed_keys() -> Iterator[Callable[[float], str]]:
+    """Gives `read(timeout_s)`: the next key, or "" when none came. Without a terminal it only waits.
+
+    The terminal is put back as it was, whatever ends the block.
+    """
+    import time
+
+    def wait(timeout_s: float) -> str:
+        time.sleep(timeout_s)
+        return ""
+
+    try:
+        import select
+        import termios
+        import tty
+
+        interactive = sys.stdin is not None and sys.stdin.isatty()
+    except ImportError:  # Windows: the page has all the controls
+        interactive = False
+    if not interactive:
+        yield wait
+        return
+    handle = sys.stdin.fileno()
+    before = termios.tcgetattr(handle)
+
+    def read(timeout_s: float) -> str:
+        ready, _, _ = select.select([handle], [], [], timeout_s)
+        return sys.stdin.read(1) if ready else ""
+
+    try:
+        tty.setcbreak(handle)
+        yield read
+    finally:
+        termios.tcsetattr(handle, termios.TCSADRAIN, before)

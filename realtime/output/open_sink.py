@@ -1,0 +1,124 @@
+"""From the user's `--output` words to open sinks."""
+
+import logging
+import os
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+from realtime.clock import Clock, now_ns
+from realtime.errors import ConfigError, MasqueradeError
+from realtime.output import Sink
+from realtime.output.apart import Apart
+from realtime.output.null_sink import NullSink
+from realtime.output.page_sink import PageSink
+from realtime.output.sound_track import SoundTrack
+from realtime.output.timeline import Pace
+from realtime.output.video_file import CONTAINERS, VideoFile, check_writable
+from realtime.output.virtual_camera import LABEL, VirtualCamera
+from realtime.panel.server import Panel
+
+log = logging.getLogger(__name__)
+
+FORMS = f"camera, camera:/dev/videoN, FILE{', FILE'.join(CONTAINERS)}, page or null"
+
+OpenCamera = Callable[[str | None], Sink]
+"""A device, or None for whichever there is -> the open virtual camera."""
+
+
+def check_specs(specs: Sequence[str], source: str | None = None) -> None:
+    """Refuse what can't be an output, before anything is opened. Raises ConfigError."""
+    seen: set[str] = set()
+    for spec in specs:
+        key = spec if _is_word(spec) else str(Path(spec).absolute())
+        if key in seen:
+            raise ConfigError(f"output {spec} is given twice: name each once")
+        seen.add(key)
+        if _is_word(spec):
+            if spec == "camera:":
+                raise ConfigError("output camera: needs a device after the colon, as in camera:/dev/video9")
+        elif Path(spec).suffix.lower() not in CONTAINERS and not Path(spec).is_dir():
+            raise ConfigError(f"output {spec!r} is unknown: use {FORMS}")
+        else:
+            check_file(Path(spec), source)
+
+
+def _is_word(spec: str) -> bool:
+    return spec in ("camera", "page", "null") or spec.startswith("camera:")
+
+
+def check_file(path: Path, source: str | None) -> None:
+    """Refuse a recording that can't be made; leaves nothing behind. Raises ConfigError."""
+    if source is not None and path.exists() and os.path.exists(source) and path.samefile(source):
+        raise ConfigError(f"output {path} is the source itself: give another name")
+    if check_writable(path):
+        path.unlink(missing_ok=True)
+
+
+def wants_page(specs: Sequence[str]) -> bool:
+    """True if the page is among the outputs, or may become one because none is given."""
+    return not specs or "page" in specs
+
+
+def open_sinks(
+    specs: Sequence[str],
+    *,
+    size: tuple[int, int],
+    rate_hz: float,
+    label: str = LABEL,
+    metadata: Mapping[str, str] | None = None,
+    sound: SoundTrack | None = None,
+    panel: Panel | None = None,
+    source: str | None = None,
+    pace: Pace = "live",
+    clock: Clock = now_ns,
+    open_camera: OpenCamera | None = None,
+) -> list[Sink]:
+    """The sinks the user asked for, open, in the order given.
+
+    Frames of `size` (width, height) will come at `rate_hz`. Without `specs`: the virtual camera if one
+    can be opened, else the page. `label` is the name the virtual camera should have. `metadata` and
+    `sound` go into recordings. With pace `live` a recording encodes in its own thread and may miss
+    pictures; with `all` it loses none. `panel` is needed where `wants_page`; `source` is what is read,
+    which no recording may overwrite. Raises ConfigError or DeviceError; what was opened is closed again.
+    """
+    check_specs(specs, source)
+
+    def camera(device: str | None) -> Sink:
+        if open_camera is not None:
+            return open_camera(device)
+        return VirtualCamera(size=size, rate_hz=rate_hz, device=device, label=label)
+
+    def open_page() -> Sink:
+        if panel is None:
+            raise ConfigError("output page: the page is switched off here")
+        return PageSink(panel)
+
+    def open_default() -> Sink:
+        try:
+            return camera(None)
+        except MasqueradeError as error:
+            log.info("no virtual camera, so the page: %s", error)
+            return open_page()
+
+    def open_one(spec: str) -> Sink:
+        if spec == "null":
+            return NullSink()
+        if spec == "page":
+            return open_page()
+        if spec == "camera" or spec.startswith("camera:"):
+            return camera(spec.removeprefix("camera").removeprefix(":") or None)
+        recording = VideoFile(
+            Path(spec), size=size, rate_hz=rate_hz, metadata=metadata, sound=sound, pace=pace, clock=clock
+        )
+        return Apart(recording, clock) if pace == "live" else recording
+
+    if not specs:
+        return [open_default()]
+    with ExitStack() as opened:
+        sinks: list[Sink] = []
+        for spec in specs:
+            sinks.append(open_one(spec))
+            opened.callback(sinks[-1].close)
+        opened.pop_all()
+    return sinks

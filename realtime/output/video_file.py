@@ -1,0 +1,292 @@
+"""A recording: the pictures shown, at their times, with the source's sound."""
+
+import errno
+import logging
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from fractions import Fraction
+from pathlib import Path
+from typing import Protocol
+
+import av
+from av.container import OutputContainer
+from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
+from av.video.stream import VideoStream
+
+from realtime.clock import Clock, now_ns
+from realtime.errors import ConfigError, DeviceError
+from realtime.frame import Frame
+from realtime.output.letterbox import even, pad_to_even
+from realtime.output.sound_track import SoundTrack, SoundWriter
+from realtime.output.timeline import Pace, Timeline
+
+log = logging.getLogger(__name__)
+
+TICKS_HZ = 90_000
+"""MPEG's clock: whole ticks for 24, 25, 30 and 60 Hz, and under 6 µs off for 29.97."""
+
+# All three can be cut anywhere and still play: MP4 in fragments of half a second, Matroska in clusters.
+# The interleaver must not hold pictures back for a sound track that has ended.
+_WRITE_NOW = {"flush_packets": "1", "max_interleave_delta": "500000"}
+CONTAINERS: dict[str, tuple[str, dict[str, str]]] = {
+    ".mp4": (
+        "mp4",
+        {"movflags": "+frag_keyframe+empty_moov+default_base_moof", "frag_duration": "500000", **_WRITE_NOW},
+    ),
+    ".mkv": ("matroska", {"cluster_time_limit": "500", **_WRITE_NOW}),
+    ".webm": ("webm", {"cluster_time_limit": "500", **_WRITE_NOW}),
+}
+FRAGMENT_BYTES = 4 * 1024 * 1024
+"""More than half a second of video: a fragment goes to the disk in one write, whole or not at all."""
+
+VP9 = {"deadline": "realtime", "cpu-used": "8", "crf": "30", "b": "0", "row-mt": "1", "lag-in-frames": "0"}
+
+
+class ByteFile(Protocol):
+    """What PyAV needs of a file to write into; `write` takes all or raises OSError."""
+
+    def write(self, data: bytes, /) -> int: ...
+
+    def seek(self, offset: int, whence: int = 0, /) -> int: ...
+
+    def tell(self) -> int: ...
+
+    def truncate(self, size: int, /) -> int: ...
+
+    def close(self) -> None: ...
+
+
+class DiskFile:
+    """A file without a buffer of its own: what was written survives a kill of the process."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = open(path, "wb", buffering=0)  # noqa: SIM115 (closed in `close`)
+
+    def write(self, data: bytes, /) -> int:
+        """Write all of it, or raise OSError having written a part."""
+        rest = memoryview(data)
+        while rest:
+            rest = rest[self._file.write(rest) :]
+        return len(data)
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def truncate(self, size: int, /) -> int:
+        return self._file.truncate(size)
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class _Guarded:
+    """Passes writes on until one fails.
+
+    That one is undone, so that the file ends with a whole fragment; later ones are swallowed, so that
+    the container can close.
+    """
+
+    def __init__(self, file: ByteFile, name: str) -> None:
+        self._file = file
+        self._end = 0
+        self._at = 0
+        self.name = name
+        self.failed: OSError | None = None
+
+    def write(self, data: bytes) -> int:
+        if self.failed is None:
+            try:
+                self._file.write(data)
+            except OSError as error:
+                self.failed = error
+                with suppress(OSError):
+                    self._file.truncate(self._at)
+                raise
+        self._at += len(data)
+        self._end = max(self._end, self._at)
+        return len(data)
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        self._at = (offset, self._at + offset, self._end + offset)[whence]
+        if self.failed is None:
+            self._file.seek(self._at)
+        return self._at
+
+    def tell(self) -> int:
+        return self._at
+
+
+class VideoFile:
+    """An .mp4 or .mkv (H.264) or .webm (VP9) file.
+
+    `show` encodes in the calling thread; frames have one size, `size` (odd sizes grow by a pixel). Where
+    `sound` is given, the part of it that belongs to the pictures is written too. `metadata` is kept in
+    the file. The file is playable after whatever ends the process, half a second short at most.
+
+    Raises ConfigError before anything is written where the path can't be a recording, DeviceError from
+    `show` when the disk takes no more. An old file of that name is replaced with the first picture.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        size: tuple[int, int],
+        rate_hz: float,
+        metadata: Mapping[str, str] | None = None,
+        sound: SoundTrack | None = None,
+        pace: Pace = "live",
+        clock: Clock = now_ns,
+        open_file: Callable[[Path], ByteFile] = DiskFile,
+    ) -> None:
+        self._path = path
+        self._fresh = check_writable(path)
+        if sound is not None and path.exists() and path.samefile(sound.path):
+            raise ConfigError(f"output {path} is the source itself: give another name")
+        self._size, self._rate_hz, self._pace, self._clock = size, rate_hz, pace, clock
+        self._metadata = dict(metadata or {})
+        self._track = sound
+        self._open_file = open_file
+        self._timeline = Timeline(pace, rate_hz)
+        self._file: ByteFile | None = None
+        self._guarded: _Guarded | None = None
+        self._container: OutputContainer | None = None
+        self._video: VideoStream | None = None
+        self._sound: SoundWriter | None = None
+        self._lost: DeviceError | None = None
+        self._closed = False
+
+    @property
+    def name(self) -> str:
+        """The file's path as it was given."""
+        return str(self._path)
+
+    def show(self, frame: Frame) -> None:
+        """Write one picture and the sound that goes with it. Raises DeviceError when the disk is full."""
+        self.show_at(frame, self._clock())
+
+    def show_at(self, frame: Frame, now_ns: int) -> None:
+        """The same for a picture that was handed over at `now_ns`."""
+        if self._lost is not None:
+            raise self._lost
+        if self._closed:
+            raise DeviceError(f"recording {self._path} is closed: start again")
+        place = self._timeline.place(frame, now_ns)
+        try:
+            if self._container is None:
+                self._begin()
+            self._encode(frame, place.out_s)
+            if self._sound is not None:
+                self._sound.show(place.out_s, place.media_s, 1 / self._rate_hz)
+        except (OSError, av.error.FFmpegError) as error:
+            self._lost = self._explain(error)
+            raise self._lost from error
+
+    def _begin(self) -> None:
+        self._file = self._open_file(self._path)
+        self._guarded = _Guarded(self._file, self._path.name)
+        form, options = CONTAINERS[self._path.suffix.lower()]
+        self._container = av.open(
+            self._guarded, "w", format=form, options=options, buffer_size=FRAGMENT_BYTES
+        )
+        self._container.metadata.update(self._metadata)
+        self._video = self._add_video(self._container)
+        if self._track is not None:
+            try:
+                self._sound = SoundWriter(self._container, self._track, self._path.suffix.lower())
+            except (OSError, av.error.FFmpegError, IndexError, ValueError) as error:
+                log.warning("%s is recorded without sound: %s", self._path.name, error)
+
+    def _add_video(self, container: OutputContainer) -> VideoStream:
+        rate = Fraction(self._rate_hz).limit_denominator(1001)
+        if self._path.suffix.lower() == ".webm":
+            video = container.add_stream("libvpx-vp9", rate=rate, options=VP9)
+        else:
+            # No B frames and no look-ahead: a picture is in the file as soon as it was shown.
+            preset = "superfast" if self._pace == "live" else "veryfast"
+            options = {"preset": preset, "tune": "zerolatency", "crf": "19", "bf": "0"}
+            video = container.add_stream("libx264", rate=rate, options=options)
+        video.width, video.height = even(self._size)
+        video.pix_fmt = "yuv420p"
+        video.time_base = video.codec_context.time_base = Fraction(1, TICKS_HZ)
+        context = video.codec_context
+        context.gop_size = max(1, round(2 * self._rate_hz))
+        context.colorspace, context.color_range = Colorspace.ITU709, ColorRange.MPEG
+        context.color_primaries, context.color_trc = ColorPrimaries.BT709, ColorTrc.BT709
+        return video
+
+    def _encode(self, frame: Frame, out_s: float) -> None:
+        assert self._video is not None
+        assert self._container is not None
+        picture = av.VideoFrame.from_ndarray(pad_to_even(frame.pixels), format="bgr24").reformat(
+            format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG
+        )
+        picture.pts, picture.time_base = round(out_s * TICKS_HZ), Fraction(1, TICKS_HZ)
+        picture.duration = round(TICKS_HZ / self._rate_hz)
+        self._container.mux(self._video.encode(picture))
+
+    def _explain(self, error: Exception) -> DeviceError:
+        code = error.errno if isinstance(error, OSError) else None
+        if code in (errno.ENOSPC, errno.EDQUOT):
+            why = "the disk is full: free some space, or record elsewhere"
+        else:
+            why = f"{' '.join(str(error).split())}: is the disk still there?"
+        return DeviceError(f"recording {self._path} stopped, {why} (what was written so far plays)")
+
+    def close(self) -> None:
+        """Finish the file. May be called twice; raises DeviceError if the end could not be written."""
+        if self._closed:
+            return
+        self._closed = True
+        error = self._finish()
+        if error is not None and self._lost is None:
+            raise self._explain(error) from error
+
+    def _finish(self) -> Exception | None:
+        first: Exception | None = None
+        steps: list[Callable[[], object]] = []
+        if self._container is not None and self._lost is None:
+            container, video, sound = self._container, self._video, self._sound
+            if sound is not None:
+                steps.append(sound.finish)
+            if video is not None:
+                steps.append(lambda: container.mux(video.encode(None)))
+        if self._sound is not None:
+            steps.append(self._sound.close)
+        if self._container is not None:
+            steps.append(self._container.close)
+        if self._file is not None:
+            steps.append(self._file.close)
+        elif self._fresh:
+            steps.append(lambda: self._path.unlink(missing_ok=True))  # nothing was shown: leave nothing
+        for step in steps:
+            try:
+                step()
+            except (OSError, av.error.FFmpegError) as error:
+                first = first or error
+        return first
+
+
+def check_writable(path: Path) -> bool:
+    """Make sure that a recording can be made at `path`; True if no such file was there (now there is).
+
+    Raises ConfigError that says why not. An existing file keeps its content.
+    """
+    if path.suffix.lower() not in CONTAINERS:
+        raise ConfigError(f"output {path}: use a name ending in {', '.join(CONTAINERS)}")
+    if path.is_dir():
+        raise ConfigError(f"output {path} is a folder: give a file name in it")
+    if not path.parent.is_dir():
+        raise ConfigError(f"output {path}: there is no folder {path.parent}: make it, or choose another")
+    fresh = not path.exists()
+    try:
+        with open(path, "ab"):
+            pass
+    except OSError as error:
+        raise ConfigError(
+            f"output {path} cannot be written ({error.strerror or error}): choose another place"
+        ) from error
+    return fresh

@@ -1,0 +1,80 @@
+"""Who may talk to the page's server: the browser that was given the address, and nobody else.
+
+Three doors, all checked on every request. The `Host` header must be ours: a page of another site
+whose name was re-pointed to 127.0.0.1 ("DNS rebinding") still sends its own name. The `Origin`, or
+where the browser sends none `Sec-Fetch-Site`, must be ours: other pages cannot lie about it. And the
+cookie must be the one handed out for the one-time token, which other users of this machine lack.
+The pattern is that of Jupyter's server, with the token usable once.
+"""
+
+import hmac
+import secrets
+from collections.abc import Mapping
+from http.cookies import CookieError, SimpleCookie
+from typing import Final
+
+HEADERS: Final = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "X-Frame-Options": "DENY",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-store",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
+}
+"""On every answer. No CORS header: no other origin may read anything."""
+
+
+class Doorkeeper:
+    """Hands out the one-time token and the cookie, and checks requests. Used by one thread.
+
+    `port` is the port that we listen on, on 127.0.0.1.
+    """
+
+    def __init__(self, port: int) -> None:
+        self.hosts = (f"127.0.0.1:{port}", f"localhost:{port}")
+        # Cookies are shared by all ports of a host: the name keeps two runs apart.
+        self.cookie_name = f"masquerade_{port}"
+        self.cookie = secrets.token_urlsafe(32)
+        self._tokens: set[str] = set()
+
+    def new_token(self) -> str:
+        """A token that opens the page once."""
+        token = secrets.token_urlsafe(32)
+        self._tokens.add(token)
+        return token
+
+    def redeem(self, token: str) -> bool:
+        """True for a token never used before; from then on it is used."""
+        for known in list(self._tokens):
+            if hmac.compare_digest(known.encode(), token.encode("utf-8", "replace")):
+                self._tokens.discard(known)
+                return True
+        return False
+
+    def objection(self, method: str, headers: Mapping[str, str], *, websocket: bool = False) -> str | None:
+        """Why a request must not be answered; None where Host and Origin are in order."""
+        host = headers.get("Host", "").lower()
+        if host not in self.hosts:
+            return "the Host is not this page's"
+        origin = headers.get("Origin")
+        if origin is not None and origin.lower() != f"http://{host}":
+            return "the Origin is not this page's"
+        if origin is None and websocket:
+            return "a WebSocket needs an Origin"
+        # Absent in old browsers and in programs, which carry no foreign page.
+        if headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin"):
+            return "the request comes from another site"
+        return None
+
+    def knows(self, headers: Mapping[str, str]) -> bool:
+        """True where the request carries our cookie."""
+        try:
+            morsel = SimpleCookie(headers.get("Cookie", "")).get(self.cookie_name)
+        except CookieError:
+            return False
+        return morsel is not None and hmac.compare_digest(morsel.value.encode(), self.cookie.encode())

@@ -1,0 +1,208 @@
+"""The page's server: on this machine only, for the one browser that was given the address."""
+
+import asyncio
+import json
+import socket
+from collections.abc import Awaitable, Callable
+from importlib import resources
+from typing import Any
+
+from aiohttp import web
+from pydantic import ValidationError
+
+from realtime.clock import Clock, now_ns
+from realtime.config import explain
+from realtime.errors import DeviceError, MasqueradeError
+from realtime.frame import Frame
+from realtime.panel.guard import HEADERS, Doorkeeper
+from realtime.panel.live import Live
+from realtime.panel.prometheus import CONTENT_TYPE, metrics_text
+from realtime.settings import Settings
+from realtime.threads import Crew
+
+FILES = {
+    "/": ("page.html", "text/html"),
+    "/page.js": ("page.js", "text/javascript"),
+    "/page.css": ("page.css", "text/css"),
+}
+MAX_BODY = 16 * 1024
+MAX_VIEWERS = 8
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class Panel:
+    """The live page. Constructed means listening; runs in a thread of its own until `close`.
+
+    `report` gives the metrics so far, `get_settings` and `set_settings` the live settings (the latter
+    raises ConfigError for what this run may not do); all three are called from the panel's thread.
+    `port` 0 takes any free port. `url` carries a token that opens the page once.
+    Raises DeviceError where the port is taken.
+    """
+
+    def __init__(
+        self,
+        *,
+        report: Callable[[], dict[str, Any]],
+        get_settings: Callable[[], Settings],
+        set_settings: Callable[[Settings], object],
+        clock: Clock = now_ns,
+        port: int = 0,
+    ) -> None:
+        self._report, self._get, self._set = report, get_settings, set_settings
+        self._socket = _listen(port)
+        self.port: int = self._socket.getsockname()[1]
+        self._door = Doorkeeper(self.port)
+        self.url = self.new_url()
+        self._loop = asyncio.new_event_loop()
+        self._live = Live(self._loop, clock, self._status)
+        self._stop = asyncio.Event()
+        self._closed = False
+        self._crew = Crew()
+        self._crew.start("panel", self._run, self._wake)
+
+    def new_url(self) -> str:
+        """Another address that opens the page once (for a second browser)."""
+        return f"http://127.0.0.1:{self.port}/?token={self._door.new_token()}"
+
+    def show(self, frame: Frame) -> None:
+        """Offer a picture to the open pages. Any thread; never blocks."""
+        if not self._closed:
+            self._live.offer(frame)
+
+    @property
+    def delay_ms(self) -> float | None:
+        """The median time from `show` to drawn in the page; None before any picture was drawn."""
+        return self._live.delay_ms()
+
+    def close(self) -> None:
+        """Say good-bye to the open pages and stop listening. May be called twice."""
+        if self._closed:
+            return
+        self._closed = True
+        self._crew.close()
+        self._socket.close()
+
+    def _wake(self) -> None:
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._stop.set)
+
+    def _run(self) -> None:
+        try:
+            self._loop.run_until_complete(self._serve())
+        finally:
+            self._loop.close()
+
+    async def _serve(self) -> None:
+        app = web.Application(middlewares=[self._check], client_max_size=MAX_BODY)
+        app.add_routes(
+            [
+                *(web.get(path, self._file) for path in FILES),
+                web.get("/api/report", self._get_report),
+                web.get("/api/settings", self._get_settings),
+                web.post("/api/settings", self._post_settings),
+                web.get("/metrics", self._metrics),
+                web.get("/ws/live", self._ws_live),
+            ]
+        )
+        runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
+        await runner.setup()
+        try:
+            await web.SockSite(runner, self._socket).start()
+            await self._stop.wait()
+            await self._live.close()
+        finally:
+            await runner.cleanup()
+
+    @web.middleware
+    async def _check(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Every request passes here: Host, Origin, then the cookie, or the token in its stead."""
+        answer = await self._answer(request, handler)
+        if not answer.prepared:
+            answer.headers.update(HEADERS)
+        return answer
+
+    async def _answer(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        websocket = request.headers.get("Upgrade", "").lower() == "websocket"
+        objection = self._door.objection(request.method, request.headers, websocket=websocket)
+        if objection is not None:
+            return _refusal(403, objection)
+        token = request.query.get("token")
+        if request.path == "/" and token is not None:
+            return self._let_in(token, known=self._door.knows(request.headers))
+        if not self._door.knows(request.headers):
+            return _refusal(403, "open the address that masquerade printed; it works once")
+        try:
+            return await handler(request)
+        except web.HTTPException as error:
+            return _refusal(error.status, error.reason.lower())
+
+    def _let_in(self, token: str, *, known: bool) -> web.StreamResponse:
+        if not self._door.redeem(token) and not known:
+            return _refusal(403, "this address was used before: masquerade prints a new one when it starts")
+        answer = web.Response(status=303, headers={"Location": "/"})
+        if not known:
+            answer.set_cookie(
+                self._door.cookie_name, self._door.cookie, httponly=True, samesite="Strict", path="/"
+            )
+        return answer
+
+    async def _file(self, request: web.Request) -> web.StreamResponse:
+        name, kind = FILES[request.path]
+        text = resources.files("realtime.panel").joinpath(name).read_text(encoding="utf-8")
+        return web.Response(text=text, content_type=kind)
+
+    async def _get_report(self, request: web.Request) -> web.StreamResponse:
+        return web.json_response(self._report())
+
+    async def _get_settings(self, request: web.Request) -> web.StreamResponse:
+        return web.json_response(self._get().model_dump())
+
+    async def _post_settings(self, request: web.Request) -> web.StreamResponse:
+        """Change the settings named in the body, all or none; answers with all of them."""
+        if request.content_type != "application/json":
+            return _refusal(415, "send application/json")
+        try:
+            change = json.loads(await request.text())
+        except (ValueError, RecursionError):
+            return _refusal(400, "the body is not JSON")
+        if not isinstance(change, dict):
+            return _refusal(400, "the body must be an object of settings")
+        try:
+            wanted = Settings.model_validate({**self._get().model_dump(), **change}, strict=True)
+            self._set(wanted)
+        except ValidationError as error:
+            return _refusal(400, explain(error, Settings))
+        except MasqueradeError as error:
+            return _refusal(400, str(error))
+        return web.json_response(self._get().model_dump())
+
+    async def _metrics(self, request: web.Request) -> web.StreamResponse:
+        return web.Response(text=metrics_text(self._report()), headers={"Content-Type": CONTENT_TYPE})
+
+    async def _ws_live(self, request: web.Request) -> web.StreamResponse:
+        if self._live.viewers >= MAX_VIEWERS:
+            return _refusal(503, f"{MAX_VIEWERS} pages are open already: close one")
+        # JPEGs don't shrink further; the page says only short words.
+        ws = web.WebSocketResponse(compress=False, max_msg_size=1024, heartbeat=10.0, timeout=1.0)
+        ws.headers.update(HEADERS)
+        await ws.prepare(request)
+        await self._live.serve(ws)
+        return ws
+
+    def _status(self) -> dict[str, Any]:
+        return {"report": self._report(), "settings": self._get().model_dump()}
+
+
+def _listen(port: int) -> socket.socket:
+    """A socket that listens on 127.0.0.1, so that connections wait from now on."""
+    try:
+        return socket.create_server(("127.0.0.1", port), backlog=16)
+    except OSError as error:
+        raise DeviceError(
+            f"the page cannot listen on 127.0.0.1:{port} ({error.strerror or error}): choose another port"
+        ) from error
+
+
+def _refusal(status: int, why: str) -> web.Response:
+    return web.json_response({"error": why}, status=status)

@@ -1,0 +1,263 @@
+"""`masquerade run`: opens the parts in order, turns the loop, closes them in reverse."""
+
+import json
+import logging
+import os
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from realtime import __version__
+from realtime.capture import Source
+from realtime.capture.open_source import open_source
+from realtime.clock import Clock, now_ns
+from realtime.config import RunConfig
+from realtime.detect import Tracker
+from realtime.disclose import CAMERA_LABEL, metadata
+from realtime.engine import Engine, FaceFinder
+from realtime.errors import ConfigError, DeviceError
+from realtime.guard import Guard, check_allowed
+from realtime.keys import changed, typed_keys
+from realtime.metrics import machine, peak_memory_mb
+from realtime.models import Bundle, load_bundle, may_hide_badge
+from realtime.output.open_sink import open_sinks
+from realtime.output.video_file import SoundTrack
+from realtime.panel import Panel
+from realtime.pipeline import Loop, run_live, run_offline
+from realtime.settings import Settings
+from realtime.swap import Swapper
+from realtime.swap.open_swapper import open_swapper
+from realtime.threads import Crew, Latest
+
+log = logging.getLogger(__name__)
+
+Say = Callable[[str], None]
+
+
+class Run:
+    """One run, from its configuration to its summary.
+
+    `say` prints a line for the user; `on_page` gets the page's address once it can be opened.
+    """
+
+    def __init__(self, config: RunConfig, *, say: Say, on_page: Say | None = None, clock: Clock = now_ns) -> None:
+        self._config = config
+        self._say = say
+        self._clock = clock
+        self._on_page = on_page or (lambda address: say(f"page: {address}"))
+        self._settings: Latest[Settings] = Latest(config.settings())
+        self._loop: Loop | None = None
+        self._bundle: Bundle | None = None
+        self._facts: dict[str, Any] = {}
+
+    def __call__(self) -> dict[str, Any]:
+        """Run to the end and return the report (CONTRACT: `--metrics`). Raises MasqueradeError."""
+        config = self._config
+        with ExitStack() as stack:
+            stack.callback(self._write_metrics)
+            loop = self._open(stack)
+            live = self._pace() == "live"
+            try:
+                if live:
+                    self._turn_live(loop)
+                else:
+                    self._turn_offline(loop)
+            finally:
+                self._facts |= {"peak_memory_mb": peak_memory_mb()}
+            if loop.lost:
+                raise loop.lost[0]
+        return self.report()
+
+    def _pace(self) -> str:
+        """Files into files are worked off in full; everything else is live."""
+        if self._config.pace is not None:
+            return self._config.pace
+        into_files = bool(self._config.output) and all(
+            o == "null" or Path(o).suffix for o in self._config.output if not o.startswith("camera")
+        ) and not any(o == "page" or o.startswith("camera") for o in self._config.output)
+        return "all" if into_files and "null" not in self._config.output and _is_file(self._config.source) else "live"
+
+    def _open(self, stack: ExitStack) -> Loop:
+        """Models, then sinks, then the camera: what can be refused is refused before a device is touched."""
+        config = self._config
+        if config.model is None:
+            raise ConfigError("no model given: choose one with --model (masquerade models lists them)")
+        bundle = self._bundle = load_bundle(config.model)
+        check_allowed(config, allow_raw=config.allow_raw, badge_optional=may_hide_badge(bundle.card))
+        swapper = self._swapper(bundle)
+        finder = _finder(config)
+        engine = Engine(finder, swapper, self._settings.get, self._clock)
+        stack.callback(engine.close)
+        source: Source = open_source(
+            config.source, size=config.size, fps=config.fps, clock=self._clock, pace=self._pace(), loop=config.loop
+        )
+        stack.callback(source.close)
+        size = config.size or source.size
+        rate_hz = config.fps or source.rate_hz or 30.0
+        panel = self._panel(stack)
+        sound = SoundTrack.of(source)
+        sinks = open_sinks(
+            config.output,
+            size=size,
+            rate_hz=rate_hz,
+            label=CAMERA_LABEL,
+            metadata=metadata(bundle.name, bundle.card.identity.kind, __version__),
+            sound=sound,
+            panel=panel,
+        )
+        if panel is not None and any(sink.name == "page" for sink in sinks):
+            self._on_page(panel.url)
+        loop = self._loop = Loop(
+            source,
+            engine,
+            Guard(size, swapper.title, self._settings.get, allow_raw=config.allow_raw),
+            sinks,
+            self._settings.get,
+            lambda name: self._swapper(self._another(name)),
+            self._clock,
+            rate_hz,
+        )
+        stack.callback(_close_all, loop)
+        self._facts = {
+            "source": source.name,
+            "size": list(size),
+            "providers": {"detect": finder.ran_on, "swap": swapper.ran_on},
+            "precision": {"detect": "fp32", "swap": swapper.precision},
+        }
+        return loop
+
+    def _swapper(self, bundle: Bundle) -> Swapper:
+        return open_swapper(
+            bundle, provider=self._config.provider, precision=self._config.precision, settings=self._settings.get
+        )
+
+    def _another(self, name: str) -> Bundle:
+        bundle = load_bundle(name)
+        check_allowed(
+            self._settings.get(), allow_raw=self._config.allow_raw, badge_optional=may_hide_badge(bundle.card)
+        )
+        self._bundle = bundle
+        return bundle
+
+    def change(self, settings: Settings) -> Settings:
+        """Replace the live settings, if this run may use them. Raises ConfigError. Any thread."""
+        assert self._bundle is not None
+        allowed = check_allowed(
+            settings, allow_raw=self._config.allow_raw, badge_optional=may_hide_badge(self._bundle.card)
+        )
+        self._settings.set(allowed)
+        return allowed
+
+    def _panel(self, stack: ExitStack) -> Panel | None:
+        if "page" not in self._config.output and self._config.output:
+            return None
+        panel = Panel(report=self.report, get_settings=self._settings.get, set_settings=self.change)
+        stack.callback(panel.close)
+        return panel
+
+    def _turn_offline(self, loop: Loop) -> None:
+        limit = self._config.seconds
+        started = self._clock()
+        last_line = started
+
+        def stop() -> bool:
+            nonlocal last_line
+            now = self._clock()
+            if now - last_line > 1e9:
+                last_line = now
+                self._say(self.line())
+            return limit is not None and (now - started) / 1e9 >= limit
+
+        run_offline(loop, stop)
+
+    def _turn_live(self, loop: Loop) -> None:
+        limit = self._config.seconds
+        with Crew() as crew, typed_keys() as read_key:
+            run_live(loop, crew)
+            started = last_line = self._clock()
+            while not crew.wait("output", 0):
+                key = read_key(0.1)
+                if key == "q":
+                    break
+                if key and (settings := changed(self._settings.get(), key)) is not None:
+                    self.change(settings)
+                now = self._clock()
+                if now - last_line >= 1e9:
+                    last_line = now
+                    self._say(self.line())
+                if limit is not None and (now - started) / 1e9 >= limit:
+                    break
+
+    def line(self) -> str:
+        """The live line: frames a second, latency, drops, what runs, and what goes out."""
+        if self._loop is None:
+            return "starting"
+        tally = self._loop.tally
+        return (
+            f"{max(tally.fps, 0):5.1f} fps   latency p50 {tally.latency.percentile_ms(50):.0f} "
+            f"p95 {tally.latency.percentile_ms(95):.0f} ms   dropped {tally.dropped}   "
+            f"{self._facts['providers']['swap']}   {self._loop.state}"
+        )
+
+    def report(self) -> dict[str, Any]:
+        """The metrics so far, as the contract shapes them. Any thread."""
+        if self._loop is None or self._bundle is None:
+            return {"schema": 1, "state": "starting", "version": __version__}
+        return {
+            "schema": 1,
+            "model": self._bundle.name,
+            "title": self._bundle.card.title,
+            "family": self._bundle.card.family,
+            "state": self._loop.state,
+            **self._facts,
+            **self._loop.tally.report(),
+            "peak_memory_mb": peak_memory_mb(),
+            "machine": machine(),
+            "version": __version__,
+            "commit": commit(),
+        }
+
+    def _write_metrics(self) -> None:
+        path = self._config.metrics
+        if path is None or self._loop is None:
+            return
+        try:
+            path.write_text(json.dumps(self.report(), indent=1) + "\n", encoding="utf-8")
+        except OSError as error:
+            raise ConfigError(f"the metrics can't be written to {path}: {error.strerror}") from error
+
+
+def _close_all(loop: Loop) -> None:
+    for sink in loop.sinks:
+        try:
+            sink.close()
+        except DeviceError as error:
+            log.warning("%s", error)
+            loop.lost.append(error)
+
+
+def _finder(config: RunConfig) -> FaceFinder:
+    if config.detector == "mediapipe":
+        from realtime.mediapipe_detector import MediapipeDetector
+
+        return MediapipeDetector(faces=config.faces)
+    # Landmarks on a graphics card cost more in transfers than they save; on it only if asked for.
+    provider = config.provider if config.provider in ("cpu", "openvino") else "auto"
+    return Tracker(provider=provider, faces=config.faces, steadiness=config.steadiness)
+
+
+def _is_file(source: str) -> bool:
+    return "://" not in source and not source.startswith("/dev/") and os.path.isfile(source)
+
+
+def commit() -> str | None:
+    """The commit of the checkout this runs from, None for an installed package."""
+    git = Path(__file__).resolve().parent.parent / ".git"
+    try:
+        head = (git / "HEAD").read_text(encoding="utf-8").strip()
+        if not head.startswith("ref: "):
+            return head[:12]
+        return (git / head[5:]).read_text(encoding="utf-8").strip()[:12]
+    except OSError:
+        return None

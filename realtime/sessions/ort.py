@@ -1,0 +1,181 @@
+"""Networks on ONNX Runtime, with whichever of its providers this machine has."""
+
+import logging
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+
+from realtime.clock import now_ns
+from realtime.errors import ModelError
+from realtime.sessions import Array, Port, Session
+from realtime.sessions.feed import blank_feed, check_feed
+from realtime.sessions.onnx_file import Contents, read_contents
+from realtime.sessions.providers import TITLES, Choice, choose, default_threads, first_line
+
+log = logging.getLogger(__name__)
+
+DTYPES = {
+    "tensor(float)": np.float32,
+    "tensor(float16)": np.float16,
+    "tensor(double)": np.float64,
+    "tensor(uint8)": np.uint8,
+    "tensor(int8)": np.int8,
+    "tensor(int32)": np.int32,
+    "tensor(int64)": np.int64,
+    "tensor(bool)": np.bool_,
+}
+QUIET = 3  # ONNX Runtime's log level "error"
+
+
+class OrtSession:
+    """One network on ONNX Runtime: see `Session`. Use `open_session` to make one."""
+
+    def __init__(self, data: bytes, name: str, contents: Contents, choice: Choice, threads: int) -> None:
+        self._name = name
+        self._session: Any = _create(data, name, choice, threads)
+        self._inputs = MappingProxyType({i.name: _port(i, name) for i in self._session.get_inputs()})
+        self._outputs = MappingProxyType({o.name: _port(o, name) for o in self._session.get_outputs()})
+        self._output_names = list(self._outputs)
+        self._spent_ns = 0
+        self._warm_up()
+        self._spent_ns = 0
+        self._ran_on, counted = _where(self._session)
+        main = choice.provider in counted
+        self._precision = choice.precision if main else "fp32"
+        if contents.precision == "int8" or (contents.precision == "fp16" and main and choice.name != "cpu"):
+            self._precision = contents.precision
+        if choice.name == "openvino" and main:
+            self._ran_on = self._ran_on.replace("OpenVINO", f"OpenVINO (CPU, {self._precision})")
+        if not main:
+            self.close()
+            raise ModelError(f"{name} did not run on {TITLES[choice.provider]} but on {self._ran_on}: use --provider cpu")
+
+    @property
+    def inputs(self) -> Mapping[str, Port]:
+        return self._inputs
+
+    @property
+    def outputs(self) -> Mapping[str, Port]:
+        return self._outputs
+
+    @property
+    def ran_on(self) -> str:
+        return self._ran_on
+
+    @property
+    def precision(self) -> str:
+        return self._precision
+
+    @property
+    def spent_ns(self) -> int:
+        return self._spent_ns
+
+    def run(self, feed: Mapping[str, Array]) -> dict[str, Array]:
+        if self._session is None:
+            raise ModelError(f"{self._name} is closed: open it again")
+        check_feed(self._inputs, feed, self._name)
+        started = now_ns()
+        try:
+            values = self._session.run(self._output_names, dict(feed))
+        except Exception as error:  # ONNX Runtime's errors share no class of their own
+            raise ModelError(f"{self._name} failed while running ({first_line(error)}): try --provider cpu") from error
+        self._spent_ns += now_ns() - started
+        return dict(zip(self._output_names, values, strict=True))
+
+    def close(self) -> None:
+        self._session = None
+
+    def _warm_up(self) -> None:
+        try:
+            self.run(blank_feed(self._inputs))
+        except ModelError:
+            # A network whose picture size is dynamic may refuse 1×1; any other failure is real.
+            if not any(s is None for p in self._inputs.values() for s in p.shape[1:]):
+                raise
+
+
+def open_session(
+    model: Path | bytes, *, provider: str = "auto", precision: str = "fp32", threads: int | None = None
+) -> Session:
+    """The network in an ONNX file (or its bytes), loaded, checked and warmed up.
+
+    `provider`: auto, cpu, openvino, cuda, tensorrt or rtx. `precision`: fp32, bf16 (OpenVINO only) or auto
+    (bf16 where OpenVINO has AMX for it, else fp32). `threads`: None leaves one physical core free. Spinning
+    is off: on a loaded machine waiting threads that spin halve the speed.
+    Raises ModelError, in one line, for a file that is missing, damaged or refused (see `onnx_file`) and for
+    a provider asked for by name that cannot run here.
+    """
+    if threads is not None and threads < 1:
+        raise ModelError(f"{threads} threads cannot run a network: pass 1 or more")
+    threads = threads or default_threads()
+    data, name = _read(model)
+    contents = read_contents(data, name)
+    choices = choose(provider, precision, threads)
+    for choice in choices:
+        try:
+            session = OrtSession(data, name, contents, choice, threads)
+        except ModelError as error:
+            if choice is choices[-1]:
+                raise
+            log.info("%s: not on %s: %s", name, choice.name, error)
+            continue
+        log.info("%s runs on %s", name, session.ran_on)
+        return session
+    raise AssertionError("choose() gives at least one choice")
+
+
+def _read(model: Path | bytes) -> tuple[bytes, str]:
+    if isinstance(model, bytes):
+        return model, "the model"
+    try:
+        return model.read_bytes(), model.name
+    except OSError as error:
+        raise ModelError(f"{model} cannot be read ({error.strerror}): check the path") from error
+
+
+def _create(data: bytes, name: str, choice: Choice, threads: int) -> Any:
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = QUIET
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
+    try:
+        if choice.devices:
+            options.add_provider_for_devices(list(choice.devices), choice.options)
+            return ort.InferenceSession(data, options)
+        providers: list[Any] = [(choice.provider, choice.options)]
+        if choice.name in ("cuda", "tensorrt"):
+            ort.preload_dlls()
+            if choice.name == "tensorrt":
+                providers.append("CUDAExecutionProvider")
+            providers.append("CPUExecutionProvider")
+        return ort.InferenceSession(data, options, providers=providers)
+    except Exception as error:  # ONNX Runtime's errors share no class of their own
+        raise ModelError(f"{name} cannot be loaded ({first_line(error)}): is it a whole ONNX model?") from error
+
+
+def _where(session: Any) -> tuple[str, Counter[str]]:
+    """Where the graph's nodes were placed, as the runtime tells: a line for the user, and the counts."""
+    counted: Counter[str] = Counter()
+    for part in session.get_provider_graph_assignment_info():
+        counted[part.ep_name] += len(part.get_nodes())
+    if not counted:  # every node was folded into a constant
+        counted[session.get_providers()[-1]] += 1
+    total = counted.total()
+    titles = [(TITLES.get(n, n), count) for n, count in counted.most_common()]
+    first = titles[0][0]
+    rest = "".join(f" + {title} ({count} of {total} nodes)" for title, count in titles[1:])
+    return first + rest, counted
+
+
+def _port(value: Any, model: str) -> Port:
+    if value.type not in DTYPES:
+        raise ModelError(f"{model}: {value.name} is a {value.type}, which is not supported: use another export")
+    shape = tuple(s if isinstance(s, int) and s > 0 else None for s in value.shape)
+    return Port(shape, np.dtype(DTYPES[value.type]))

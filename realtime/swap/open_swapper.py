@@ -1,0 +1,70 @@
+"""From a bundle to an identity ready to be worn."""
+
+from collections.abc import Callable
+
+from realtime.bundle import Bundle
+from realtime.errors import ModelError
+from realtime.sessions import Session
+from realtime.settings import Settings
+from realtime.swap import Swapper
+from realtime.swap.autoencoder import Autoencoder, own_wiring
+from realtime.swap.crop_format import CropFormat
+from realtime.swap.dfm import dfm_wiring
+
+_DEFAULTS = Settings()
+
+
+def open_swapper(
+    bundle: Bundle,
+    *,
+    provider: str = "auto",
+    precision: str = "auto",
+    threads: int | None = None,
+    settings: Callable[[], Settings] = lambda: _DEFAULTS,
+    open_session: Callable[..., Session] | None = None,
+) -> Swapper:
+    """The bundle's network, loaded and warm, behind the one call the engine knows.
+
+    `settings` is asked at every frame for what may change while it runs (the morph factor). `open_session`
+    stands in for `realtime.sessions.ort.open_session`, which is the default. Raises ModelError for a bundle
+    that nobody can wear, or whose network is not what its card says; nothing is left open then.
+    """
+    card = bundle.card
+    if card.family != "swap":
+        if card.family == "landmarks":
+            why = "it finds faces and is nobody to wear: choose another (masquerade models)"
+        else:
+            why = f"the family {card.family} is not in this version yet: choose a swap model"
+        raise ModelError(f"model {card.name} cannot be worn: {why}")
+    file = bundle.model
+    session = (open_session or _runtime())(
+        bundle.path(file), provider=provider, precision=precision, threads=threads
+    )
+    try:
+        if file == "swap.onnx":
+            wiring = own_wiring(session, card)
+        else:
+            wiring = dfm_wiring(session, card.name)
+            stated = CropFormat(card.input.size or 0, card.input.layout, card.input.colour, card.input.range)
+            if stated != wiring.form:
+                raise ModelError(
+                    f"model {card.name}: [input] in its card ({stated.size} {stated.layout} {stated.colour} "
+                    f"{stated.range}) but its .dfm takes ({wiring.form.size} NHWC BGR 0..1): correct it"
+                )
+        return Autoencoder(
+            session,
+            wiring,
+            title=card.title,
+            face_type=card.input.face_type or "whole_face",
+            coverage=card.input.coverage,
+            morph=lambda: settings().morph,
+        )
+    except BaseException:
+        session.close()
+        raise
+
+
+def _runtime() -> Callable[..., Session]:
+    from realtime.sessions.ort import open_session  # heavy to import: only where a network is wanted
+
+    return open_session

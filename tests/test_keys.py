@@ -1,0 +1,35 @@
+from realtime.keys import changed
+from realtime.settings import Settings
+
+
+def test_keys_change_the_settings() -> None:
+    start = Settings()
+    mirrored = changed(start, "m")
+    assert mirrored is not None
+    assert mirrored.mirror
+    colour = changed(start, "c")
+    assert colour is not None
+    assert colour.color_transfer == "lct"
+    softer = changed(start, "+")
+    assert softer is not None
+    assert softer.mask_blur == start.mask_blur + 5
+    miss = changed(start, "h")
+    assert miss is not None
+    assert miss.on_miss == "card"
+    assert changed(start, "x") is None
+
+
+def test_no_key_leads_to_the_raw_face() -> None:
+    settings = Settings()
+    for _ in range(10):
+        after = changed(settings, "h")
+        assert after is not None
+        settings = after
+        assert settings.on_miss != "raw"
+
+
+def test_the_mask_blur_stays_in_range() -> None:
+    settings = Settings(mask_blur=0)
+    after = changed(settings, "-")
+    assert after is not None
+    assert after.mask_blur == 0

@@ -1,0 +1,1 @@
+"""The recipe for swap identities: a shared encoder, one decoder an identity, trained on rendered pairs."""

@@ -1,0 +1,73 @@
+"""How far the drawn identity is from the rendered one."""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from trained_models.recipes.autoencoder.network import Drawn
+
+SSIM_WINDOW = 7
+SSIM_STRIDE = 2
+# Wang et al. 2004: (0.01 L)^2 and (0.03 L)^2 for a range L of 1.
+SSIM_C1, SSIM_C2 = 0.01**2, 0.03**2
+
+
+@dataclass(frozen=True, slots=True)
+class Shares:
+    """How much each term counts in the sum."""
+
+    colour: float = 4.0
+    structure: float = 1.0
+    edges: float = 2.0
+    mask: float = 0.5
+
+
+def weighted_mean(x: Tensor, weight: Tensor) -> Tensor:
+    """The mean of (N, C, H, W) under (N, 1, H, W) weights."""
+    return (x * weight).sum() / (weight.sum() * x.shape[1] + 1e-6)
+
+
+def structure_loss(drawn: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+    """Half of 1 - SSIM (Wang et al. 2004), with flat 7x7 windows on every second pixel: enough for a loss, and cheap."""
+
+    def mean(x: Tensor) -> Tensor:
+        return F.avg_pool2d(x, SSIM_WINDOW, SSIM_STRIDE)
+
+    mu_d, mu_t = mean(drawn), mean(target)
+    var_d = mean(drawn * drawn) - mu_d * mu_d
+    var_t = mean(target * target) - mu_t * mu_t
+    cov = mean(drawn * target) - mu_d * mu_t
+    ssim = ((2 * mu_d * mu_t + SSIM_C1) * (2 * cov + SSIM_C2)) / (
+        (mu_d * mu_d + mu_t * mu_t + SSIM_C1) * (var_d + var_t + SSIM_C2)
+    )
+    return weighted_mean((1 - ssim) / 2, mean(weight))
+
+
+def edge_loss(drawn: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+    """How far neighbouring pixels' differences are from the target's: what keeps lashes, brows and lips sharp."""
+    error = drawn - target
+    across = (error[..., :, 1:] - error[..., :, :-1]).abs()
+    down = (error[..., 1:, :] - error[..., :-1, :]).abs()
+    return weighted_mean(across, weight[..., :, 1:]) + weighted_mean(down, weight[..., 1:, :])
+
+
+def swap_loss(
+    drawn: Drawn, target: Tensor, mask: Tensor, weight: Tensor, shares: Shares = Shares()  # noqa: B008 - frozen
+) -> tuple[Tensor, dict[str, float]]:
+    """The loss, and its terms by name.
+
+    `target` (N, 3, S, S) BGR 0..1; `mask` (N, 1, S, S) 0..1, where the identity's face is; `weight` (N, 1, S, S) >= 0,
+    how much each pixel's colour matters (more on eyes, brows and mouth, nothing far outside the face).
+    """
+    face = drawn.face.float()
+    logits = drawn.mask.float()
+    terms = {
+        "colour": weighted_mean((face - target).abs(), weight),
+        "structure": structure_loss(face, target, weight),
+        "edges": edge_loss(face, target, weight),
+        "mask": F.binary_cross_entropy_with_logits(logits, mask),
+    }
+    total = torch.stack([getattr(shares, name) * term for name, term in terms.items()]).sum()
+    return total, {name: float(term.detach()) for name, term in terms.items()}

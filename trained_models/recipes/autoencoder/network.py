@@ -1,0 +1,205 @@
+"""The swap network: one driver's face in, the identity's face and its mask out.
+
+A shared encoder squeezes the driver's crop to a short code (light, gaze, what the eyes can see) and one decoder an
+identity draws the new face from it, the DF shape of DeepFaceLab. Expression and pose are told to
+the decoder directly: the 52 blendshapes and the head angles that the face tracker reads. A short code
+alone loses brows, smile and pucker; the tracker does not.
+
+Everything is plain 3x3 convolutions: that is what both CPUs and GPUs run near their peak, and
+batch norm folds into them at export.
+"""
+
+from dataclasses import asdict, dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+BLENDSHAPES = 52
+ANGLES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """The sizes that make one network. `size` is the crop's side and a multiple of 32."""
+
+    size: int = 160
+    code: int = 192
+    condition: int = 96
+    encoder: tuple[int, ...] = (16, 32, 64, 96, 128)
+    bottom: int = 96
+    decoder: tuple[int, ...] = (128, 96, 72, 40)
+
+    def __post_init__(self) -> None:
+        if self.size % 32 or self.size <= 0:
+            raise ValueError(f"size must be a positive multiple of 32, not {self.size}")
+        if len(self.encoder) != 5 or len(self.decoder) != 4:
+            raise ValueError("the encoder halves five times and the decoder doubles four times")
+
+    def as_dict(self) -> dict[str, object]:
+        """Plain values for a checkpoint's header."""
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+
+
+@dataclass(slots=True)
+class Drawn:
+    """What the decoder drew: `face` (N, 3, S, S) BGR about 0..1, unclamped; `mask` (N, 1, S, S) logits."""
+
+    face: Tensor
+    mask: Tensor
+    code: Tensor = field(repr=False)
+
+
+class Halve(nn.Module):
+    """A stride-2 convolution with batch norm and ReLU."""
+
+    def __init__(self, inward: int, outward: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(inward, outward, 3, stride=2, padding=1, bias=False)
+        self.norm = nn.BatchNorm2d(outward)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.relu(self.norm(self.conv(x)))
+
+
+class Encoder(nn.Module):
+    """(N, 3, S, S) BGR 0..1 to a code (N, code). Shared by all identities."""
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        widths = (3, *shape.encoder)
+        self.steps = nn.Sequential(*(Halve(a, b) for a, b in zip(widths, widths[1:], strict=False)))
+        cells = (shape.size // 32) ** 2
+        self.squeeze = nn.Linear(widths[-1] * cells, shape.code)
+        self.norm = nn.LayerNorm(shape.code)
+
+    def forward(self, face: Tensor) -> Tensor:
+        code: Tensor = self.norm(self.squeeze(self.steps(face * 2 - 1).flatten(1)))
+        return code
+
+
+class Condition(nn.Module):
+    """Blendshapes (N, 52), head angles (N, 3) radians and a mirror flag (N, 1) to (N, condition).
+
+    `mean` and `spread` are the training set's; a reading more than four spreads off is held there.
+    The mirror flag says that the picture was flipped, so that flipped training pairs do not average the identity's own
+    left and right. Exported networks have it fixed at 0.
+    """
+
+    mean: Tensor
+    spread: Tensor
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(BLENDSHAPES + ANGLES))
+        self.register_buffer("spread", torch.ones(BLENDSHAPES + ANGLES))
+        self.first = nn.Linear(BLENDSHAPES + ANGLES + 1, 2 * shape.condition)
+        self.second = nn.Linear(2 * shape.condition, shape.condition)
+
+    def forward(self, blendshapes: Tensor, pose: Tensor, mirrored: Tensor) -> Tensor:
+        seen = ((torch.cat([blendshapes, pose], 1) - self.mean) / self.spread).clamp(-4, 4)
+        hidden = torch.relu(self.first(torch.cat([seen, mirrored], 1)))
+        return torch.relu(self.second(hidden))
+
+
+class Block(nn.Module):
+    """A 3x3 convolution, batch norm, the condition's gain and shift per channel, ReLU; doubles the side if asked.
+
+    `told` is the condition's width; 0 leaves gain and shift out: at 80 pixels and more they cost time
+    and the shape of the face is settled already.
+    """
+
+    def __init__(self, inward: int, outward: int, told: int, *, double: bool) -> None:
+        super().__init__()
+        wide = outward * 4 if double else outward
+        self.conv = nn.Conv2d(inward, wide, 3, padding=1, bias=False)
+        self.norm = nn.BatchNorm2d(wide)
+        self.shuffle = nn.PixelShuffle(2) if double else nn.Identity()
+        self.residual = not double
+        self.told = nn.Linear(told, 2 * outward) if told else None
+        if self.told is not None:
+            nn.init.normal_(self.told.weight, std=0.02)
+            nn.init.zeros_(self.told.bias)
+
+    def forward(self, x: Tensor, condition: Tensor) -> Tensor:
+        y: Tensor = self.shuffle(self.norm(self.conv(x)))
+        if self.told is not None:
+            gain, shift = self.told(condition)[:, :, None, None].chunk(2, 1)
+            y = torch.addcmul(shift, y, 1 + gain)
+        return torch.relu(x + y) if self.residual else torch.relu(y)
+
+
+class Decoder(nn.Module):
+    """Code and condition to one identity's face and mask. The last step draws 2x2 pixels at once."""
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        self.cells = shape.size // 32
+        self.bottom = shape.bottom
+        told = shape.condition
+        self.condition = Condition(shape)
+        self.spread_out = nn.Linear(shape.code + told, shape.bottom * self.cells**2)
+        a, b, c, d = shape.decoder
+        self.blocks = nn.ModuleList(
+            [
+                Block(shape.bottom, a, told, double=True),
+                Block(a, b, told, double=True),
+                Block(b, c, told, double=True),
+                Block(c, c, told, double=False),
+                Block(c, d, 0, double=True),
+                Block(d, d, 0, double=False),
+            ]
+        )
+        self.head = nn.Conv2d(d, 16, 3, padding=1)
+        self.pixels = nn.PixelShuffle(2)
+        with torch.no_grad():
+            self.head.weight.mul_(0.2)
+            self.head.bias.zero_()
+            self.head.bias[:12] = 0.5
+
+    def forward(self, code: Tensor, blendshapes: Tensor, pose: Tensor, mirrored: Tensor) -> tuple[Tensor, Tensor]:
+        told = self.condition(blendshapes, pose, mirrored)
+        x = self.spread_out(torch.cat([code, told], 1)).relu()
+        x = x.unflatten(1, (self.bottom, self.cells, self.cells))
+        for block in self.blocks:
+            x = block(x, told)
+        drawn = self.pixels(self.head(x))
+        return drawn[:, :3], drawn[:, 3:]
+
+
+class SwapNetwork(nn.Module):
+    """The encoder and one identity's decoder, as trained."""
+
+    def __init__(self, shape: Shape | None = None) -> None:
+        super().__init__()
+        self.shape = shape or Shape()
+        self.encoder = Encoder(self.shape)
+        self.decoder = Decoder(self.shape)
+
+    def forward(
+        self,
+        face: Tensor,
+        blendshapes: Tensor,
+        pose: Tensor,
+        mirrored: Tensor | None = None,
+        keep_code: Tensor | None = None,
+    ) -> Drawn:
+        """Draw the identity. `keep_code` (N, 1), 0 or 1, blanks the code of single samples (training only)."""
+        code = self.encoder(face)
+        if keep_code is not None:
+            code = code * keep_code.to(code.dtype)
+        if mirrored is None:
+            mirrored = torch.zeros_like(pose[:, :1])
+        drawn, mask = self.decoder(code, blendshapes, pose, mirrored)
+        return Drawn(face=drawn, mask=mask, code=code)
+
+
+class Wearable(nn.Module):
+    """The network as a bundle runs it: `celeb_face` (N, 3, S, S) BGR 0..1 and `celeb_mask` (N, 1, S, S) 0..1."""
+
+    def __init__(self, network: SwapNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, face: Tensor, blendshapes: Tensor, pose: Tensor) -> tuple[Tensor, Tensor]:
+        drawn = self.network(face, blendshapes, pose)
+        return drawn.face.clamp(0, 1), drawn.mask.sigmoid()

@@ -1,0 +1,176 @@
+"""Prepared pairs on disk, and batches of them.
+
+`prepare.py` writes one folder a shard with plain `.npy` arrays; here they are memory-mapped, so a data set
+larger than memory costs nothing to open, and new shards are picked up while training runs. Batch number n is a
+pure function of (seed, n, shards): a resumed run sees exactly what an unbroken one would.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from trained_models.recipes.autoencoder.augment import Pixels, mirrored_blendshapes, webcam
+
+Floats = npt.NDArray[np.float32]
+
+SELF_SHARE = 0.05
+"""How often the identity itself is the driver."""
+BLANK_CODE_SHARE = 0.25
+"""How often the picture's code is withheld, so that expression and pose are taken from the condition."""
+WEIGHT_UNIT = 16
+"""The stored weight map's 1.0."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """One prepared shard of n pairs, memory-mapped.
+
+    `face` (n, S + 2m, S + 2m, 3) the driver with a margin m on all sides; `target` (n, S, S, 3) the identity; `mask`
+    (n, S, S) 0..255; `weight` (n, S, S) in sixteenths; all uint8, pictures BGR. `blendshapes` (n, 52) and `pose` (n, 3) are
+    the tracker's readings of the target, float32.
+    """
+
+    face: Pixels
+    target: Pixels
+    mask: Pixels
+    weight: Pixels
+    blendshapes: Floats
+    pose: Floats
+
+    def __len__(self) -> int:
+        return len(self.face)
+
+
+PARTS = ("face", "target", "mask", "weight", "blendshapes", "pose")
+
+
+def save_shard(folder: Path, shard: Shard) -> None:
+    """Write a shard so that it appears under its name only when complete."""
+    part = folder.with_name(folder.name + ".part")
+    part.mkdir(parents=True, exist_ok=True)
+    for name in PARTS:
+        np.save(part / f"{name}.npy", getattr(shard, name))
+    part.rename(folder)
+
+
+def load_shard(folder: Path) -> Shard:
+    """A shard, memory-mapped."""
+    return Shard(**{name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in PARTS})
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """n samples as tensors: `face`, `target` (n, 3, S, S) 0..1; `mask`, `weight` (n, 1, S, S); the rest (n, k)."""
+
+    face: Tensor
+    target: Tensor
+    mask: Tensor
+    weight: Tensor
+    blendshapes: Tensor
+    pose: Tensor
+    mirrored: Tensor
+    keep_code: Tensor
+
+
+class Pairs:
+    """All prepared shards under a folder."""
+
+    def __init__(self, folder: Path, seed: int = 1) -> None:
+        self._folder = folder
+        self._seed = seed
+        self._names: list[str] = []
+        self._shards: list[Shard] = []
+        self._ends = np.zeros(0, np.int64)
+        self.refresh()
+
+    def refresh(self) -> int:
+        """Pick up shards that were finished since; the number of pairs now."""
+        for folder in sorted(self._folder.glob("shard_*")):
+            if folder.suffix != ".part" and folder.name not in self._names:
+                self._names.append(folder.name)
+                self._shards.append(load_shard(folder))
+        self._ends = np.cumsum([len(s) for s in self._shards])
+        return len(self)
+
+    def __len__(self) -> int:
+        return int(self._ends[-1]) if len(self._ends) else 0
+
+    @property
+    def size(self) -> int:
+        """The crop's side."""
+        return int(self._shards[0].target.shape[1])
+
+    def readings(self) -> Floats:
+        """(pairs, 55) float32: every target's blendshapes and pose."""
+        return np.concatenate([np.concatenate([s.blendshapes, s.pose], 1) for s in self._shards])
+
+    def _locate(self, index: int) -> tuple[Shard, int]:
+        which = int(np.searchsorted(self._ends, index, side="right"))
+        return self._shards[which], index - (int(self._ends[which - 1]) if which else 0)
+
+    def batch(self, number: int, count: int) -> Batch:
+        """Batch `number` of `count` random samples, augmented."""
+        size = self.size
+        faces = np.empty((count, size, size, 3), np.uint8)
+        targets = np.empty_like(faces)
+        flat = np.empty((2, count, size, size), np.uint8)
+        told = np.empty((count, 55), np.float32)
+        flags = np.empty((count, 2), np.float32)
+        for i in range(count):
+            rng = np.random.default_rng([self._seed, number, i])
+            shard, k = self._locate(int(rng.integers(len(self))))
+            face, target = shard.face[k], shard.target[k]
+            if rng.uniform() < SELF_SHARE:
+                margin = (face.shape[0] - size) // 2
+                face = np.pad(target, ((margin, margin), (margin, margin), (0, 0)), mode="edge")
+            mirror = rng.uniform() < 0.5
+            way = slice(None, None, -1 if mirror else 1)
+            faces[i] = webcam(np.ascontiguousarray(face[:, way]), size, rng)
+            targets[i] = target[:, way]
+            flat[0, i] = shard.mask[k][:, way]
+            flat[1, i] = shard.weight[k][:, way]
+            blendshapes, pose = shard.blendshapes[k], shard.pose[k]
+            if mirror:
+                blendshapes = mirrored_blendshapes(blendshapes)
+                pose = pose * np.array([1, -1, -1], np.float32)
+            told[i] = np.concatenate([blendshapes, pose])
+            # A tracker's reading trembles: about 0.02 on a blendshape, 0.7 degrees on an angle.
+            told[i] += rng.normal(0, np.repeat([0.02, 0.012], [52, 3])).astype(np.float32)
+            flags[i] = mirror, rng.uniform() >= BLANK_CODE_SHARE
+        return Batch(
+            face=_picture(faces),
+            target=_picture(targets),
+            mask=torch.from_numpy(flat[0]).float()[:, None] / 255,
+            weight=torch.from_numpy(flat[1]).float()[:, None] / WEIGHT_UNIT,
+            blendshapes=torch.from_numpy(told[:, :52]),
+            pose=torch.from_numpy(told[:, 52:]),
+            mirrored=torch.from_numpy(flags[:, :1]),
+            keep_code=torch.from_numpy(flags[:, 1:]),
+        )
+
+    def plain(self, indices: list[int]) -> Batch:
+        """The named samples as they are, not augmented: for looking at and measuring."""
+        found = [self._locate(i) for i in indices]
+        size = self.size
+        margin = (found[0][0].face.shape[1] - size) // 2
+        inner = slice(margin, margin + size)
+        flags = torch.zeros(len(indices), 1)
+        return Batch(
+            face=_picture(np.stack([s.face[k][inner, inner] for s, k in found])),
+            target=_picture(np.stack([s.target[k] for s, k in found])),
+            mask=torch.from_numpy(np.stack([s.mask[k] for s, k in found])).float()[:, None] / 255,
+            weight=torch.from_numpy(np.stack([s.weight[k] for s, k in found])).float()[:, None] / WEIGHT_UNIT,
+            blendshapes=torch.from_numpy(np.stack([s.blendshapes[k] for s, k in found])),
+            pose=torch.from_numpy(np.stack([s.pose[k] for s, k in found])),
+            mirrored=flags,
+            keep_code=1 - flags,
+        )
+
+
+def _picture(pixels: Pixels) -> Tensor:
+    """(n, H, W, 3) uint8 to (n, 3, H, W) float32 0..1, channels last in memory."""
+    return torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255
