@@ -20,8 +20,8 @@ COLOURS = {
     "blend": "#d05fa2",
     "output": "#e0a23b",
     "networks": "#5c3fb8",
-    "overhead": "#e0a23b",
-    "waiting": "#9aa5b1",
+    "overhead": "#b5651d",
+    "waiting": "#5f6b76",
 }
 
 
@@ -76,7 +76,7 @@ def _over_time(axes: Any, found: Window, run: dict[str, Any]) -> None:
     axes.plot(found.due / 1e3, found.age, ".", markersize=2.5, color=COLOURS["detect"])
     red = {"color": "#c0392b", "fontsize": 7}
     axes.axhline(LIMIT_MS, color="#c0392b", linewidth=0.8, linestyle="--")
-    axes.text(0, LIMIT_MS, " below 45 ms: no lag against the sound is noticed", va="bottom", **red)
+    axes.text(0, LIMIT_MS, " below 45 ms the lag behind the sound goes unnoticed", va="bottom", **red)
     p95 = run["latency_ms"]["p95"]
     if p95 is not None:
         axes.axhline(p95, color="#444444", linewidth=0.8)
@@ -106,12 +106,13 @@ def _stages(axes: Any, run: dict[str, Any]) -> None:
         ("mean", {name: run[f"{name}_ms"]["mean"] for name in ("networks", "overhead", "waiting")}),
     ]
     named: set[str] = set()
+    longest = max(sum(width or 0.0 for width in parts.values()) for _, parts in rows)
     for label, parts in rows:
         left = 0.0
         for name, width in parts.items():
             width = width or 0.0
             axes.barh(label, width, left=left, color=COLOURS[name], label=None if name in named else name)
-            if width > 1.0:
+            if width > 0.05 * longest:
                 middle = left + width / 2
                 axes.text(middle, label, f"{width:.1f}", ha="center", va="center", fontsize=7, color="white")
             named.add(name)

@@ -130,7 +130,9 @@ def measure(
         for name in ("intervals_ms", "freezes", "fps"):
             del result[name]
     cores = per_second(end[1] - start[1], end[0] - start[0])
-    steady = use.memory_mb[max(1, warm_up // 30) :]
+    # One sample a second of frames; the closed loop's seconds are not the clock's.
+    steady = use.memory_mb[1 + round(warm_up / (config.fps or 30)) :]
+    long_run = config.pace != "all" and len(steady) > 60
     result |= {
         "cpu_percent_of_a_core": cores,
         "memory_mb": {
@@ -138,7 +140,7 @@ def measure(
             "at_start": round(steady[0], 1) if steady else None,
             "at_end": round(steady[-1], 1) if steady else None,
             # The issue's own measure of a leak: what a long run gains once it is settled.
-            "peak_growth_after_60_s": round(max(steady[60:]) - max(steady[:60]), 1) if steady[60:] else None,
+            "peak_growth_after_60_s": round(max(steady[60:]) - max(steady[:60]), 1) if long_run else None,
         },
         "source": {"name": report["source"], "size": report["size"], "rate_hz": round(run.source_rate_hz, 3)},
         "providers": report["providers"],

@@ -37,7 +37,9 @@ def told(run: dict[str, Any], title: str) -> list[str]:
     )
     ran = [f"{part} on {name} in {run['precision'][part]}" for part, name in run["providers"].items()]
     lines.append(f"ran        {', '.join(ran)}; {run['source']['name']}")
-    if counted["delivered"] and not counted["with_face"]:
+    if counted["failed"]:
+        lines.append(f"{counted['failed']} frames failed in a stage: --debug shows why")
+    elif counted["delivered"] and not counted["with_face"]:
         lines.append("no face was in the pictures: align, swap and blend had nothing to do")
     elif missed := counted["delivered"] - counted["with_face"]:
         lines.append(f"{missed} delivered frames had no face found in them")

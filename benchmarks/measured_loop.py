@@ -73,7 +73,7 @@ class Counted:
 
     def read(self) -> Frame | None:
         """The source's next frame, noted; None after the last that is wanted."""
-        number = len(self._trace.due)
+        number = len(self._trace)
         if number == self._last:
             self._use.at_end = (self._clock(), time.process_time_ns())
         if number >= self._last + TAIL:
@@ -91,7 +91,7 @@ class Counted:
             self._use.at_start = (self._clock(), time.process_time_ns())
         if number % max(1, round(self.rate_hz)) == 0:
             self._use.memory_mb += _resident_mb()
-        self._trace.due.append((number, frame.captured_ns))
+        self._trace.note_due(number, frame.captured_ns)
         return frame
 
     def unblock(self) -> None:
@@ -113,7 +113,7 @@ class MeasuredLoop(Loop):
     def work(self, frame: Frame) -> Result:
         """The loop's, noted. Engine's thread."""
         result = super().work(frame)
-        self._trace.worked[frame.seq] = Worked(result.frame.spans, result.faces, result.error is not None)
+        self._trace.note_work(frame.seq, Worked(result.frame.spans, result.faces, result.error is not None))
         return result
 
     def show(self, out: Outgoing, result: Result | None) -> None:
@@ -121,7 +121,7 @@ class MeasuredLoop(Loop):
         entered = self.clock()
         super().show(out, result)
         seq = None if result is None else result.frame.seq
-        self._trace.shown.append(Shown(seq, entered, self.clock(), out.kind))
+        self._trace.note_show(Shown(seq, entered, self.clock(), out.kind))
 
 
 class Retimed:

@@ -16,11 +16,15 @@ from realtime.swap import Swapped, Swapper
 
 Reals = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
+Floats = npt.NDArray[np.float32]
 
 FLOW_WIDTH = 256
 """Flow is found on the face's box at this width: finer, it follows the camera's noise."""
 
 LIKENESS_PX = 64
+
+INNER = 0.7
+"""The face's inside: its outline drawn in to this share, so that eyes and mouth are in it."""
 
 
 class Flicker:
@@ -41,14 +45,13 @@ class Flicker:
         self._before = None
 
     def add(self, driver: Pixels, pictures: Mapping[str, Pixels], box: tuple[int, int, int, int]) -> None:
-        """One moment of all videos; errors are taken inside `box`, where the first video is not the driver's."""
+        """One moment of all videos; errors count in `box`, where the first video is not the driver."""
         before, self._before = self._before, (driver, dict(pictures))
         if before is None:
             return
         old, new = _small(before[0], box), _small(driver, box)
         grey_old, grey_new = _grey(old), _grey(new)
-        forward = np.asarray(self._flow.calc(grey_old, grey_new, None), dtype=np.float32)
-        backward = np.asarray(self._flow.calc(grey_new, grey_old, None), dtype=np.float32)
+        forward, backward = self._motion(grey_old, grey_new), self._motion(grey_new, grey_old)
         grid = _grid(forward.shape)
         trusted = _consistent(forward, backward, grid)
         names = list(self._errors)
@@ -59,9 +62,13 @@ class Flicker:
         if trusted.sum() < 100:
             return
         for name, (earlier, later) in seen.items():
-            moved = cv2.remap(later, grid + forward, None, cv2.INTER_LINEAR)
-            off = (np.asarray(moved, dtype=np.float32) - earlier) / 255.0
+            off = (_drawn_back(later.astype(np.float32), grid + forward) - earlier) / 255.0
             self._errors[name].append(float((off**2).sum(axis=2)[trusted].mean()))
+
+    def _motion(self, old: npt.NDArray[np.uint8], new: npt.NDArray[np.uint8]) -> Floats:
+        """(H, W, 2): by how many pixels what is in `old` lies elsewhere in `new`."""
+        fresh = np.zeros((*old.shape, 2), np.float32)
+        return np.asarray(self._flow.calc(old, new, fresh), dtype=np.float32)
 
     def errors(self) -> dict[str, float | None]:
         """E_warp by video; None before two frames came."""
@@ -79,16 +86,20 @@ def _grey(pixels: Pixels) -> npt.NDArray[np.uint8]:
     return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY), dtype=np.uint8)
 
 
-def _grid(shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
+def _grid(shape: tuple[int, ...]) -> Floats:
     y, x = np.mgrid[: shape[0], : shape[1]]
     return np.stack([x, y], axis=2).astype(np.float32)
 
 
-def _consistent(
-    forward: npt.NDArray[np.float32], backward: npt.NDArray[np.float32], grid: npt.NDArray[np.float32]
-) -> Bools:
+def _drawn_back(later: Floats, at: Floats) -> Floats:
+    """`later` looked up at the positions `at` (H, W, 2), x first."""
+    x, y = np.ascontiguousarray(at[..., 0]), np.ascontiguousarray(at[..., 1])
+    return np.asarray(cv2.remap(later, x, y, cv2.INTER_LINEAR), dtype=np.float32)
+
+
+def _consistent(forward: Floats, backward: Floats, grid: Floats) -> Bools:
     """Where going there and back returns: the bound is Ruder and others' (2016), which Lai uses."""
-    back = np.asarray(cv2.remap(backward, grid + forward, None, cv2.INTER_LINEAR), dtype=np.float32)
+    back = _drawn_back(backward, grid + forward)
     miss = ((forward + back) ** 2).sum(axis=2)
     size = (forward**2).sum(axis=2) + (back**2).sum(axis=2)
     inside = (grid + forward >= 0).all(axis=2) & (grid + forward < forward.shape[1::-1]).all(axis=2)
@@ -97,7 +108,7 @@ def _consistent(
 
 
 def face_box(face: Face, size: tuple[int, int], margin: float) -> tuple[int, int, int, int] | None:
-    """(x0, y0, x1, y1) around a face with `margin` of its sides, in the picture; None if nearly nothing is."""
+    """(x0, y0, x1, y1) around a face with `margin` of its sides, in the picture; None where there is none."""
     x0, y0, x1, y1 = face.box
     dx, dy = margin * (x1 - x0), margin * (y1 - y0)
     left, top = max(0, int(x0 - dx)), max(0, int(y0 - dy))
@@ -105,7 +116,7 @@ def face_box(face: Face, size: tuple[int, int], margin: float) -> tuple[int, int
     return (left, top, right, bottom) if right - left >= 16 and bottom - top >= 16 else None
 
 
-def portrait(pixels: Pixels, face: Face) -> npt.NDArray[np.float32]:
+def portrait(pixels: Pixels, face: Face) -> Floats:
     """The face upright in 64x64, grey, without its mean and contrast: (4096,), of length 1.
 
     So neither light nor colour count in a product of two. Only the middle of the face is in it.
@@ -116,13 +127,13 @@ def portrait(pixels: Pixels, face: Face) -> npt.NDArray[np.float32]:
     return grey / max(float(np.linalg.norm(grey)), 1e-6)
 
 
-def mean_portrait(portraits: list[npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:
+def mean_portrait(portraits: list[Floats]) -> Floats:
     """The average of portraits, of length 1."""
     mean = np.mean(portraits, axis=0, dtype=np.float32)
     return np.asarray(mean / max(float(np.linalg.norm(mean)), 1e-6), dtype=np.float32)
 
 
-def steadiness(portraits: list[npt.NDArray[np.float32]]) -> dict[str, float | None]:
+def steadiness(portraits: list[Floats]) -> dict[str, float | None]:
     """Correlation of each portrait with their mean: its mean and lowest twentieth. 1 is one still face."""
     if not portraits:
         return {"mean": None, "p05": None}
@@ -130,39 +141,45 @@ def steadiness(portraits: list[npt.NDArray[np.float32]]) -> dict[str, float | No
     return {"mean": round(float(likeness.mean()), 4), "p05": round(float(np.percentile(likeness, 5)), 4)}
 
 
-def beyond(
-    driver: Pixels, output: Pixels, face: Face, swapped: Swapped, swapper: Swapper, settings: Settings
-) -> tuple[int, int]:
-    """(largest change outside the mask, largest outside the crop's square), in levels of 0..255.
+def drawn_masks(
+    frame: Pixels, face: Face, swapped: Swapped, swapper: Swapper, settings: Settings
+) -> tuple[Floats, Floats]:
+    """What the blend takes over of the frame, and the crop's square in it: each (H, W) float32 0..1.
 
-    The mask is the blend's own, drawn again here; the square depends on the landmarks alone.
+    The mask is shaped by the blend's own code but placed here; the square depends on the landmarks alone.
     """
-    changed = cv2.absdiff(driver, output).max(axis=2)
-    height, width = changed.shape
+    height, width = frame.shape[:2]
     size = swapped.pixels.shape[0]
     # The engine cuts the crop at the swapper's size, and the blend scales it to the swap's.
     matrix = crop_from_frame(face.landmarks, swapper.face_type, swapper.size, coverage=swapper.coverage)
     region = oval_mask(face.landmarks, matrix, swapper.size)
     if size != swapper.size:
         matrix = matrix * (size / swapper.size)
-    square = warp(np.ones((size, size), np.float32), invert(matrix), width, height)
-    mask = warp(shape_mask(swapped, settings, region), invert(matrix), width, height)
-    outside_mask, outside_square = changed[mask < 1 / 255 - 1e-6], changed[square == 0]
-    return _largest(outside_mask), _largest(outside_square)
+    back = invert(matrix)
+    mask = warp(shape_mask(swapped, settings, region), back, width, height) * np.float32(settings.opacity)
+    return mask, warp(np.ones((size, size), np.float32), back, width, height)
+
+
+def beyond(driver: Pixels, output: Pixels, mask: Floats, square: Floats) -> tuple[int, int]:
+    """(largest change where the mask is nothing, largest outside the square), in levels of 0..255."""
+    changed = cv2.absdiff(driver, output).max(axis=2)
+    # A mask under half a level of 255 is nothing in whole bytes.
+    return _largest(changed[mask < 0.4 / 255]), _largest(changed[square == 0])
 
 
 def _largest(values: npt.NDArray[np.uint8]) -> int:
     return int(values.max()) if values.size else 0
 
 
-def share_changed(driver: Pixels, output: Pixels, face: Face) -> float:
-    """How much of the face's inside, 0..1, is not the driver's own pixels any more."""
+def share_hidden(mask: Floats, face: Face) -> float:
+    """How much of the face's inside, 0..1, is taken over by nine tenths or more.
+
+    A swap that lets the driver show through acts perfectly, because the driver is what one reads.
+    """
     points = face.landmarks[:, :2]
     middle = points.mean(axis=0)
-    inner = np.rint(middle + 0.7 * (points - middle)).astype(np.int32)
-    inside = np.zeros(driver.shape[:2], np.uint8)
+    inner = np.rint(middle + INNER * (points - middle)).astype(np.int32)
+    inside = np.zeros(mask.shape, np.uint8)
     cv2.fillConvexPoly(inside, cv2.convexHull(inner), 1)
-    within = inside > 0
-    if not within.any():
-        return 0.0
-    return float((driver != output).any(axis=2)[within].mean())
+    within = mask[inside > 0]
+    return float((within >= 0.9).mean()) if within.size else 0.0

@@ -28,7 +28,7 @@ class Sheet:
 
     def add(self, number: int, driver: Pixels, output: Pixels, face: Face) -> None:
         """One frame, with the driver's face as it was read."""
-        box = face_box(face, (driver.shape[1], driver.shape[0]), 0.35)
+        box = face_box(face, (driver.shape[1], driver.shape[0]), 0.3)
         if box is None:
             return
         pair = np.vstack([_cell(driver, box), _cell(output, box)])
@@ -68,7 +68,8 @@ def save(sheets: list[Sheet], path: Path) -> None:
     pictures = [p for p in (sheet.picture() for sheet in sheets) if p is not None]
     if not pictures:
         raise ConfigError(f"{path} was not written: no face was seen in any clip")
-    fine, encoded = cv2.imencode(path.suffix, np.vstack(pictures), [cv2.IMWRITE_JPEG_QUALITY, 90])
+    how = [] if path.suffix.lower() == ".png" else [cv2.IMWRITE_JPEG_QUALITY, 90]
+    fine, encoded = cv2.imencode(path.suffix, np.vstack(pictures), how)
     try:
         path.write_bytes(encoded.tobytes() if fine else b"")
     except OSError as error:
@@ -77,13 +78,10 @@ def save(sheets: list[Sheet], path: Path) -> None:
 
 def _cell(pixels: Pixels, box: tuple[int, int, int, int]) -> Pixels:
     x0, y0, x1, y1 = box
-    scale = CELL / max(x1 - x0, y1 - y0)
-    width, height = max(1, round((x1 - x0) * scale)), max(1, round((y1 - y0) * scale))
-    small = cv2.resize(pixels[y0:y1, x0:x1], (width, height), interpolation=cv2.INTER_AREA)
-    cell = np.zeros((CELL, CELL, 3), np.uint8)
-    x, y = (CELL - width) // 2, (CELL - height) // 2
-    cell[y : y + height, x : x + width] = small
-    return cell
+    side = max(x1 - x0, y1 - y0)
+    square = cv2.getRectSubPix(pixels, (side, side), ((x0 + x1) / 2, (y0 + y1) / 2))
+    kernel = cv2.INTER_AREA if side > CELL else cv2.INTER_CUBIC
+    return np.asarray(cv2.resize(square, (CELL, CELL), interpolation=kernel), dtype=np.uint8)
 
 
 def _packed(pixels: Pixels) -> npt.NDArray[np.uint8]:

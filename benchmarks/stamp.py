@@ -50,7 +50,8 @@ def one_line(where: dict[str, Any]) -> str:
     gpu = f", {at['gpu']}" if at["gpu"] else ""
     commit_name = where["commit"] or f"version {where['versions']['masquerade']}"
     changed = " with changes" if where["uncommitted_changes"] else ""
-    return f"{at['cpu']}, {at['cores']} cores{gpu}; load {at['load_1min']}; {commit_name}{changed}; {where['when']}"
+    parts = (f"{at['cpu']}, {at['cores']} cores{gpu}", f"load {at['load_1min']}", f"{commit_name}{changed}")
+    return "; ".join((*parts, where["when"]))
 
 
 def _libraries() -> dict[str, str]:

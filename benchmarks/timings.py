@@ -1,8 +1,9 @@
 """From the moments noted in a run to its figures. Pure: no clock, no thread, no device."""
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from realtime.clock import NS_PER_MS
 Millis = npt.NDArray[np.float64]
 
 STAGES = ("capture", "detect", "align", "swap", "blend", "output")
+_SPANS = (*STAGES[:-1], "networks")
 PERCENTS = (50, 90, 95, 99)
 
 FREEZE_MEMORY = 30
@@ -40,17 +42,61 @@ class Shown:
     kind: str
 
 
-@dataclass(slots=True, eq=False)
 class Trace:
-    """Everything noted in one run. Each list and dict is written by one thread only.
+    """Everything noted in one run, 150 bytes a frame, so that a long run's memory is the program's own.
 
-    `due`: (seq, nanoseconds) of every frame the source gave, in order; the time is when the frame
-    was scheduled, where the source has a schedule. `worked`: by seq. `shown`: in order.
+    Each `note_` is called by one thread only; read the rest once the run is over.
     """
 
-    due: list[tuple[int, int]] = field(default_factory=list)
-    worked: dict[int, Worked] = field(default_factory=dict)
-    shown: list[Shown] = field(default_factory=list)
+    def __init__(self) -> None:
+        self._due, self._worked, self._shown = array("q"), array("q"), array("q")
+        self._kinds: list[str] = []
+
+    def note_due(self, seq: int, ns: int) -> None:
+        """The source gave frame `seq`, which was scheduled for (or else captured at) `ns`."""
+        self._due.extend((seq, ns))
+
+    def note_work(self, seq: int, worked: Worked) -> None:
+        """The engine is done with frame `seq`."""
+        spans = [worked.spans.get(name, 0) for name in _SPANS]
+        self._worked.extend((seq, worked.faces, worked.failed, *spans))
+
+    def note_show(self, shown: Shown) -> None:
+        """A picture was handed over."""
+        if shown.kind not in self._kinds:
+            self._kinds.append(shown.kind)
+        seq = -1 if shown.seq is None else shown.seq
+        self._shown.extend((seq, shown.entered_ns, shown.at_ns, self._kinds.index(shown.kind)))
+
+    def __len__(self) -> int:
+        """How many frames the source gave."""
+        return len(self._due) // 2
+
+    @property
+    def due(self) -> list[tuple[int, int]]:
+        """(seq, nanoseconds) of every frame the source gave, in order."""
+        return [(seq, ns) for seq, ns in _rows(self._due, 2)]
+
+    @property
+    def worked(self) -> dict[int, Worked]:
+        """What the engine did, by seq."""
+        rows = _rows(self._worked, 3 + len(_SPANS))
+        return {
+            seq: Worked(dict(zip(_SPANS, spans, strict=True)), faces, bool(failed))
+            for seq, faces, failed, *spans in rows
+        }
+
+    @property
+    def shown(self) -> list[Shown]:
+        """All hand-overs, in order."""
+        return [
+            Shown(None if seq < 0 else seq, entered, at, self._kinds[kind])
+            for seq, entered, at, kind in _rows(self._shown, 4)
+        ]
+
+
+def _rows(numbers: "array[int]", width: int) -> Iterator[tuple[int, ...]]:
+    return zip(*[iter(numbers)] * width, strict=True)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,11 +122,12 @@ class Window:
 
 def window(trace: Trace, first: int, count: int) -> Window:
     """The `count` frames from the source's `first` on (0 is its first); fewer where fewer came."""
-    scheduled = trace.due[first : first + count]
+    due, worked, all_shown = trace.due, trace.worked, trace.shown
+    scheduled = due[first : first + count]
     order = {seq: n for n, (seq, _) in enumerate(scheduled)}
-    later = {seq for seq, _ in trace.due[first + count :]}
+    later = {seq for seq, _ in due[first + count :]}
     arrived = np.full(len(scheduled) + 1, np.nan)
-    for shown in reversed(trace.shown):
+    for shown in reversed(all_shown):
         if shown.seq is None:
             continue
         if shown.seq in order:
@@ -92,12 +139,10 @@ def window(trace: Trace, first: int, count: int) -> Window:
         if math.isnan(arrived[n]):
             arrived[n] = arrived[n + 1]
     due_ns = np.array([ns for _, ns in scheduled], dtype=np.float64)
-    mine = [s for s in trace.shown if s.seq in order]
+    mine = [s for s in all_shown if s.seq in order]
     zero = due_ns[0] if len(due_ns) else 0.0
-    parts, faces = _parts(trace, mine, dict(scheduled))
-    between = [
-        s for s in trace.shown if mine and s.seq is None and mine[0].at_ns <= s.at_ns <= mine[-1].at_ns
-    ]
+    parts, faces = _parts(worked, mine, dict(scheduled))
+    between = [s for s in all_shown if mine and s.seq is None and mine[0].at_ns <= s.at_ns <= mine[-1].at_ns]
     at_ns = np.array([s.at_ns for s in mine], dtype=np.float64)
     began_ns = np.array([due_ns[order[s.seq]] for s in mine if s.seq is not None], dtype=np.float64)
     return Window(
@@ -109,30 +154,30 @@ def window(trace: Trace, first: int, count: int) -> Window:
         unseen=int((~delivered).sum()),
         shown=sorted(mine + between, key=lambda s: s.at_ns),
         faces=faces,
-        failed=sum(trace.worked[seq].failed for seq in order if seq in trace.worked),
+        failed=sum(worked[seq].failed for seq in order if seq in worked),
     )
 
 
 def _parts(
-    trace: Trace, mine: Sequence[Shown], due: Mapping[int, int]
+    worked: Mapping[int, Worked], mine: Sequence[Shown], due: Mapping[int, int]
 ) -> tuple[dict[str, Millis], list[int]]:
     """Where each delivered frame's time went: the stages, and networks + overhead + waiting."""
     rows: dict[str, list[float]] = {name: [] for name in (*STAGES, "networks", "overhead", "waiting")}
     faces: list[int] = []
     for shown in mine:
         assert shown.seq is not None
-        worked = trace.worked[shown.seq]
-        spans = {stage: worked.spans.get(stage, 0) for stage in STAGES if stage != "output"}
+        done = worked[shown.seq]
+        spans = {stage: done.spans.get(stage, 0) for stage in STAGES if stage != "output"}
         engine_done = due[shown.seq] + sum(spans.values())
         latency = shown.at_ns - due[shown.seq]
         hop = max(shown.entered_ns - engine_done, 0)
-        networks = worked.spans.get("networks", 0)
+        networks = done.spans.get("networks", 0)
         waiting = spans["capture"] + hop
         row = {**spans, "output": shown.at_ns - engine_done, "networks": networks, "waiting": waiting}
         row["overhead"] = latency - networks - waiting
         for name, ns in row.items():
             rows[name].append(ns / NS_PER_MS)
-        faces.append(worked.faces)
+        faces.append(done.faces)
     return {name: np.array(values, dtype=np.float64) for name, values in rows.items()}, faces
 
 

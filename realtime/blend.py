@@ -13,6 +13,7 @@ import numpy as np
 
 from realtime.align import Matrix, invert, warp
 from realtime.color_transfer import transfer_color
+from realtime.errors import ModelError
 from realtime.frame import Pixels
 from realtime.settings import Settings
 from realtime.swap import Floats, Swapped
@@ -23,10 +24,23 @@ _UNIT_PX = 224
 _VISIBLE = 1.0 / 255.0
 """A mask below this is none (DeepFaceLive's threshold)."""
 
+_HALF = 0.5
+"""From here on a pixel is rather the new face's than the driver's."""
+
+_LEAST_TAKEN = 0.3
+"""Of the driver's face. A working mask takes 60 % and more; one that finds no face takes nothing."""
+
+_LEAST_OF_CROP = 0.05
+"""The same of the whole crop, where nobody said what of it is the driver's face."""
+
 _CROSS = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (3, 3))
 
 _SHARPEN_SIGMA_PX = 1.2
 """The unsharp mask's radius in pixels of a `_UNIT_PX` crop: the finest detail a network draws."""
+
+
+class Uncovered(ModelError):
+    """The mask would leave the driver's own face showing: a picture that must not go out."""
 
 
 def blend(
@@ -41,12 +55,14 @@ def blend(
 
     `pixels` is the frame, `crop` what was cut from it with `crop_from_frame`. `region` is one more mask of
     the swap's size, (S, S) float32 0..1, or None. The swap may be of another size than the crop.
+    Raises Uncovered where the mask would leave the driver's own face showing: that is never a result.
     """
     size = swapped.pixels.shape[0]
     if size != crop.shape[0]:
         crop_from_frame = crop_from_frame * (size / crop.shape[0])
         crop = np.asarray(cv2.resize(crop, (size, size), interpolation=cv2.INTER_AREA), dtype=np.uint8)
     mask = shape_mask(swapped, settings, region)
+    _check_covers(mask, region, settings)
     box = _visible(mask)
     if box is None:
         return pixels.copy()
@@ -73,6 +89,11 @@ def shape_mask(swapped: Swapped, settings: Settings, region: Floats | None = Non
     for other in (swapped.driver_mask, region):
         if other is not None:
             mask = mask * other
+    if mask.shape != swapped.pixels.shape[:2] or not math.isfinite(float(mask.sum())):
+        raise ModelError(
+            f"the swap's mask is {mask.shape} for {swapped.pixels.shape[:2]} pixels, or has values that are "
+            "not finite: the model is broken, choose another (masquerade models)"
+        )
     size = mask.shape[0]
     scale = size / _UNIT_PX
     if settings.mask_erode:
@@ -88,6 +109,19 @@ def shape_mask(swapped: Swapped, settings: Settings, region: Floats | None = Non
         soft = cv2.GaussianBlur(inner, (0, 0), sigma, borderType=cv2.BORDER_CONSTANT)
         return np.asarray(soft, dtype=np.float32)
     return inner
+
+
+def _check_covers(mask: Floats, region: Floats | None, settings: Settings) -> None:
+    """Raises Uncovered where too little is taken over for the driver to be hidden."""
+    taken = np.count_nonzero(mask * np.float32(settings.opacity) >= _HALF)
+    face = mask.size if region is None else np.count_nonzero(region >= _HALF)
+    least = _LEAST_OF_CROP if region is None else _LEAST_TAKEN
+    if taken <= least * face:
+        raise Uncovered(
+            f"the new face covers only {taken} of {face} pixels, so the driver's own would show: "
+            f"lower mask_erode ({settings.mask_erode}) and mask_blur ({settings.mask_blur}), "
+            f"raise opacity ({settings.opacity:g}), or choose another model"
+        )
 
 
 def sharpen(face: Pixels, percent: int, size: int) -> Pixels:

@@ -1,5 +1,6 @@
 """One frame in, one result out: detect, align, swap, blend."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -8,13 +9,18 @@ import cv2
 import numpy as np
 
 from realtime.align import crop_from_frame, cut
-from realtime.blend import blend
+from realtime.blend import Uncovered, blend
 from realtime.clock import Clock
+from realtime.errors import ModelError
 from realtime.face import Face
 from realtime.frame import Frame, Pixels
 from realtime.masks import oval_mask
 from realtime.settings import Settings
 from realtime.swap import Swapper
+
+
+LEAST_IN_SIGHT = 0.2
+"""Of the face's box: with less of it in the picture there is no face to replace."""
 
 
 class FaceFinder(Protocol):
@@ -88,11 +94,15 @@ class Engine:
             spans["detect"] = found - started
             pixels: Pixels | None = None
             for face in faces:
-                pixels = self._put_on(frame.pixels if pixels is None else pixels, face, settings, spans)
+                if _in_sight(face, frame.size):
+                    pixels = self._put_on(frame.pixels if pixels is None else pixels, face, settings, spans)
             if pixels is not None and settings.mirror:
                 pixels = np.ascontiguousarray(cv2.flip(pixels, 1), dtype=np.uint8)
             spans["networks"] = self._finder.spent_ns + self._swapper.spent_ns - in_networks
             return Result(frame.with_spans(**spans), title, pixels, len(faces))
+        except Uncovered:
+            # A hand before the face, say: no picture to show, and nothing is broken.
+            return Result(frame.with_spans(**spans), title, None)
         except Exception as error:  # any stage, any reason: the guard must decide, not the exception
             return Result(frame.with_spans(**spans), title, None, 0, error)
 
@@ -115,3 +125,15 @@ class Engine:
         """Close the networks. May be called twice."""
         self._swapper.close()
         self._finder.close()
+
+
+def _in_sight(face: Face, size: tuple[int, int]) -> bool:
+    """False where the tracked face lies beside the picture: then whatever is in it was not replaced.
+
+    Landmarks that are not numbers are a fault of the tracker, and raise.
+    """
+    x0, y0, x1, y1 = face.box
+    if not all(map(math.isfinite, (x0, y0, x1, y1))):
+        raise ModelError("the face tracker gave landmarks that are not numbers")
+    seen = max(0.0, min(x1, size[0]) - max(x0, 0.0)) * max(0.0, min(y1, size[1]) - max(y0, 0.0))
+    return seen >= LEAST_IN_SIGHT * (x1 - x0) * (y1 - y0)

@@ -13,7 +13,7 @@ _TOP, _CHIN = 10, 152
 _GROW = 1.04
 """The oval runs along the skin's edge: a little beyond it hides the driver's own outline."""
 
-_FOREHEAD = 0.14
+_FOREHEAD = 0.08
 """How far the upper half is stretched up, in face heights: the oval's top lies below most hairlines."""
 
 _COARSE = 4

@@ -22,7 +22,8 @@ from realtime.keys import changed, typed_keys
 from realtime.metrics import machine, peak_memory_mb
 from realtime.models import Bundle, load_bundle, may_hide_badge
 from realtime.output.open_sink import open_sinks
-from realtime.output.video_file import SoundTrack
+from realtime.output.sound_track import SoundTrack
+from realtime.output.timeline import Pace
 from realtime.panel import Panel
 from realtime.pipeline import Loop, run_live, run_offline
 from realtime.settings import Settings
@@ -69,7 +70,7 @@ class Run:
                 raise loop.lost[0]
         return self.report()
 
-    def _pace(self) -> str:
+    def _pace(self) -> Pace:
         """Files into files are worked off in full; everything else is live."""
         if self._config.pace is not None:
             return self._config.pace
@@ -105,6 +106,9 @@ class Run:
             metadata=metadata(bundle.name, bundle.card.identity.kind, __version__),
             sound=sound,
             panel=panel,
+            source=config.source,
+            pace=self._pace(),
+            clock=self._clock,
         )
         if panel is not None and any(sink.name == "page" for sink in sinks):
             self._on_page(panel.url)

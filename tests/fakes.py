@@ -6,9 +6,10 @@ import numpy as np
 
 from realtime.face import Face
 from realtime.frame import Frame, Pixels
+from realtime.models import built_in_folder
 from realtime.swap import Swapped
 
-SIZE = (64, 48)
+SIZE = (160, 120)
 
 
 def pixels(value: int = 100, size: tuple[int, int] = SIZE) -> Pixels:
@@ -77,11 +78,15 @@ class FakeSink:
         self.closed += 1
 
 
-def a_face(centre: tuple[float, float] = (32, 24), radius: float = 12) -> Face:
-    """A plausible face: landmarks on rings around the centre."""
-    t = np.linspace(0, 8 * np.pi, 478, dtype=np.float32)
-    r = np.linspace(radius / 4, radius, 478, dtype=np.float32)
-    points = np.stack([centre[0] + r * np.cos(t), centre[1] + r * np.sin(t), 0 * t], axis=1)
+with np.load(built_in_folder() / "face" / "pose.npz", allow_pickle=False) as _stored:
+    _HEAD = _stored["canonical"]  # (468, 3) in centimetres, y up
+
+
+def a_face(centre: tuple[float, float] = (80, 60), height: float = 50) -> Face:
+    """The canonical head seen from the front, `height` pixels tall; the irises are guessed."""
+    scale = height / np.ptp(_HEAD[:, 1])
+    flat = _HEAD * (scale, -scale, -scale) + (*centre, 0)
+    points = np.concatenate([flat, np.repeat(flat[[468 - 1]], 10, axis=0)])
     return Face(points.astype(np.float32), np.zeros(52, np.float32), np.eye(4, dtype=np.float32), 0.9)
 
 

@@ -59,7 +59,6 @@ class FaultyFinder(FakeFinder):
         self.fault, self.stage = fault, stage
 
     def __call__(self, frame):  # type: ignore[no-untyped-def]
-        self.fault.seq = frame.seq
         if self.stage == "detect":
             self.fault.strike()
         if not self.fault.now:
@@ -89,23 +88,42 @@ class FaultySwapper(FakeSwapper):
         return good
 
 
+class CountingSource(FakeSource):
+    """Tells the fault which frame is on its way."""
+
+    def __init__(self, items: list[Pixels | Exception], fault: Fault) -> None:
+        super().__init__(items)
+        self.fault = fault
+
+    def read(self):  # type: ignore[no-untyped-def]
+        frame = super().read()
+        if frame is not None:
+            self.fault.seq = frame.seq
+        return frame
+
+
 def build(stage: str, fault: Fault, sink: FakeSink, source: FakeSource) -> Loop:
     calm = Settings(color_transfer="none", mask_blur=0, mask_erode=0)
 
     def settings() -> Settings:
         if stage == "settings":
             fault.strike()
+        return calm
+
+    def wish() -> Settings:
         if stage == "model switch" and fault.now:
             return calm.model_copy(update={"model": f"identity-{fault.seq}"})
         return calm
 
     def open_swapper(name: str) -> Swapper:
-        raise ModelError(f"{name} is broken")
+        if fault.seq % 2:
+            raise ModelError(f"{name} is broken")
+        return FakeSwapper(90, name)
 
     clock = FakeClock()
     engine = Engine(FaultyFinder(fault, stage), FaultySwapper(fault, stage), settings, clock)
-    # The guard and the sinks read settings of their own: their copy does not fail.
-    return Loop(source, engine, Guard(SIZE, "Fake", lambda: calm), [sink], lambda: calm, open_swapper, clock, 30.0)
+    # The guard reads settings of its own: its copy does not fail.
+    return Loop(source, engine, Guard(SIZE, "Fake", lambda: calm), [sink], wish, open_swapper, clock, 30.0)
 
 
 def no_raw_face(sink: FakeSink) -> bool:
@@ -116,11 +134,11 @@ def no_raw_face(sink: FakeSink) -> bool:
 CASES = list(itertools.product(STAGES, MOMENTS, KINDS))
 
 
-@pytest.mark.parametrize(("stage", "moment", "kind"), CASES, ids="-".join)
+@pytest.mark.parametrize(("stage", "moment", "kind"), CASES)
 def test_no_fault_inside_the_engine_lets_the_raw_face_out(stage: str, moment: str, kind: str) -> None:
     sink = FakeSink()
     fault = Fault(MOMENTS[moment], KINDS[kind])
-    loop = build(stage, fault, sink, FakeSource([pixels(RAW)] * FRAMES))
+    loop = build(stage, fault, sink, CountingSource([pixels(RAW)] * FRAMES, fault))
     run_offline(loop, lambda: False)
     assert len(sink.shown) == FRAMES
     assert no_raw_face(sink)

@@ -1,210 +1,32 @@
-"""The page's server: who is let in, what it serves, and that it never holds the loop up."""
+"""The page's server: what it serves, and that it never holds the loop up."""
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import cv2
 import numpy as np
 import pytest
-from aiohttp import ClientSession, ClientWebSocketResponse, CookieJar, WSMsgType, WSServerHandshakeError
-from fakes import FakeClock
+from aiohttp import ClientSession, ClientWebSocketResponse, WSMsgType, WSServerHandshakeError
+from panels import REPORT, Opened, open_panel
 
-from realtime.errors import ConfigError, DeviceError
+from realtime.errors import DeviceError
 from realtime.frame import Frame
 from realtime.output.page_sink import PageSink
 from realtime.panel import Panel
-from realtime.panel.guard import Doorkeeper
 from realtime.panel.live import encode_jpeg
 from realtime.settings import Settings
-from realtime.threads import Latest
-
-REPORT = {
-    "title": "Ada", "model": "ada", "family": "swap", "state": "synthetic", "version": "1", "fps": 29.97,
-    "frames": {"captured": 10, "dropped": 1}, "latency_ms": {"p50": 20.5, "p95": 30.0},
-    "stages_ms": {"detect": {"p50": 5.0, "p95": 6.0}, "align": {}}, "seconds": 3.0,
-}  # fmt: skip
 
 
 def frame(level: int = 100, size: tuple[int, int] = (64, 48)) -> Frame:
     return Frame(np.full((size[1], size[0], 3), level, np.uint8), level, level)
 
 
-class Opened:
-    """A panel, its settings, and a browser's stand-in."""
-
-    def __init__(self, panel: Panel, settings: Latest[Settings]) -> None:
-        self.panel, self.settings = panel, settings
-        self.home = f"http://127.0.0.1:{panel.port}"
-
-    def browse(self, visit: Callable[[ClientSession], Awaitable[None]], *, let_in: bool = True) -> None:
-        async def session() -> None:
-            async with ClientSession(cookie_jar=CookieJar(unsafe=True)) as browser:
-                if let_in:
-                    async with browser.get(self.panel.url) as answer:
-                        assert answer.status == 200
-                await visit(browser)
-
-        asyncio.run(session())
-
-
 @pytest.fixture
 def opened() -> Iterator[Opened]:
-    settings = Latest(Settings())
-
-    def change(wanted: Settings) -> None:
-        if wanted.badge == "off":
-            raise ConfigError("badge = off is not allowed for this identity")
-        settings.set(wanted)
-
-    panel = Panel(
-        report=lambda: dict(REPORT), get_settings=settings.get, set_settings=change, clock=FakeClock()
-    )
-    yield Opened(panel, settings)
-    panel.close()
-    panel.close()
-
-
-def test_the_token_becomes_a_cookie_and_leaves_the_address(opened: Opened) -> None:
-    async def visit(browser: ClientSession) -> None:
-        async with browser.get(opened.panel.url, allow_redirects=False) as answer:
-            assert (answer.status, answer.headers["Location"]) == (303, "/")
-            cookie = answer.headers["Set-Cookie"]
-        assert "HttpOnly" in cookie
-        assert "SameSite=Strict" in cookie
-        token = opened.panel.url.partition("token=")[2]
-        assert token not in cookie
-        async with browser.get(opened.home) as answer:
-            assert answer.status == 200
-            assert "<canvas" in await answer.text()
-
-    opened.browse(visit, let_in=False)
-
-
-def test_a_token_works_once(opened: Opened) -> None:
-    async def visit(browser: ClientSession) -> None:
-        async with ClientSession() as other, other.get(opened.panel.url) as answer:
-            assert answer.status == 403
-            assert "used before" in await answer.text()
-            assert "Set-Cookie" not in answer.headers
-        async with browser.get(opened.panel.url) as answer:  # the one it was for may come back
-            assert answer.status == 200
-
-    opened.browse(visit)
-
-
-def test_a_second_address_opens_a_second_browser(opened: Opened) -> None:
-    async def visit(browser: ClientSession) -> None:
-        async with browser.get(opened.panel.new_url()) as answer:
-            assert answer.status == 200
-
-    opened.browse(visit)
-    opened.browse(visit, let_in=False)
-
-
-PATHS = ["/", "/page.js", "/page.css", "/api/report", "/api/settings", "/metrics", "/ws/live"]
-
-
-@pytest.mark.parametrize("path", PATHS)
-@pytest.mark.parametrize(
-    "query", ["", "?token=", "?token=wrong", "?token=%FF%00", "?token=" + "a" * 4000], ids=lambda q: q[:14]
-)
-def test_without_the_token_nothing_is_served(opened: Opened, path: str, query: str) -> None:
-    async def visit(browser: ClientSession) -> None:
-        async with browser.get(opened.home + path + query) as answer:
-            assert answer.status == 403
-            assert "Set-Cookie" not in answer.headers
-
-    opened.browse(visit, let_in=False)
-
-
-@pytest.mark.parametrize("path", [*PATHS, "/nothing"])
-@pytest.mark.parametrize(
-    "headers",
-    [
-        {"Host": "evil.example"},
-        {"Host": "evil.example:{port}"},
-        {"Host": "127.0.0.1"},
-        {"Host": "127.0.0.1:1"},
-        {"Host": "127.0.0.1:{port}.evil.example"},
-        {"Host": "[::1]:{port}"},
-        {"Host": ""},
-        {"Origin": "http://evil.example"},
-        {"Origin": "null"},
-        {"Origin": "http://127.0.0.1:1"},
-        {"Origin": "https://127.0.0.1:{port}"},
-        {"Origin": "http://localhost:{port}"},
-        {"Origin": ""},
-        {"Sec-Fetch-Site": "cross-site"},
-        {"Sec-Fetch-Site": "same-site"},
-    ],
-    ids=str,
-)
-def test_foreign_pages_are_refused_even_with_the_cookie(
-    opened: Opened, path: str, headers: dict[str, str]
-) -> None:
-    sent = {name: value.replace("{port}", str(opened.panel.port)) for name, value in headers.items()}
-
-    async def visit(browser: ClientSession) -> None:
-        async with browser.get(opened.home + path, headers=sent) as answer:
-            # An empty Host is refused by the HTTP parser itself.
-            assert answer.status in ((400, 403) if sent == {"Host": ""} else (403,))
-            assert "Access-Control-Allow-Origin" not in answer.headers
-        async with browser.post(opened.home + "/api/settings", json={"mirror": True}, headers=sent) as answer:
-            assert answer.status in (400, 403)
-        async with browser.options(opened.home + path, headers=sent) as answer:
-            assert answer.status in (400, 403)
-        assert not opened.settings.get().mirror
-
-    opened.browse(visit)
-
-
-@pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://127.0.0.1:1", None])
-def test_a_foreign_websocket_is_refused(opened: Opened, origin: str | None) -> None:
-    async def visit(browser: ClientSession) -> None:
-        with pytest.raises(WSServerHandshakeError) as caught:
-            await browser.ws_connect(opened.home + "/ws/live", origin=origin)
-        assert caught.value.status == 403
-
-    opened.browse(visit)
-
-
-def test_a_websocket_needs_the_cookie(opened: Opened) -> None:
-    async def visit(browser: ClientSession) -> None:
-        with pytest.raises(WSServerHandshakeError) as caught:
-            await browser.ws_connect(opened.home + "/ws/live", origin=opened.home)
-        assert caught.value.status == 403
-
-    opened.browse(visit, let_in=False)
-
-
-@pytest.mark.parametrize("path", [*PATHS[:-1], "/nothing"])
-def test_every_answer_carries_the_headers(opened: Opened, path: str) -> None:
-    async def visit(browser: ClientSession) -> None:
-        async with browser.get(opened.home + path) as answer:
-            policy = answer.headers["Content-Security-Policy"]
-            assert "default-src 'none'" in policy
-            assert "unsafe" not in policy
-            assert answer.headers["X-Frame-Options"] == "DENY"
-            assert answer.headers["X-Content-Type-Options"] == "nosniff"
-            assert answer.headers["Referrer-Policy"] == "no-referrer"
-            assert answer.headers["Cache-Control"] == "no-store"
-            assert not [name for name in answer.headers if name.startswith("Access-Control")]
-
-    opened.browse(visit)
-
-
-def test_the_page_holds_nothing_inline(opened: Opened) -> None:
-    async def visit(browser: ClientSession) -> None:
-        async with browser.get(opened.home) as answer:
-            text = await answer.text()
-        assert "<style" not in text
-        assert " style=" not in text
-        assert "onclick" not in text
-        assert "http" not in text.replace("http-equiv", "")
-
-    opened.browse(visit)
+    with open_panel() as panel:
+        yield panel
 
 
 def test_report_and_metrics(opened: Opened) -> None:
@@ -370,11 +192,3 @@ def test_a_taken_port_is_named(opened: Opened) -> None:
 def test_large_pictures_are_scaled_down_for_the_page() -> None:
     jpeg = np.frombuffer(encode_jpeg(frame(100, (3840, 2160)).pixels), np.uint8)
     assert cv2.imdecode(jpeg, cv2.IMREAD_COLOR).shape == (720, 1280, 3)
-
-
-def test_the_doorkeeper_reads_odd_cookies() -> None:
-    door = Doorkeeper(8000)
-    assert door.knows({"Cookie": f"other=1; {door.cookie_name}={door.cookie}"})
-    for cookie in ("", "=", f"{door.cookie_name}=", f"{door.cookie_name}=x", "a\x00b", f"{door.cookie_name}"):
-        assert not door.knows({"Cookie": cookie})
-    assert not Doorkeeper(8000).knows({"Cookie": f"{door.cookie_name}={door.cookie}"})

@@ -133,10 +133,10 @@ def test_the_rate_is_what_came_not_what_was_claimed(bench: Bench) -> None:
 def test_the_drivers_own_time_counts_where_it_is_plausible(bench: Bench) -> None:
     bench.age_ns = 25 * MS
     source = bench.source(bench.camera([100] * 50))
-    assert [bench.now - f.captured_ns for f in take(source, 5)][1:] == [25 * MS] * 4
+    assert [take(source, 1)[0].captured_ns - bench.now for _ in range(5)] == [-25 * MS] * 5
     for wrong in (-5 * MS, 3600 * NS_PER_S):
         bench.age_ns = wrong
-        assert [bench.now - f.captured_ns for f in take(source, 3)] == [0, 0, 0]
+        assert take(source, 1)[0].captured_ns == bench.now
     source.close()
 
 
@@ -215,7 +215,7 @@ def test_back_with_another_size_it_is_letterboxed_to_the_first(bench: Bench) -> 
 
 
 def test_a_camera_that_falls_silent_is_opened_again(bench: Bench) -> None:
-    source = bench.source(bench.camera([100] * 14 + [Silent] * 100), bench.camera([200] * 30))
+    source = bench.source(bench.camera([100] * 20 + [Silent] * 100), bench.camera([200] * 30))
     frames = take(source, 1)
     silent_since = bench.now
     while frames[-1].pixels[0, 0, 0] == 100:
@@ -227,14 +227,12 @@ def test_a_camera_that_falls_silent_is_opened_again(bench: Bench) -> None:
 
 
 def test_black_pictures_go_on_with_a_word_about_it(bench: Bench) -> None:
-    source = bench.source(bench.camera([100] * 14 + [1] * (MANY + 5) + [100] * 5))
+    source = bench.source(bench.camera([100] * 12 + [1] * (MANY + 9) + [100] * 5))
     states = []
-    for _ in range(14 - 12 + MANY + 5):
-        take(source, 1)
+    while take(source, 1)[0].pixels.max() != 100 or not states:
         states.append(source.state)
-    assert states[0] == "ok"
+    assert states[:MANY] == ["ok"] * MANY
     assert states[-1] == "camera 0 gives black pictures: cover or privacy switch?"
-    take(source, 3)
     assert source.state == "ok"
     source.close()
 

@@ -26,10 +26,13 @@ _FED_BY_US = ("obs virtual camera", "unity video capture")
 _HELP = "masquerade devices lists what is there; a video file works as well: --source FILE"
 
 
-def list_cameras() -> list[CameraFound]:
-    """Every camera, in the order of their numbers, our own virtual one among them, marked `own`."""
+def list_cameras(with_modes: bool = True) -> list[CameraFound]:
+    """Every camera, in the order of their numbers, our own virtual one among them, marked `own`.
+
+    Without their modes it takes milliseconds: some drivers list thousands. Only Linux tells them.
+    """
     if _SYSTEM == "linux":
-        return _linux_cameras()
+        return _linux_cameras(with_modes)
     names = _mac_names() if _SYSTEM == "darwin" else _windows_names()
     return numbered_cameras(names)
 
@@ -42,7 +45,8 @@ def offered() -> list[CameraFound]:
 def find(wish: Wish, cameras: Iterable[CameraFound]) -> CameraFound:
     """The camera that is meant, by number, path or name; on coming back by its identity.
 
-    A number that no camera has means the first one if it is 0. Raises DeviceError with what is there.
+    0 means the first camera where no camera, or just our own virtual one, has that number. Raises
+    DeviceError with what is there.
     """
     cameras = list(cameras)
     usable = [camera for camera in cameras if not camera.own]
@@ -70,6 +74,8 @@ def _named(wish: Wish, cameras: list[CameraFound], usable: list[CameraFound]) ->
     path = os.path.realpath(asked) if asked.startswith("/dev/") else asked
     for camera in cameras:
         if path in (camera.address, f"/dev/video{camera.address}"):
+            if camera.own and asked == "0":
+                continue
             if camera.own:
                 raise DeviceError(
                     f"camera {asked} is masquerade's own virtual camera, it cannot be its source: "
@@ -94,7 +100,7 @@ def _named(wish: Wish, cameras: list[CameraFound], usable: list[CameraFound]) ->
 
 def open_camera(wish: Wish) -> Camera:
     """Find and open a camera of this machine. Raises DeviceError."""
-    found = find(wish, list_cameras())
+    found = find(wish, list_cameras(with_modes=False))
     if _SYSTEM == "linux":
         from realtime.capture.v4l2_camera import V4l2Camera
 
@@ -133,7 +139,7 @@ def numbered_cameras(names: Iterable[str]) -> list[CameraFound]:
     ]
 
 
-def _linux_cameras() -> list[CameraFound]:
+def _linux_cameras(with_modes: bool) -> list[CameraFound]:
     from realtime.capture import v4l2
 
     found = []
@@ -157,7 +163,8 @@ def _linux_cameras() -> list[CameraFound]:
                 loopback = answer.driver.decode("utf-8", "replace") == v4l2.LOOPBACK_DRIVER
                 own = loopback and (OURS in name.lower() or _fed_by_masquerade(path))
                 bus = answer.bus_info.decode("utf-8", "replace")
-                found.append(CameraFound(number, name, bus, tuple(v4l2.modes(descriptor)), own))
+                modes = tuple(v4l2.modes(descriptor)) if with_modes else ()
+                found.append(CameraFound(number, name, bus, modes, own))
         except OSError:
             pass
         finally:

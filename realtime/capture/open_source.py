@@ -120,7 +120,7 @@ def _looks_like_a_path(spec: str) -> bool:
 
 def _is_a_camera(spec: str) -> bool:
     """True when a camera's name says so; an ambiguous name is the camera code's to complain about."""
-    cameras = list_cameras()
+    cameras = list_cameras(with_modes=False)
     try:
         find(Wish(spec), cameras)
         return True

@@ -23,7 +23,6 @@ outside, so this also bounds how long `unblock` takes on a dead line; five secon
 RETRY_S = 0.5
 
 _OPTIONS = {
-    "fflags": "nobuffer",
     "flags": "low_delay",
     "analyzeduration": "1000000",  # microseconds: enough to see the pictures, a fifth of the default
     "rtsp_transport": "tcp",  # UDP loses packets on wireless lines, and shows it as smears
@@ -71,8 +70,11 @@ class Stream:
         """Connect and decode the first frame. Raises DeviceError in plain words."""
         where = f"the stream {self._name}"
         try:
+            options = dict(_OPTIONS)
+            if not self._address.lower().startswith("http"):
+                options["fflags"] = "nobuffer"  # what was looked at on opening is old: not for web files
             self._container = av.open(
-                self._address, "r", options=_OPTIONS, timeout=self._timeouts, metadata_errors="replace"
+                self._address, "r", options=options, timeout=self._timeouts, metadata_errors="replace"
             )
             if not self._container.streams.video:
                 raise DeviceError(f"{where} has no video: give another address")

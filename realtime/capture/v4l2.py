@@ -135,14 +135,12 @@ def is_camera(answer: Capability) -> bool:
 
 def modes(descriptor: int) -> list[Mode]:
     """All formats, sizes and rates the driver lists."""
-    found = []
+    found: dict[Mode, None] = {}  # some drivers name one twice
     for fourcc in _formats(descriptor):
         for size in _sizes(descriptor, fourcc):
             for rate in _rates(descriptor, fourcc, size):
-                mode = Mode(text(fourcc), size, round(rate, 3))
-                if mode not in found:
-                    found.append(mode)
-    return found
+                found[Mode(text(fourcc), size, round(rate, 3))] = None
+    return list(found)
 
 
 def number(fourcc: str) -> int:

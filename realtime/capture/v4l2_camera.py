@@ -48,9 +48,10 @@ class V4l2Camera:
             raise
 
     def _set_format(self, wish: Wish) -> None:
-        best = choose(self._found.modes, wish.size, wish.rate_hz)
+        modes = v4l2.modes(self._descriptor)
+        best = choose(modes, wish.size, wish.rate_hz)
         if best is None:
-            kinds = ", ".join(sorted({mode.fourcc for mode in self._found.modes})) or "none"
+            kinds = ", ".join(sorted({mode.fourcc for mode in modes})) or "none"
             raise DeviceError(
                 f"camera {self._found.address} has no picture format masquerade reads (it has: {kinds}): "
                 "choose another camera (masquerade devices)"

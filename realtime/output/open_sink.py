@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from realtime.clock import Clock, now_ns
+from realtime.disclose import CAMERA_LABEL
 from realtime.errors import ConfigError, MasqueradeError
 from realtime.output import Sink
 from realtime.output.apart import Apart
@@ -15,7 +16,7 @@ from realtime.output.page_sink import PageSink
 from realtime.output.sound_track import SoundTrack
 from realtime.output.timeline import Pace
 from realtime.output.video_file import CONTAINERS, VideoFile, check_writable
-from realtime.output.virtual_camera import LABEL, VirtualCamera
+from realtime.output.virtual_camera import VirtualCamera
 from realtime.panel.server import Panel
 
 log = logging.getLogger(__name__)
@@ -37,7 +38,7 @@ def check_specs(specs: Sequence[str], source: str | None = None) -> None:
         if _is_word(spec):
             if spec == "camera:":
                 raise ConfigError("output camera: needs a device after the colon, as in camera:/dev/video9")
-        elif Path(spec).suffix.lower() not in CONTAINERS and not Path(spec).is_dir():
+        elif Path(spec).suffix.lower() not in CONTAINERS:
             raise ConfigError(f"output {spec!r} is unknown: use {FORMS}")
         else:
             check_file(Path(spec), source)
@@ -49,10 +50,10 @@ def _is_word(spec: str) -> bool:
 
 def check_file(path: Path, source: str | None) -> None:
     """Refuse a recording that can't be made; leaves nothing behind. Raises ConfigError."""
-    if source is not None and path.exists() and os.path.exists(source) and path.samefile(source):
-        raise ConfigError(f"output {path} is the source itself: give another name")
     if check_writable(path):
         path.unlink(missing_ok=True)
+    elif source is not None and os.path.exists(source) and path.samefile(source):
+        raise ConfigError(f"output {path} is the source itself: give another name")
 
 
 def wants_page(specs: Sequence[str]) -> bool:
@@ -65,7 +66,7 @@ def open_sinks(
     *,
     size: tuple[int, int],
     rate_hz: float,
-    label: str = LABEL,
+    label: str = CAMERA_LABEL,
     metadata: Mapping[str, str] | None = None,
     sound: SoundTrack | None = None,
     panel: Panel | None = None,

@@ -213,6 +213,8 @@ class VideoFile:
         video.pix_fmt = "yuv420p"
         video.time_base = video.codec_context.time_base = Fraction(1, TICKS_HZ)
         context = video.codec_context
+        if self._pace == "live":
+            context.thread_count = 1  # the other cores are the engine's
         context.gop_size = max(1, round(2 * self._rate_hz))
         context.colorspace, context.color_range = Colorspace.ITU709, ColorRange.MPEG
         context.color_primaries, context.color_trc = ColorPrimaries.BT709, ColorTrc.BT709
@@ -277,16 +279,16 @@ def check_writable(path: Path) -> bool:
     """
     if path.suffix.lower() not in CONTAINERS:
         raise ConfigError(f"output {path}: use a name ending in {', '.join(CONTAINERS)}")
-    if path.is_dir():
-        raise ConfigError(f"output {path} is a folder: give a file name in it")
-    if not path.parent.is_dir():
-        raise ConfigError(f"output {path}: there is no folder {path.parent}: make it, or choose another")
-    fresh = not path.exists()
     try:
+        if path.is_dir():
+            raise ConfigError(f"output {path} is a folder: give a file name in it")
+        if not path.parent.is_dir():
+            raise ConfigError(f"output {path}: there is no folder {path.parent}: make it, or choose another")
+        fresh = not path.exists()
+        if not fresh and not path.is_file():
+            raise ConfigError(f"output {path} is not an ordinary file: choose another name")
         with open(path, "ab"):
-            pass
-    except OSError as error:
-        raise ConfigError(
-            f"output {path} cannot be written ({error.strerror or error}): choose another place"
-        ) from error
-    return fresh
+            return fresh
+    except (OSError, ValueError) as error:  # ValueError: a zero byte in the name
+        why = getattr(error, "strerror", None) or error
+        raise ConfigError(f"output {str(path)!r} cannot be written ({why}): choose another place") from error

@@ -9,14 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from realtime.disclose import CAMERA_LABEL
 from realtime.errors import ConfigError, DeviceError
 from realtime.frame import Frame, Pixels
 from realtime.output.letterbox import even, pad_to_even
 
 log = logging.getLogger(__name__)
-
-LABEL = "masquerade (AI)"
-"""The name a call should see; it says that the picture is synthetic (CONTRACT: What leaves)."""
 
 OBS_PLACES = (
     "/Applications/OBS.app",
@@ -95,7 +93,7 @@ def how_to_get_one(platform: str = sys.platform) -> str:
         return (
             "install v4l2loopback (Debian, Ubuntu: sudo apt install v4l2loopback-dkms; Fedora: RPM Fusion's "
             "akmod-v4l2loopback), then: sudo modprobe v4l2loopback devices=1 exclusive_caps=1 max_buffers=8 "
-            f'card_label="{LABEL}"'
+            f'card_label="{CAMERA_LABEL}"'
         )
     if platform == "darwin":
         return (
@@ -135,7 +133,7 @@ class VirtualCamera:
         size: tuple[int, int],
         rate_hz: float,
         device: str | None = None,
-        label: str = LABEL,
+        label: str = CAMERA_LABEL,
         open_driver: OpenDriver = open_pyvirtualcam,
         loopbacks: Callable[[], Sequence[Loopback]] = find_loopbacks,
         platform: str = sys.platform,

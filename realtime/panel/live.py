@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import cv2
@@ -61,7 +62,8 @@ class Live:
         """A new picture. Any thread; costs next to nothing while nobody looks."""
         self._newest = (frame, self._clock())
         if self._viewers:
-            self._loop.call_soon_threadsafe(self._wake)
+            with suppress(RuntimeError):  # the loop ended this very moment
+                self._loop.call_soon_threadsafe(self._wake)
 
     @property
     def viewers(self) -> int:

@@ -73,7 +73,7 @@ function sentence(report) {
     case "blur": return ["Your face is lost. Others see a blurred picture.", "warn"];
     case "raw": return ["OTHERS SEE YOUR OWN FACE.", "bad"];
     case "starting": case undefined: return ["Starting …", "warn"];
-    default: return [`${report.state}. Others never see your own face.`, "warn"];
+    default: return [`${report.state}. Others see ${who}'s last picture, then a card.`, "warn"];
   }
 }
 
@@ -88,7 +88,7 @@ function tell({ report, settings: now, page_delay_ms: delay }) {
   find("dropped").textContent = report.frames ? String(report.frames.dropped) : "–";
   const providers = Object.entries(report.providers || {}).map(([what, where]) => `${what}: ${where}`);
   find("provider").textContent = providers.join(", ") || "–";
-  document.title = `${report.title || "masquerade"} – masquerade`;
+  document.title = report.title ? `${report.title} – masquerade` : "masquerade";
   take(now);
 }
 

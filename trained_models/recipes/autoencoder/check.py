@@ -1,7 +1,7 @@
 """How well a network in training carries real drivers: the quick look, to be had while training runs.
 
-`masquerade bench quality` is the full measurement of a finished bundle. This one reads the weights of a running
-training, so that a wrong turn is seen after minutes and not hours.
+`masquerade bench quality` is the full measurement of a finished bundle. This one reads the weights of a
+running training, so that a wrong turn is seen after minutes and not hours.
 """
 
 from collections.abc import Iterator
@@ -45,7 +45,11 @@ WATCHED = {
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Report:
-    """`table`: blendshape name to (driver's std, Pearson r, gain). `pose_deg`: mean rotation error. `sheet`: driver, output."""
+    """What was measured on one clip.
+
+    `table`: blendshape name to (driver's std, Pearson r, gain). `pose_deg`: the mean rotation error.
+    `sheet`: driver, output and the bare drawn crop at some moments.
+    """
 
     table: dict[str, tuple[float, float, float]]
     pose_deg: float
@@ -125,7 +129,9 @@ def check(network: SwapNetwork, clip: Path, *, step: int = 2, moments: int = 6) 
             float((a0 @ b0) / max(a0 @ a0, 1e-9)),
         )
     chosen = [bands[i] for i in np.linspace(0, len(bands) - 1, moments).astype(int)]
-    columns = [np.vstack([_around(p, box), _around(o, box), cv2.resize(b, (256, 256))]) for p, o, b, box in chosen]
+    columns = [
+        np.vstack([_around(p, box), _around(o, box), cv2.resize(b, (256, 256))]) for p, o, b, box in chosen
+    ]
     return Report(table, float(np.mean(errors)), seen, replaced, len(told), np.hstack(columns))
 
 

@@ -30,7 +30,10 @@ def weighted_mean(x: Tensor, weight: Tensor) -> Tensor:
 
 
 def structure_loss(drawn: Tensor, target: Tensor, weight: Tensor) -> Tensor:
-    """Half of 1 - SSIM (Wang et al. 2004), with flat 7x7 windows on every second pixel: enough for a loss, and cheap."""
+    """Half of 1 - SSIM (Wang et al. 2004).
+
+    With flat 7x7 windows on every second pixel: enough for a loss, and cheap.
+    """
 
     def mean(x: Tensor) -> Tensor:
         return F.avg_pool2d(x, SSIM_WINDOW, SSIM_STRIDE)
@@ -46,7 +49,7 @@ def structure_loss(drawn: Tensor, target: Tensor, weight: Tensor) -> Tensor:
 
 
 def edge_loss(drawn: Tensor, target: Tensor, weight: Tensor) -> Tensor:
-    """How far neighbouring pixels' differences are from the target's: what keeps lashes, brows and lips sharp."""
+    """How far neighbouring pixels' differences are off: what keeps lashes, brows and lips sharp."""
     error = drawn - target
     across = (error[..., :, 1:] - error[..., :, :-1]).abs()
     down = (error[..., 1:, :] - error[..., :-1, :]).abs()
@@ -54,12 +57,17 @@ def edge_loss(drawn: Tensor, target: Tensor, weight: Tensor) -> Tensor:
 
 
 def swap_loss(
-    drawn: Drawn, target: Tensor, mask: Tensor, weight: Tensor, shares: Shares = Shares()  # noqa: B008 - frozen
+    drawn: Drawn,
+    target: Tensor,
+    mask: Tensor,
+    weight: Tensor,
+    shares: Shares = Shares(),
 ) -> tuple[Tensor, dict[str, float]]:
     """The loss, and its terms by name.
 
-    `target` (N, 3, S, S) BGR 0..1; `mask` (N, 1, S, S) 0..1, where the identity's face is; `weight` (N, 1, S, S) >= 0,
-    how much each pixel's colour matters (more on eyes, brows and mouth, nothing far outside the face).
+    `target` (N, 3, S, S) BGR 0..1; `mask` (N, 1, S, S) 0..1, where the identity's face is; `weight`
+    (N, 1, S, S) >= 0, how much each pixel's colour matters (more on eyes, brows and mouth, nothing far
+    outside the face).
     """
     face = drawn.face.float()
     logits = drawn.mask.float()

@@ -1,8 +1,8 @@
 """The swap network: one driver's face in, the identity's face and its mask out.
 
-A shared encoder squeezes the driver's crop to a short code (light, gaze, what the eyes can see) and one decoder an
-identity draws the new face from it, the DF shape of DeepFaceLab. Expression and pose are told to
-the decoder directly: the 52 blendshapes and the head angles that the face tracker reads. A short code
+A shared encoder squeezes the driver's crop to a short code (light, gaze, what the eyes can see) and one
+decoder an identity draws the new face from it, the DF shape of DeepFaceLab. Expression and pose are told
+to the decoder directly: the 52 blendshapes and the head angles that the face tracker reads. A short code
 alone loses brows, smile and pucker; the tracker does not.
 
 Everything is plain 3x3 convolutions: that is what both CPUs and GPUs run near their peak, and
@@ -10,6 +10,7 @@ batch norm folds into them at export.
 """
 
 from dataclasses import asdict, dataclass, field
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -67,7 +68,7 @@ class Encoder(nn.Module):
     def __init__(self, shape: Shape) -> None:
         super().__init__()
         widths = (3, *shape.encoder)
-        self.steps = nn.Sequential(*(Halve(a, b) for a, b in zip(widths, widths[1:], strict=False)))
+        self.steps = nn.Sequential(*(Halve(a, b) for a, b in pairwise(widths)))
         cells = (shape.size // 32) ** 2
         self.squeeze = nn.Linear(widths[-1] * cells, shape.code)
         self.norm = nn.LayerNorm(shape.code)
@@ -81,8 +82,8 @@ class Condition(nn.Module):
     """Blendshapes (N, 52), head angles (N, 3) radians and a mirror flag (N, 1) to (N, condition).
 
     `mean` and `spread` are the training set's; a reading more than four spreads off is held there.
-    The mirror flag says that the picture was flipped, so that flipped training pairs do not average the identity's own
-    left and right. Exported networks have it fixed at 0.
+    The mirror flag says that the picture was flipped, so that flipped training pairs do not average the
+    identity's own left and right. Exported networks have it fixed at 0.
     """
 
     mean: Tensor
@@ -102,10 +103,10 @@ class Condition(nn.Module):
 
 
 class Block(nn.Module):
-    """A 3x3 convolution, batch norm, the condition's gain and shift per channel, ReLU; doubles the side if asked.
+    """A 3x3 convolution, batch norm, the condition's gain and shift per channel, ReLU.
 
-    `told` is the condition's width; 0 leaves gain and shift out: at 80 pixels and more they cost time
-    and the shape of the face is settled already.
+    `double` doubles the side by drawing 2x2 pixels at once. `told` is the condition's width; 0 leaves gain
+    and shift out: at 80 pixels and more they cost time and the shape of the face is settled already.
     """
 
     def __init__(self, inward: int, outward: int, told: int, *, double: bool) -> None:
@@ -156,7 +157,9 @@ class Decoder(nn.Module):
             self.head.bias.zero_()
             self.head.bias[:12] = 0.5
 
-    def forward(self, code: Tensor, blendshapes: Tensor, pose: Tensor, mirrored: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, code: Tensor, blendshapes: Tensor, pose: Tensor, mirrored: Tensor
+    ) -> tuple[Tensor, Tensor]:
         told = self.condition(blendshapes, pose, mirrored)
         x = self.spread_out(torch.cat([code, told], 1)).relu()
         x = x.unflatten(1, (self.bottom, self.cells, self.cells))
@@ -183,7 +186,7 @@ class SwapNetwork(nn.Module):
         mirrored: Tensor | None = None,
         keep_code: Tensor | None = None,
     ) -> Drawn:
-        """Draw the identity. `keep_code` (N, 1), 0 or 1, blanks the code of single samples (training only)."""
+        """Draw the identity. `keep_code` (N, 1), 0 or 1, blanks single samples' codes (training only)."""
         code = self.encoder(face)
         if keep_code is not None:
             code = code * keep_code.to(code.dtype)
@@ -194,7 +197,10 @@ class SwapNetwork(nn.Module):
 
 
 class Wearable(nn.Module):
-    """The network as a bundle runs it: `celeb_face` (N, 3, S, S) BGR 0..1 and `celeb_mask` (N, 1, S, S) 0..1."""
+    """The network as a bundle runs it.
+
+    `celeb_face` (N, 3, S, S) BGR 0..1 and `celeb_mask` (N, 1, S, S) 0..1.
+    """
 
     def __init__(self, network: SwapNetwork) -> None:
         super().__init__()

@@ -1,8 +1,8 @@
 """Prepared pairs on disk, and batches of them.
 
 `prepare.py` writes one folder a shard with plain `.npy` arrays; here they are memory-mapped, so a data set
-larger than memory costs nothing to open, and new shards are picked up while training runs. Batch number n is a
-pure function of (seed, n, shards): a resumed run sees exactly what an unbroken one would.
+larger than memory costs nothing to open, and new shards are picked up while training runs. Batch number n
+is a pure function of (seed, n, shards): a resumed run sees exactly what an unbroken one would.
 """
 
 from dataclasses import dataclass
@@ -29,9 +29,9 @@ WEIGHT_UNIT = 16
 class Shard:
     """One prepared shard of n pairs, memory-mapped.
 
-    `face` (n, S + 2m, S + 2m, 3) the driver with a margin m on all sides; `target` (n, S, S, 3) the identity; `mask`
-    (n, S, S) 0..255; `weight` (n, S, S) in sixteenths; all uint8, pictures BGR. `blendshapes` (n, 52) and `pose` (n, 3) are
-    the tracker's readings of the target, float32.
+    `face` (n, S + 2m, S + 2m, 3) the driver with a margin m on all sides; `target` (n, S, S, 3) the
+    identity; `mask` (n, S, S) 0..255; `weight` (n, S, S) in sixteenths; all uint8, pictures BGR.
+    `blendshapes` (n, 52) and `pose` (n, 3) are the tracker's readings of the target, float32.
     """
 
     face: Pixels
@@ -64,7 +64,7 @@ def load_shard(folder: Path) -> Shard:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """n samples as tensors: `face`, `target` (n, 3, S, S) 0..1; `mask`, `weight` (n, 1, S, S); the rest (n, k)."""
+    """n samples: `face`, `target` (n, 3, S, S) 0..1; `mask`, `weight` (n, 1, S, S); the rest (n, k)."""
 
     face: Tensor
     target: Tensor

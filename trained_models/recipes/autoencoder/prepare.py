@@ -1,9 +1,10 @@
 """Rendered pairs made ready for training: faces found, cut as the live loop cuts them, weighed.
 
-Both pictures of a pair go through the very functions of the live loop: the tracker, `crop_from_frame` and `cut`, each
-by its own landmarks. The blendshapes and angles kept with a pair are those the tracker reads in the *identity's* picture.
-The network so learns "draw the identity such that the tracker reads this": fed with a driver's readings, it gives the
-driver's expression back at full strength, whatever the renderer's actions really do on either face.
+Both pictures of a pair go through the very functions of the live loop: the tracker, `crop_from_frame` and
+`cut`, each by its own landmarks. The blendshapes and angles kept with a pair are those the tracker reads in
+the *identity's* picture. The network so learns "draw the identity such that the tracker reads this": fed
+with a driver's readings, it gives the driver's expression back at full strength, whatever the renderer's
+actions really do on either face.
 """
 
 from collections.abc import Callable, Iterator
@@ -23,7 +24,7 @@ from trained_models.recipes.autoencoder.pairs_dataset import WEIGHT_UNIT, Shard,
 
 FACE_TYPE = "whole_face"
 COVERAGE = 1.75
-"""Tighter than the face type's own 2.13: a fifth more pixels across the face, the open jaw still inside."""
+"""Tighter than the face type's own 2.13: a fifth more pixels on the face, the open jaw still inside."""
 SIZE = 160
 MARGIN = 12
 
@@ -44,12 +45,13 @@ FindOne = Callable[[Pixels], Face | None]
 class RawPair:
     """A driver's picture and the identity's with the same actions, pose and light; BGR, any sizes.
 
-    `skin` (H, W) uint8 0..255: where the identity's face shows in `target` (no hair, no background).
+    `region` (H, W) uint8 0..255: where the identity's face shows in `target`: skin, eyes and mouth, but no
+    hair, ears, neck or background.
     """
 
     person: Pixels
     target: Pixels
-    skin: Pixels
+    region: Pixels
 
 
 @dataclass(slots=True)
@@ -61,7 +63,9 @@ class Tally:
     identity_missed: int = 0
 
 
-def importance(landmarks: npt.NDArray[np.float32], crop_from_picture: npt.NDArray[np.float64], size: int) -> Pixels:
+def importance(
+    landmarks: npt.NDArray[np.float32], crop_from_picture: npt.NDArray[np.float64], size: int
+) -> Pixels:
     """(size, size) uint8: how much each pixel's colour counts, in sixteenths, 16 for plain skin."""
     points = landmarks[:, :2] @ crop_from_picture[:, :2].T + crop_from_picture[:, 2]
     out = np.full((size, size), WEIGHT_UNIT, np.uint8)
@@ -90,8 +94,9 @@ def prepared(pairs: Iterator[RawPair], find: FindOne, tally: Tally) -> Shard | N
         crop = crop_from_frame(driver.landmarks, FACE_TYPE, SIZE, coverage=COVERAGE)
         wide = crop + [[0, 0, MARGIN], [0, 0, MARGIN]]
         target_crop = crop_from_frame(identity.landmarks, FACE_TYPE, SIZE, coverage=COVERAGE)
-        skin = cv2.warpAffine(pair.skin, target_crop, (SIZE, SIZE), flags=cv2.INTER_LINEAR)
-        mask = np.rint(oval_mask(identity.landmarks, target_crop, SIZE) * skin).astype(np.uint8)
+        region = cv2.warpAffine(pair.region, target_crop, (SIZE, SIZE), flags=cv2.INTER_LINEAR)
+        region = cv2.GaussianBlur(region, (0, 0), 1.5)
+        mask = np.rint(oval_mask(identity.landmarks, target_crop, SIZE) * region).astype(np.uint8)
         near = cv2.GaussianBlur(cv2.dilate(mask, np.ones((9, 9), np.uint8)), (0, 0), 2.0)
         weight = importance(identity.landmarks, target_crop, SIZE) * (near / 255.0)
         row = {
@@ -110,7 +115,7 @@ def prepared(pairs: Iterator[RawPair], find: FindOne, tally: Tally) -> Shard | N
 
 
 def prepare_folder(raw: Path, out: Path, find: FindOne, read: Callable[[Path], Iterator[RawPair]]) -> Tally:
-    """Prepare every finished shard under `raw` that `out` lacks. Every twenty-fifth goes to `out/held_out`."""
+    """Prepare every finished shard in `raw` that `out` lacks; each twenty-fifth goes to `out/held_out`."""
     tally = Tally()
     for number, path in enumerate(sorted(raw.glob("shard_*.npz"))):
         folder = (out / "held_out" if number % 25 == 0 else out) / path.stem

@@ -14,7 +14,13 @@ import torch
 from trained_models.recipes.autoencoder.augment import Pixels
 from trained_models.recipes.autoencoder.network import SwapNetwork
 from trained_models.recipes.autoencoder.pairs_dataset import Batch, Pairs
-from trained_models.recipes.autoencoder.training import Plan, Training, batches_ahead, load_weights, save_weights
+from trained_models.recipes.autoencoder.training import (
+    Plan,
+    Training,
+    batches_ahead,
+    load_weights,
+    save_weights,
+)
 
 SAVE_EVERY_S = 300.0
 SHOW_EVERY_STEPS = 500
@@ -63,8 +69,8 @@ def train(
     """Train until `hours` of work or `steps` are over, or a signal asks to stop; saves before it returns.
 
     `data` holds prepared shards and `held_out/` with shards for measuring. `out` gets `state.pt` (to go
-    on), `weights.npz` (the averaged network in half precision), `log.jsonl`, `sheet.jpg` and `pid`. With a `state.pt`
-    there it goes on from it; else `start_from`, a `weights.npz`, gives the first weights.
+    on), `weights.npz` (the averaged network in half precision), `log.jsonl`, `sheet.jpg` and `pid`. With a
+    `state.pt` there it goes on from it; else `start_from`, a `weights.npz`, gives the first weights.
     """
     torch.set_num_threads(threads)
     cv2.setNumThreads(1)
@@ -96,7 +102,8 @@ def train(
             now = time.monotonic()
             training.seconds = before_s + now - started
             progress = max(
-                training.seconds / 3600 / hours if hours else 0.0, training.step_number / steps if steps else 0.0
+                training.seconds / 3600 / hours if hours else 0.0,
+                training.step_number / steps if steps else 0.0,
             )
             if progress >= 1 or stop.asked:
                 break
@@ -120,5 +127,10 @@ def train(
 
 def _save(training: Training, out: Path) -> None:
     training.save(out / "state.pt")
-    about = f"{training.step_number} steps of {training.plan.batch}, {training.seconds / 3600:.2f} h"
-    save_weights(training.averaged, out / "weights.npz", about)
+    facts = {
+        "steps": training.step_number,
+        "batch": training.plan.batch,
+        "hours": training.seconds / 3600,
+        "seed": training.plan.seed,
+    }
+    save_weights(training.averaged, out / "weights.npz", facts)

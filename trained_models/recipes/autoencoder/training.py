@@ -61,7 +61,7 @@ class Training:
         self.seconds = 0.0
 
     def fit_condition(self, readings: Floats) -> None:
-        """Set what the condition is measured against, from the data's readings (n, 55) and their mirror images."""
+        """Set what the condition is measured against: the data's readings (n, 55) and their mirror images."""
         turned = readings.copy()
         turned[:, :52] = np.stack([mirrored_blendshapes(b) for b in readings[:, :52]])
         turned[:, 53:] *= -1
@@ -126,13 +126,15 @@ class Training:
         self.seconds = float(state["seconds"])
 
 
-def save_weights(network: SwapNetwork, path: Path, about: str) -> None:
-    """The weights alone in half precision, as an `.npz` without pickles; `about` is one line of text inside."""
+def save_weights(network: SwapNetwork, path: Path, facts: dict[str, float]) -> None:
+    """The weights alone in half precision, an `.npz` without pickles, with some numbers of the training."""
     tensors = {k: v.numpy() for k, v in network.state_dict().items()}
-    halves = {k: v.astype(np.float16) if v.dtype == np.float32 and v.ndim > 1 else v for k, v in tensors.items()}
+    halves = {
+        k: v.astype(np.float16) if v.dtype == np.float32 and v.ndim > 1 else v for k, v in tensors.items()
+    }
     sizes = {f"shape.{k}": np.array(v) for k, v in network.shape.as_dict().items()}
     part = path.with_suffix(".part.npz")
-    np.savez_compressed(part, **halves, **sizes, about=np.array(about))
+    np.savez_compressed(part, **halves, **sizes, **{k: np.array(v) for k, v in facts.items()})
     part.replace(path)
 
 

@@ -1,0 +1,188 @@
+"""The webcam source on a real V4L2 device: run it inside a machine with `vivid` and `v4l2loopback`.
+
+    python tests/camera/webcam_guest.py --camera 20 --loopback 10
+
+`vivid` stands for the webcam at /dev/video<camera>; the loopback at /dev/video<loopback> carries the
+label "masquerade (AI)" and stands for our own virtual camera. Needs root, for pulling the camera out.
+Prints one line a check and a JSON report last; ends with 1 when a check failed.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from realtime.capture.devices import delivered, list_cameras, open_camera
+from realtime.capture.open_source import open_source
+from realtime.capture.webcam import Webcam
+from realtime.errors import DeviceError
+from realtime.frame import Frame
+from realtime.threads import Closed, Crew, Slot
+
+DRIVER = Path("/sys/bus/platform/drivers/vivid")
+PATIENCE_S = 20.0  # an emulated machine is slow; the figures are in the report
+report: dict[str, object] = {}
+failures: list[str] = []
+
+
+def check(true: bool, what: str) -> None:
+    """One line, and a mark in the report where it does not hold."""
+    print(("ok    " if true else "FAIL  ") + what, flush=True)
+    if not true:
+        failures.append(what)
+
+
+def refused(action: Callable[[], object]) -> str:
+    """The DeviceError an action ends in; empty where it does not."""
+    try:
+        action()
+    except DeviceError as error:
+        return str(error)
+    return ""
+
+
+@contextmanager
+def watched(source: Webcam) -> Iterator[Slot[Frame]]:
+    """Reads the source in a thread, newest frame in the slot, until the block ends."""
+    slot: Slot[Frame] = Slot()
+
+    def capture() -> None:
+        while (frame := source.read()) is not None:
+            slot.put(frame)
+        slot.close()
+
+    with Crew() as crew:
+        crew.start("capture", capture, source.unblock)
+        yield slot
+
+
+def until(condition: Callable[[], bool]) -> float:
+    """Seconds until the condition holds; PATIENCE_S where it never does."""
+    started = time.monotonic()
+    while not condition() and time.monotonic() - started < PATIENCE_S:
+        time.sleep(0.02)
+    return time.monotonic() - started
+
+
+def listing(camera: str, loopback: str) -> None:
+    found = {each.address: each for each in list_cameras()}
+    vivid = found.get(camera)
+    check(vivid is not None and "vivid" in vivid.name, f"camera {camera} is listed: {vivid and vivid.name}")
+    if vivid is not None:
+        report["modes"] = [str(mode) for mode in vivid.modes if mode.fourcc == "YUYV"]
+        check(len(vivid.modes) > 5 and not vivid.own, f"with {len(vivid.modes)} modes")
+    ours = found.get(loopback)
+    check(ours is None or ours.own, "our own virtual camera is marked as such, or not a camera yet")
+
+
+def own_camera_is_refused(loopback: str) -> None:
+    """With a producer the loopback becomes a camera: even then it is not to be had."""
+    import numpy as np
+    import pyvirtualcam
+
+    with pyvirtualcam.Camera(320, 240, 15, device=f"/dev/video{loopback}") as producer:
+        producer.send(np.zeros((240, 320, 3), np.uint8))
+        ours = {each.address: each for each in list_cameras()}.get(loopback)
+        check(ours is not None and ours.own, "fed, it is listed and marked as our own")
+        said = refused(lambda: open_source(f"/dev/video{loopback}", pace="live"))
+        check("masquerade's own virtual camera" in said, said or "it was not refused")
+
+
+def pictures(camera: str) -> None:
+    source = open_source(camera, size=(640, 360), fps=30.0)
+    assert isinstance(source, Webcam)
+    try:
+        frames = [frame for frame in (source.read() for _ in range(45)) if frame is not None]
+        check(len(frames) == 45 and {f.size for f in frames} == {(640, 360)}, source.format)
+        # vivid's test picture: bars of saturated colours, so all three channels use their range.
+        spread = frames[-1].pixels.reshape(-1, 3).std(axis=0)
+        check(bool((spread > 40).all()), f"the pictures show colour bars (spread {spread.round()})")
+        stamps = [frame.captured_ns for frame in frames]
+        check(stamps == sorted(set(stamps)), "times never go back")
+        check(10 < source.rate_hz < 40, f"{source.rate_hz:.1f} frames a second")
+        report["format"] = source.format
+        busy = refused(lambda: open_source(camera, pace="live"))
+        check("in use by another program" in busy, busy or "a busy camera was not refused")
+    finally:
+        source.close()
+    opened = open_camera(source._wish)
+    report["delivered"] = str(delivered(opened))
+    opened.close()
+    said = refused(lambda: open_source(camera, size=(1000, 700)))
+    check("asked for 1000x700: pass --size" in said, said or "a size nobody has was given")
+    check("there is no camera 77" in (said := refused(lambda: open_source("77"))), said)
+    default = open_source("0")
+    check(default.read() is not None, f"camera 0 is the only one there: {default.name}, {default.size}")
+    report["default"] = getattr(default, "format", "")
+    default.close()
+
+
+def unplugging(camera: str) -> None:
+    source = open_source(camera, size=(640, 360))
+    assert isinstance(source, Webcam)
+    node = Path(f"/dev/video{camera}")
+    seen: list[int] = []
+    try:
+        with watched(source) as slot:
+
+            def flows() -> bool:
+                try:
+                    frame = slot.get(0.2)
+                except Closed:
+                    return False
+                seen.extend([frame.seq] if frame is not None else [])
+                return frame is not None
+
+            check(until(flows) < PATIENCE_S, "frames flow")
+            for name in ("first", "second"):
+                (DRIVER / "unbind").write_text("vivid.0")
+                gone_s = until(lambda: "is gone" in source.state)
+                check(gone_s < 3, f"{name} unplugging noticed after {gone_s:.2f} s: {source.state}")
+                while slot.get(0.0) is not None:
+                    pass
+                check(not node.exists(), "the device is away")
+                (DRIVER / "bind").write_text("vivid.0")
+                there_s = until(node.exists)
+                back_s = until(flows)
+                report[f"back_after_{name}_s"] = round(back_s, 2)
+                check(back_s < 2.0, f"back {back_s:.2f} s after the device ({there_s:.2f} s for that)")
+                check(source.state == "ok", f"state {source.state}")
+            before = source.losses
+            subprocess.run(["v4l2-ctl", "-d", str(node), "-c", "disconnect=1"], check=True)
+            lost_s = until(lambda: source.losses > before)
+            while slot.get(0.0) is not None:
+                pass
+            back_s = until(flows)
+            report["back_after_disconnect_s"] = round(back_s, 2)
+            check(lost_s < 3 and back_s < 3, f"a dead device is opened again: {lost_s:.2f} s, {back_s:.2f} s")
+            (DRIVER / "unbind").write_text("vivid.0")
+            until(lambda: "is gone" in source.state)
+            started = time.monotonic()
+        check(time.monotonic() - started < 2, "unblocked while the camera is away, the thread ends")
+        check(seen == sorted(set(seen)), "frame numbers go on across all this")
+    finally:
+        source.close()
+        (DRIVER / "bind").write_text("vivid.0")
+
+
+def main() -> int:
+    arguments = argparse.ArgumentParser()
+    arguments.add_argument("--camera", default="20")
+    arguments.add_argument("--loopback", default="10")
+    chosen = arguments.parse_args()
+    listing(chosen.camera, chosen.loopback)
+    own_camera_is_refused(chosen.loopback)
+    pictures(chosen.camera)
+    unplugging(chosen.camera)
+    print(json.dumps({**report, "failed": failures}, indent=1))
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

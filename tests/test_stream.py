@@ -1,0 +1,148 @@
+"""Stream addresses, against servers on this machine."""
+
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import cv2
+import pytest
+from written_video import numbered_pictures, written
+
+from realtime.capture.stream import Stream, without_password
+from realtime.capture.synthetic import number_of
+from realtime.errors import DeviceError
+from realtime.threads import Crew
+
+BOUNDARY = b"--frame\r\nContent-Type: image/jpeg\r\n\r\n"
+
+
+class JpegServer:
+    """Serves scripted connections: each gets so many numbered JPEGs, then is closed (or kept silent)."""
+
+    def __init__(self, connections: list[tuple[int, tuple[int, int]]], silent_at_end: bool = False) -> None:
+        self.socket = socket.create_server(("127.0.0.1", 0))
+        self.socket.settimeout(10)
+        self.address = f"http://127.0.0.1:{self.socket.getsockname()[1]}/video"
+        self.connections, self.silent_at_end = connections, silent_at_end
+        self.open: list[socket.socket] = []
+
+    def serve(self) -> None:
+        try:
+            for count, size in self.connections:
+                line, _ = self.socket.accept()
+                self.open.append(line)
+                line.recv(4096)
+                line.sendall(
+                    b"HTTP/1.0 200 OK\r\nContent-Type: multipart/x-mixed-replace; boundary=frame\r\n\r\n"
+                )
+                for picture in numbered_pictures(count, size):
+                    line.sendall(BOUNDARY + cv2.imencode(".jpg", picture)[1].tobytes() + b"\r\n")
+                if not self.silent_at_end:
+                    line.close()
+        except OSError:
+            pass  # the test is over, or the reader has gone
+
+    def stop(self) -> None:
+        for each in (*self.open, self.socket):
+            each.close()
+
+
+Serve = Callable[..., JpegServer]
+
+
+@pytest.fixture
+def serve() -> Iterator[Serve]:
+    with Crew() as crew:
+
+        def start(connections: list[tuple[int, tuple[int, int]]], **options: bool) -> JpegServer:
+            server = JpegServer(connections, **options)
+            crew.start("server", server.serve, server.stop)
+            return server
+
+        yield start
+
+
+def test_frames_arrive_in_order_and_a_lost_line_is_opened_again(serve: Serve) -> None:
+    server = serve([(20, (320, 180)), (20, (160, 160))])
+    source = Stream(server.address, clock=lambda: 9)
+    try:
+        assert (source.size, source.live, source.finite) == ((320, 180), True, False)
+        numbers: list[int | None] = []
+        while source.losses == 0 or len(numbers) < 25:
+            frame = source.read()
+            assert frame is not None
+            assert frame.size == (320, 180)
+            assert (frame.seq, frame.captured_ns, frame.media_s) == (len(numbers), 9, None)
+            numbers.append(number_of(frame.pixels))
+        assert numbers[:15] == list(range(15))
+        assert source.losses == 1
+        assert source.state == "ok"
+    finally:
+        source.close()
+        source.close()
+
+
+def test_a_line_that_falls_silent_is_noticed_and_unblock_ends_the_wait(serve: Serve) -> None:
+    server = serve([(10, (320, 180))], silent_at_end=True)
+    source = Stream(server.address, open_s=2.0, silent_s=0.3)
+    said: list[str] = []
+
+    def wait(seconds: float) -> bool:
+        said.append(source.state)
+        source.unblock()
+        return True
+
+    source._wait = wait
+    source._timeouts = (0.3, 0.3)
+    try:
+        while source.read() is not None:
+            pass
+        assert said == [f"the stream {server.address} is gone: waiting for it"]
+    finally:
+        source.close()
+
+
+def test_what_does_not_open_is_one_line_without_the_password() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with pytest.raises(DeviceError) as caught:
+        Stream(f"http://user:secret@127.0.0.1:{port}/live?token=hidden")
+    text = str(caught.value)
+    assert f"the stream http://127.0.0.1:{port}/live does not open" in text
+    assert "check the address" in text
+    assert "secret" not in text
+    assert "hidden" not in text
+    assert "\n" not in text
+
+
+def test_udp_is_read(tmp_path: Path) -> None:
+    path = written(
+        tmp_path / "a.ts", numbered_pictures(30), codec="mpeg2video", options={"b": "4M", "g": "5"}
+    )
+    data = path.read_bytes()
+    sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+
+    with Crew() as crew:
+        stopped: list[bool] = []
+
+        def send() -> None:
+            while not stopped and not crew.stopping:
+                for at in range(0, len(data), 1316):
+                    sender.sendto(data[at : at + 1316], ("127.0.0.1", port))
+
+        crew.start("sender", send, lambda: stopped.append(True))
+        source = Stream(f"udp://127.0.0.1:{port}?overrun_nonfatal=1", silent_s=2.0)
+        try:
+            numbers = {number_of(frame.pixels) for _ in range(40) if (frame := source.read()) is not None}
+        finally:
+            source.close()
+    sender.close()
+    assert source.size == (320, 180)
+    assert len(numbers - {None}) > 5
+
+
+def test_addresses_are_shown_without_secrets() -> None:
+    assert without_password("rtsp://me:pw@cam.local:554/s1?auth=x#y") == "rtsp://cam.local:554/s1"
+    assert without_password("udp://@239.0.0.1:1234") == "udp://239.0.0.1:1234"
