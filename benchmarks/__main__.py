@@ -4,6 +4,7 @@ import sys
 
 import click
 
+from benchmarks.blend import blend_cost
 from benchmarks.latency import latency
 from benchmarks.quality import quality
 
@@ -15,6 +16,7 @@ def bench() -> None:
 
 bench.add_command(latency)
 bench.add_command(quality)
+bench.add_command(blend_cost, "blend")
 
 if __name__ == "__main__":
     from realtime.cli import main

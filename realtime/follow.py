@@ -1,161 +1,150 @@
 """Who is followed: the rules by which one person keeps the swap and nobody else gets it by accident.
 
-- The first choice is at once: the largest and most central face.
-- A choice is confirmed by signs of life: the expression changes, or the head turns in space. A poster does
-  neither, however the camera shakes. Until then any other face that shows life takes over.
-- A confirmed person is followed by continuity alone. If the face under the landmarks turns into somebody
-  else's (the shape of the skull, pose and size taken out, moves by more than `OTHER_CM`), it is lost.
-- After a loss, at once: a face near the last place (the gate widens with time) and of the same shape, or
-  one anywhere of very much the same shape. Anybody else only after `PATIENCE_S`, and only with signs of
-  life: the poster that is left behind never gets the swap.
-- With several faces each keeps its number by the same rules, and new faces are taken without delay.
-
-Shapes were compared on two filmed and 16 rendered people: the same person stays within 0.30 cm (rms over 27
-points), others are 0.38 to 1.3 cm away.
+- A face alone in the picture is taken at once; until it shows signs of life (see `person`) it is on trial.
+- With several faces and nobody confirmed there is doubt: nobody is followed (nothing leaves unreplaced: the
+  guard's picture stands in) until one shows life. The most prominent of the living is taken, for which it gets
+  a second's lead. If none moves within `PATIENCE_S`, as in a still picture, the most prominent is taken on trial.
+- A confirmed person is followed by continuity alone, whoever else comes or moves. If the face in that place
+  becomes somebody else's, the person is lost.
+- After a loss, at once: a face near the last place (the gate widens with time) and of the same shape, or one
+  anywhere of very much the same shape. Anybody else only after `PATIENCE_S` and with signs of life: the
+  poster that is left behind never gets the swap.
+- With several faces asked for each keeps its number by the same rules, and new faces are taken without delay.
 """
 
-from dataclasses import dataclass, field
+from realtime.person import PATIENCE_S, Person, Seen, overlap, prominence
 
-import numpy as np
-import numpy.typing as npt
-
-from realtime.face import Floats
-
-Doubles = npt.NDArray[np.float64]
-
-# Points that expressions move little: eye corners, nose, the face's outline, brows.
-SHAPE_POINTS = np.array(
-    [33, 133, 362, 263, 168, 6, 197, 195, 5, 4, 98, 327, 234, 454, 127, 356, 93, 323, 10]
-    + [152, 61, 291, 1, 46, 276, 52, 282]
-)
-SAME_CM = 0.40
-SURE_CM = 0.32
-OTHER_CM = 0.60
-OTHER_FRAMES = 5
-FRONTAL_COS = 0.87  # shapes are compared only up to 30° from the camera's axis
-KNOWN_AFTER = 5  # frames after which a person's shape is known
-LEARNT_OVER = 60  # frames over which it is averaged
-
-PATIENCE_S = 2.0
-EXPRESSION_CHANGE = 0.30  # of a blendshape's 0..1
-TURN_CHANGE_DEG = 5.0
-# Blinks, jaw, smile, pucker, brows: large in life, still on a poster.
-LIVE_BLENDSHAPES = np.array([1, 2, 3, 9, 10, 25, 38, 44, 45])
+LOOK_EVERY = 5  # frames between two runs of the detector while somebody is already followed
+LEAD_S = 1.0  # how long a less prominent face waits although it shows life
+RIVAL = 0.4  # a face this prominent, compared with the followed one, brings doubt
+SAME_FACE = 0.3  # overlap of two boxes above which they are one face
+FORGET_S = 10.0  # how long people who are lost keep their numbers where several are followed
+MOST_CANDIDATES = 4
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Seen:
-    """One face in one frame, unfiltered. `shape` is (27, 3) in canonical centimetres, pose taken out."""
+class Followers:
+    """The people followed, those lost and those watched, from frame to frame. Knows no networks."""
 
-    landmarks: Floats
-    blendshapes: Floats
-    pose: Floats
-    shape: Doubles
-    score: float
+    def __init__(self, faces: int) -> None:
+        self.followed: list[Person] = []
+        self._faces = faces
+        self._lost: list[Person] = []
+        self._watched: list[Person] = []
+        self._confirmed = False  # somebody followed has shown life
+        self._settled = False  # a doubt ended without any sign of life
+        self._doubt_since_s: float | None = None
+        self._tracks = 0
+        self._frames = 0
 
-    @property
-    def box(self) -> tuple[Doubles, Doubles]:
-        """The corners (2,) and (2,) in frame pixels."""
-        flat = self.landmarks[:, :2].astype(np.float64)
-        return flat.min(axis=0), flat.max(axis=0)
+    def rewind(self, now_s: float) -> None:
+        """A looped file: the people are the same, time starts again."""
+        self._doubt_since_s = None
+        for person in self.followed + self._lost + self._watched:
+            person.last_s = min(person.last_s, now_s)
 
-    @property
-    def centre(self) -> Doubles:
-        low, high = self.box
-        return (low + high) / 2
+    def keep(self, found: list[Seen | None], now_s: float) -> None:
+        """What is in the places of the people followed in a new frame, in the order of `followed`."""
+        self._frames += 1
+        kept: list[Person] = []
+        for person, seen in zip(self.followed, found, strict=True):
+            taken = seen is not None and any(overlap(seen, other.last) > SAME_FACE for other in kept)
+            if seen is None or taken or person.is_other(seen):
+                self._lost.append(person)
+            else:
+                person.update(seen, now_s)
+                kept.append(person)
+                self._confirmed |= person.alive
+        self.followed = kept
+        self._lost = [p for p in self._lost if self._faces == 1 or now_s - p.last_s <= FORGET_S]
+        self._lost = self._lost[-self._faces :]
 
-    @property
-    def side(self) -> float:
-        """The face's size in pixels: the mean of its box's sides."""
-        low, high = self.box
-        return float((high - low).mean())
-
-    @property
-    def frontal(self) -> bool:
-        """True where the head looks towards the camera, within 30°."""
-        forward = self.pose[:3, 2].astype(np.float64)
-        return bool(forward[2] > FRONTAL_COS * np.linalg.norm(forward))
-
-
-def overlap(a: Seen, b: Seen) -> float:
-    """Intersection over union of the boxes."""
-    (a0, a1), (b0, b1) = a.box, b.box
-    common = float(np.clip(np.minimum(a1, b1) - np.maximum(a0, b0), 0, None).prod())
-    union = float((a1 - a0).prod() + (b1 - b0).prod()) - common
-    return common / union if union > 0 else 0.0
-
-
-def prominence(seen: Seen, size: tuple[int, int]) -> float:
-    """How large and central a face is in a frame of `size` (width, height)."""
-    middle = np.array(size) / 2
-    away = float(np.linalg.norm(seen.centre - middle) / np.linalg.norm(middle))
-    return seen.side / max(size) * (1.0 - 0.5 * min(away, 1.0))
-
-
-@dataclass(slots=True, eq=False)
-class Person:
-    """Someone followed, or a candidate: what is known of them so far."""
-
-    track: int
-    last: Seen
-    last_s: float
-    alive: bool = False
-    frames: int = 1
-    _shape: Doubles = field(default_factory=lambda: np.zeros((len(SHAPE_POINTS), 3)))
-    _shapes: int = 0
-    _strange: int = 0
-    _low: Floats = field(default_factory=lambda: np.full(len(LIVE_BLENDSHAPES), np.inf, np.float32))
-    _high: Floats = field(default_factory=lambda: np.full(len(LIVE_BLENDSHAPES), -np.inf, np.float32))
-    _first_turn: Doubles | None = None
-
-    def __post_init__(self) -> None:
-        self._learn(self.last)
-
-    def update(self, seen: Seen, now_s: float) -> None:
-        """The same person in a new frame."""
-        self.last, self.last_s = seen, now_s
-        self.frames += 1
-        self._learn(seen)
-
-    def is_other(self, seen: Seen) -> bool:
-        """True once the face in this place has been somebody else's for several frames running."""
-        strange = self._known and seen.frontal and self.distance_cm(seen) > OTHER_CM
-        self._strange = self._strange + 1 if strange else 0
-        return self._strange >= OTHER_FRAMES
-
-    def distance_cm(self, seen: Seen) -> float:
-        """How far a face's shape is from this person's: rms over the points; 0 before it is known."""
-        if not self._shapes:
-            return 0.0
-        return float(np.sqrt(((seen.shape - self._shape) ** 2).sum(axis=1).mean()))
-
-    def returns_as(self, seen: Seen, now_s: float) -> bool:
-        """True if a face found after a loss is this person's."""
-        away_s = max(0.0, now_s - self.last_s)
-        distance_cm = self.distance_cm(seen)
-        if self._known and distance_cm <= SURE_CM:
+    def must_look(self) -> bool:
+        """Whether this frame is to be searched for faces that are not followed."""
+        if not self.followed:
             return True
-        reach = (0.75 + 1.5 * min(away_s, PATIENCE_S)) * self.last.side
-        scale = seen.side / max(self.last.side, 1.0)
-        near = float(np.linalg.norm(seen.centre - self.last.centre)) <= reach
-        alike = distance_cm <= SAME_CM or not self._known
-        return near and alike and 1 / (1.6 + away_s) <= scale <= 1.6 + away_s and away_s <= PATIENCE_S
+        wanted = len(self.followed) < self._faces or (self._faces == 1 and not self.followed[0].alive)
+        return wanted and self._frames % LOOK_EVERY == 0
 
-    @property
-    def _known(self) -> bool:
-        return self._shapes >= KNOWN_AFTER
+    def meet(self, faces: list[Seen], now_s: float, size: tuple[int, int]) -> None:
+        """The faces that a search found, in a frame of `size` (width, height): decides what to do with them."""
+        strangers = [s for s in faces if all(overlap(s, p.last) < SAME_FACE for p in self.followed)]
+        strangers.sort(key=lambda s: prominence(s, size), reverse=True)
+        self._welcome_back(strangers, now_s)
+        if self._faces > 1:
+            while strangers and len(self.followed) < self._faces:
+                self._take(Person(0, strangers.pop(0), now_s))
+        elif not (self.followed and self.followed[0].alive):
+            self._watch(strangers[:MOST_CANDIDATES], now_s)
+            self._choose(now_s, size)
 
-    def _learn(self, seen: Seen) -> None:
-        if seen.frontal and not self._strange:
-            self._shapes += 1
-            self._shape = self._shape + (seen.shape - self._shape) / min(self._shapes, LEARNT_OVER)
-        if self.alive:
+    def _welcome_back(self, strangers: list[Seen], now_s: float) -> None:
+        for person in reversed(self._lost.copy()):
+            back = min(strangers, key=person.distance_cm, default=None)
+            if back is not None and len(self.followed) < self._faces and person.returns_as(back, now_s):
+                self._lost.remove(person)
+                strangers.remove(back)
+                person.update(back, now_s)
+                self.followed.append(person)
+
+    def _watch(self, strangers: list[Seen], now_s: float) -> None:
+        """Gathers signs of life from the faces not followed."""
+        before = [p for p in self._watched if now_s - p.last_s <= PATIENCE_S]
+        self._watched = []
+        for seen in strangers:
+            person = max(before, key=lambda p: overlap(p.last, seen), default=None)
+            if person is not None and overlap(person.last, seen) > SAME_FACE:
+                before.remove(person)
+                person.update(seen, now_s)
+            else:
+                person = Person(0, seen, now_s)
+            self._watched.append(person)
+        self._watched += before
+
+    def _choose(self, now_s: float, size: tuple[int, int]) -> None:
+        """Takes one of the watched faces, or none yet. Whoever is followed here is still on trial."""
+        here = [p for p in self._watched if p.last_s == now_s]
+        here.sort(key=lambda p: prominence(p.last, size), reverse=True)
+        if not here:
             return
-        live = seen.blendshapes[LIVE_BLENDSHAPES]
-        self._low, self._high = np.minimum(self._low, live), np.maximum(self._high, live)
-        turn = seen.pose[:3, :3].astype(np.float64) / max(float(np.linalg.norm(seen.pose[:3, 0])), 1e-6)
-        if self._first_turn is None:
-            self._first_turn = turn
-        cosine = (float(np.trace(self._first_turn.T @ turn)) - 1) / 2
-        turned = float(np.degrees(np.arccos(np.clip(cosine, -1, 1)))) > TURN_CHANGE_DEG
-        self.alive = turned or bool((self._high - self._low).max() > EXPRESSION_CHANGE)
+        if self._confirmed:  # and lost: only the living may follow, and not at once
+            living = [p for p in here if p.alive]
+            if living and not self.followed and all(now_s - p.last_s >= PATIENCE_S for p in self._lost):
+                self._lost.clear()
+                self._take(living[0])
+            return
+        self._first_choice(here, now_s, size)
+
+    def _first_choice(self, here: list[Person], now_s: float, size: tuple[int, int]) -> None:
+        if self.followed and not self._settled:
+            floor = RIVAL * prominence(self.followed[0].last, size)
+            if prominence(here[0].last, size) < floor:
+                return
+            here = sorted(here + self.followed, key=lambda p: prominence(p.last, size), reverse=True)
+            self._watched += self.followed
+            self.followed = []
+        rivals = [p for p in here if prominence(p.last, size) >= RIVAL * prominence(here[0].last, size)]
+        living = [p for p in rivals if p.alive]
+        if self._settled:
+            if living or not self.followed:
+                self.followed = []
+                self._take(living[0] if living else here[0])
+            return
+        if len(rivals) == 1 and self._doubt_since_s is None:
+            self._take(rivals[0])
+            return
+        since_s = self._doubt_since_s = now_s if self._doubt_since_s is None else self._doubt_since_s
+        if living and (living[0] is rivals[0] or now_s - since_s >= LEAD_S):
+            self._take(living[0])
+        elif now_s - since_s >= PATIENCE_S:
+            self._settled = True
+            self._take(here[0])
+
+    def _take(self, person: Person) -> None:
+        """Starts to follow somebody new, under a new number."""
+        if person in self._watched:
+            self._watched.remove(person)
+        person.track = self._tracks
+        self._tracks += 1
+        self._doubt_since_s = None
+        self.followed.append(person)
+        self._confirmed |= person.alive

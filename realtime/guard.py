@@ -85,6 +85,10 @@ def check_allowed(settings: Settings, *, allow_raw: bool, badge_optional: bool) 
     """The settings, if this run may use them. Raises ConfigError."""
     if settings.on_miss == "raw" and not allow_raw:
         raise ConfigError("on_miss = raw shows your own face: start with --allow-raw if you want that")
+    if settings.opacity < 1 and not allow_raw:
+        raise ConfigError(
+            f"opacity = {settings.opacity:g} lets your own face shine through: start with --allow-raw if you want that"
+        )
     if settings.badge == "off" and not badge_optional:
         raise ConfigError("badge = off is allowed for synthetic and self identities only: keep it on")
     return settings

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from realtime.settings import Settings
 
-HELP = "keys: m mirror, c colour transfer, + - mask blur, o opacity, h hold/card/blur on a miss, q quit"
+HELP = "keys: m mirror, c colour transfer, + - mask blur, h hold/card/blur on a miss, q quit"
 
 _COLORS = ("none", "rct", "lct", "mkl", "idt")
 _MISSES = ("hold", "card", "blur")
@@ -21,8 +21,6 @@ def changed(settings: Settings, key: str) -> Settings | None:
         change = {"color_transfer": _next(_COLORS, settings.color_transfer)}
     elif key == "h":
         change = {"on_miss": _next(_MISSES, settings.on_miss)}
-    elif key == "o":
-        change = {"opacity": 0.5 if settings.opacity == 1 else 1.0}
     elif key in "+-":
         change = {"mask_blur": min(200, max(0, settings.mask_blur + (5 if key == "+" else -5)))}
     else:

@@ -21,7 +21,7 @@ from realtime.guard import Guard, check_allowed
 from realtime.keys import changed, typed_keys
 from realtime.metrics import machine, peak_memory_mb
 from realtime.models import Bundle, load_bundle, may_hide_badge
-from realtime.output.open_sink import open_sinks
+from realtime.output.open_sink import open_sinks, wants_page
 from realtime.output.sound_track import SoundTrack
 from realtime.output.timeline import Pace
 from realtime.panel import Panel
@@ -154,7 +154,7 @@ class Run:
         return allowed
 
     def _panel(self, stack: ExitStack) -> Panel | None:
-        if "page" not in self._config.output and self._config.output:
+        if not wants_page(self._config.output):
             return None
         panel = Panel(report=self.report, get_settings=self._settings.get, set_settings=self.change)
         stack.callback(panel.close)

@@ -353,4 +353,4 @@ def test_the_stamp_names_machine_versions_and_commit() -> None:
 
 def test_the_group_holds_the_commands() -> None:
     assert isinstance(bench, click.Group)
-    assert {"latency", "quality"} <= set(bench.commands)
+    assert {"latency", "quality", "blend"} <= set(bench.commands)

@@ -50,14 +50,17 @@ def disc(size, radius=0.35):
 
 def test_mask_is_deepfacelives(recorded, recorded_swap):
     ours = shape_mask(recorded_swap, Settings(mask_erode=5, mask_blur=25))
-    assert np.abs(ours - recorded["face_mask_erode5_blur25"][:, :, 0]).max() < 1e-6
+    # A tenth of a byte's step: the blur is done at half the size.
+    assert np.abs(ours - recorded["face_mask_erode5_blur25"][:, :, 0]).max() < 4e-4
 
 
 def test_rct_is_deepfacelives(recorded):
     mask = np.ascontiguousarray(recorded["face_mask_erode5_blur25"][:, :, 0])
     ours = transfer_color("rct", recorded["swap"], recorded["face_align"], mask)
-    # Half a level is our rounding to bytes, the rest the recording's to half floats.
-    assert np.abs(ours - 255 * recorded["rct_face"].astype(np.float64)).max() < 0.6
+    error = np.abs(ours - 255 * recorded["rct_face"].astype(np.float64))
+    # Half a level is our rounding to bytes, the rest the recording's to half floats and our sampling.
+    assert error.max() < 0.8
+    assert error.mean() < 0.27
 
 
 @pytest.mark.parametrize(("mode", "key"), [("rct", "merged_rct_crop_f16"), ("none", "merged_plain_crop_f16")])

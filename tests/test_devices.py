@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from realtime.capture.camera import CameraFound, CameraGone, Mode, Shot, Wish
+from realtime.capture.camera import CameraFound, CameraGone, Mode, Shot, Wish, choose
 from realtime.capture.devices import _mac_names, delivered, find, numbered_cameras, offered
 from realtime.capture.opencv_camera import OpenCvCamera
 from realtime.errors import DeviceError
@@ -254,3 +254,41 @@ def test_the_kernels_structures_have_the_kernels_sizes() -> None:
     if ctypes.sizeof(ctypes.c_void_p) == 8:
         assert (v4l2.QUERYCAP, v4l2.S_FMT, v4l2.DQBUF) == (0x80685600, 0xC0D05605, 0xC0585611)
     assert v4l2.text(v4l2.number("MJPG")) == "MJPG"
+
+
+MODES = [
+    Mode("YUYV", (640, 480), 30.0),
+    Mode("YUYV", (1280, 720), 10.0),
+    Mode("MJPG", (640, 480), 30.0),
+    Mode("MJPG", (1280, 720), 30.0),
+    Mode("MJPG", (1280, 720), 60.0),
+    Mode("MJPG", (1920, 1080), 30.0),
+    Mode("H264", (1280, 720), 30.0),
+]
+
+
+@pytest.mark.parametrize(
+    ("size", "rate", "chosen"),
+    [
+        (None, None, Mode("MJPG", (1280, 720), 30.0)),
+        ((640, 480), None, Mode("YUYV", (640, 480), 30.0)),
+        ((1280, 720), 60.0, Mode("MJPG", (1280, 720), 60.0)),
+        ((1280, 720), 10.0, Mode("YUYV", (1280, 720), 10.0)),
+        ((1920, 1080), None, Mode("MJPG", (1920, 1080), 30.0)),
+        ((800, 600), None, Mode("YUYV", (640, 480), 30.0)),
+        (None, 60.0, Mode("MJPG", (1280, 720), 60.0)),
+    ],
+)
+def test_mjpg_is_taken_where_the_size_needs_it(
+    size: tuple[int, int] | None, rate: float | None, chosen: Mode
+) -> None:
+    assert choose(MODES, size, rate) == chosen
+    assert choose(reversed(MODES), size, rate) == chosen
+
+
+def test_smaller_is_better_than_slow_and_nothing_is_none() -> None:
+    slow = [Mode("YUYV", (1280, 720), 12.5), Mode("YUYV", (640, 360), 30.0), Mode("YUYV", (320, 180), 60.0)]
+    assert choose(slow, None, None) == slow[1]
+    assert choose([Mode("H264", (1280, 720), 30.0)], None, None) is None
+    assert choose([], (640, 480), None) is None
+    assert str(MODES[3]) == "1280x720 MJPG 30.0 fps"

@@ -82,6 +82,8 @@ def test_what_leaves_has_the_sinks_size() -> None:
 def test_what_a_run_may_not_do_is_refused_in_words() -> None:
     with pytest.raises(ConfigError, match="--allow-raw"):
         check_allowed(Settings(on_miss="raw"), allow_raw=False, badge_optional=True)
+    with pytest.raises(ConfigError, match=r"opacity = 0\.9 lets your own face shine through"):
+        check_allowed(Settings(opacity=0.9), allow_raw=False, badge_optional=True)
     with pytest.raises(ConfigError, match="badge = off"):
         check_allowed(Settings(badge="off"), allow_raw=True, badge_optional=False)
     assert check_allowed(Settings(on_miss="raw"), allow_raw=True, badge_optional=False).on_miss == "raw"

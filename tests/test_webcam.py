@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 import pytest
 
-from realtime.capture.camera import CameraFound, CameraGone, Mode, Shot, Wish, choose
+from realtime.capture.camera import CameraFound, CameraGone, Mode, Shot, Wish
 from realtime.capture.webcam import FIRST_S, MANY, POLL_S, RETRY_S, SILENT_S, Webcam
 from realtime.clock import NS_PER_S
 from realtime.errors import DeviceError
@@ -13,7 +13,6 @@ from realtime.frame import Frame
 
 MS = 1_000_000
 FOUND = CameraFound("0", "HD Webcam", "usb-1")
-Step = object
 
 
 class Gone:
@@ -28,7 +27,7 @@ class ScriptedCamera:
     """Plays a script of levels (0..255), None (a damaged picture), Gone or Silent."""
 
     def __init__(
-        self, bench: "Bench", script: Iterable[Step], size: tuple[int, int], found: CameraFound
+        self, bench: "Bench", script: Iterable[object], size: tuple[int, int], found: CameraFound
     ) -> None:
         self.bench, self.script, self.size = bench, iter(script), size
         self.found = found
@@ -67,7 +66,7 @@ class Bench:
         self.sources: list[Webcam] = []
 
     def camera(
-        self, script: Iterable[Step], size: tuple[int, int] = (64, 48), found: CameraFound = FOUND
+        self, script: Iterable[object], size: tuple[int, int] = (64, 48), found: CameraFound = FOUND
     ) -> ScriptedCamera:
         self.cameras.append(ScriptedCamera(self, script, size, found))
         return self.cameras[-1]
@@ -172,11 +171,6 @@ def test_a_camera_that_sends_nothing_is_an_error(bench: Bench) -> None:
     assert [camera.closed for camera in bench.cameras] == [1, 1]
 
 
-def test_a_camera_that_cannot_be_opened_says_why(bench: Bench) -> None:
-    with pytest.raises(DeviceError, match="in use"):
-        bench.source(DeviceError("camera 0 is in use by another program"))
-
-
 def test_unplugged_it_waits_and_comes_back_by_itself(bench: Bench) -> None:
     away = [DeviceError("not there")] * 3
     back = CameraFound("2", "HD Webcam", "usb-1")
@@ -188,11 +182,10 @@ def test_unplugged_it_waits_and_comes_back_by_itself(bench: Bench) -> None:
         return Bench.wait(bench, seconds)
 
     source._wait = wait
-    frames = []
+    frames: list[Frame] = []
     while not frames or frames[-1].pixels[0, 0, 0] == 100:
         frames += take(source, 1)
     assert states == ["camera 0 is gone: waiting for it"] * 3
-    assert RETRY_S <= 0.5
     assert source.state == "ok"
     assert source.losses == 1
     assert [f.seq for f in frames] == list(range(len(frames)))
@@ -200,6 +193,17 @@ def test_unplugged_it_waits_and_comes_back_by_itself(bench: Bench) -> None:
     assert bench.wishes[1].known.identity == "usb-1"  # the same camera, not the same number
     assert bench.cameras[0].closed == 1
     assert source.name == "HD Webcam (camera 2)"
+    source.close()
+
+
+def test_a_camera_that_opens_but_does_not_send_is_not_tried_in_a_rush(bench: Bench) -> None:
+    mute = [bench.camera([]) for _ in range(4)]
+    source = bench.source(bench.camera([100] * 20), *mute, bench.camera([200] * 9))
+    waits: list[float] = []
+    source._wait = lambda seconds: bool(waits.append(seconds))  # type: ignore[func-returns-value]
+    while take(source, 1)[0].pixels.max() == 100:
+        pass
+    assert waits == [RETRY_S] * 4
     source.close()
 
 
@@ -228,7 +232,7 @@ def test_a_camera_that_falls_silent_is_opened_again(bench: Bench) -> None:
 
 def test_black_pictures_go_on_with_a_word_about_it(bench: Bench) -> None:
     source = bench.source(bench.camera([100] * 12 + [1] * (MANY + 9) + [100] * 5))
-    states = []
+    states: list[str] = []
     while take(source, 1)[0].pixels.max() != 100 or not states:
         states.append(source.state)
     assert states[:MANY] == ["ok"] * MANY
@@ -263,41 +267,3 @@ def test_unblocked_while_the_camera_is_away_it_ends(bench: Bench) -> None:
     assert source.state == "camera 0 is gone: waiting for it"
     assert source.read() is None
     source.close()
-
-
-MODES = [
-    Mode("YUYV", (640, 480), 30.0),
-    Mode("YUYV", (1280, 720), 10.0),
-    Mode("MJPG", (640, 480), 30.0),
-    Mode("MJPG", (1280, 720), 30.0),
-    Mode("MJPG", (1280, 720), 60.0),
-    Mode("MJPG", (1920, 1080), 30.0),
-    Mode("H264", (1280, 720), 30.0),
-]
-
-
-@pytest.mark.parametrize(
-    ("size", "rate", "chosen"),
-    [
-        (None, None, Mode("MJPG", (1280, 720), 30.0)),
-        ((640, 480), None, Mode("YUYV", (640, 480), 30.0)),
-        ((1280, 720), 60.0, Mode("MJPG", (1280, 720), 60.0)),
-        ((1280, 720), 10.0, Mode("YUYV", (1280, 720), 10.0)),
-        ((1920, 1080), None, Mode("MJPG", (1920, 1080), 30.0)),
-        ((800, 600), None, Mode("YUYV", (640, 480), 30.0)),
-        (None, 60.0, Mode("MJPG", (1280, 720), 60.0)),
-    ],
-)
-def test_mjpg_is_taken_where_the_size_needs_it(
-    size: tuple[int, int] | None, rate: float | None, chosen: Mode
-) -> None:
-    assert choose(MODES, size, rate) == chosen
-    assert choose(reversed(MODES), size, rate) == chosen
-
-
-def test_smaller_is_better_than_slow_and_nothing_is_none() -> None:
-    slow = [Mode("YUYV", (1280, 720), 12.5), Mode("YUYV", (640, 360), 30.0), Mode("YUYV", (320, 180), 60.0)]
-    assert choose(slow, None, None) == slow[1]
-    assert choose([Mode("H264", (1280, 720), 30.0)], None, None) is None
-    assert choose([], (640, 480), None) is None
-    assert str(MODES[3]) == "1280x720 MJPG 30.0 fps"

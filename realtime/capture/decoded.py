@@ -16,26 +16,40 @@ _UNSPECIFIED = 2  # AVCOL_SPC_UNSPECIFIED
 _HD_LINES = 576  # above this, untagged video is taken as BT.709, as players do
 
 
-def bgr(frame: VideoFrame, ratio: Fraction | None = None) -> Pixels:
-    """(H, W, 3) uint8 BGR, upright, at most 3840x2160, whatever the pixel format and depth.
+class ToBgr:
+    """Makes pixels of one stream's frames; `ratio` is the width to height of its pixels (None: square).
 
-    The display matrix (a telephone's rotation, a mirror) and the pixels' width to height `ratio`
-    (None: square) are applied. High
-    dynamic range is converted, not tone-mapped.
+    The display matrix (a telephone's rotation, a mirror) is looked up only when the rotation changes:
+    PyAV's side data and frame hold each other, so asking every frame would keep each of them, some
+    megabytes, until the garbage collector comes by.
     """
-    width, height = capped(_square(frame, ratio))
-    untagged = frame.colorspace == _UNSPECIFIED and frame.height > _HD_LINES
-    pixels = frame.to_ndarray(
-        width=width, height=height, format="bgr24", src_colorspace="ITU709" if untagged else None
-    )
-    return _turned(np.ascontiguousarray(pixels, dtype=np.uint8), _matrix(frame))
 
+    def __init__(self, ratio: Fraction | None = None) -> None:
+        self._ratio = ratio
+        self._turn: tuple[int, tuple[int, int, int, int]] | None = None
 
-def shown_size(frame: VideoFrame, ratio: Fraction | None = None) -> tuple[int, int]:
-    """(width, height) of what `bgr` makes of the frame."""
-    width, height = capped(_square(frame, ratio))
-    a, _, _, _ = _matrix(frame)
-    return (width, height) if a else (height, width)
+    def __call__(self, frame: VideoFrame) -> Pixels:
+        """(H, W, 3) uint8 BGR, upright, at most 3840x2160, whatever the pixel format and depth.
+
+        High dynamic range is converted, not tone-mapped.
+        """
+        width, height = capped(_square(frame, self._ratio))
+        untagged = frame.colorspace == _UNSPECIFIED and frame.height > _HD_LINES
+        pixels = frame.to_ndarray(
+            width=width, height=height, format="bgr24", src_colorspace="ITU709" if untagged else None
+        )
+        return _turned(np.ascontiguousarray(pixels, dtype=np.uint8), self._matrix(frame))
+
+    def size(self, frame: VideoFrame) -> tuple[int, int]:
+        """(width, height) of what the frame becomes."""
+        width, height = capped(_square(frame, self._ratio))
+        upright = self._matrix(frame)[0] != 0
+        return (width, height) if upright else (height, width)
+
+    def _matrix(self, frame: VideoFrame) -> tuple[int, int, int, int]:
+        if self._turn is None or self._turn[0] != frame.rotation:
+            self._turn = frame.rotation, _matrix(frame)
+        return self._turn[1]
 
 
 def _square(frame: VideoFrame, ratio: Fraction | None) -> tuple[int, int]:

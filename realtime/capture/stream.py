@@ -1,15 +1,15 @@
 """A network camera or stream address (rtsp, http, udp …) as a live source."""
 
 import contextlib
+import gc
 from collections.abc import Callable, Iterator
-from fractions import Fraction
 from urllib.parse import urlsplit, urlunsplit
 
 import av
 from av.video.frame import VideoFrame
 
 from realtime.capture.bell import Bell
-from realtime.capture.decoded import bgr, shown_size
+from realtime.capture.decoded import ToBgr
 from realtime.capture.fit import letterbox
 from realtime.clock import Clock, now_ns
 from realtime.errors import DeviceError
@@ -22,6 +22,7 @@ SILENT_S = 3.0
 outside, so this also bounds how long `unblock` takes on a dead line; five seconds would be too long."""
 RETRY_S = 0.5
 
+_STEADY = 10  # a connection that gave so many frames was a good one
 _OPTIONS = {
     "flags": "low_delay",
     "analyzeduration": "1000000",  # microseconds: enough to see the pictures, a fifth of the default
@@ -56,7 +57,7 @@ class Stream:
         self._name = without_password(address)
         self._bell = Bell()
         self._wait = wait or self._bell.wait
-        self._seq = 0
+        self._seq = self._came = 0
         self._state = "ok"
         self._container: av.container.InputContainer | None = None
         try:
@@ -64,7 +65,7 @@ class Stream:
         except BaseException:
             self.close()
             raise
-        self._size = size or shown_size(self._first, self._ratio)
+        self._size = size or self._to_bgr.size(self._first)
 
     def _open(self) -> VideoFrame:
         """Connect and decode the first frame. Raises DeviceError in plain words."""
@@ -84,7 +85,7 @@ class Stream:
             self._rate_hz = float(rate) if rate and 1 <= rate <= 240 else 30.0
             # A length means a file behind a web server, not a camera.
             self.finite = (self._container.duration or 0) > 0 and self._container.size > 0
-            self._ratio: Fraction | None = stream.sample_aspect_ratio
+            self._to_bgr = ToBgr(stream.sample_aspect_ratio)
             self._frames = self._decoded()
             first = next(self._frames, None)
         except (av.error.FFmpegError, OSError, ValueError) as error:
@@ -137,7 +138,8 @@ class Stream:
             if decoded is None:
                 continue
             self._state = "ok"
-            pixels = letterbox(bgr(decoded, self._ratio), self._size)
+            self._came += 1
+            pixels = letterbox(self._to_bgr(decoded), self._size)
             frame = Frame(pixels, self._seq, self._clock())
             self._seq += 1
             return frame
@@ -154,18 +156,21 @@ class Stream:
         return frame
 
     def _reconnected(self) -> VideoFrame | None:
+        if self._came < _STEADY and self._wait(RETRY_S):
+            return None  # it broke off at once last time: do not hammer the server
         # A shorter patience than at first: unblock must not wait for a server that is not there.
         self._timeouts = min(self._timeouts), self._timeouts[1]
+        self._came = 0
         try:
             return self._open()
         except DeviceError:
-            self._wait(RETRY_S)
             return None
 
     def _disconnect(self) -> None:
         container, self._container = self._container, None
         if container is not None:
             container.close()
+            gc.collect()  # a closed container and its decoder hold each other until then
 
     def unblock(self) -> None:
         """Make `read` return None: at once while frames come, else within SILENT_S. From any thread."""

@@ -1,5 +1,6 @@
 """A camera as a source: survives unplugging, says what it really delivers and what is wrong with it."""
 
+import contextlib
 from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
@@ -78,6 +79,7 @@ class Webcam:
         self._label = f"camera {found.address}"
         self._name = f"{found.name} ({self._label})"
         self._seen_ns = self._clock()
+        self._sent = False
         return camera
 
     def _warmed_up(self, seconds: float) -> tuple[Pixels, int] | None:
@@ -103,6 +105,7 @@ class Webcam:
                 f"{self._label} sends no picture within {FIRST_S:g} s: unplug it and plug it in again, "
                 "or choose another camera (masquerade devices)"
             )
+        self._sent = last is not None
         return last
 
     def _check_size(self, pixels: Pixels) -> None:
@@ -169,7 +172,7 @@ class Webcam:
                 if self._damaged >= MANY:
                     self._state = f"{self._label} sends damaged pictures: try another cable or port"
                 continue
-            self._damaged = 0
+            self._damaged, self._sent = 0, True
             self._judge(shot.pixels)
             return self._frame(letterbox(shot.pixels, self._size), self._stamped(shot))
         return None
@@ -200,16 +203,18 @@ class Webcam:
     def _lost(self, state: str) -> None:
         self.losses += 1
         self._state = state
+        self._retry_at_once = self._sent
         self._stamps.clear()
         camera, self._camera = self._camera, None
         if camera is not None:
             camera.close()
 
     def _look_for_it(self) -> None:
-        try:
+        if not self._retry_at_once and self._wait(RETRY_S):
+            return
+        self._retry_at_once = False
+        with contextlib.suppress(DeviceError):  # not yet
             self._camera = self._open()
-        except DeviceError:
-            self._wait(RETRY_S)
 
     def unblock(self) -> None:
         """Make `read` return None within POLL_S. From any thread."""

@@ -2,7 +2,7 @@
 
 import argparse
 import platform
-from collections.abc import Iterator
+import time
 from pathlib import Path
 
 import cv2
@@ -15,22 +15,24 @@ CHECKPOINT = Path(__file__).resolve().parent.parent / "checkpoints" / "ada.npz"
 
 
 def _prepare(args: argparse.Namespace) -> None:
-    from trained_models.recipes.people.pairs import read_shard
 
     from realtime.detect import Tracker
-    from trained_models.recipes.autoencoder.prepare import RawPair, prepare_folder
+    from trained_models.recipes.autoencoder.prepare import prepare_folder
 
+    cv2.setNumThreads(1)
     tracker = Tracker(provider="cpu")
 
     def find(pixels: Pixels) -> Face | None:
         found = tracker.find(np.ascontiguousarray(pixels))
         return found[0] if found else None
 
-    def read(path: Path) -> Iterator[RawPair]:
-        for pair in read_shard(path):
-            yield RawPair(pair.person, pair.target, pair.target_mask)
-
-    print(prepare_folder(args.raw, args.out, find, read))
+    while True:
+        tally = prepare_folder(args.raw, args.out, find)
+        if tally.kept:
+            print(tally, flush=True)
+        if not args.watch:
+            return
+        time.sleep(args.watch)
 
 
 def _train(args: argparse.Namespace) -> None:
@@ -102,6 +104,7 @@ def main() -> None:
     prepare = steps.add_parser("prepare", help="find, cut and weigh the faces of rendered pairs")
     prepare.add_argument("raw", type=Path, help="folder of shard_*.npz from the people recipe")
     prepare.add_argument("out", type=Path)
+    prepare.add_argument("--watch", type=float, metavar="S", help="look for new shards every S seconds")
     prepare.set_defaults(do=_prepare)
 
     train = steps.add_parser("train", help="train, or go on training")

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from trained_models.recipes.autoencoder.network import Drawn
 
+OUTSIDE = 0.03
 SSIM_WINDOW = 7
 SSIM_STRIDE = 2
 # Wang et al. 2004: (0.01 L)^2 and (0.03 L)^2 for a range L of 1.
@@ -71,6 +72,8 @@ def swap_loss(
     """
     face = drawn.face.float()
     logits = drawn.mask.float()
+    # Outside the face any calm colour will do; with no say at all it can run away.
+    weight = weight.clamp_min(OUTSIDE)
     terms = {
         "colour": weighted_mean((face - target).abs(), weight),
         "structure": structure_loss(face, target, weight),

@@ -17,10 +17,10 @@ import numpy.typing as npt
 
 from realtime.align import crop_from_frame, cut
 from realtime.face import Face
-from realtime.masks import oval_mask
 from realtime.swap.head_angles import head_angles
 from trained_models.recipes.autoencoder.augment import Pixels
 from trained_models.recipes.autoencoder.pairs_dataset import WEIGHT_UNIT, Shard, save_shard
+from trained_models.recipes.autoencoder.rendered_pairs import RawPair, read_pairs
 
 FACE_TYPE = "whole_face"
 COVERAGE = 1.75
@@ -38,20 +38,9 @@ REGIONS: tuple[tuple[float, float, tuple[int, ...]], ...] = (
 )
 """Brows, eyes, lips: weight, growth in crop sides, outline."""
 
+STRANDS = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (7, 7))
+
 FindOne = Callable[[Pixels], Face | None]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class RawPair:
-    """A driver's picture and the identity's with the same actions, pose and light; BGR, any sizes.
-
-    `region` (H, W) uint8 0..255: where the identity's face shows in `target`: skin, eyes and mouth, but no
-    hair, ears, neck or background.
-    """
-
-    person: Pixels
-    target: Pixels
-    region: Pixels
 
 
 @dataclass(slots=True)
@@ -95,14 +84,14 @@ def prepared(pairs: Iterator[RawPair], find: FindOne, tally: Tally) -> Shard | N
         wide = crop + [[0, 0, MARGIN], [0, 0, MARGIN]]
         target_crop = crop_from_frame(identity.landmarks, FACE_TYPE, SIZE, coverage=COVERAGE)
         region = cv2.warpAffine(pair.region, target_crop, (SIZE, SIZE), flags=cv2.INTER_LINEAR)
-        region = cv2.GaussianBlur(region, (0, 0), 1.5)
-        mask = np.rint(oval_mask(identity.landmarks, target_crop, SIZE) * region).astype(np.uint8)
+        # Slivers of skin between strands of hair are hair.
+        mask = cv2.GaussianBlur(cv2.morphologyEx(region, cv2.MORPH_OPEN, STRANDS), (0, 0), 1.5)
         near = cv2.GaussianBlur(cv2.dilate(mask, np.ones((9, 9), np.uint8)), (0, 0), 2.0)
         weight = importance(identity.landmarks, target_crop, SIZE) * (near / 255.0)
         row = {
             "face": cut(pair.person, wide, SIZE + 2 * MARGIN, "edge"),
             "target": cut(pair.target, target_crop, SIZE, "edge"),
-            "mask": mask,
+            "mask": np.asarray(mask, np.uint8),
             "weight": np.rint(weight).astype(np.uint8),
             "blendshapes": identity.blendshapes.astype(np.float32),
             "pose": head_angles(identity.pose),
@@ -114,14 +103,14 @@ def prepared(pairs: Iterator[RawPair], find: FindOne, tally: Tally) -> Shard | N
     return Shard(**{name: np.stack(values) for name, values in parts.items()})
 
 
-def prepare_folder(raw: Path, out: Path, find: FindOne, read: Callable[[Path], Iterator[RawPair]]) -> Tally:
+def prepare_folder(raw: Path, out: Path, find: FindOne) -> Tally:
     """Prepare every finished shard in `raw` that `out` lacks; each twenty-fifth goes to `out/held_out`."""
     tally = Tally()
     for number, path in enumerate(sorted(raw.glob("shard_*.npz"))):
         folder = (out / "held_out" if number % 25 == 0 else out) / path.stem
         if folder.exists():
             continue
-        shard = prepared(read(path), find, tally)
+        shard = prepared(read_pairs(path), find, tally)
         if shard is not None:
             save_shard(folder, shard)
     return tally

@@ -1,0 +1,1 @@
+"""Training pairs: two faces in the same moment."""
