@@ -59,7 +59,9 @@ class Sheet:
     def _labelled(self, n: int, name: str) -> Pixels:
         number, packed = self._moments[n]
         cell = _unpacked(packed)
-        _write(cell, f"{number} {name}".strip(), (6, 2 * CELL - 8))
+        text = f"{number} {name}".strip()
+        cell[-20:, : 12 + 9 * len(text)] = 0
+        _write(cell, text, (5, 2 * CELL - 6))
         return cell
 
 
@@ -94,5 +96,4 @@ def _unpacked(packed: npt.NDArray[np.uint8]) -> Pixels:
 
 
 def _write(pixels: Pixels, text: str, at: tuple[int, int]) -> None:
-    for colour, thick in (((0, 0, 0), 3), ((255, 255, 255), 1)):
-        cv2.putText(pixels, text, at, cv2.FONT_HERSHEY_SIMPLEX, 0.5, colour, thick, cv2.LINE_AA)
+    cv2.putText(pixels, text, at, cv2.FONT_HERSHEY_SIMPLEX, 0.5, (255, 255, 255), 1, cv2.LINE_AA)

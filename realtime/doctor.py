@@ -72,9 +72,9 @@ def _inference() -> str:
 
 
 def _cameras() -> Check:
-    from realtime.capture.devices import cameras
+    from realtime.capture.devices import offered
 
-    found = cameras()
+    found = offered()
     names = ", ".join(camera.name for camera in found)
     return Check(
         f"camera: {names}" if found else "camera",
@@ -94,16 +94,16 @@ def _virtual_camera() -> Check:
 
 def device_lines() -> Iterator[str]:
     """`masquerade devices`, line by line."""
-    from realtime.capture.devices import cameras
+    from realtime.capture.devices import offered
     from realtime.output.virtual_camera import find_virtual_camera, how_to_get_one
     from realtime.sessions.providers import available_providers
 
     yield "cameras:"
-    found = cameras()
+    found = offered()
     for camera in found:
         yield f"  {camera.address}  {camera.name}"
-        for form in camera.formats:
-            yield f"      {form}"
+        yield from (f"      offers {mode}" for mode in camera.modes)
+        yield f"      {_measured(camera.address)}"
     if not found:
         yield "  none"
     yield "virtual cameras:"
@@ -114,6 +114,24 @@ def device_lines() -> Iterator[str]:
     yield "providers:"
     for name, note in available_providers().items():
         yield f"  {name}: {note}"
+
+
+def _measured(address: str) -> str:
+    """What a camera really sends when opened with its own wishes, watched for a second."""
+    from realtime.capture.camera import Wish
+    from realtime.capture.devices import delivered, open_camera
+
+    try:
+        camera = open_camera(Wish(address))
+    except MasqueradeError as error:
+        return f"can't be opened now: {error}"
+    try:
+        mode = delivered(camera)
+    except MasqueradeError as error:
+        return f"sends nothing: {error}"
+    finally:
+        camera.close()
+    return f"really sends {mode}" if mode else "sends nothing: covered, or used by another program?"
 
 
 def microphones() -> list[str]:

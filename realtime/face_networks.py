@@ -88,13 +88,15 @@ def region_around(landmarks: Floats) -> Region:
 class FaceNetworks:
     """The three networks of a `landmarks` bundle, always in fp32: bf16 doubles the landmarks' jitter."""
 
-    def __init__(self, folder: Path, provider: str = "auto", threads: int = 1) -> None:
-        def session(name: str) -> Session:
-            return open_session(folder / name, provider=provider, precision="fp32", threads=threads)
+    def __init__(
+        self, detector: Path, landmarks: Path, blendshapes: Path, provider: str = "auto", threads: int = 1
+    ) -> None:
+        def session(file: Path) -> Session:
+            return open_session(file, provider=provider, precision="fp32", threads=threads)
 
-        self._detector = session("detector.onnx")
-        self._landmarks = session("landmarks.onnx")
-        self._blendshapes = session("blendshapes.onnx")
+        self._detector = session(detector)
+        self._landmarks = session(landmarks)
+        self._blendshapes = session(blendshapes)
         self._anchors = _anchors()
 
     @property
@@ -155,7 +157,7 @@ class FaceNetworks:
         blob = cv2.dnn.blobFromImage(crop, 1 / 255, swapRB=True)
         out = self._landmarks.run({"image": blob.astype(np.float32, copy=False)})
         points = np.asarray(out["landmarks"], np.float32)[0]
-        frame_from_crop = cv2.invertAffineTransform(region.crop_from_frame(LANDMARK_SIZE))
+        frame_from_crop = np.asarray(cv2.invertAffineTransform(region.crop_from_frame(LANDMARK_SIZE)))
         placed = np.empty_like(points)
         placed[:, :2] = points[:, :2] @ frame_from_crop[:, :2].T + frame_from_crop[:, 2]
         placed[:, 2] = points[:, 2] * (region.width / LANDMARK_SIZE)
@@ -164,7 +166,8 @@ class FaceNetworks:
     def blendshapes(self, landmarks: Floats) -> Floats:
         """(52,) float32 0..1, from landmarks (478, 3) in frame pixels."""
         points = np.ascontiguousarray(landmarks[None, BLENDSHAPE_POINTS, :2], dtype=np.float32)
-        return np.asarray(self._blendshapes.run({"points": points})["blendshapes"], np.float32)[0]
+        out = self._blendshapes.run({"points": points})
+        return np.asarray(out["blendshapes"], np.float32).reshape(-1)
 
     def close(self) -> None:
         """Frees the networks; may be called twice."""
@@ -174,7 +177,8 @@ class FaceNetworks:
 
 def _crop(pixels: Pixels, region: Region, side: int, border: int) -> npt.NDArray[np.uint8]:
     matrix = region.crop_from_frame(side)
-    return np.asarray(cv2.warpAffine(pixels, matrix, (side, side), flags=cv2.INTER_LINEAR, borderMode=border))
+    crop = cv2.warpAffine(pixels, matrix, (side, side), flags=cv2.INTER_LINEAR, borderMode=border)
+    return np.asarray(crop, np.uint8)
 
 
 def _anchors() -> Floats:

@@ -1,9 +1,9 @@
 """Who is followed: the rules by which one person keeps the swap and nobody else gets it by accident.
 
 - A face alone in the picture is taken at once; until it shows signs of life (see `person`) it is on trial.
-- With several faces and nobody confirmed there is doubt: nobody is followed (nothing leaves unreplaced: the
-  guard's picture stands in) until one shows life. The most prominent of the living is taken, for which it gets
-  a second's lead. If none moves within `PATIENCE_S`, as in a still picture, the most prominent is taken on trial.
+- With several faces and nobody confirmed there is doubt: nobody is followed (so nothing leaves unreplaced,
+  the guard's picture stands in) until one shows life. The most prominent of the living is taken; for this it
+  gets a second's lead. If none moves within `PATIENCE_S`, as in a still picture, the most prominent is taken.
 - A confirmed person is followed by continuity alone, whoever else comes or moves. If the face in that place
   becomes somebody else's, the person is lost.
 - After a loss, at once: a face near the last place (the gate widens with time) and of the same shape, or one
@@ -58,15 +58,17 @@ class Followers:
         self._lost = [p for p in self._lost if self._faces == 1 or now_s - p.last_s <= FORGET_S]
         self._lost = self._lost[-self._faces :]
 
-    def must_look(self) -> bool:
+    def must_look(self, now_s: float) -> bool:
         """Whether this frame is to be searched for faces that are not followed."""
         if not self.followed:
             return True
-        wanted = len(self.followed) < self._faces or (self._faces == 1 and not self.followed[0].alive)
-        return wanted and self._frames % LOOK_EVERY == 0
+        if self._faces == 1:
+            return not self.followed[0].alive and self._frames % LOOK_EVERY == 0
+        just_lost = any(now_s - person.last_s <= LEAD_S for person in self._lost)
+        return len(self.followed) < self._faces and (just_lost or self._frames % LOOK_EVERY == 0)
 
     def meet(self, faces: list[Seen], now_s: float, size: tuple[int, int]) -> None:
-        """The faces that a search found, in a frame of `size` (width, height): decides what to do with them."""
+        """Decides about the faces that a search found in a frame of `size` (width, height)."""
         strangers = [s for s in faces if all(overlap(s, p.last) < SAME_FACE for p in self.followed)]
         strangers.sort(key=lambda s: prominence(s, size), reverse=True)
         self._welcome_back(strangers, now_s)

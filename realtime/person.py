@@ -1,4 +1,4 @@
-"""One face in one frame (`Seen`), and what is known of somebody over time (`Person`): shape and signs of life.
+"""One face in one frame (`Seen`), and what is known of somebody over time (`Person`).
 
 The shape of the skull, pose and size taken out, tells people apart well enough to notice that the face under
 the landmarks has become somebody else's. On two filmed and 16 rendered people the same person stayed within

@@ -141,11 +141,10 @@ class Crew:
 
     def wait(self, name: str, timeout_s: float | None = None) -> bool:
         """Wait until the named thread ended or all were stopped; True if so, False after `timeout_s`."""
-        done = lambda: self._stop.is_set() or not self.alive(name)  # noqa: E731
         with self._ended:
             # A thread notifies just before it dies, so look again every 50 ms.
             waited = 0.0
-            while not done():
+            while not self._stop.is_set() and self.alive(name):
                 step = 0.05 if timeout_s is None else min(0.05, timeout_s - waited)
                 if step <= 0:
                     return False

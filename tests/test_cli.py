@@ -156,9 +156,9 @@ def test_an_interrupted_recording_plays_and_the_code_says_so(tmp_path: Path) -> 
         env={**os.environ, "MASQUERADE_HOME": str(tmp_path / "home")},
     )
     assert run.stdout is not None
-    for line in run.stdout:
-        if "fps" in line:
-            break
+    lines = 0
+    while lines < 3:
+        lines += "fps" in run.stdout.readline()
     run.send_signal(signal.SIGINT)
     _, err = run.communicate(timeout=30)
     assert run.returncode == 130, err

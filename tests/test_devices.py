@@ -62,6 +62,7 @@ def test_a_camera_that_comes_back_is_known_by_bus_and_name() -> None:
     again = Wish("2", known=known)
     moved = [CameraFound("9", "HD Webcam", "usb-1"), CAMERAS[2]]
     assert find(again, moved).address == "9"
+    assert find(again, moved).beside == known.beside
     other_socket = [CameraFound("2", "Document Eye", "usb-8"), CameraFound("5", "HD Webcam", "usb-7")]
     assert find(again, other_socket).address == "5"
 

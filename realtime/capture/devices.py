@@ -51,7 +51,8 @@ def find(wish: Wish, cameras: Iterable[CameraFound]) -> CameraFound:
     cameras = list(cameras)
     usable = [camera for camera in cameras if not camera.own]
     if wish.known is not None:
-        return replace(_again(wish.known, usable), beside=wish.known.beside)
+        again = _again(wish.known, usable)
+        return replace(again, beside=wish.known.beside, modes=again.modes or wish.known.modes)
     chosen = _named(wish, cameras, usable)
     beside = tuple(camera.identity for camera in cameras if camera.identity != chosen.identity)
     return replace(chosen, beside=beside)

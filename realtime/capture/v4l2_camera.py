@@ -12,6 +12,7 @@ import errno
 import mmap
 import os
 import select
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -48,7 +49,9 @@ class V4l2Camera:
             raise
 
     def _set_format(self, wish: Wish) -> None:
-        modes = v4l2.modes(self._descriptor)
+        # Known already when the camera comes back: some drivers list thousands.
+        modes = self._found.modes or tuple(v4l2.modes(self._descriptor))
+        self._found = replace(self._found, modes=modes)
         best = choose(modes, wish.size, wish.rate_hz)
         if best is None:
             kinds = ", ".join(sorted({mode.fourcc for mode in modes})) or "none"

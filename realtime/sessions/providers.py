@@ -1,14 +1,13 @@
 """Which execution providers of ONNX Runtime this machine can really use, and with which options.
 
 A provider asked for by name that cannot run is a ModelError that says what to install. `auto` takes CUDA,
-else OpenVINO where AMX makes it faster or equal, else the CPU, and says why.
+else OpenVINO (on Intel's processors: its plugin offers no others), else the CPU, and logs why.
 """
 
 import importlib
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from threading import Lock
 from typing import Any
 
 import onnxruntime as ort
@@ -26,9 +25,9 @@ TITLES = {
     "TensorrtExecutionProvider": "TensorRT",
     "NvTensorRTRTXExecutionProvider": "TensorRT RTX",
 }
-PLUGINS = {  # our name: (Python package, what to install)
-    "openvino": ("onnxruntime_ep_openvino", 'pip install "masquerade[openvino]"'),
-    "rtx": ("onnxruntime_ep_nv_tensorrt_rtx", 'pip install "masquerade[rtx]"'),
+PLUGINS = {  # our name: (Python package, what to install, what it needs)
+    "openvino": ("onnxruntime_ep_openvino", 'pip install "masquerade[openvino]"', "an Intel CPU"),
+    "rtx": ("onnxruntime_ep_nv_tensorrt_rtx", 'pip install "masquerade[rtx]"', "a GeForce RTX 30 or later"),
 }
 BUILT_IN = {  # our name: (ONNX Runtime's name, what to do where it is missing)
     "cuda": (
@@ -41,7 +40,6 @@ BUILT_IN = {  # our name: (ONNX Runtime's name, what to do where it is missing)
     ),
 }
 
-_registering = Lock()
 _refused: dict[str, str] = {}
 
 
@@ -112,6 +110,11 @@ def choose(name: str, precision: str, threads: int) -> list[Choice]:
     return choices
 
 
+def available_providers() -> dict[str, str]:
+    """Every provider by name: `ready`, or why it cannot run here and what to do about it."""
+    return {name: why_not(name) or "ready" for name in NAMES if name != "auto"}
+
+
 def why_not(name: str) -> str:
     """Why a provider cannot run here, or an empty string where it seems that it can."""
     try:
@@ -158,29 +161,28 @@ def _openvino(precision: str, threads: int) -> Choice:
 
 def _plugin_devices(name: str, kind: str) -> tuple[Any, ...]:
     """The devices of a plugin provider; registers its library on first use."""
-    package, advice = PLUGINS[name]
+    package, advice, hardware = PLUGINS[name]
     try:
         plugin = importlib.import_module(package)
     except ImportError as error:
         raise ModelError(f"the provider {name} is not installed: {advice}") from error
     ep_name = str(plugin.get_ep_name())
-    with _registering:
-        if ep_name in _refused:
-            raise ModelError(_refused[ep_name])
+    if ep_name in _refused:
+        raise ModelError(_refused[ep_name])
+    devices = _devices(ep_name, kind)
+    if not devices:
+        try:
+            ort.register_execution_provider_library(ep_name, str(plugin.get_library_path()))
+        except Exception as error:  # ONNX Runtime's errors share no class of their own
+            _refused[ep_name] = (
+                f"the provider {name} does not load here ({first_line(error)}): use --provider auto"
+            )
+            raise ModelError(_refused[ep_name]) from error
         devices = _devices(ep_name, kind)
-        if not devices:
-            try:
-                ort.register_execution_provider_library(ep_name, str(plugin.get_library_path()))
-            except Exception as error:  # ONNX Runtime's errors share no class of their own
-                _refused[ep_name] = (
-                    f"the provider {name} does not load here ({first_line(error)}): use --provider auto"
-                )
-                raise ModelError(_refused[ep_name]) from error
-            devices = _devices(ep_name, kind)
-        if not devices:
-            # Seen with OpenVINO's plugin 1.8 on AMD processors: it offers only Intel's.
-            _refused[ep_name] = f"the provider {name} finds no {kind} of its maker here: use --provider auto"
-            raise ModelError(_refused[ep_name])
+    if not devices:
+        # OpenVINO runs on other makers' processors too, but its plugin (1.8) offers only Intel's.
+        _refused[ep_name] = f"the provider {name} needs {hardware}, which is not here: use --provider auto"
+        raise ModelError(_refused[ep_name])
     return devices
 
 

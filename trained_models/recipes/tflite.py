@@ -14,13 +14,29 @@ import numpy.typing as npt
 Array = npt.NDArray[np.generic]
 
 OP_NAMES = {
-    0: "ADD", 1: "AVERAGE_POOL_2D", 2: "CONCATENATION", 3: "CONV_2D", 4: "DEPTHWISE_CONV_2D", 6: "DEQUANTIZE",
-    9: "FULLY_CONNECTED", 14: "LOGISTIC", 17: "MAX_POOL_2D", 18: "MUL", 19: "RELU", 22: "RESHAPE",
-    23: "RESIZE_BILINEAR", 59: "NEG", 34: "PAD", 39: "TRANSPOSE", 40: "MEAN", 41: "SUB", 45: "STRIDED_SLICE", 49: "SPLIT",
-    54: "PRELU", 65: "SLICE", 74: "SUM", 76: "RSQRT", 83: "PACK", 99: "SQUARED_DIFFERENCE", 60: "PADV2",
-    67: "TRANSPOSE_CONV", 42: "DIV", 75: "SQRT", 25: "SOFTMAX", 36: "GATHER", 43: "SQUEEZE", 70: "EXPAND_DIMS",
-    126: "BATCH_MATMUL", 150: "GELU", 21: "RELU6",
-}  # fmt: skip
+    0: "ADD",
+    2: "CONCATENATION",
+    3: "CONV_2D",
+    4: "DEPTHWISE_CONV_2D",
+    6: "DEQUANTIZE",
+    14: "LOGISTIC",
+    17: "MAX_POOL_2D",
+    18: "MUL",
+    19: "RELU",
+    22: "RESHAPE",
+    34: "PAD",
+    39: "TRANSPOSE",
+    40: "MEAN",
+    41: "SUB",
+    42: "DIV",
+    45: "STRIDED_SLICE",
+    54: "PRELU",
+    59: "NEG",
+    74: "SUM",
+    75: "SQRT",
+    76: "RSQRT",
+    99: "SQUARED_DIFFERENCE",
+}
 DTYPES = {0: np.float32, 1: np.float16, 2: np.int32, 3: np.uint8, 4: np.int64, 9: np.int8}
 
 

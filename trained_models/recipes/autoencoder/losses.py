@@ -9,8 +9,6 @@ from torch import Tensor
 from trained_models.recipes.autoencoder.network import Drawn
 
 OUTSIDE = 0.03
-SSIM_WINDOW = 7
-SSIM_STRIDE = 2
 # Wang et al. 2004: (0.01 L)^2 and (0.03 L)^2 for a range L of 1.
 SSIM_C1, SSIM_C2 = 0.01**2, 0.03**2
 
@@ -31,14 +29,16 @@ def weighted_mean(x: Tensor, weight: Tensor) -> Tensor:
 
 
 def structure_loss(drawn: Tensor, target: Tensor, weight: Tensor) -> Tensor:
-    """Half of 1 - SSIM (Wang et al. 2004).
+    """Half of 1 - SSIM (Wang et al. 2004) of the grey pictures.
 
-    With flat 7x7 windows on every second pixel: enough for a loss, and cheap.
+    With flat 8x8 windows on every second pixel: enough for a loss, and cheap.
     """
 
     def mean(x: Tensor) -> Tensor:
-        return F.avg_pool2d(x, SSIM_WINDOW, SSIM_STRIDE)
+        # Twice a small window is the 8x8 window on every second pixel, at a third of its cost.
+        return F.avg_pool2d(F.avg_pool2d(x, 2), 4, 1)
 
+    drawn, target = drawn.mean(1, keepdim=True), target.mean(1, keepdim=True)
     mu_d, mu_t = mean(drawn), mean(target)
     var_d = mean(drawn * drawn) - mu_d * mu_d
     var_t = mean(target * target) - mu_t * mu_t

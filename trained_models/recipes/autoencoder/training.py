@@ -56,7 +56,11 @@ class Training:
         plain = [p for p in self.network.parameters() if p.ndim < 2]
         weights = [p for p in self.network.parameters() if p.ndim >= 2]
         groups = [{"params": weights, "weight_decay": 0.01}, {"params": plain, "weight_decay": 0.0}]
-        self.optimizer = torch.optim.AdamW(groups, lr=plan.peak_rate, betas=(0.9, 0.99))
+        self.optimizer = torch.optim.AdamW(groups, lr=plan.peak_rate, betas=(0.9, 0.99), fused=True)
+        self._kept, self._newest = (
+            [t for t in n.state_dict().values() if t.is_floating_point()]
+            for n in (self.averaged, self.network)
+        )
         self.step_number = 0
         self.seconds = 0.0
 
@@ -92,13 +96,7 @@ class Training:
     def _average(self) -> None:
         # Early weights are soon forgotten: the average's memory grows with the run.
         keep = min(self.plan.average, (1 + self.step_number) / (10 + self.step_number))
-        for kept, new in zip(
-            self.averaged.state_dict().values(), self.network.state_dict().values(), strict=True
-        ):
-            if kept.is_floating_point():
-                kept.lerp_(new, 1 - keep)
-            else:
-                kept.copy_(new)
+        torch._foreach_lerp_(self._kept, self._newest, 1 - keep)
 
     def save(self, path: Path) -> None:
         """Everything needed to go on, written whole or not at all."""

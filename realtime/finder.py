@@ -1,0 +1,86 @@
+"""What every face finder does around its networks: time, who is followed, steadiness."""
+
+from abc import ABC, abstractmethod
+
+from realtime.clock import NS_PER_S
+from realtime.errors import ConfigError
+from realtime.face import Face
+from realtime.follow import Followers
+from realtime.frame import Frame, Pixels
+from realtime.person import Person, Seen, prominence
+from realtime.pose import HeadPose
+from realtime.smooth import FaceFilter
+
+
+class Finder(ABC):
+    """Called with frames, gives the faces of the people followed; for one thread.
+
+    `faces`: how many people at most. `steadiness`: 0 = unfiltered landmarks, 1 = default; may be set between
+    frames. Raises ConfigError for fewer than one face.
+    """
+
+    def __init__(self, faces: int, steadiness: float, pose: HeadPose) -> None:
+        if faces < 1:
+            raise ConfigError(f"{faces} faces cannot be followed: pass 1 or more")
+        self.steadiness = steadiness
+        self._faces = faces
+        self._pose = pose
+        self._people = Followers(faces)
+        self._filters: dict[int, FaceFilter] = {}
+        self._now_s = 0.0
+
+    @property
+    @abstractmethod
+    def ran_on(self) -> str:
+        """Where the landmark network really ran."""
+
+    @property
+    @abstractmethod
+    def spent_ns(self) -> int:
+        """Nanoseconds spent inside the networks so far."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Frees the networks; may be called twice."""
+
+    @abstractmethod
+    def _in_places(self, pixels: Pixels, people: list[Person]) -> list[Seen | None]:
+        """What is in this frame where these people were in the last one."""
+
+    @abstractmethod
+    def _search(self, pixels: Pixels) -> list[Seen]:
+        """Every face in the whole picture, each once."""
+
+    def __call__(self, frame: Frame) -> list[Face]:
+        """The faces of the people followed, steadied; empty when none of them is seen."""
+        now_s = frame.captured_ns / NS_PER_S if frame.media_s is None else frame.media_s
+        people = self._people
+        if now_s < self._now_s:
+            people.rewind(now_s)
+        self._now_s = now_s
+        people.keep(self._in_places(frame.pixels, people.followed), now_s)
+        if people.must_look(now_s):
+            people.meet(self._search(frame.pixels), now_s, frame.size)
+        tracks = {person.track for person in people.followed}
+        self._filters = {track: f for track, f in self._filters.items() if track in tracks}
+        return [self._steadied(person, frame.size) for person in people.followed]
+
+    def find(self, pixels: Pixels) -> list[Face]:
+        """All faces of a still picture, up to `faces`, the largest and most central first.
+
+        Unfiltered, and without any memory. `pixels` is (H, W, 3) uint8 BGR.
+        """
+        size = (pixels.shape[1], pixels.shape[0])
+        found = sorted(self._search(pixels), key=lambda s: prominence(s, size), reverse=True)
+        return [
+            Face(s.landmarks, s.blendshapes, s.pose, s.score, i) for i, s in enumerate(found[: self._faces])
+        ]
+
+    def _steadied(self, person: Person, size: tuple[int, int]) -> Face:
+        seen = person.last
+        if self.steadiness <= 0:
+            self._filters.pop(person.track, None)
+            return Face(seen.landmarks, seen.blendshapes, seen.pose, seen.score, person.track)
+        steady = self._filters.setdefault(person.track, FaceFilter())
+        landmarks, blendshapes = steady(seen.landmarks, seen.blendshapes, self._now_s, self.steadiness)
+        return Face(landmarks, blendshapes, self._pose(landmarks, size), seen.score, person.track)
