@@ -10,11 +10,8 @@ from realtime.mean_face import FACE_OVAL
 _OVAL = np.array(FACE_OVAL)
 _TOP, _CHIN = 10, 152
 
-_GROW = 1.04
-"""The oval runs along the skin's edge: a little beyond it hides the driver's own outline."""
-
-_FOREHEAD = 0.08
-"""How far the upper half is stretched up, in face heights: the oval's top lies below most hairlines."""
+_FOREHEAD = 0.05
+"""How far the upper half of the oval is stretched up, in face heights: more would paint skin over the hair."""
 
 _COARSE = 4
 """The region is soft, so it is drawn at a quarter of the size: the cost of a large one is in the blur."""
@@ -36,7 +33,7 @@ def oval_mask(landmarks: Points, crop_from_frame: Matrix, size: int) -> Floats:
     middle = 0.5 * (points[_TOP] + points[_CHIN])
     # 0 at the middle and below, 1 at the top of the forehead.
     rise = np.clip((oval - middle) @ up / (0.5 * height * height), 0.0, 1.0)
-    oval = middle + _GROW * (oval - middle) + (_FOREHEAD * rise)[:, None] * up
+    oval = oval + (_FOREHEAD * rise)[:, None] * up
     coarse = max(size // _COARSE, 1)
     # Crop coordinate x is the centre of pixel x; cv2 takes 1/16 pixels with `shift`.
     scaled = ((oval + 0.5) * (coarse / size) - 0.5) * 16.0

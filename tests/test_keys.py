@@ -9,7 +9,7 @@ def test_keys_change_the_settings() -> None:
     assert mirrored.mirror
     colour = changed(start, "c")
     assert colour is not None
-    assert colour.color_transfer == "lct"
+    assert colour.color_transfer == "idt"
     softer = changed(start, "+")
     assert softer is not None
     assert softer.mask_blur == start.mask_blur + 5

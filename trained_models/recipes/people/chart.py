@@ -88,11 +88,10 @@ def chart() -> Chart:
     target.use()
     target.clear()
     array.render()
-    place, normal = (
-        np.frombuffer(t.read(), np.float32).reshape(HEIGHT, WIDTH, 4)[..., :3].copy() for t in textures
-    )
+    place, normal = (np.frombuffer(t.read(), np.float32).reshape(HEIGHT, WIDTH, 4).copy() for t in textures)
     shelf.clear()
-    covered = np.abs(normal).sum(-1) > 0
+    covered = place[..., 3] > 0
+    place, normal = place[..., :3], normal[..., :3]
     nearest = tuple(distance_transform_edt(~covered, return_distances=False, return_indices=True))
     place, normal = place[nearest], normal[nearest]
     front = covered & (normal[..., 2] > 0.05) & (place[..., 2] > 0.45) & (place[..., 1] > 5.9)
