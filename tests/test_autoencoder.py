@@ -235,6 +235,13 @@ def test_the_angles_of_a_head_are_those_it_was_turned_by() -> None:
     assert head_angles(np.eye(4)).tolist() == [0, 0, 0]
 
 
+def test_a_head_beside_the_cameras_axis_is_read_as_it_looks() -> None:
+    # Read on one picture of a head: in the middle of a 1280x720 frame, and 300 px to the right of it.
+    middle, beside = turned(-0.012, -0.047, 0.0), turned(-0.007, -0.159, 0.0)
+    middle[:3, 3], beside[:3, 3] = (-0.2, -0.3, -30.1), (13.8, -0.3, -30.2)
+    np.testing.assert_allclose(head_angles(beside)[1], head_angles(middle)[1], atol=0.02)
+
+
 def test_a_mirrored_head_turns_the_other_way() -> None:
     flip = np.diag([-1.0, 1, 1, 1])
     mirrored = flip @ turned(0.3, 0.5, -0.2) @ flip
