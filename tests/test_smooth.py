@@ -72,7 +72,7 @@ def test_a_talking_mouth_is_followed_within_a_frame() -> None:
 def test_a_still_head_is_steady() -> None:
     frames = moving(np.zeros(120), np.zeros(120), np.ones(120), noise_px=0.2)
     raw, steady = frames[30:, :, :2].std(axis=0).mean(), filtered(frames)[30:, :, :2].std(axis=0).mean()
-    assert steady < 0.35 * raw
+    assert steady < 0.5 * raw
 
 
 def test_the_rate_makes_little_difference() -> None:

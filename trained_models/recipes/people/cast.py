@@ -1,0 +1,242 @@
+"""One person on the graphics card: what is sent once when the person is loaded, and what moves each frame."""
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from trained_models.recipes.people.assets import Floats, Ints
+from trained_models.recipes.people.bake import Surface, transfer
+from trained_models.recipes.people.chart import chart, chart_uv, on_head
+from trained_models.recipes.people.geometry import fit_affine
+from trained_models.recipes.people.gpu import Part, Shelf, as_bytes, context, program
+from trained_models.recipes.people.look import Look
+from trained_models.recipes.people.mesh import triangulated
+from trained_models.recipes.people.shape import Identity, Posed
+from trained_models.recipes.people.topology import topology
+
+SHIRT_GAP = 0.06  # dm between body and cloth
+HEAD_SHARE = np.array([0.15, 0.3, 0.5, 1], np.float32)
+"""How much of the head's turn a vertex makes, by the bone that carries it: picks the light's frame."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Programs:
+    """The shader programs, shared by all renderers of a process."""
+
+    skin: Any
+    eye: Any
+    hair: Any
+    hair_depth: Any
+    lash: Any
+    depth: Any
+
+
+@cache
+def programs() -> Programs:
+    """Compiled once a process."""
+    return Programs(
+        skin=program("skin.vert", "skin.frag"),
+        eye=program("eye.vert", "eye.frag"),
+        hair=program("hair.vert", "hair.frag", PROJECTION="VP"),
+        hair_depth=program("hair.vert", "depth.frag", PROJECTION="LVP"),
+        lash=program("lash.vert", "lash.frag"),
+        depth=program("depth.vert", "depth.frag"),
+    )
+
+
+def eyeball(rings: int = 24) -> tuple[Floats, Ints]:
+    """Unit directions (n, 3) and triangles (t, 3) of a ball whose pole looks ahead."""
+    polar, turn = np.linspace(0, np.pi, rings + 1), np.linspace(0, 2 * np.pi, 2 * rings + 1)
+    grid = np.stack(np.meshgrid(polar, turn, indexing="ij"), -1).reshape(-1, 2)
+    sine = np.sin(grid[:, 0])
+    directions = np.stack([sine * np.cos(grid[:, 1]), sine * np.sin(grid[:, 1]), np.cos(grid[:, 0])], 1)
+    row = 2 * rings + 1
+    first = np.arange(rings)[:, None] * row + np.arange(2 * rings)[None]
+    corners = np.stack([first, first + row, first + row + 1, first, first + row + 1, first + 1], -1)
+    return directions.astype(np.float32), corners.reshape(-1, 3)
+
+
+class Cast:
+    """The person that a renderer draws. `load` before all else; `move` before each picture."""
+
+    person: Identity
+    look: Look
+
+    def __init__(self) -> None:
+        self.programs = programs()
+        self._topology = topology()
+        self._shelf = Shelf()
+        self._near = self._topology.skin.neighbour_mean()
+        self._nearer_two = (self._near @ self._near).tocsr()
+        self._ball, self._ball_triangles = eyeball()
+
+    def load(self, person: Identity, look: Look, bake_views: int) -> None:
+        """Send everything that does not move."""
+        self.person, self.look = person, look
+        self._rest_curvature: tuple[Floats, Floats] | None = None
+        self._shelf.clear()
+        shelf, topo = self._shelf, self._topology
+        neutral = person.pose().vertices
+        skin, shirt = topo.skin.surface(neutral), topo.shirt.surface(neutral)
+        light = self._bake(skin, shirt, bake_views)
+        self._load_skin(skin[1], light[0])
+
+        corner = topo.shirt.corner_vertex
+        still = np.c_[shirt[1][corner], topo.shirt.uv, light[3][corner], np.zeros(len(corner))]
+        self.shirt = shelf.part(self.programs.skin, still, topo.shirt.corner_triangles, np.ones((len(corner), 4)))
+
+        tongue = len(topo.tongue)
+        material = np.tile([0, 0, 0, 1.0], (tongue, 1))
+        self.tongue = self._small_part(topo.tongue.triangles, material)
+        self.teeth = [
+            self._small_part(
+                t.triangles, np.c_[t.gum, np.zeros((len(t.places), 2)), np.ones(len(t.places))]
+            )
+            for t in look.teeth
+        ]
+        ball = shelf.buffer(self._ball_triangles, np.int32)
+        layout = ("3f 4f 4f 1f", "dir", "ta", "tb", "tc")
+        self.eyes = [
+            shelf.hold(
+                context().vertex_array(
+                    self.programs.eye, [(shelf.buffer(np.c_[self._ball, baked]), *layout)], ball
+                )
+            )
+            for baked in light[1:3]
+        ]
+        self._load_lashes()
+        ribbons = shelf.buffer(look.hair.vertices)
+        index = shelf.buffer(look.hair.triangles, np.int32)
+        strand = [(ribbons, "3f 3f 4f 2f", "pos", "tan", "prm", "aw")]
+        self.hair = shelf.hold(context().vertex_array(self.programs.hair, strand, index))
+        self.hair_depth = shelf.hold(context().vertex_array(self.programs.hair_depth, strand, index))
+        self._textures = [
+            shelf.texture(look.skin.albedo),
+            shelf.texture(np.stack([look.skin.bump, chart().face], -1)),
+            shelf.texture(look.eye_texture, repeat=True),
+            shelf.texture(look.lash_texture),
+        ]
+
+    def _bake(self, skin: tuple[Floats, Floats], shirt: tuple[Floats, Floats], views: int) -> list[Floats]:
+        """Light transfer of skin, left eye, right eye and shirt."""
+        topo, person = self._topology, self.person
+        # Eyes cast slightly smaller shadows than they are, or lids would lie in them.
+        surfaces = [Surface(*skin, topo.skin.triangles)]
+        surfaces += [
+            Surface((self._ball * radius + centre).astype(np.float32), self._ball, self._ball_triangles)
+            for centre, radius in person.eyes
+        ]
+        surfaces.append(Surface(shirt[0] + shirt[1] * SHIRT_GAP, shirt[1], topo.shirt.triangles))
+        baked = transfer(self.programs.depth, surfaces, person.centre, views)
+        for _ in range(3):
+            baked[0] = self._near @ baked[0]
+        return baked
+
+    def _load_skin(self, normals: Floats, light: Floats) -> None:
+        mesh, shelf = self._topology.skin, self._shelf
+        corner, uv = mesh.corner_vertex, mesh.uv
+        in_mouth = ((uv[:, 0] > 0.75) & (uv[:, 1] < 0.16)).astype(np.float32)
+        in_socket = ((uv[:, 0] < 0.16) & (uv[:, 1] > 0.53) & (uv[:, 1] < 0.65)).astype(np.float32)
+        parts = [on_head(uv).astype(np.float32), in_mouth, in_socket, np.ones_like(in_mouth)]
+        self._skin_material = np.stack(parts, 1).astype(np.float32)
+        mouth = np.zeros(len(mesh), np.float32)
+        mouth[corner] = in_mouth
+        self._inside_mouth: npt.NDArray[np.bool_] = mouth > 0
+        follows = (mesh.subdivide @ (self._topology.spine @ HEAD_SHARE))[corner]
+        still = np.c_[normals[corner], chart_uv(uv), light[corner], follows]
+        self.skin = shelf.part(self.programs.skin, still, mesh.corner_triangles, self._skin_material)
+        index = shelf.buffer(mesh.corner_triangles, np.int32)
+        depth = [(self.skin.moving, "3f 12x", "pos")]
+        self.skin_depth = shelf.hold(context().vertex_array(self.programs.depth, depth, index))
+
+    def _small_part(self, triangles: Ints, material: Any) -> Part:
+        """A part inside the mouth, evenly lit."""
+        count = len(material)
+        light = np.zeros((count, 9), np.float32)
+        light[:, 0] = 0.7
+        still = np.c_[np.tile([0, 0, 1], (count, 1)), np.zeros((count, 2)), light, np.ones(count)]
+        return self._shelf.part(self.programs.skin, still, triangles, material)
+
+    def _load_lashes(self) -> None:
+        self.lashes: list[tuple[Any, Any, Ints]] = []
+        for vertices, uv, triangles in self.look.lash_meshes:
+            moving = self._shelf.hold(context().buffer(reserve=len(vertices) * 12, dynamic=True))
+            layout = [(moving, "3f", "pos"), (self._shelf.buffer(uv), "2f", "uv")]
+            index = self._shelf.buffer(triangles, np.int32)
+            array = self._shelf.hold(context().vertex_array(self.programs.lash, layout, index))
+            self.lashes.append((array, moving, vertices))
+
+    def move(self, posed: Posed) -> None:
+        """Send one moment."""
+        topo, (turned, moved) = self._topology, posed.head
+        front = float(np.percentile(posed.rest[self.look.lips, 2], 92))
+
+        def daylight(in_head: Floats) -> Any:
+            """How much light reaches points behind the lips."""
+            return np.clip(1.10 - (front - in_head[:, 2]) * 1.35, 0.05, 1)
+
+        places, normals = topo.skin.surface(posed.vertices)
+        corner = topo.skin.corner_vertex
+        self.skin.move(places[corner], normals[corner])
+        folds = self._folds(places, normals)
+        inside = self._inside_mouth
+        in_head = (places - moved) @ turned
+        folds[inside] = np.minimum(folds[inside], 1) * daylight(in_head[inside]) ** 1.6 * 0.8
+        material = self._skin_material.copy()
+        material[:, 3] = folds[corner]
+        self.skin.paint(material)
+
+        cloth, cloth_normals = topo.shirt.surface(posed.vertices)
+        corner = topo.shirt.corner_vertex
+        self.shirt.move((cloth + cloth_normals * SHIRT_GAP)[corner], cloth_normals[corner])
+
+        tongue, tongue_normals = topo.tongue.surface(posed.vertices)
+        self.tongue.move(tongue, tongue_normals)
+        self.tongue.paint(np.c_[np.zeros((len(tongue), 3)), daylight((tongue - moved) @ turned)])
+        for teeth, part, strip in zip(
+            self.look.teeth, self.teeth, (topo.upper_teeth, topo.lower_teeth), strict=True
+        ):
+            affine = fit_affine(topo.template[strip], posed.rest[strip])
+            at = np.c_[teeth.places, np.ones(len(teeth.places))] @ affine
+            normal = teeth.normals @ np.linalg.inv(affine[:3]).T
+            normal /= np.linalg.norm(normal, axis=1, keepdims=True)
+            open_to_light = np.clip(daylight(at) * 1.1, 0, 1) * teeth.openness * 0.85
+            part.move(at @ turned.T + moved, normal @ turned.T)
+            part.paint(np.c_[teeth.gum, np.zeros((len(at), 2)), open_to_light])
+        for _, moving, vertices in self.lashes:
+            moving.write(as_bytes(posed.vertices[vertices]))
+
+    def _folds(self, places: Floats, normals: Floats) -> Floats:
+        """(n,) how open skin lies: hollows darken, above all those that the expression makes (smile folds)."""
+        smooth = self._nearer_two
+        fine = ((smooth @ places - places) * normals).sum(1)
+        broad = ((smooth @ (smooth @ (smooth @ places)) - places) * normals).sum(1)
+        if self._rest_curvature is None:
+            self._rest_curvature = (fine, broad)
+        at_rest = self._rest_curvature
+        hollow = np.clip(fine * 14 + broad * 4.5, -0.12, 0.55) * 0.9
+        made = np.clip((fine - at_rest[0]) * 14 + (broad - at_rest[1]) * 5, -0.1, 0.35)
+        return np.clip(1 - hollow - made, 0.25, 1.12).astype(np.float32)
+
+    def solid_parts(self) -> list[tuple[int, Part]]:
+        """Parts of the skin program with their kind."""
+        return [(0, self.skin), (1, self.shirt), (2, self.tongue), *((3, row) for row in self.teeth)]
+
+    def use_textures(self) -> None:
+        """Bind skin colour, relief, eyes and lashes to units 1 to 4."""
+        for unit, texture in enumerate(self._textures, 1):
+            texture.use(unit)
+
+    def hair_uniforms(self, posed: Posed) -> dict[str, Any]:
+        """How hair follows: near the scalp the head, below the jaw the neck."""
+        (head, head_at), (neck, neck_at) = posed.head, posed.neck
+        return {
+            "RH": head.T,
+            "tH": tuple(map(float, head_at)),
+            "RB": neck.T,
+            "tB": tuple(map(float, neck_at)),
+            "nrmc": tuple(map(float, self.look.hair_centre)),
+        }

@@ -1,0 +1,87 @@
+"""From light and colour to a picture: light spreads under the skin, then exposure, tone curve and a camera's faults."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from trained_models.recipes.people.assets import Floats
+
+Pixels = npt.NDArray[np.uint8]
+
+SPREAD = (0.030, 0.012, 0.006)
+"""How far light spreads under skin, dm, for red, green, blue (standard deviation)."""
+BRIGHTEST = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Camera:
+    """`noise`: standard deviation of 0..1 values; `blur` in pixels; `exposure`: None measures the face."""
+
+    noise: float = 0.0
+    blur: float = 0.0
+    exposure: float | None = None
+    noise_seed: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Picture:
+    """`pixels` (h, w, 3) uint8 RGB; `face` (h, w) float32 0..1: where skin, eyes and mouth of the face show.
+
+    `exposure`: the gain that was used.
+    """
+
+    pixels: Pixels
+    face: Floats
+    exposure: float
+
+
+def _spread(light: Floats, skin: Floats, px_per_dm: float) -> Floats:
+    """Blur each channel's light among skin (h, w, 0..1) only; the weights keep the outside from leaking in."""
+    out = light.copy()
+    for channel, reach in enumerate(SPREAD):
+        sigma = px_per_dm * reach
+        if sigma < 0.35:
+            continue
+        blurred = cv2.GaussianBlur(light[..., channel] * skin, (0, 0), sigma)
+        weight = cv2.GaussianBlur(skin, (0, 0), sigma) + 1e-3
+        out[..., channel] = light[..., channel] * (1 - skin) + skin * blurred / weight
+    return out
+
+
+def _exposure(colour: Floats, skin: Any) -> float:
+    """A gain that brings the face two thirds of the way to a middle brightness."""
+    if skin.sum() <= 50:
+        return 1.0
+    return float(np.clip((0.30 / max(colour[skin].mean(), 0.02)) ** 0.6, 0.5, 2.2))
+
+
+def develop(
+    layers: list[Floats], background: Floats, camera: Camera, size: tuple[int, int], px_per_dm: float
+) -> Picture:
+    """A picture of `size` (w, h) from the three layers of `light.frag.glsl`, (H, W, 4), maybe larger than `size`.
+
+    `px_per_dm` is the layers' scale at the face; `background` (h, w, 3) is linear.
+    """
+    # One bad pixel would spread with the blur.
+    light, colour, gloss = (
+        np.clip(np.nan_to_num(layer, nan=0.0, posinf=BRIGHTEST, neginf=0.0), 0, BRIGHTEST) for layer in layers
+    )
+    skin = light[..., 3]
+    lit = _spread(light[..., :3], skin, px_per_dm) * colour[..., :3] + gloss[..., :3]
+    cover, face = colour[..., 3], gloss[..., 3]
+    if lit.shape[:2] != size[::-1]:
+        lit, cover, skin, face = (cv2.resize(x, size, interpolation=cv2.INTER_AREA) for x in (lit, cover, skin, face))
+    lit = lit + background * (1 - np.clip(cover[..., None], 0, 1))
+    gain = camera.exposure or _exposure(lit, skin > 0.9)
+    x = 1 - np.exp(-np.clip(lit * gain, 0, None) * 1.25)
+    x = np.clip(x, 0, 1) ** (1 / 2.2)
+    x = x + 0.25 * (x * x * (3 - 2 * x) - x)
+    if camera.blur > 0:
+        x = cv2.GaussianBlur(x, (0, 0), camera.blur)
+    if camera.noise > 0:
+        grain = np.random.default_rng(camera.noise_seed).normal(0, camera.noise, x.shape)
+        x = x + grain.astype(np.float32)
+    return Picture((np.clip(x, 0, 1) * 255 + 0.5).astype(np.uint8), np.clip(face, 0, 1), gain)

@@ -1,0 +1,197 @@
+"""Draws one person. Load a person, then ask for pictures of any moment."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import moderngl
+import numpy as np
+
+from trained_models.recipes.people.assets import Floats
+from trained_models.recipes.people.cast import Cast
+from trained_models.recipes.people.develop import Camera, Picture, develop
+from trained_models.recipes.people.geometry import look_at, orthographic, perspective, rotation
+from trained_models.recipes.people.gpu import context, set_uniforms
+from trained_models.recipes.people.lights import Light
+from trained_models.recipes.people.look import Look
+from trained_models.recipes.people.shape import Identity, Posed
+from trained_models.recipes.people.topology import topology
+
+SHADOW_SIZE = 768
+LOWER_LIP_AND_CHIN = np.array([496, 455, 494, 474])
+EYE_TURN = (28.0, 32.0)
+"""Degrees of gaze, up or down and sideways, at which the lids' own action is full."""
+VERGENCE = 1.0  # degrees that each eye turns inwards
+
+Sight = Callable[[Floats], tuple[Any, Any]]
+
+
+def from_front(face: Floats) -> tuple[Any, Any]:
+    """Camera place and target: 9 dm before the middle of the face."""
+    return face + np.array([0, 0.05, 9.0]), face + np.array([0, 0.05, 0])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Moment:
+    """What a picture shows.
+
+    `actions` (52,): weights in the topology's order, after gains; `rot`: the head's pitch (+ down), yaw (+ to the viewer's
+    right), roll in degrees; `gaze`: yaw (+ to the viewer's right) and pitch (+ up) in degrees, relative to the head.
+    `view_deg`: vertical view; `sight`: from the face's place to the camera's place and target.
+    """
+
+    actions: Floats
+    rot: Any = (0.0, 0.0, 0.0)
+    gaze: Any = (0.0, 0.0)
+    view_deg: float = 16.0
+    sight: Sight = from_front
+    light: Light = field(default_factory=Light)
+
+
+def with_lids(actions: Floats, gaze: Any) -> Floats:
+    """Actions plus what the lids do when the eyes turn."""
+    out = np.array(actions, np.float32)
+    index = topology().actions.index
+    yaw, pitch = gaze
+    for side in ("Left", "Right"):
+        out[index("eyeLookUp" + side)] += max(pitch, 0) / EYE_TURN[0]
+        out[index("eyeLookDown" + side)] += max(-pitch, 0) / EYE_TURN[0]
+    aside = yaw / EYE_TURN[1]
+    out[index("eyeLookOutLeft" if aside > 0 else "eyeLookInLeft")] += abs(aside)
+    out[index("eyeLookInRight" if aside > 0 else "eyeLookOutRight")] += abs(aside)
+    return out
+
+
+class Renderer:
+    """Pictures of `width` × `height`, drawn `oversampling` times larger each way. Renderers share the process's context."""
+
+    def __init__(self, width: int, height: int, oversampling: int = 2) -> None:
+        self.size = (width, height)
+        gl, drawn = context(), (width * oversampling, height * oversampling)
+        self._drawn = drawn
+        # Half floats: 8 bits would band in the dark parts.
+        layers = [gl.texture(drawn, 4, dtype="f2") for _ in range(3)]
+        self._target = gl.framebuffer(layers, gl.depth_renderbuffer(drawn))
+        self._shadow = gl.depth_texture((SHADOW_SIZE, SHADOW_SIZE))
+        self._shadow.compare_func = ""
+        self._shadow.filter = (moderngl.NEAREST, moderngl.NEAREST)
+        self._shadow_target = gl.framebuffer(depth_attachment=self._shadow)
+        self._cast = Cast()
+
+    def load(self, person: Identity, look: Look, bake_views: int = 96) -> None:
+        """Make this the person drawn; about two seconds with the bake of `bake_views` directions."""
+        self._cast.load(person, look, bake_views)
+
+    def picture(self, moment: Moment, background: Floats, camera: Camera | None = None) -> Picture:
+        """Draw the loaded person; `background` (height, width, 3) linear."""
+        cast, light = self._cast, moment.light
+        person, look = cast.person, cast.look
+        posed = person.pose(with_lids(moment.actions, moment.gaze), tuple(map(float, moment.rot)))
+        cast.move(posed)
+        eyes = posed.vertices[np.r_[topology().eyes[0], topology().eyes[1]]].mean(0)
+        face = 0.5 * (eyes + posed.vertices[LOWER_LIP_AND_CHIN].mean(0))
+        place, target = moment.sight(face)
+        width, height = self.size
+        seen = perspective(moment.view_deg, width / height, 0.5, 60) @ look_at(place, target)
+        key = light.lamps[0]
+        lamp_view = orthographic(-3, 3, -3.6, 2.4, 0.1, 14) @ look_at(person.centre + key * 7, person.centre)
+        self._draw_shadows(lamp_view, posed, tuple(map(float, person.centre + key * 7)))
+
+        shared = {
+            "VP": seen.T,
+            "LVP": lamp_view.T,
+            "sh_b": light.harmonics().astype(np.float32),
+            "sh_h": light.harmonics(posed.head[0]).astype(np.float32),
+            "cam": tuple(map(float, place)),
+            "Ldir": light.lamps,
+            "Lcol": light.lamp_colours,
+            "shadow": 0,
+            "shadow_soft": float(light.softness),
+        }
+        self._target.use()
+        self._target.clear(0, 0, 0, 0)
+        context().enable_only(moderngl.DEPTH_TEST)
+        self._shadow.use(0)
+        cast.use_textures()
+        self._draw_solid(shared, look, posed)
+        self._draw_eyes(shared, posed, moment.gaze)
+        hair = {**shared, **cast.hair_uniforms(posed), "camv": shared["cam"], "wmul": 1.0}
+        set_uniforms(cast.programs.hair, hc=look.hair_colours, spec=float(look.hair_gloss), **hair)
+        cast.hair.render()
+        self._draw_lashes(seen, look)
+        px_per_dm = self._drawn[1] / (
+            2 * np.tan(np.radians(moment.view_deg) / 2) * np.linalg.norm(np.array(place) - target)
+        )
+        return develop(self._layers(), background, camera or Camera(), self.size, px_per_dm)
+
+    def _draw_shadows(self, lamp_view: Any, posed: Posed, lamp: tuple[float, ...]) -> None:
+        cast = self._cast
+        self._shadow_target.use()
+        self._shadow_target.clear()
+        context().enable_only(moderngl.DEPTH_TEST)
+        set_uniforms(cast.programs.depth, LVP=lamp_view.T)
+        cast.skin_depth.render()
+        around = cast.hair_uniforms(posed)
+        set_uniforms(cast.programs.hair_depth, LVP=lamp_view.T, camv=lamp, wmul=1.3, **around)
+        cast.hair_depth.render()
+
+    def _draw_solid(self, shared: dict[str, Any], look: Look, posed: Posed) -> None:
+        """Skin, shirt, tongue and teeth: one program, four kinds."""
+        skin = self._cast.programs.skin
+        set_uniforms(
+            skin,
+            alb=1,
+            bump=2,
+            base=tuple(map(float, look.skin.neck)),
+            shirtc=look.shirt_colours,
+            bumpk=look.bump_height,
+            neck_y=float(posed.vertices[look.collar, 1] + look.collar_rise),
+            pat=look.stripes,
+            **shared,
+        )
+        for kind, part in self._cast.solid_parts():
+            skin["kind"].value = kind
+            part.array.render()
+
+    def _draw_eyes(self, shared: dict[str, Any], posed: Posed, gaze: Any) -> None:
+        cast, (yaw, pitch), (turned, moved) = self._cast, gaze, posed.head
+        look, program = cast.look, cast.programs.eye
+        for which, ((centre, radius), array) in enumerate(zip(cast.person.eyes, cast.eyes, strict=True)):
+            inwards = VERGENCE * (-1 if which == 0 else 1)
+            set_uniforms(
+                program,
+                ec=tuple(map(float, centre)),
+                er=float(radius),
+                Re=rotation(-pitch, yaw + inwards, 0).T,
+                RH=turned.T,
+                tH=tuple(map(float, moved)),
+                iris_r=float(look.iris_size),
+                irisc=look.iris_colours,
+                pupil=float(look.pupil),
+                eyetex=3,
+                scl=tuple(map(float, look.sclera)),
+                lidtop=0.45,
+                **shared,
+            )
+            array.render()
+
+    def _draw_lashes(self, seen: Any, look: Look) -> None:
+        gl, program = context(), self._cast.programs.lash
+        gl.enable_only(moderngl.DEPTH_TEST | moderngl.BLEND)
+        # Alpha stays: it says what lies below.
+        gl.blend_func = moderngl.SRC_ALPHA, moderngl.ONE_MINUS_SRC_ALPHA, moderngl.ZERO, moderngl.ONE
+        self._target.depth_mask = False
+        set_uniforms(program, VP=seen.T, lash=4, lc=tuple(look.lash_colour), la=float(look.lash_opacity))
+        for array, _, _ in self._cast.lashes:
+            array.render()
+        self._target.depth_mask = True
+
+    def _layers(self) -> list[Floats]:
+        """The three drawn layers, (H, W, 4) float32, top row first."""
+        width, height = self._drawn
+        return [
+            np.frombuffer(self._target.read(components=4, attachment=k, dtype="f2"), np.float16)
+            .reshape(height, width, 4)[::-1]
+            .astype(np.float32)
+            for k in range(3)
+        ]
