@@ -124,9 +124,7 @@ class FaceNetworks:
         raw = np.asarray(out["boxes"], np.float32)[0, seen].reshape(-1, 8, 2) / DETECTOR_SIZE
         raw[:, 0] += self._anchors[seen]
         raw[:, 2:] += self._anchors[seen, None]
-        corners = np.concatenate(
-            [raw[:, :1] - raw[:, 1:2] / 2, raw[:, :1] + raw[:, 1:2] / 2, raw[:, 2:]], axis=1
-        )
+        corners = np.concatenate([raw[:, :1] - raw[:, 1:2] / 2, raw[:, :1] + raw[:, 1:2] / 2, raw[:, 2:]], axis=1)
         merged = _merge(corners, scores[seen])
         shift = np.array([(side - width) / 2, (side - height) / 2], np.float32)
         found = []

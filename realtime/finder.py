@@ -72,9 +72,7 @@ class Finder(ABC):
         """
         size = (pixels.shape[1], pixels.shape[0])
         found = sorted(self._search(pixels), key=lambda s: prominence(s, size), reverse=True)
-        return [
-            Face(s.landmarks, s.blendshapes, s.pose, s.score, i) for i, s in enumerate(found[: self._faces])
-        ]
+        return [Face(s.landmarks, s.blendshapes, s.pose, s.score, i) for i, s in enumerate(found[: self._faces])]
 
     def _steadied(self, person: Person, size: tuple[int, int]) -> Face:
         seen = person.last

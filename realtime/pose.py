@@ -29,9 +29,7 @@ class HeadPose:
             with np.load(file, allow_pickle=False) as stored:
                 canonical, basis, weights = stored["canonical"], stored["basis"], stored["weights"]
         except (OSError, KeyError, ValueError) as error:
-            raise ModelError(
-                f"{file.name} is not the pose file of a face bundle: reinstall masquerade"
-            ) from error
+            raise ModelError(f"{file.name} is not the pose file of a face bundle: reinstall masquerade") from error
         self.canonical: Doubles = canonical.astype(np.float64)
         self._basis = basis
         self._sources: Doubles = self.canonical[basis]

@@ -26,6 +26,7 @@ from realtime.output.sound_track import SoundTrack
 from realtime.output.timeline import Pace
 from realtime.panel import Panel
 from realtime.pipeline import Loop, run_live, run_offline
+from realtime.sessions.providers import why_not
 from realtime.settings import Settings
 from realtime.swap import Swapper
 from realtime.swap.open_swapper import open_swapper
@@ -246,8 +247,9 @@ def _finder(config: RunConfig) -> FaceFinder:
         from realtime.mediapipe_detector import MediapipeDetector
 
         return MediapipeDetector(faces=config.faces)
-    # Landmarks on a graphics card cost more in transfers than they save; on it only if asked for.
-    provider = config.provider if config.provider in ("cpu", "openvino") else "auto"
+    # Three small networks in a row: on a graphics card their transfers cost more than they save.
+    on_cpu = ("cpu", "openvino")
+    provider = config.provider if config.provider in on_cpu else "cpu" if why_not("openvino") else "openvino"
     return Tracker(provider=provider, faces=config.faces, steadiness=config.steadiness)
 
 

@@ -92,8 +92,8 @@ def test_it_is_steadier_than_mediapipe_and_as_close(tracker: Tracker, head: list
 
 @pytest.mark.parametrize("clip", FILMED)
 def test_filmed_people_are_steady(shared: Path, tracker: Tracker, clip: str) -> None:
-    ours = followed(tracker, pictures(shared / "clips" / clip, most=75), FILMED_HZ)
-    assert jitter_px(np.array([f.landmarks for f in ours])) <= 0.52
+    ours = followed(tracker, pictures(shared / "clips" / clip), FILMED_HZ)
+    assert jitter_px(np.array([f.landmarks for f in ours])) <= 0.52  # MediaPipe's own: 0.48 and 0.61
     assert {f.track for f in ours} == {0}
 
 
@@ -166,19 +166,18 @@ def test_the_size_may_change_while_it_runs(tracker: Tracker, head: list[np.ndarr
 
 
 def test_a_face_half_out_of_the_picture_does_no_harm(tracker: Tracker, head: list[np.ndarray]) -> None:
-    height, width = head[0].shape[:2]
+    width = head[0].shape[1]
     for i, x in enumerate(range(0, width, 60)):
         shifted = np.zeros_like(head[0])
         shifted[:, x:] = head[0][:, : width - x]
         for face in tracker(frame(shifted, i)):
             assert np.isfinite(face.landmarks).all()
             assert np.isfinite(face.pose).all()
-    assert height
 
 
 def test_several_are_found_in_a_still(head: list[np.ndarray]) -> None:
     half = cv2.resize(head[0], None, fx=0.75, fy=0.75, interpolation=cv2.INTER_AREA)
-    height, width = half.shape[:2]
+    width = half.shape[1]
     cut = half[:, width // 4 : -width // 4]
     both = np.ascontiguousarray(np.hstack([cut, cv2.flip(cut, 1)]))
     tracker = Tracker(provider="cpu", faces=5)

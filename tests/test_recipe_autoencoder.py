@@ -140,8 +140,7 @@ def test_batches_depend_on_nothing_but_seed_and_number(data: Path) -> None:
 def steps(training: Training, pairs: Pairs, count: int) -> list[float]:
     """The losses of the next `count` steps."""
     return [
-        training.step(pairs.batch(training.step_number, 2), training.step_number / 10)["loss"]
-        for _ in range(count)
+        training.step(pairs.batch(training.step_number, 2), training.step_number / 10)["loss"] for _ in range(count)
     ]
 
 

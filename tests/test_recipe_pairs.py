@@ -13,7 +13,7 @@ from realtime.models import load_bundle  # noqa: E402
 from trained_models.recipes.autoencoder.augment import Pixels  # noqa: E402
 from trained_models.recipes.autoencoder.network import Shape, SwapNetwork  # noqa: E402
 from trained_models.recipes.autoencoder.prepare import MARGIN, SIZE, Tally, prepare_folder, prepared  # noqa: E402
-from trained_models.recipes.autoencoder.rendered_pairs import read_pairs  # noqa: E402
+from trained_models.recipes.autoencoder.rendered_pairs import friendliest, read_pairs  # noqa: E402
 
 
 def picture(seed: int) -> Pixels:
@@ -36,6 +36,9 @@ def write_raw_shard(path: Path, count: int = 3) -> None:
     for name, files in streams.items():
         arrays[name] = np.concatenate([np.ravel(f) for f in files])
         arrays[f"{name}_offsets"] = np.cumsum([0] + [f.size for f in files])
+    arrays["action_names"] = np.array(["jawOpen", "mouthSmileLeft"])
+    arrays["actions"] = np.linspace([1.0, 0.0], [0.0, 0.4], count)
+    arrays["rot"] = arrays["gaze"] = np.zeros((count, 2))
     np.savez(path, **arrays)
 
 
@@ -56,6 +59,13 @@ def test_a_rendered_shard_is_read_in_order(tmp_path: Path) -> None:
         assert np.abs(pair.target.astype(int) - picture(100 + i)).mean() < 4
         assert pair.region.shape == (64, 64)
         assert set(np.unique(pair.region)) == {0, 255}
+
+
+def test_the_friendliest_picture_smiles_with_a_closed_mouth(tmp_path: Path) -> None:
+    write_raw_shard(tmp_path / "shard_00000.npz", 3)
+    cost, chosen = friendliest(tmp_path / "shard_00000.npz")
+    assert cost == pytest.approx(0)
+    assert np.abs(chosen.astype(int) - picture(102)).mean() < 4
 
 
 def test_the_readings_kept_are_the_identitys_not_the_drivers(tmp_path: Path) -> None:
@@ -94,8 +104,10 @@ def test_a_folder_is_prepared_once_and_the_first_shard_held_out(tmp_path: Path) 
     assert prepare_folder(raw, out, lambda _: face(0.3)).kept == 0
 
 
-def test_a_network_becomes_a_bundle_that_loads(tmp_path: Path) -> None:
+def test_a_network_becomes_a_bundle_that_loads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("onnxscript", reason="the export needs the extra `train`")
+    tqdm = pytest.importorskip("tqdm")
+    monkeypatch.setattr(tqdm.tqdm, "monitor_interval", 0)  # else the exporter's bar leaves a thread behind
     from trained_models.recipes.autoencoder.to_bundle import Story, to_onnx, write_bundle, write_preview
 
     torch.manual_seed(2)
@@ -112,7 +124,8 @@ def test_a_network_becomes_a_bundle_that_loads(tmp_path: Path) -> None:
     assert parity.half_psnr_db >= 45
     story = Story("eve", "Eve", "Made up for a test.", pairs=3, steps=0, seed=2, hours=0.0, hardware="any")
     write_bundle(tmp_path / "eve", model, story, 32, parity, {"jawOpen_r": 0.5})
-    write_preview(tmp_path / "eve" / "preview.jpg", network, {k: v[:1] for k, v in feed.items()})
+    write_raw_shard(tmp_path / "shard_00000.npz")
+    write_preview(tmp_path / "eve" / "preview.jpg", [tmp_path / "shard_00000.npz"])
     bundle = load_bundle(tmp_path / "eve")
     assert bundle.card.title == "Eve"
     assert bundle.card.input.size == 32

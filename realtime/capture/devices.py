@@ -181,12 +181,16 @@ def _sys_name(number: str) -> str:
 
 
 def _fed_by_masquerade(path: str) -> bool:
-    """True when a masquerade, this one or another of the same user, holds the loopback device open."""
+    """True when another masquerade of the same user holds the loopback device open.
+
+    This process does not count: it has the device open itself, to ask its name, and a loopback that
+    somebody else feeds (a phone, a DSLR, OBS) is a camera like any other.
+    """
     for link in glob.glob("/proc/[0-9]*/fd/*"):
+        process = link.split("/")[2]
         try:
-            if os.readlink(link) != path:
+            if process == str(os.getpid()) or os.readlink(link) != path:
                 continue
-            process = link.split("/")[2]
             words = Path(f"/proc/{process}/cmdline").read_bytes().split(b"\0")
         except OSError:
             continue  # ended meanwhile, or another user's

@@ -15,16 +15,12 @@ def check_feed(inputs: Mapping[str, Port], feed: Mapping[str, Array], model: str
     for name, port in inputs.items():
         value = feed[name]
         if value.dtype != port.dtype:
-            raise ModelError(
-                f"{model} takes {name} as {port.dtype}, was given {value.dtype}: convert it first"
-            )
+            raise ModelError(f"{model} takes {name} as {port.dtype}, was given {value.dtype}: convert it first")
         fits = len(value.shape) == len(port.shape) and all(
             wanted in (None, given) for wanted, given in zip(port.shape, value.shape, strict=True)
         )
         if not fits:
-            raise ModelError(
-                f"{model} takes {name} of shape {shape_text(port)}, was given {value.shape}: resize it"
-            )
+            raise ModelError(f"{model} takes {name} of shape {shape_text(port)}, was given {value.shape}: resize it")
 
 
 def blank_feed(inputs: Mapping[str, Port]) -> dict[str, Array]:

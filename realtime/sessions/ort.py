@@ -85,9 +85,7 @@ class OrtSession:
         try:
             values = self._session.run(self._output_names, dict(feed))
         except Exception as error:  # ONNX Runtime's errors share no class of their own
-            raise ModelError(
-                f"{self._name} failed while running ({first_line(error)}): try --provider cpu"
-            ) from error
+            raise ModelError(f"{self._name} failed while running ({first_line(error)}): try --provider cpu") from error
         self._spent_ns += now_ns() - started
         return dict(zip(self._output_names, values, strict=True))
 
@@ -161,9 +159,7 @@ def _create(data: bytes, name: str, choice: Choice, threads: int) -> Any:
             providers.append("CPUExecutionProvider")
         return ort.InferenceSession(data, options, providers=providers)
     except Exception as error:  # ONNX Runtime's errors share no class of their own
-        raise ModelError(
-            f"{name} cannot be loaded ({first_line(error)}): is it a whole ONNX model?"
-        ) from error
+        raise ModelError(f"{name} cannot be loaded ({first_line(error)}): is it a whole ONNX model?") from error
 
 
 def _where(session: Any) -> tuple[str, Counter[str]]:
@@ -182,8 +178,6 @@ def _where(session: Any) -> tuple[str, Counter[str]]:
 
 def _port(value: Any, model: str) -> Port:
     if value.type not in DTYPES:
-        raise ModelError(
-            f"{model}: {value.name} is a {value.type}, which is not supported: use another export"
-        )
+        raise ModelError(f"{model}: {value.name} is a {value.type}, which is not supported: use another export")
     shape = tuple(s if isinstance(s, int) and s > 0 else None for s in value.shape)
     return Port(shape, np.dtype(DTYPES[value.type]))

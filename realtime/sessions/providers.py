@@ -174,9 +174,7 @@ def _plugin_devices(name: str, kind: str) -> tuple[Any, ...]:
         try:
             ort.register_execution_provider_library(ep_name, str(plugin.get_library_path()))
         except Exception as error:  # ONNX Runtime's errors share no class of their own
-            _refused[ep_name] = (
-                f"the provider {name} does not load here ({first_line(error)}): use --provider auto"
-            )
+            _refused[ep_name] = f"the provider {name} does not load here ({first_line(error)}): use --provider auto"
             raise ModelError(_refused[ep_name]) from error
         devices = _devices(ep_name, kind)
     if not devices:

@@ -28,9 +28,7 @@ class Writer:
         self.net, self.image = net, image
         self.nodes: list[onnx.NodeProto] = []
         self.weights: dict[str, Array] = {}
-        self.known: dict[int, Array] = {
-            i: t.constant for i, t in enumerate(net.tensors) if t.constant is not None
-        }
+        self.known: dict[int, Array] = {i: t.constant for i, t in enumerate(net.tensors) if t.constant is not None}
 
     def node(self, op: str, inputs: list[str], output: str, **attributes: object) -> str:
         """Appends a node and gives back its output's name."""
@@ -45,9 +43,7 @@ class Writer:
                 self.weights[name] = half
                 self.node("Cast", [name], name + "_f32", to=TensorProto.FLOAT)
             return name + "_f32"
-        self.weights[name] = (
-            values.astype(np.float32) if values.dtype.kind == "f" else values.astype(np.int64)
-        )
+        self.weights[name] = values.astype(np.float32) if values.dtype.kind == "f" else values.astype(np.int64)
         return name
 
     def name(self, number: int) -> str:

@@ -38,9 +38,7 @@ def _prepare(args: argparse.Namespace) -> None:
 def _train(args: argparse.Namespace) -> None:
     from trained_models.recipes.autoencoder.train import train
 
-    done = train(
-        args.data, args.out, hours=args.hours, steps=args.steps, start_from=args.start, threads=args.threads
-    )
+    done = train(args.data, args.out, hours=args.hours, steps=args.steps, start_from=args.start, threads=args.threads)
     print(f"{done.step_number} steps, {done.seconds / 3600:.2f} h")
 
 
@@ -89,10 +87,8 @@ def _export(args: argparse.Namespace) -> None:
         hardware=args.hardware,
     )
     write_bundle(args.out, model, story, network.shape.size, parity, {})
-    frontal = int(
-        np.argmin(np.abs(some.pose.numpy()).sum(1) + some.blendshapes.numpy()[:, [9, 10, 25]].sum(1))
-    )
-    write_preview(args.out / "preview.jpg", network, {k: v[frontal : frontal + 1] for k, v in feed.items()})
+    if args.raw:
+        write_preview(args.out / "preview.jpg", sorted(args.raw.glob("shard_*.npz")))
     print(f"{args.out}: {len(model) / 1e6:.2f} MB, {parity}")
 
 
@@ -132,7 +128,8 @@ def main() -> None:
 
     export = steps.add_parser("export", help="write the bundle")
     export.add_argument("weights", type=Path)
-    export.add_argument("data", type=Path, help="prepared pairs, for parity and the preview")
+    export.add_argument("data", type=Path, help="prepared pairs, for parity")
+    export.add_argument("--raw", type=Path, help="the rendered shards, for the preview picture")
     export.add_argument("out", type=Path)
     export.add_argument("--name", default="ada")
     export.add_argument("--title", default="Ada")

@@ -101,9 +101,7 @@ def softened(picture: Pixels, rng: Rng) -> Pixels:
         small = int(size / rng.uniform(1.3, 4.0))
         way = cv2.INTER_AREA if rng.uniform() < 0.5 else cv2.INTER_LINEAR
         back = cv2.INTER_CUBIC if rng.uniform() < 0.5 else cv2.INTER_LINEAR
-        return cv2.resize(
-            cv2.resize(picture, (small, small), interpolation=way), (size, size), interpolation=back
-        )
+        return cv2.resize(cv2.resize(picture, (small, small), interpolation=way), (size, size), interpolation=back)
     if kind < 0.85:
         return cv2.GaussianBlur(picture, (0, 0), float(rng.uniform(0.5, 2.0)))
     length = int(rng.integers(3, 10))

@@ -129,9 +129,7 @@ def check(network: SwapNetwork, clip: Path, *, step: int = 2, moments: int = 6) 
             float((a0 @ b0) / max(a0 @ a0, 1e-9)),
         )
     chosen = [bands[i] for i in np.linspace(0, len(bands) - 1, moments).astype(int)]
-    columns = [
-        np.vstack([_around(p, box), _around(o, box), cv2.resize(b, (256, 256))]) for p, o, b, box in chosen
-    ]
+    columns = [np.vstack([_around(p, box), _around(o, box), cv2.resize(b, (256, 256))]) for p, o, b, box in chosen]
     return Report(table, float(np.mean(errors)), seen, replaced, len(told), np.hstack(columns))
 
 

@@ -157,9 +157,7 @@ class Decoder(nn.Module):
             self.head.bias.zero_()
             self.head.bias[:12] = 0.5
 
-    def forward(
-        self, code: Tensor, blendshapes: Tensor, pose: Tensor, mirrored: Tensor
-    ) -> tuple[Tensor, Tensor]:
+    def forward(self, code: Tensor, blendshapes: Tensor, pose: Tensor, mirrored: Tensor) -> tuple[Tensor, Tensor]:
         told = self.condition(blendshapes, pose, mirrored)
         x = self.spread_out(torch.cat([code, told], 1)).relu()
         x = x.unflatten(1, (self.bottom, self.cells, self.cells))

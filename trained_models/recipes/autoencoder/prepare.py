@@ -52,9 +52,7 @@ class Tally:
     identity_missed: int = 0
 
 
-def importance(
-    landmarks: npt.NDArray[np.float32], crop_from_picture: npt.NDArray[np.float64], size: int
-) -> Pixels:
+def importance(landmarks: npt.NDArray[np.float32], crop_from_picture: npt.NDArray[np.float64], size: int) -> Pixels:
     """(size, size) uint8: how much each pixel's colour counts, in sixteenths, 16 for plain skin."""
     points = landmarks[:, :2] @ crop_from_picture[:, :2].T + crop_from_picture[:, 2]
     out = np.full((size, size), WEIGHT_UNIT, np.uint8)

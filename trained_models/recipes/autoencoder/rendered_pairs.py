@@ -32,8 +32,7 @@ def read_pairs(path: Path) -> Iterator[RawPair]:
     """
     with np.load(path, allow_pickle=False) as file:
         streams = {
-            name: (file[name], file[f"{name}_offsets"])
-            for name in ("person_jpg", "target_jpg", "target_mask_png")
+            name: (file[name], file[f"{name}_offsets"]) for name in ("person_jpg", "target_jpg", "target_mask_png")
         }
     count = len(streams["person_jpg"][1]) - 1
     for i in range(count):
@@ -42,6 +41,21 @@ def read_pairs(path: Path) -> Iterator[RawPair]:
             target=_decoded(*streams["target_jpg"], i, cv2.IMREAD_COLOR),
             region=_decoded(*streams["target_mask_png"], i, cv2.IMREAD_GRAYSCALE),
         )
+
+
+def friendliest(path: Path) -> tuple[float, Pixels]:
+    """A shard's picture of the identity that suits a card best, and how far from ideal it is.
+
+    Ideal is a light smile, eyes open and straight ahead, nothing else moved.
+    """
+    with np.load(path, allow_pickle=False) as file:
+        names = [str(n) for n in file["action_names"]]
+        actions, turned, gaze = file["actions"], file["rot"], file["gaze"]
+        stream, offsets = file["target_jpg"], file["target_jpg_offsets"]
+    ideal = np.array([0.4 if n.startswith("mouthSmile") else 0.0 for n in names])
+    cost = np.abs(actions - ideal).sum(1) + np.abs(turned).sum(1) / 8 + np.abs(gaze).sum(1) / 12
+    best = int(np.argmin(cost))
+    return float(cost[best]), _decoded(stream, offsets, best, cv2.IMREAD_COLOR)
 
 
 def _decoded(stream: Pixels, offsets: npt.NDArray[np.int64], i: int, flags: int) -> Pixels:

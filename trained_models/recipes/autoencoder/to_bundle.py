@@ -2,6 +2,7 @@
 
 import hashlib
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from onnxruntime.transformers.onnx_model import OnnxModel
 
 from trained_models.recipes.autoencoder.network import ANGLES, BLENDSHAPES, SwapNetwork, Wearable
 from trained_models.recipes.autoencoder.prepare import COVERAGE, FACE_TYPE
+from trained_models.recipes.autoencoder.rendered_pairs import friendliest
 
 OPSET = 20
 TOLERANCE = 1e-4
@@ -82,8 +84,7 @@ def to_onnx(network: SwapNetwork, feed: dict[str, npt.NDArray[np.float32]]) -> t
         one = {k: v[i : i + 1] for k, v in feed.items()}
         with torch.no_grad():
             expected = [
-                t.numpy()
-                for t in wearable(*(torch.from_numpy(one[k]) for k in ("face", "blendshapes", "pose")))
+                t.numpy() for t in wearable(*(torch.from_numpy(one[k]) for k in ("face", "blendshapes", "pose")))
             ]
         exact, rounded = _run(full_bytes, one), _run(half_bytes, one)
         worst = max(worst, *(float(np.abs(a - b).max()) for a, b in zip(expected, exact, strict=True)))
@@ -158,13 +159,8 @@ def write_bundle(
     (folder / "model.toml").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def write_preview(path: Path, network: SwapNetwork, sample: dict[str, npt.NDArray[np.float32]]) -> None:
-    """A 256-pixel JPEG of the identity as the network draws it, on a plain ground."""
-    with torch.no_grad():
-        face, mask = Wearable(network)(
-            *(torch.from_numpy(sample[k]) for k in ("face", "blendshapes", "pose"))
-        )
-    alpha = mask[0, 0].numpy()[..., None]
-    picture = face[0].permute(1, 2, 0).numpy() * alpha + np.float32(0.82) * (1 - alpha)
-    large = cv2.resize((picture * 255).round().astype(np.uint8), (256, 256), interpolation=cv2.INTER_CUBIC)
+def write_preview(path: Path, shards: Sequence[Path]) -> None:
+    """A 256-pixel JPEG of the identity as rendered, the friendliest of some raw shards."""
+    picture = min((friendliest(shard) for shard in shards), key=lambda found: found[0])[1]
+    large = cv2.resize(picture, (256, 256), interpolation=cv2.INTER_AREA)
     cv2.imwrite(str(path), large, [cv2.IMWRITE_JPEG_QUALITY, 92])

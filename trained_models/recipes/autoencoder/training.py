@@ -58,8 +58,7 @@ class Training:
         groups = [{"params": weights, "weight_decay": 0.01}, {"params": plain, "weight_decay": 0.0}]
         self.optimizer = torch.optim.AdamW(groups, lr=plan.peak_rate, betas=(0.9, 0.99), fused=True)
         self._kept, self._newest = (
-            [t for t in n.state_dict().values() if t.is_floating_point()]
-            for n in (self.averaged, self.network)
+            [t for t in n.state_dict().values() if t.is_floating_point()] for n in (self.averaged, self.network)
         )
         self.step_number = 0
         self.seconds = 0.0
@@ -127,9 +126,7 @@ class Training:
 def save_weights(network: SwapNetwork, path: Path, facts: dict[str, float]) -> None:
     """The weights alone in half precision, an `.npz` without pickles, with some numbers of the training."""
     tensors = {k: v.numpy() for k, v in network.state_dict().items()}
-    halves = {
-        k: v.astype(np.float16) if v.dtype == np.float32 and v.ndim > 1 else v for k, v in tensors.items()
-    }
+    halves = {k: v.astype(np.float16) if v.dtype == np.float32 and v.ndim > 1 else v for k, v in tensors.items()}
     sizes = {f"shape.{k}": np.array(v) for k, v in network.shape.as_dict().items()}
     part = path.with_suffix(".part.npz")
     np.savez_compressed(part, **halves, **sizes, **{k: np.array(v) for k, v in facts.items()})

@@ -109,9 +109,7 @@ def spine_weights() -> Floats:
     names, parents = list(model.bone_labels), list(model.bone_parents)
     weights = np.zeros((VERTICES, len(names)), np.float32)
     rows = np.arange(VERTICES)[:, None]
-    np.add.at(
-        weights, (rows, model.vertex_bone_indices.numpy()), np.nan_to_num(model.vertex_bone_weights.numpy())
-    )
+    np.add.at(weights, (rows, model.vertex_bone_indices.numpy()), np.nan_to_num(model.vertex_bone_weights.numpy()))
     chain = [names.index(bone) for bone in SPINE]
 
     def nearest_in_chain(bone: int) -> int:

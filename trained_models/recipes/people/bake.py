@@ -18,10 +18,11 @@ NEARER = 0.0025  # in depth units: closer than this counts as the surface itself
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Surface:
-    """A mesh that takes and gives shade: `places`, `normals` (n, 3), `triangles` (t, 3)."""
+    """A mesh that takes shade at `places` with `normals` and gives shade as `triangles` over `outline`, all (n, 3)."""
 
     places: Floats
     normals: Floats
+    outline: Floats
     triangles: Ints
 
 
@@ -33,12 +34,10 @@ def transfer(program: Any, casting: list[Surface], centre: Floats, views: int) -
     shelf = Shelf()
     starts = np.cumsum([0] + [len(s.places) for s in casting])
     triangles = np.concatenate([s.triangles + start for s, start in zip(casting, starts, strict=False)])
-    places = np.concatenate([s.places for s in casting])
+    places, outline = (np.concatenate(part) for part in zip(*((s.places, s.outline) for s in casting), strict=True))
     normals = np.concatenate([s.normals for s in casting])
     array = shelf.hold(
-        context().vertex_array(
-            program, [(shelf.buffer(places), "3f", "pos")], shelf.buffer(triangles, np.int32)
-        )
+        context().vertex_array(program, [(shelf.buffer(outline), "3f", "pos")], shelf.buffer(triangles, np.int32))
     )
     depth = shelf.hold(context().depth_texture((RESOLUTION, RESOLUTION)))
     target = shelf.hold(context().framebuffer(depth_attachment=depth))

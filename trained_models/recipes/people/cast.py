@@ -13,7 +13,6 @@ from trained_models.recipes.people.chart import chart, chart_uv, on_head
 from trained_models.recipes.people.geometry import fit_affine
 from trained_models.recipes.people.gpu import Part, Shelf, as_bytes, context, program
 from trained_models.recipes.people.look import Look
-from trained_models.recipes.people.mesh import triangulated
 from trained_models.recipes.people.shape import Identity, Posed
 from trained_models.recipes.people.topology import topology
 
@@ -76,11 +75,11 @@ class Cast:
     def load(self, person: Identity, look: Look, bake_views: int) -> None:
         """Send everything that does not move."""
         self.person, self.look = person, look
-        self._rest_curvature: tuple[Floats, Floats] | None = None
         self._shelf.clear()
         shelf, topo = self._shelf, self._topology
         neutral = person.pose().vertices
         skin, shirt = topo.skin.surface(neutral), topo.shirt.surface(neutral)
+        self._rest_curvature = self._curvature(*skin)
         light = self._bake(skin, shirt, bake_views)
         self._load_skin(skin[1], light[0])
 
@@ -92,18 +91,14 @@ class Cast:
         material = np.tile([0, 0, 0, 1.0], (tongue, 1))
         self.tongue = self._small_part(topo.tongue.triangles, material)
         self.teeth = [
-            self._small_part(
-                t.triangles, np.c_[t.gum, np.zeros((len(t.places), 2)), np.ones(len(t.places))]
-            )
+            self._small_part(t.triangles, np.c_[t.gum, np.zeros((len(t.places), 2)), np.ones(len(t.places))])
             for t in look.teeth
         ]
         ball = shelf.buffer(self._ball_triangles, np.int32)
         layout = ("3f 4f 4f 1f", "dir", "ta", "tb", "tc")
         self.eyes = [
             shelf.hold(
-                context().vertex_array(
-                    self.programs.eye, [(shelf.buffer(np.c_[self._ball, baked]), *layout)], ball
-                )
+                context().vertex_array(self.programs.eye, [(shelf.buffer(np.c_[self._ball, baked]), *layout)], ball)
             )
             for baked in light[1:3]
         ]
@@ -123,13 +118,13 @@ class Cast:
     def _bake(self, skin: tuple[Floats, Floats], shirt: tuple[Floats, Floats], views: int) -> list[Floats]:
         """Light transfer of skin, left eye, right eye and shirt."""
         topo, person = self._topology, self.person
-        # Eyes cast slightly smaller shadows than they are, or lids would lie in them.
-        surfaces = [Surface(*skin, topo.skin.triangles)]
-        surfaces += [
-            Surface((self._ball * radius + centre).astype(np.float32), self._ball, self._ball_triangles)
-            for centre, radius in person.eyes
-        ]
-        surfaces.append(Surface(shirt[0] + shirt[1] * SHIRT_GAP, shirt[1], topo.shirt.triangles))
+        cloth = shirt[0] + shirt[1] * SHIRT_GAP
+        surfaces = [Surface(skin[0], skin[1], skin[0], topo.skin.triangles)]
+        for centre, radius in person.eyes:
+            # The eyeball casts as a slightly smaller one, or it would shade itself and the lids.
+            ball, smaller = (self._ball * radius * k + centre for k in (1.0, 0.97))
+            surfaces.append(Surface(ball, self._ball, smaller, self._ball_triangles))
+        surfaces.append(Surface(cloth, shirt[1], cloth, topo.shirt.triangles))
         baked = transfer(self.programs.depth, surfaces, person.centre, views)
         for _ in range(3):
             baked[0] = self._near @ baked[0]
@@ -196,9 +191,7 @@ class Cast:
         tongue, tongue_normals = topo.tongue.surface(posed.vertices)
         self.tongue.move(tongue, tongue_normals)
         self.tongue.paint(np.c_[np.zeros((len(tongue), 3)), daylight((tongue - moved) @ turned)])
-        for teeth, part, strip in zip(
-            self.look.teeth, self.teeth, (topo.upper_teeth, topo.lower_teeth), strict=True
-        ):
+        for teeth, part, strip in zip(self.look.teeth, self.teeth, (topo.upper_teeth, topo.lower_teeth), strict=True):
             affine = fit_affine(topo.template[strip], posed.rest[strip])
             at = np.c_[teeth.places, np.ones(len(teeth.places))] @ affine
             normal = teeth.normals @ np.linalg.inv(affine[:3]).T
@@ -209,16 +202,19 @@ class Cast:
         for _, moving, vertices in self.lashes:
             moving.write(as_bytes(posed.vertices[vertices]))
 
-    def _folds(self, places: Floats, normals: Floats) -> Floats:
-        """(n,) how open skin lies: hollows darken, above all those that the expression makes (smile folds)."""
+    def _curvature(self, places: Floats, normals: Floats) -> tuple[Floats, Floats]:
+        """(n,) how far each vertex lies below its near, and its wider, surroundings."""
         smooth = self._nearer_two
         fine = ((smooth @ places - places) * normals).sum(1)
         broad = ((smooth @ (smooth @ (smooth @ places)) - places) * normals).sum(1)
-        if self._rest_curvature is None:
-            self._rest_curvature = (fine, broad)
-        at_rest = self._rest_curvature
+        return fine, broad
+
+    def _folds(self, places: Floats, normals: Floats) -> Floats:
+        """(n,) how open skin lies: hollows darken, above all those that the expression makes (smile folds)."""
+        fine, broad = self._curvature(places, normals)
+        fine_rest, broad_rest = self._rest_curvature
         hollow = np.clip(fine * 14 + broad * 4.5, -0.12, 0.55) * 0.9
-        made = np.clip((fine - at_rest[0]) * 14 + (broad - at_rest[1]) * 5, -0.1, 0.35)
+        made = np.clip((fine - fine_rest) * 14 + (broad - broad_rest) * 5, -0.1, 0.35)
         return np.clip(1 - hollow - made, 0.25, 1.12).astype(np.float32)
 
     def solid_parts(self) -> list[tuple[int, Part]]:

@@ -80,9 +80,7 @@ class Light:
         onto_face = harmonics(face) * COSINE
         self.room = self.room * (wanted / max((onto_face @ self.harmonics()).mean(), 0.05))
         from_room = (onto_face @ self.harmonics()).mean(0)
-        from_lamps: Any = sum(
-            np.clip(face @ self.lamps[i], 0, 1).mean() * self.lamp_colours[i] for i in range(3)
-        )
+        from_lamps: Any = sum(np.clip(face @ self.lamps[i], 0, 1).mean() * self.lamp_colours[i] for i in range(3))
         total = rng.uniform(0.75, 1.15)
         gain = np.clip((total - from_room.mean()) / max(from_lamps.mean(), 0.05), 0.1, 4.5)
         self.lamp_colours = (self.lamp_colours * gain).astype(np.float32)

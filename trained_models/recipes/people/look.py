@@ -126,9 +126,7 @@ def sample_look(seed: int, person: Identity, shape: Shape, style: str | None = N
         hair_centre=person.centre + np.array([0, 0.25, 0], np.float32),
         teeth=teeth_rows(seed),
         lash_meshes=lash_meshes(),
-        lash_texture=lash_texture(
-            seed, count=42 if male else int(rng.uniform(45, 75)), width=1.1 if made_up else 0.8
-        ),
+        lash_texture=lash_texture(seed, count=42 if male else int(rng.uniform(45, 75)), width=1.1 if made_up else 0.8),
         lash_opacity=0.95 if made_up else (0.6 if male else 0.75),
         lash_colour=np.minimum(hair_colours[0] * 0.5, 0.03),
         iris_colours=_iris(rng, melanin, ancestry["asian"]),

@@ -26,7 +26,7 @@ class Mesh:
     gather: Any
 
     def __len__(self) -> int:
-        return len(self.quads) and int(self.subdivide.shape[0])
+        return int(self.subdivide.shape[0])
 
     def surface(self, vertices: Any) -> tuple[Floats, Floats]:
         """Positions and unit normals, both (n, 3), from the unsubdivided (19158, 3)."""
@@ -139,9 +139,7 @@ def catmull_clark(vertex_count: int, quads: Ints) -> tuple[Any, Ints]:
     face_index = vertex_count + edge_count + np.arange(count)
     fine = np.stack(
         [
-            np.stack(
-                [quads[:, k], vertex_count + of_quad[:, k], face_index, vertex_count + of_quad[:, (k - 1) % 4]], 1
-            )
+            np.stack([quads[:, k], vertex_count + of_quad[:, k], face_index, vertex_count + of_quad[:, (k - 1) % 4]], 1)
             for k in range(4)
         ],
         1,

@@ -1,0 +1,289 @@
+"""The installed program as a user starts it: webcam device in, virtual camera device out.
+
+    python tests/camera/loop_guest.py FEED.npz FOLDER
+
+Run it in a machine with these devices (`make test-camera` boots one): v4l2loopback as /dev/video10
+"masquerade (AI)" and /dev/video30 "Test Webcam", vivid as /dev/video20. Needs root, for pulling
+vivid out. Another program (OpenCV, its own process) reads /dev/video10, and every picture that it
+gets is judged. FEED.npz is a `clip_feed.Feed`; what was seen is left in FOLDER as `loop.png`. One
+line a check; ends with 1 when one failed. Nothing depends on the order or the rate of pictures.
+"""
+
+import json
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import cv2
+import numpy as np
+from clip_feed import Feed, read_number
+from verdict import Verdict, judge, the_card
+
+HERE = Path(__file__).resolve().parent
+PROGRAM = Path(sys.executable).parent / "masquerade"
+OUT, VIVID, WEBCAM = "/dev/video10", "/dev/video20", "/dev/video30"
+DRIVER = Path("/sys/bus/platform/drivers/vivid")
+PATIENCE_S = float(os.environ.get("CAMERA_PATIENCE_S", "600"))  # an emulated processor on a busy one
+SIZE = (640, 360)
+OPTIONS = ("--model", "ada", "--size", "640x360", "--fps", "10", "--output", f"camera:{OUT}")
+
+failures: list[str] = []
+
+READER = """
+import sys, time
+import cv2, numpy as np
+device, folder = sys.argv[1:]
+seen = kept = 0
+last = None
+while True:
+    reader = cv2.VideoCapture(device, cv2.CAP_V4L2)
+    while reader.isOpened():
+        good, picture = reader.read()
+        if not good:
+            break
+        seen += 1
+        if last is None or np.abs(picture[::2, ::2].astype(np.int16) - last[::2, ::2]).mean() > 0.3:
+            np.save(f"{folder}/part.npy", picture)
+            __import__("os").replace(f"{folder}/part.npy", f"{folder}/{kept:05d}.npy")
+            kept, last = kept + 1, picture
+        print(seen, file=open(f"{folder}/seen", "w"))
+    reader.release()
+    time.sleep(0.2)
+"""
+
+
+def check(true: bool, what: str) -> bool:
+    print(("ok    " if true else "FAIL  ") + what, flush=True)
+    if not true:
+        failures.append(what)
+    return true
+
+
+def until(condition: Callable[[], bool]) -> float | None:
+    """Seconds until the condition holds; None where it does not in PATIENCE_S."""
+    started = time.monotonic()
+    while not condition():
+        if time.monotonic() - started > PATIENCE_S:
+            return None
+        time.sleep(0.2)
+    return time.monotonic() - started
+
+
+class Reader:
+    """Another program with the virtual camera open. Keeps each picture that differs from the last one."""
+
+    def __init__(self, folder: Path, feed: Feed) -> None:
+        folder.mkdir()
+        self.folder, self._feed = folder, feed
+        self._card = the_card(SIZE, "Ada")
+        self.pictures: list[np.ndarray] = []
+        self.verdicts: list[Verdict] = []
+        self._process = subprocess.Popen([sys.executable, "-c", READER, OUT, str(folder)])
+
+    @property
+    def count(self) -> int:
+        """Pictures read so far, repeats too."""
+        try:
+            return int((self.folder / "seen").read_text() or 0)
+        except (OSError, ValueError):
+            return 0
+
+    def look(self) -> list[Verdict]:
+        """The verdict on every different picture so far."""
+        while (path := self.folder / f"{len(self.pictures):05d}.npy").exists():
+            picture = np.load(path)
+            path.unlink()
+            feed = self._feed
+            number = read_number(picture)
+            self.verdicts.append(judge(picture, number, feed.pictures, feed.face, feed.around, self._card))
+            self.pictures.append(picture)
+            print(f"      seen: {self.verdicts[-1]}", flush=True)
+        return self.verdicts
+
+    def kinds(self, since: int = 0) -> set[str]:
+        return {verdict.kind for verdict in self.look()[since:]}
+
+    def replaced(self, since: int = 0) -> set[int | None]:
+        """The numbers of the pictures with a replaced face."""
+        return {verdict.number for verdict in self.look()[since:] if verdict.kind == "replaced"}
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+
+class Program:
+    """`masquerade run`, in a terminal of its own for the keys, its lines in a file."""
+
+    def __init__(self, folder: Path, name: str, *options: str) -> None:
+        self._said, self._complained = folder / f"{name}.out", folder / f"{name}.err"
+        self._metrics = folder / f"{name}.json"
+        self._keys, terminal = pty.openpty()
+        command = [str(PROGRAM), "run", *options, *OPTIONS, "--metrics", str(self._metrics)]
+        print("      $ masquerade " + " ".join(command[1:]), flush=True)
+        with self._said.open("w") as out, self._complained.open("w") as err:
+            self._process = subprocess.Popen(command, stdin=terminal, stdout=out, stderr=err)
+        os.close(terminal)
+
+    @property
+    def lines(self) -> list[str]:
+        return self._said.read_text().splitlines()
+
+    @property
+    def complaints(self) -> list[str]:
+        return self._complained.read_text().splitlines()
+
+    @property
+    def running(self) -> bool:
+        return self._process.poll() is None
+
+    def press(self, key: str) -> None:
+        os.write(self._keys, key.encode())
+
+    def interrupt(self) -> None:
+        self._process.send_signal(signal.SIGINT)
+
+    def exit_code(self) -> int | None:
+        until(lambda: not self.running)
+        return self._process.poll()
+
+    def report(self) -> dict[str, object]:
+        return dict(json.loads(self._metrics.read_text())) if self._metrics.exists() else {}
+
+    def close(self) -> None:
+        if self.running:
+            self._process.kill()
+            self._process.wait()
+            print("\n".join(["      it said:", *self.lines[-5:], *self.complaints[-5:]]), flush=True)
+        os.close(self._keys)
+
+
+@contextmanager
+def webcam_fed(feed: Path) -> Iterator[subprocess.Popen[str]]:
+    """While the block runs, the loopback at WEBCAM is a camera with somebody before it."""
+    command = [sys.executable, str(HERE / "clip_feed.py"), str(feed), WEBCAM, "10"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith("feeding"), "the test's own webcam does not start"
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def nobody_before_the_camera(feed: Feed, folder: Path) -> None:
+    """vivid shows colour bars: what leaves is the card, also while it is pulled out, and never the bars."""
+    with ExitStack() as stack:
+        program = Program(folder, "vivid", "--source", VIVID)
+        stack.callback(program.close)
+        reader = Reader(folder / "vivid", feed)
+        stack.callback(reader.close)
+        waited = until(lambda: reader.count >= 5 or not program.running)
+        if not check(reader.count >= 5, f"the virtual camera can be read, after {waited} s"):
+            return
+        told = subprocess.run(["v4l2-ctl", "-d", OUT, "-D"], capture_output=True, text=True).stdout
+        label = next((line.split(":", 1)[1].strip() for line in told.splitlines() if "Card type" in line), "")
+        check("masquerade (AI)" in label, f"it is called {label}")
+        until(lambda: any(line.endswith("card") for line in program.lines))
+        lines, before = len(program.lines), reader.count
+        (DRIVER / "unbind").write_text("vivid.0")
+        gone = re.compile(r"(is gone|sends nothing): waiting")
+        waited = until(lambda: any(gone.search(line) for line in program.lines[lines:]))
+        check(waited is not None, f"pulled out: {program.lines[-1]}")
+        before = reader.count
+        until(lambda: reader.count >= before + 10 or not program.running)
+        check(reader.count >= before + 10, "the virtual camera goes on without it")
+        (DRIVER / "bind").write_text("vivid.0")
+        lines = len(program.lines)
+        waited = until(lambda: any(line.endswith("card") for line in program.lines[lines:]))
+        check(waited is not None and program.running, f"put back: {program.lines[-1]}")
+        before = reader.count
+        until(lambda: reader.count >= before + 5)
+        check(reader.kinds() == {"card"}, f"all that was seen, in {reader.count} pictures: {reader.kinds()}")
+        program.interrupt()
+        code = program.exit_code()
+        check(code == 130, f"interrupted: exit code {code}, {program.complaints}")
+        frames = program.report().get("frames")
+        assert isinstance(frames, dict)
+        check(frames["raw"] == 0 and frames["emitted"] == frames["guarded"] > 0, f"counted: {frames}")
+
+
+def somebody_before_the_camera(feed: Feed, stored: Path, folder: Path) -> None:
+    """The face is replaced, the rest is not, the badge is there; also after the webcam went and came."""
+    with ExitStack() as stack:
+        with webcam_fed(stored):
+            program = Program(folder, "swap", "--source", WEBCAM)
+            stack.callback(program.close)
+            reader = Reader(folder / "swap", feed)
+            stack.callback(reader.close)
+            waited = until(lambda: len(reader.replaced()) >= 3 or not program.running)
+            print(f"      first pictures after {waited} s: {program.complaints}", flush=True)
+            if not check(len(reader.replaced()) >= 3, f"replaced faces in pictures {reader.replaced()}"):
+                return
+            lines = len(program.lines)
+        gone = re.compile(r"(is gone|sends nothing): waiting")
+        waited = until(lambda: any(gone.search(line) for line in program.lines[lines:]))
+        check(waited is not None, f"webcam away: {program.lines[-1]}")
+        since = len(reader.look())
+        until(lambda: reader.look()[-1].kind == "card")
+        check(reader.look()[-1].kind == "card", "then the card is shown")
+        since = len(reader.look())
+        with webcam_fed(stored):
+            waited = until(lambda: bool(reader.replaced(since)) or not program.running)
+            check(bool(reader.replaced(since)), f"webcam back: a replaced face after {waited} s")
+            program.press("q")
+            code = program.exit_code()
+        check(code == 0, f"key q: exit code {code}, {program.lines[-1]}")
+        verdicts = reader.look()
+        shown = [verdict for verdict in verdicts if verdict.kind == "replaced"]
+        check("raw" not in reader.kinds(), f"never the user's own face, in {reader.count} pictures")
+        check(reader.kinds() <= {"card", "replaced"}, f"all that was seen: {reader.kinds()}")
+        check(all(verdict.has_badge for verdict in shown), "the badge is on every one")
+        worst = max(verdict.around for verdict in shown)
+        check(worst < 6, f"the rest is the webcam's picture: {worst:.1f} grey levels off at most")
+        least = min(verdict.face for verdict in shown)
+        check(least > 6, f"the face is not: {least:.1f} grey levels off at least")
+        report = program.report()
+        frames = report.get("frames")
+        check(isinstance(frames, dict) and frames["raw"] == 0, f"counted: {frames}")
+        print(f"      ran on {report.get('providers')}, stages {report.get('stages_ms')}", flush=True)
+        leave_a_picture(folder / "loop.png", feed, reader)
+
+
+def leave_a_picture(path: Path, feed: Feed, reader: Reader) -> None:
+    """Left what went in, right what was read, and the card below."""
+    pairs = [(v, p) for v, p in zip(reader.verdicts, reader.pictures, strict=True) if v.kind == "replaced"]
+    rows = [np.hstack([feed.pictures[v.number], p]) for v, p in (pairs[0], pairs[-1]) if v.number is not None]
+    cards = [p for v, p in zip(reader.verdicts, reader.pictures, strict=True) if v.kind == "card"]
+    if cards:
+        rows.append(np.hstack([cards[-1], np.zeros_like(cards[-1])]))
+    cv2.imwrite(str(path), np.vstack(rows))
+
+
+def no_such_camera(folder: Path) -> None:
+    program = Program(folder, "none", "--source", "/dev/video77")
+    code = program.exit_code()
+    said = program.complaints
+    check(code == 3 and len(said) == 1 and "no camera /dev/video77" in said[0], f"exit code {code}: {said}")
+    program.close()
+
+
+def main(stored: Path, folder: Path) -> int:
+    feed = Feed.load(stored)
+    nobody_before_the_camera(feed, folder)
+    somebody_before_the_camera(feed, stored, folder)
+    no_such_camera(folder)
+    print(json.dumps({"failed": failures}, indent=1))
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1]), Path(sys.argv[2])))

@@ -1,0 +1,76 @@
+"""Contact sheets to look at: people, expressions, or pairs with their masks."""
+
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from trained_models.recipes.people.actions import EXPRESSIONS, both_sides, gains
+from trained_models.recipes.people.develop import Camera
+from trained_models.recipes.people.lights import Light
+from trained_models.recipes.people.moments import draw_moment
+from trained_models.recipes.people.pairs import SEED, Studio
+from trained_models.recipes.people.person import ADA, Casting
+from trained_models.recipes.people.renderer import Moment, Renderer
+from trained_models.recipes.people.room import background
+from trained_models.recipes.people.topology import topology
+
+SIZE = 256
+WEBCAM = Camera(noise=0.007, blur=0.3)
+
+
+def tiled(pictures: list[Any], columns: int) -> Any:
+    """One picture of equally large ones, row by row; incomplete rows are left out."""
+    rows = [np.hstack(pictures[k : k + columns]) for k in range(0, len(pictures) - columns + 1, columns)]
+    return np.vstack(rows)
+
+
+def people(first_seed: int, count: int) -> list[Any]:
+    """`count` random people, slightly smiling, each in random light; RGB."""
+    renderer, names = Renderer(SIZE, SIZE), topology()
+    out = []
+    for seed in range(first_seed, first_seed + count):
+        rng = np.random.default_rng(seed)
+        Casting(seed).load_into(renderer)
+        smile = names.vector(both_sides({"mouthSmile": float(rng.uniform(0, 0.6))}))
+        rot = (rng.normal(0, 5), rng.normal(0, 14), rng.normal(0, 3))
+        moment = Moment(smile, rot, (0.0, 0.0), float(rng.uniform(16, 20)), light=Light(seed))
+        out.append(renderer.picture(moment, background(seed, SIZE, SIZE), WEBCAM).pixels)
+    return out
+
+
+def expressions(who: Casting) -> list[Any]:
+    """One person with all `EXPRESSIONS`, and neutral; RGB."""
+    renderer, topo = Renderer(SIZE, SIZE), topology()
+    who.load_into(renderer)
+    out = []
+    for name, weights in {"neutral": {}, **EXPRESSIONS}.items():
+        actions = topo.vector(both_sides(weights)) * gains(topo.actions)
+        picture = renderer.picture(Moment(actions, light=Light(12)), background(3, SIZE, SIZE)).pixels.copy()
+        cv2.putText(picture, name, (6, 248), cv2.FONT_HERSHEY_SIMPLEX, 0.45, (255, 255, 255), 1, cv2.LINE_AA)
+        out.append(picture)
+    return out
+
+
+def pairs(count: int) -> list[Any]:
+    """Driver, identity and the identity's mask in blue, `count` times; RGB."""
+    studio, out = Studio(), []
+    for index in range(count):
+        drawn = draw_moment(SEED, 99_999, index, studio.names)
+        person, target = studio.both(100_000 + index // 4, drawn)
+        masked = target.pixels // 2
+        masked[..., 2] = (target.face * 255).astype(np.uint8)
+        out.append(np.hstack([person.pixels, target.pixels, masked]))
+    return out
+
+
+def write_sheet(kind: str, out: Path, seed: int, count: int) -> None:
+    """Draw a sheet of a `kind` (people, expressions, pairs) into a picture file."""
+    if kind == "people":
+        sheet = tiled(people(seed, count), 4)
+    elif kind == "expressions":
+        sheet = tiled(expressions(ADA if seed == ADA.seed else Casting(seed)), 4)
+    else:
+        sheet = tiled(pairs(count), 2)
+    cv2.imwrite(str(out), np.ascontiguousarray(sheet[..., ::-1]))
