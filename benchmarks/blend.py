@@ -55,7 +55,9 @@ class Scene:
         matrix = crop_from_frame(self.landmarks, FACE_TYPE, self.size)
         crop = cut(self.pixels, matrix, self.size)
         swapped = Swapped(self.face, self.mask, self.mask)
-        return blend(self.pixels, crop, swapped, matrix, Settings(color_transfer=mode))
+        return blend(
+            self.pixels, crop, swapped, matrix, Settings(mask_erode=5, mask_blur=25, color_transfer=mode)
+        )  # DeepFaceLive's own
 
     def plain(self) -> Pixels:
         """The same by the full-frame way."""

@@ -32,9 +32,7 @@ def check_drawable(path: Path) -> None:
     try:
         import matplotlib  # noqa: F401
     except ImportError as error:
-        raise ConfigError(
-            '--chart needs matplotlib: pip install "masquerade[bench]", or leave --chart out'
-        ) from error
+        raise ConfigError('--chart needs matplotlib: pip install "masquerade[bench]", or leave --chart out') from error
 
 
 def draw_latency(found: Window, run: dict[str, Any], report: dict[str, Any], path: Path) -> None:

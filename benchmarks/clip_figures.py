@@ -46,9 +46,7 @@ class ClipRecord:
     beyond: list[int] = field(default_factory=lambda: [0, 0])
     hidden: list[float] = field(default_factory=list)
     flicker: Flicker = field(default_factory=lambda: Flicker(("output", "driver", "ceiling")))
-    portraits: dict[str, list[npt.NDArray[np.float32]]] = field(
-        default_factory=lambda: {"output": [], "driver": []}
-    )
+    portraits: dict[str, list[npt.NDArray[np.float32]]] = field(default_factory=lambda: {"output": [], "driver": []})
 
 
 def clip_figures(record: ClipRecord) -> dict[str, Any]:
@@ -71,14 +69,10 @@ def clip_figures(record: ClipRecord) -> dict[str, Any]:
             "replaced": record.replaced,
             "share": round(record.replaced / record.visible, 4) if record.visible else None,
             "hidden": _mean(record.hidden),
-            "output_read": sum(
-                driver is not None and out is not None for driver, out, _, _ in record.readings
-            ),
+            "output_read": sum(driver is not None and out is not None for driver, out, _, _ in record.readings),
         },
         "blendshapes": channels,
-        "weak": {
-            n: channels[n]["std"] for n in LEADING if n in channels and (channels[n]["std"] or 0) < MOVES
-        },
+        "weak": {n: channels[n]["std"] for n in LEADING if n in channels and (channels[n]["std"] or 0) < MOVES},
         "expression_mae": _mean([c["mae"] for c in channels.values()]),
         "pose_deg": pose,
         "jitter": _tremble(record.readings),
@@ -110,8 +104,7 @@ def _followed(
         np.array([pair[n].blendshapes for pair in pairs], dtype=np.float64).reshape(-1, 52) for n in (0, 1)
     ]
     heads: list[Reals] = [
-        np.array([rotation(pair[n].pose) for pair in pairs], dtype=np.float64).reshape(-1, 3, 3)
-        for n in (0, 1)
+        np.array([rotation(pair[n].pose) for pair in pairs], dtype=np.float64).reshape(-1, 3, 3) for n in (0, 1)
     ]
     return expression(acting[0], acting[1]), head_angles(heads[0], heads[1])
 

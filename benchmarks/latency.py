@@ -111,9 +111,7 @@ def configure(source: str | None, total: int, settings: Sequence[str], flags: di
     return make_config({}, given)
 
 
-def measure(
-    config: RunConfig, *, warm_up: int, count: int, clock: Clock = now_ns
-) -> tuple[dict[str, Any], Window]:
+def measure(config: RunConfig, *, warm_up: int, count: int, clock: Clock = now_ns) -> tuple[dict[str, Any], Window]:
     """One run: its figures as JSON, and the window they were made from. Raises MasqueradeError."""
     if config.pace == "all":
         _check_reel(config)
@@ -161,9 +159,7 @@ def faults(run: dict[str, Any], config: RunConfig, frames: int) -> list[str]:
     found = []
     counted = run["frames"]
     if counted["scheduled"] < FEWEST:
-        found.append(
-            f"{counted['scheduled']} frames were measured, at least {FEWEST} are needed: pass --frames"
-        )
+        found.append(f"{counted['scheduled']} frames were measured, at least {FEWEST} are needed: pass --frames")
     if counted["scheduled"] < frames:
         found.append(f"the source ended after {counted['scheduled']} of {frames} frames")
     if run["schedule_lost_s"]:

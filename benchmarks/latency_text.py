@@ -7,16 +7,12 @@ def told(run: dict[str, Any], title: str = "") -> list[str]:
     """The figures for a person, a line a thing."""
     counted, age = run["frames"], run["latency_ms"]
     lines = [title] if title else []
-    lines.append(
-        "latency    " + "  ".join(f"{p} {_ms(age[p])}" for p in ("p50", "p90", "p95", "p99", "max")) + " ms"
-    )
+    lines.append("latency    " + "  ".join(f"{p} {_ms(age[p])}" for p in ("p50", "p90", "p95", "p99", "max")) + " ms")
     for stage, times in run["stages_ms"].items():
         lines.append(f"  {stage:<9}p50 {_ms(times['p50'])}  p95 {_ms(times['p95'])} ms")
     for name in ("networks", "overhead", "waiting"):
         times = run[f"{name}_ms"]
-        lines.append(
-            f"{name:<11}" + "  ".join(f"{p} {_ms(times[p])}" for p in ("p50", "p95", "mean")) + " ms"
-        )
+        lines.append(f"{name:<11}" + "  ".join(f"{p} {_ms(times[p])}" for p in ("p50", "p95", "mean")) + " ms")
     if "fps" in run:
         rates, gaps, frozen = run["fps"], run["intervals_ms"], run["freezes"]
         lines.append(f"rate       {rates['delivered']} of {rates['offered']} fps; {_lost(counted)}")

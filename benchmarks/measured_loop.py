@@ -40,9 +40,7 @@ class Counted:
     Obeys `Source`. A reel that ends sooner is rewound.
     """
 
-    def __init__(
-        self, source: Source, trace: Trace, use: Use, clock: Clock, *, warm_up: int, count: int
-    ) -> None:
+    def __init__(self, source: Source, trace: Trace, use: Use, clock: Clock, *, warm_up: int, count: int) -> None:
         self._source, self._trace, self._use, self._clock = source, trace, use, clock
         self._first, self._last = warm_up, warm_up + count
 
@@ -208,9 +206,7 @@ class MeasuredRun(Run):
             stack.callback(source.close)
         self._source = source
         loop = MeasuredLoop(loop, self.trace)
-        loop.source = Counted(
-            source, self.trace, self.use, self._clock, warm_up=self._warm_up, count=self._count
-        )
+        loop.source = Counted(source, self.trace, self.use, self._clock, warm_up=self._warm_up, count=self._count)
         self._loop = loop
         return loop
 

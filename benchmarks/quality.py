@@ -48,9 +48,7 @@ SCHEMA = 1
 @click.option("--frames", type=click.IntRange(3), help="Only the first so many frames of each clip.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="A live setting: sharpen=20.")
 @click.option("--json", "json_file", type=click.Path(path_type=Path, dir_okay=False))
-@click.option(
-    "--sheet", type=click.Path(path_type=Path, dir_okay=False), help="A contact sheet: .jpg or .png."
-)
+@click.option("--sheet", type=click.Path(path_type=Path, dir_okay=False), help="A contact sheet: .jpg or .png.")
 def quality(
     clips: tuple[Path, ...],
     reader: ReaderName,
@@ -68,9 +66,7 @@ def quality(
             raise ConfigError(f"{file} can't be written: the folder {file.absolute().parent} does not exist")
     config = make_config({}, {**_given(settings), **{k: v for k, v in flags.items() if v is not None}})
     if config.mirror:
-        raise ConfigError(
-            "--set mirror=true: a mirrored output can't be compared with its driver; leave it out"
-        )
+        raise ConfigError("--set mirror=true: a mirrored output can't be compared with its driver; leave it out")
     which = choose_reader(reader)
     sheets = [Sheet(clip.name) for clip in clips]
     records = []
@@ -78,9 +74,7 @@ def quality(
     with ExitStack() as stack:
         bundle = load_bundle(config.model or "")
         live = config.settings()
-        swapper = open_swapper(
-            bundle, provider=config.provider, precision=config.precision, settings=lambda: live
-        )
+        swapper = open_swapper(bundle, provider=config.provider, precision=config.precision, settings=lambda: live)
         stack.callback(swapper.close)
         for clip, page in zip(clips, sheets, strict=True):
             with ExitStack() as parts:

@@ -31,21 +31,15 @@ class Stand:
     Closes nothing: finder, swapper and readers are the caller's.
     """
 
-    def __init__(
-        self, finder: FaceFinder, swapper: Swapper, settings: Settings, readers: Sequence[Reader]
-    ) -> None:
+    def __init__(self, finder: FaceFinder, swapper: Swapper, settings: Settings, readers: Sequence[Reader]) -> None:
         self._finder = WatchedFinder(finder, [])
         self._swapper = WatchedSwapper(swapper)
         self._settings = settings
         self._engine = Engine(self._finder, self._swapper, lambda: settings, now_ns)
-        self._ceiling = Engine(
-            SameFaces(self._finder), OwnFace(self._swapper), lambda: plain(settings), now_ns
-        )
+        self._ceiling = Engine(SameFaces(self._finder), OwnFace(self._swapper), lambda: plain(settings), now_ns)
         self._readers = readers
 
-    def work(
-        self, source: Source, name: str, sheet: Sheet | None = None, frames: int | None = None
-    ) -> ClipRecord:
+    def work(self, source: Source, name: str, sheet: Sheet | None = None, frames: int | None = None) -> ClipRecord:
         """All frames of a source, or the first `frames`, measured."""
         record = ClipRecord(name, source.rate_hz, source.size)
         while (frame := source.read()) is not None and (frames is None or frame.seq < frames):

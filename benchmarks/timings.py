@@ -194,11 +194,7 @@ def spread(values: Millis, percents: Sequence[int] = PERCENTS) -> dict[str, floa
     """Percentiles, maximum and mean, rounded to 10 µs."""
     known = values[~np.isnan(values)]
     found: dict[str, float | None] = {f"p{p}": percentile(values, p) for p in percents}
-    found |= (
-        {"max": float(known.max()), "mean": float(known.mean())}
-        if len(known)
-        else {"max": None, "mean": None}
-    )
+    found |= {"max": float(known.max()), "mean": float(known.mean())} if len(known) else {"max": None, "mean": None}
     return {name: rounded(value) for name, value in found.items()}
 
 

@@ -36,9 +36,7 @@ def add(
 ) -> Bundle:
     """`add_folder` for a bundle's folder, else `add_file`. Raises ConfigError, ModelError, DeviceError."""
     if not path.is_dir():
-        return add_file(
-            path, name=name, identity=identity, statement=statement, face_type=face_type or "whole_face"
-        )
+        return add_file(path, name=name, identity=identity, statement=statement, face_type=face_type or "whole_face")
     if any((name, identity, statement, face_type)):
         raise ConfigError(f"{printable(path)} is a bundle and brings its own card: give its folder only")
     return add_folder(path)
@@ -68,9 +66,7 @@ def add_file(
     statement = _line("--statement", statement, "say in one line who it is and how they agreed")
     if face_type not in get_args(FaceTypeName):
         allowed = ", ".join(get_args(FaceTypeName))
-        raise ConfigError(
-            f"--face-type {printable(face_type, 40)} is none of {allowed}: choose what it was trained on"
-        )
+        raise ConfigError(f"--face-type {printable(face_type, 40)} is none of {allowed}: choose what it was trained on")
     _check_readable(file)
     chosen = _free_name(name or _name_from(file.stem))
     with _whole_or_nothing(chosen) as unfinished:
@@ -167,9 +163,7 @@ def _whole_or_nothing(name: str) -> Iterator[Path]:
 
 def _storage_error(what: str, shelf: Path, error: OSError) -> DeviceError:
     why = error.strerror or type(error).__name__
-    return DeviceError(
-        f"{what} {printable(shelf)} ({why}): make room there, or set MASQUERADE_HOME to another folder"
-    )
+    return DeviceError(f"{what} {printable(shelf)} ({why}): make room there, or set MASQUERADE_HOME to another folder")
 
 
 def _inspect(file: Path) -> DfmFacts:
@@ -190,9 +184,7 @@ def _check_readable(file: Path) -> None:
         with file.open("rb") as opened:
             empty = not opened.read(1)
     except OSError as error:
-        raise ConfigError(
-            f"{printable(file)} cannot be read ({error.strerror}): check its permissions"
-        ) from error
+        raise ConfigError(f"{printable(file)} cannot be read ({error.strerror}): check its permissions") from error
     if file.stat().st_size > MAX_FILE_BYTES:
         raise ConfigError(f"{printable(file)} is larger than 2 GiB, which no .dfm is: give another file")
     if empty:
@@ -229,7 +221,5 @@ def _line(option: str, text: str | None, do: str, limit: int = 500) -> str:
         raise ConfigError(f"{option} is missing: {do}")
     odd = unprintable(text.strip())
     if odd or len(text) > limit:
-        raise ConfigError(
-            f"{option} {f'holds the character {odd}' if odd else 'is longer than {limit} letters'}: {do}"
-        )
+        raise ConfigError(f"{option} {f'holds the character {odd}' if odd else 'is longer than {limit} letters'}: {do}")
     return text.strip()

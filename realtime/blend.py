@@ -188,9 +188,7 @@ def _visible(mask: Floats) -> Box | None:
     return max(x - 1, 0), max(y - 1, 0), min(x + w + 1, mask.shape[1]), min(y + h + 1, mask.shape[0])
 
 
-def _reach(
-    width: int, height: int, frame_from_face: Matrix, frame_width: int, frame_height: int
-) -> Box | None:
+def _reach(width: int, height: int, frame_from_face: Matrix, frame_width: int, frame_height: int) -> Box | None:
     """The part of the frame that a (height, width) face touches; None where they do not meet."""
     corners = np.array([(x, y, 1.0) for x in (-1, width) for y in (-1, height)]) @ frame_from_face.T
     (left, top), (right, bottom) = corners.min(axis=0).tolist(), corners.max(axis=0).tolist()

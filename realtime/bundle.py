@@ -78,9 +78,7 @@ def open_bundle(folder: Path) -> Bundle:
     try:
         home = folder.resolve(strict=True)
     except (OSError, RuntimeError, ValueError) as error:
-        raise ModelError(
-            f"no bundle at {printable(folder)}: see the ones there are (masquerade models)"
-        ) from error
+        raise ModelError(f"no bundle at {printable(folder)}: see the ones there are (masquerade models)") from error
     _stays_inside(home, CARD_FILE)
     card = read_card(home)
     for file, wanted in card.files.items():

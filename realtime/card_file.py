@@ -49,9 +49,7 @@ def parse_card(raw: bytes, folder: Path) -> Card:
     _check_text(table, folder)
     schema = table.get("schema")
     if type(schema) is int and schema > 1:
-        raise refusal(
-            folder, f"{CARD_FILE} has schema {printable(schema, 20)}, this version reads 1", "update"
-        )
+        raise refusal(folder, f"{CARD_FILE} has schema {printable(schema, 20)}, this version reads 1", "update")
     if "identity" not in table:
         raise refusal(folder, "its card does not say whose face it is", "add [identity] to it")
     try:

@@ -47,9 +47,7 @@ _BINS = 256
 _GOLDEN = 0.5 * (math.sqrt(5.0) - 1.0)
 
 
-def transfer_color(
-    mode: ColorTransfer, pixels: Pixels, like: Pixels, mask: Floats, *, of: int | None = None
-) -> Pixels:
+def transfer_color(mode: ColorTransfer, pixels: Pixels, like: Pixels, mask: Floats, *, of: int | None = None) -> Pixels:
     """`pixels` with the colours of `like`, (H, W, 3) uint8 BGR; `pixels` itself where nothing is to do.
 
     `mask` is (H, W) float32 0..1 for both: every pixel is changed, the masked ones decide how. `of` is the

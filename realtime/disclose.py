@@ -125,9 +125,7 @@ def card(size: tuple[int, int], lines: Sequence[str]) -> Pixels:
     if len(lines) > 1:
         rule_y, half = round(baseline + 0.5 * title_px), round(0.5 * title_px)
         thick = max(round(0.05 * title_px), 1)
-        cv2.rectangle(
-            picture, (width // 2 - half, rule_y), (width // 2 + half, rule_y + thick - 1), _CARD_ACCENT, -1
-        )
+        cv2.rectangle(picture, (width // 2 - half, rule_y), (width // 2 + half, rule_y + thick - 1), _CARD_ACCENT, -1)
     baseline += gap
     for line, step in zip(lines[1:], leading[1:], strict=True):
         baseline += step
@@ -159,9 +157,7 @@ def blurred_card(pixels: Pixels) -> Pixels:
     width = min(_BLURRED_WIDTH_PX, columns)
     height = min(max(round(width * rows / columns), 1), _BLURRED_WIDTH_PX, rows)
     # Two steps: one straight to so few pixels takes ten times as long.
-    small = cv2.resize(
-        pixels, (max(columns // 16, width), max(rows // 16, height)), interpolation=cv2.INTER_AREA
-    )
+    small = cv2.resize(pixels, (max(columns // 16, width), max(rows // 16, height)), interpolation=cv2.INTER_AREA)
     tiny = cv2.resize(small, (width, height), interpolation=cv2.INTER_AREA)
     return np.asarray(cv2.resize(tiny, (columns, rows), interpolation=cv2.INTER_CUBIC), dtype=np.uint8)
 
@@ -177,7 +173,5 @@ def metadata(bundle_name: str, identity_kind: str, version: str) -> dict[str, st
         "masquerade_model": bundle_name,
         "masquerade_identity": identity_kind,
         "masquerade_version": version,
-        "digital_source_type": (
-            "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia"
-        ),
+        "digital_source_type": ("http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia"),
     }

@@ -18,7 +18,6 @@ from realtime.masks import oval_mask
 from realtime.settings import Settings
 from realtime.swap import Swapper
 
-
 LEAST_IN_SIGHT = 0.2
 """Of the face's box: with less of it in the picture there is no face to replace."""
 
@@ -62,9 +61,7 @@ class Engine:
     what leaves the program stays with the guard.
     """
 
-    def __init__(
-        self, finder: FaceFinder, swapper: Swapper, settings: Callable[[], Settings], clock: Clock
-    ) -> None:
+    def __init__(self, finder: FaceFinder, swapper: Swapper, settings: Callable[[], Settings], clock: Clock) -> None:
         self._finder = finder
         self._swapper = swapper
         self._settings = settings

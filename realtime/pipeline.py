@@ -98,7 +98,6 @@ class Loop:
             self.tally.emit(now, None, {})
         self.state = self.source.state if self.source.state != "ok" else out.kind
 
-
     def _hand_over(self, sink: Sink, frame: Frame) -> None:
         """A full disk must not take the call's camera away: a failing sink leaves, the rest goes on."""
         try:

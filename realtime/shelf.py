@@ -75,16 +75,12 @@ def unknown_model(name: str) -> ModelError:
     names = [folder.name for folder in bundle_folders()]
     near = difflib.get_close_matches(name.lower(), names, 1)
     hint = f"did you mean {printable(near[0], 64)}? " if near else ""
-    return ModelError(
-        f"there is no model {printable(name, 80)!r}: {hint}see the ones there are (masquerade models)"
-    )
+    return ModelError(f"there is no model {printable(name, 80)!r}: {hint}see the ones there are (masquerade models)")
 
 
 def _visible(shelf: Path) -> list[Path]:
     try:
-        return sorted(
-            entry for entry in shelf.iterdir() if not entry.name.startswith((".", "_")) and entry.is_dir()
-        )
+        return sorted(entry for entry in shelf.iterdir() if not entry.name.startswith((".", "_")) and entry.is_dir())
     except OSError:  # not made yet, or not ours to read: then there are no bundles there
         return []
 

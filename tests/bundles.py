@@ -44,9 +44,7 @@ class Script:
 
     ran_on, precision, spent_ns = "Script", "fp32", 7
 
-    def __init__(
-        self, inputs: dict[str, Port], answers: dict[str, Array], outputs: dict[str, Port] | None = None
-    ):
+    def __init__(self, inputs: dict[str, Port], answers: dict[str, Array], outputs: dict[str, Port] | None = None):
         self.inputs = inputs
         self.outputs = outputs or {name: Port(a.shape, a.dtype) for name, a in answers.items()}
         self.answers = answers

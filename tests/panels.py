@@ -47,9 +47,7 @@ def open_panel() -> Iterator[Opened]:
             raise ConfigError("badge = off is not allowed for this identity")
         settings.set(wanted)
 
-    panel = Panel(
-        report=lambda: dict(REPORT), get_settings=settings.get, set_settings=change, clock=FakeClock()
-    )
+    panel = Panel(report=lambda: dict(REPORT), get_settings=settings.get, set_settings=change, clock=FakeClock())
     try:
         yield Opened(panel, settings)
     finally:

@@ -30,6 +30,4 @@ def frame(pixels: Pixels, seq: int, at_s: float, media_s: float | None = None) -
 def pictures(path: Path) -> tuple[list[float], list[Pixels]]:
     with av.open(str(path)) as container:
         decoded = list(container.decode(video=0))
-        return [f.time for f in decoded], [
-            np.asarray(f.to_ndarray(format="bgr24"), np.uint8) for f in decoded
-        ]
+        return [f.time for f in decoded], [np.asarray(f.to_ndarray(format="bgr24"), np.uint8) for f in decoded]

@@ -91,9 +91,7 @@ def test_a_dfm_becomes_a_bundle_that_says_whose_face_it_is(home: Path, dfm: Path
         ({"title": "T" * 81}, "--title"),
     ],
 )
-def test_wrong_arguments_add_nothing(
-    home: Path, dfm: Path, arguments: dict[str, str | None], says: str
-) -> None:
+def test_wrong_arguments_add_nothing(home: Path, dfm: Path, arguments: dict[str, str | None], says: str) -> None:
     given = {"identity": "self", "statement": "Me."} | arguments
     message = one_line(lambda: add_file(dfm, inspect=whole, **given), ConfigError)  # type: ignore[arg-type]
     assert says in message
@@ -108,9 +106,7 @@ def test_wrong_files_add_nothing(home: Path, dfm: Path, tmp_path: Path) -> None:
     (tmp_path / "人.dfm").write_bytes(b"weights")
 
     def adding(file: str) -> str:
-        return one_line(
-            lambda: add_file(tmp_path / file, identity="self", statement="Me.", inspect=whole), ConfigError
-        )
+        return one_line(lambda: add_file(tmp_path / file, identity="self", statement="Me.", inspect=whole), ConfigError)
 
     assert "no file" in adding("missing.dfm")
     assert "is empty" in adding("empty.dfm")
@@ -152,9 +148,7 @@ def test_a_full_disk_or_an_interruption_leaves_nothing(home: Path, dfm: Path, fa
         assert "MASQUERADE_HOME" in str(caught.value)
 
 
-def test_a_shelf_that_cannot_be_made_says_so(
-    tmp_path: Path, dfm: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_shelf_that_cannot_be_made_says_so(tmp_path: Path, dfm: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("MASQUERADE_HOME", str(tmp_path / "file"))
     one_line(lambda: add_file(dfm, identity="self", statement="Me.", inspect=whole), DeviceError)

@@ -143,9 +143,7 @@ def test_68_points_out_of_478():
     assert max(max(pair) for pair in IBUG_68) < 468
 
 
-@pytest.mark.parametrize(
-    ("kind", "size", "coverage"), [("face", 224, None), ("full", 0, None), ("full", 224, 0.0)]
-)
+@pytest.mark.parametrize(("kind", "size", "coverage"), [("face", 224, None), ("full", 0, None), ("full", 224, 0.0)])
 def test_wrong_arguments_have_one_clear_line(kind, size, coverage):
     with pytest.raises(ConfigError) as caught:
         crop_from_frame(face_68(similarity(100, 0, 0, 0)), kind, size, coverage=coverage)

@@ -51,9 +51,7 @@ def test_the_measured_loop_notes_every_frame_and_changes_none() -> None:
     assert use.at_start[0] < use.at_end[0]
     found = window(trace, 4, 10)
     assert found.unseen == 0
-    assert np.allclose(
-        found.parts["networks"] + found.parts["overhead"] + found.parts["waiting"], found.latency
-    )
+    assert np.allclose(found.parts["networks"] + found.parts["overhead"] + found.parts["waiting"], found.latency)
 
 
 def test_failures_and_missing_faces_are_noted() -> None:
@@ -102,9 +100,7 @@ def test_a_retimed_reel_keeps_its_rate_across_the_seam() -> None:
         clock.now += round(seconds * 1e9)
         return False
 
-    played = Paced(
-        Retimed(Synthetic((160, 96), rate_hz=24, count=5), 30.0), loop=True, clock=clock, wait=wait
-    )
+    played = Paced(Retimed(Synthetic((160, 96), rate_hz=24, count=5), 30.0), loop=True, clock=clock, wait=wait)
     due = [frame.captured_ns for _ in range(12) if (frame := played.read()) is not None]
     played.close()
     assert len(due) == 12
@@ -161,9 +157,7 @@ def test_the_words_hold_the_figures() -> None:
 
 
 def test_the_configuration_is_the_products_own() -> None:
-    config = configure(
-        "clip.mp4", 660, ("color_transfer=none",), {"model": "ada", "fps": 30.0, "pace": "live"}
-    )
+    config = configure("clip.mp4", 660, ("color_transfer=none",), {"model": "ada", "fps": 30.0, "pace": "live"})
     assert config.output == ("null",)
     assert config.color_transfer == "none"
     assert config.seconds is not None

@@ -102,9 +102,7 @@ def test_a_swap_that_lets_the_driver_through_is_no_replacement() -> None:
 
 
 def test_frames_without_a_face_do_not_count_against_the_swap() -> None:
-    record = a_stand(FakeSwapper(), [FakeReader(blind=True)] * 4, lost=tuple(range(9))).work(
-        frames(9), "nobody"
-    )
+    record = a_stand(FakeSwapper(), [FakeReader(blind=True)] * 4, lost=tuple(range(9))).work(frames(9), "nobody")
     clip = clip_figures(record)
     assert clip["coverage"]["visible"] == 0
     assert clip["coverage"]["share"] is None

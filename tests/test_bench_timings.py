@@ -68,9 +68,7 @@ def test_repeats_between_the_windows_pictures_are_counted_and_others_are_not() -
         again.note_due(seq, ns)
     for seq, worked in trace.worked.items():
         again.note_work(seq, worked)
-    for shown in sorted(
-        [*plain, Shown(None, at, at, "hold"), Shown(None, 1, 2, "card")], key=lambda s: s.at_ns
-    ):
+    for shown in sorted([*plain, Shown(None, at, at, "hold"), Shown(None, 1, 2, "card")], key=lambda s: s.at_ns):
         again.note_show(shown)
     counted = figures(window(again, first=5, count=5))["frames"]
     assert counted["repeated"] == 1

@@ -145,9 +145,7 @@ def test_a_hostile_card_is_refused_in_one_line(case: str) -> None:
     assert says in refusal(GOOD.replace(old, new, 1) if old != '"swap"' else GOOD.replace(old, new))
 
 
-@pytest.mark.parametrize(
-    "raw", [b"", b"\0" * 100, b"\xff\xfe" + GOOD.encode("utf-16-le"), b"\xff" * 9, b"[" * 9]
-)
+@pytest.mark.parametrize("raw", [b"", b"\0" * 100, b"\xff\xfe" + GOOD.encode("utf-16-le"), b"\xff" * 9, b"[" * 9])
 def test_what_is_no_text_is_refused(raw: bytes) -> None:
     refusal(raw)
 

@@ -280,9 +280,7 @@ MODES = [
         (None, 60.0, Mode("MJPG", (1280, 720), 60.0)),
     ],
 )
-def test_mjpg_is_taken_where_the_size_needs_it(
-    size: tuple[int, int] | None, rate: float | None, chosen: Mode
-) -> None:
+def test_mjpg_is_taken_where_the_size_needs_it(size: tuple[int, int] | None, rate: float | None, chosen: Mode) -> None:
     assert choose(MODES, size, rate) == chosen
     assert choose(reversed(MODES), size, rate) == chosen
 

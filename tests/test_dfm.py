@@ -82,9 +82,7 @@ def test_a_recorded_amp_gives_what_upstream_gave_at_every_morph(shared: Path, mo
 
 
 @pytest.mark.parametrize("name", ["microdf", "microliae"])
-def test_from_the_file_to_the_picture(
-    shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
+def test_from_the_file_to_the_picture(shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setenv("MASQUERADE_HOME", str(tmp_path))
     add_file(
         shared / f"reference/saehd/{name}_SAEHD_model.dfm",
@@ -110,9 +108,7 @@ def test_from_the_file_to_the_picture(
     swapper.close()
 
 
-def test_the_morph_follows_the_live_settings(
-    shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_morph_follows_the_live_settings(shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MASQUERADE_HOME", str(tmp_path))
     bundle = add_file(
         shared / "reference/amp/microamp_AMP_model.dfm", name="amp", identity="synthetic", statement="Noise."
@@ -142,9 +138,7 @@ def test_a_dfm_is_told_the_morph_only_if_it_asks(tmp_path: Path) -> None:
     (folder / "eve.dfm").rename(other / "eve.dfm")
     for inputs in (SAEHD_IN, AMP_IN):
         script = Script(dict(inputs), answers(), OUT)
-        swapper = open_swapper(
-            open_bundle(other), settings=lambda: Settings(morph=0.25), open_session=script.open
-        )
+        swapper = open_swapper(open_bundle(other), settings=lambda: Settings(morph=0.25), open_session=script.open)
         swapped = swapper(np.zeros((R, R, 3), np.uint8), a_face())
         assert script.fed[0].keys() == inputs.keys()
         assert script.fed[0].get("morph_value:0", np.array([0.25])).tolist() == [0.25]
@@ -153,9 +147,7 @@ def test_a_dfm_is_told_the_morph_only_if_it_asks(tmp_path: Path) -> None:
         assert (swapped.driver_mask[0, 0], swapped.pixels[0, 0, 0], swapped.mask[0, 0]) == (0.25, 128, 0.75)
 
 
-@pytest.mark.parametrize(
-    "wrong", [{"size": 2 * R}, {"layout": "NCHW"}, {"colour": "RGB"}, {"range": "-1..1"}]
-)
+@pytest.mark.parametrize("wrong", [{"size": 2 * R}, {"layout": "NCHW"}, {"colour": "RGB"}, {"range": "-1..1"}])
 def test_a_card_that_contradicts_its_dfm_is_refused(tmp_path: Path, wrong: dict[str, object]) -> None:
     folder = a_bundle(tmp_path / "made")
     files = {"eve.dfm": hash_file(folder / "swap.onnx")}

@@ -1,8 +1,8 @@
 """One frame through the engine: what a result says, and what it never does."""
 
 import numpy as np
-
 from fakes import SIZE, FakeClock, FakeFinder, FakeSwapper, a_face, pixels
+
 from realtime.engine import Engine
 from realtime.face import Face
 from realtime.frame import Frame

@@ -10,8 +10,8 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 import pytest
-
 from fakes import SIZE, FakeClock, FakeFinder, FakeSink, FakeSource, FakeSwapper, a_face, pixels
+
 from realtime.engine import Engine
 from realtime.errors import DeviceError, MasqueradeError, ModelError
 from realtime.face import Face
@@ -156,9 +156,11 @@ def test_a_dying_source_or_sink_ends_the_live_run_and_shows_no_raw_face(at: int,
     items[at] = error
     sink = FakeSink()
     loop = build("none", Fault(set(), KINDS[kind]), sink, FakeSource(items))
-    with pytest.raises(type(error)), Crew() as crew:
-        run_live(loop, crew)
-        crew.wait("output", 10)
+    crew = Crew()
+    run_live(loop, crew)
+    crew.wait("output", 10)
+    with pytest.raises(type(error)):
+        crew.close()
     assert no_raw_face(sink)
 
     dying = FakeSink("file", at, error)

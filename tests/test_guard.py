@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
-
 from fakes import SIZE, pixels
+
 from realtime.engine import Result
 from realtime.errors import ConfigError
 from realtime.frame import Frame

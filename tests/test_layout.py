@@ -8,9 +8,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 CODE = sorted(
-    p
-    for room in ("realtime", "export", "benchmarks", "trained_models", "tests")
-    for p in (ROOT / room).rglob("*.py")
+    p for room in ("realtime", "export", "benchmarks", "trained_models", "tests") for p in (ROOT / room).rglob("*.py")
 )
 PRODUCT = [p for p in CODE if p.is_relative_to(ROOT / "realtime")]
 LEAVES = {"errors", "frame", "clock", "threads", "metrics", "face", "settings"}
@@ -73,9 +71,7 @@ def test_no_file_is_named_after_what_it_could_shadow() -> None:
 
 
 def test_the_package_list_is_complete() -> None:
-    listed = set(
-        tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]["packages"]
-    )
+    listed = set(tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]["packages"])
     found = {
         ".".join(p.parent.relative_to(ROOT).parts)
         for room in ("realtime", "export", "benchmarks", "trained_models")

@@ -23,9 +23,7 @@ def test_a_picture_of_that_size_is_not_copied() -> None:
         ((1, 500), (31, 0, 1, 48)),
     ],
 )
-def test_the_whole_picture_stands_in_the_middle(
-    size: tuple[int, int], inner: tuple[int, int, int, int]
-) -> None:
+def test_the_whole_picture_stands_in_the_middle(size: tuple[int, int], inner: tuple[int, int, int, int]) -> None:
     out = letterbox(np.full((size[1], size[0], 3), 200, np.uint8), (64, 48))
     assert out.shape == (48, 64, 3)
     assert out.dtype == np.uint8

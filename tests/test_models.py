@@ -48,9 +48,7 @@ def test_a_folder_in_the_current_directory_does_not_stand_in_for_a_bundle(
     assert load_bundle(Path("eve")).card.title == "Impostor"
 
 
-@pytest.mark.parametrize(
-    "name", ["", "evee", "nobody at all", "..", "a\x1b[2J", "\0", "x" * 9999, "../models"]
-)
+@pytest.mark.parametrize("name", ["", "evee", "nobody at all", "..", "a\x1b[2J", "\0", "x" * 9999, "../models"])
 def test_an_unknown_name_is_refused_with_what_to_do(home: Path, name: str) -> None:
     a_bundle(home / "eve")
     message = one_line(lambda: load_bundle(name))

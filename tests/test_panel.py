@@ -93,9 +93,7 @@ def test_wrong_settings_name_key_value_and_allowed(opened: Opened, body: str, wo
 def test_only_json_of_a_sane_size_is_read(opened: Opened) -> None:
     async def visit(browser: ClientSession) -> None:
         url = opened.home + "/api/settings"
-        async with browser.post(
-            url, data='{"mirror": true}', headers={"Content-Type": "text/plain"}
-        ) as answer:
+        async with browser.post(url, data='{"mirror": true}', headers={"Content-Type": "text/plain"}) as answer:
             assert answer.status == 415
         async with browser.post(url, json={"mirror": "x" * 100_000}) as answer:
             assert answer.status == 413

@@ -90,9 +90,7 @@ def test_without_the_token_nothing_is_served(opened: Opened, path: str, query: s
     ],
     ids=str,
 )
-def test_foreign_pages_are_refused_even_with_the_cookie(
-    opened: Opened, path: str, headers: dict[str, str]
-) -> None:
+def test_foreign_pages_are_refused_even_with_the_cookie(opened: Opened, path: str, headers: dict[str, str]) -> None:
     sent = {name: value.replace("{port}", str(opened.panel.port)) for name, value in headers.items()}
 
     async def visit(browser: ClientSession) -> None:

@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-
 from fakes import SIZE, FakeClock, FakeFinder, FakeSink, FakeSource, FakeSwapper, pixels
+
 from realtime.engine import Engine
 from realtime.errors import DeviceError, ModelError
 from realtime.frame import Pixels

@@ -62,9 +62,7 @@ def test_every_frame_in_order_with_its_time(tmp_path: Path, name: str) -> None:
         ("rawvideo", "nv12", "a.nut", {}),
     ],
 )
-def test_depths_and_formats(
-    tmp_path: Path, codec: str, pix_fmt: str, name: str, options: dict[str, str]
-) -> None:
+def test_depths_and_formats(tmp_path: Path, codec: str, pix_fmt: str, name: str, options: dict[str, str]) -> None:
     if codec not in av.codecs_available:
         pytest.skip(f"this FFmpeg cannot write {codec}")
     path = written(tmp_path / name, numbered_pictures(4), codec=codec, pix_fmt=pix_fmt, options=options)

@@ -32,9 +32,7 @@ class JpegServer:
                 line, _ = self.socket.accept()
                 self.open.append(line)
                 line.recv(4096)
-                line.sendall(
-                    b"HTTP/1.0 200 OK\r\nContent-Type: multipart/x-mixed-replace; boundary=frame\r\n\r\n"
-                )
+                line.sendall(b"HTTP/1.0 200 OK\r\nContent-Type: multipart/x-mixed-replace; boundary=frame\r\n\r\n")
                 for picture in numbered_pictures(count, size):
                     line.sendall(BOUNDARY + cv2.imencode(".jpg", picture)[1].tobytes() + b"\r\n")
                 if not self.silent_at_end:
@@ -116,9 +114,7 @@ def test_what_does_not_open_is_one_line_without_the_password() -> None:
 
 
 def test_udp_is_read(tmp_path: Path) -> None:
-    path = written(
-        tmp_path / "a.ts", numbered_pictures(30), codec="mpeg2video", options={"b": "4M", "g": "5"}
-    )
+    path = written(tmp_path / "a.ts", numbered_pictures(30), codec="mpeg2video", options={"b": "4M", "g": "5"})
     data = path.read_bytes()
     sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     with socket.create_server(("127.0.0.1", 0)) as free:

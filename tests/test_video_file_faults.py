@@ -42,9 +42,7 @@ class SmallDisk(DiskFile):
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
 @pytest.mark.parametrize("room", [0, 500, 150_000, 160_000])
-def test_a_full_disk_ends_the_recording_and_what_is_there_plays(
-    tmp_path: Path, suffix: str, room: int
-) -> None:
+def test_a_full_disk_ends_the_recording_and_what_is_there_plays(tmp_path: Path, suffix: str, room: int) -> None:
     path = tmp_path / f"a{suffix}"
 
     def small(name: Path) -> SmallDisk:
@@ -93,9 +91,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL")
 def test_a_killed_recording_plays(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"a{suffix}"
-    ended = subprocess.run(
-        [sys.executable, "-c", KILLED, str(path)], cwd=Path(__file__).parent.parent, check=False
-    )
+    ended = subprocess.run([sys.executable, "-c", KILLED, str(path)], cwd=Path(__file__).parent.parent, check=False)
     assert ended.returncode == -signal.SIGKILL
     times, _ = pictures(path)
     assert len(times) >= 100 - 15  # half a second at most is missing

@@ -125,9 +125,7 @@ def test_what_the_driver_says_becomes_advice(said: str, why: str) -> None:
     assert "/dev/video9" in str(caught.value)
 
 
-@pytest.mark.parametrize(
-    ("platform", "words"), [("linux", "modprobe"), ("darwin", "OBS 30"), ("win32", "OBS 26")]
-)
+@pytest.mark.parametrize(("platform", "words"), [("linux", "modprobe"), ("darwin", "OBS 30"), ("win32", "OBS 26")])
 def test_without_a_device_the_way_to_one_is_told(platform: str, words: str) -> None:
     assert words in how_to_get_one(platform)
     missing = FakeDrivers({None: RuntimeError("'obs' backend: virtual camera output could not be started")})

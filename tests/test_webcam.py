@@ -26,9 +26,7 @@ class Silent:
 class ScriptedCamera:
     """Plays a script of levels (0..255), None (a damaged picture), Gone or Silent."""
 
-    def __init__(
-        self, bench: "Bench", script: Iterable[object], size: tuple[int, int], found: CameraFound
-    ) -> None:
+    def __init__(self, bench: "Bench", script: Iterable[object], size: tuple[int, int], found: CameraFound) -> None:
         self.bench, self.script, self.size = bench, iter(script), size
         self.found = found
         self.mode = Mode("MJPG", size, 30.0)
@@ -74,7 +72,11 @@ class Bench:
     def source(self, *plan: ScriptedCamera | DeviceError, **options: object) -> Webcam:
         self.plan = iter(plan)
         source = Webcam(
-            "0", open_camera=self.open, clock=lambda: self.now, wait=self.wait, **options  # type: ignore[arg-type]
+            "0",
+            open_camera=self.open,
+            clock=lambda: self.now,
+            wait=self.wait,
+            **options,  # type: ignore[arg-type]
         )
         self.sources.append(source)
         return source
@@ -152,8 +154,7 @@ def test_a_size_that_was_asked_for_and_not_given_is_an_error(bench: Bench) -> No
     with pytest.raises(DeviceError) as caught:
         bench.source(bench.camera([100] * 50, (640, 480)), size=(1280, 720))
     assert str(caught.value) == (
-        "camera 0 gave 640x480, asked for 1280x720: pass --size 640x480 or choose another camera "
-        "(masquerade devices)"
+        "camera 0 gave 640x480, asked for 1280x720: pass --size 640x480 or choose another camera (masquerade devices)"
     )
     assert bench.cameras[0].closed == 1
     source = bench.source(bench.camera([100] * 50, (640, 480)))

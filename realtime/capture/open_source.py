@@ -69,9 +69,7 @@ def _played(reel: Reel, fps: float | None, clock: Clock, pace: Pace, loop: bool)
         return Paced(reel, loop=loop, fps=fps, clock=clock)
     if isinstance(reel, Recording) and fps is not None:
         reel.close()
-        raise ConfigError(
-            f"--pace all keeps every frame of {reel.name}, --fps {fps:g} would drop some: leave one out"
-        )
+        raise ConfigError(f"--pace all keeps every frame of {reel.name}, --fps {fps:g} would drop some: leave one out")
     return reel
 
 

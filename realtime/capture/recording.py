@@ -34,9 +34,7 @@ class Recording:
     live = False
     state = "ok"
 
-    def __init__(
-        self, path: Path | str, *, size: tuple[int, int] | None = None, clock: Clock = now_ns
-    ) -> None:
+    def __init__(self, path: Path | str, *, size: tuple[int, int] | None = None, clock: Clock = now_ns) -> None:
         self.path = path
         self.broken = 0
         self._clock = clock

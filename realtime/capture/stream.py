@@ -90,9 +90,7 @@ class Stream:
             first = next(self._frames, None)
         except (av.error.FFmpegError, OSError, ValueError) as error:
             self._disconnect()
-            raise DeviceError(
-                f"{where} does not open ({_why(error)}): check the address and the network"
-            ) from error
+            raise DeviceError(f"{where} does not open ({_why(error)}): check the address and the network") from error
         except BaseException:
             self._disconnect()
             raise

@@ -81,9 +81,7 @@ class V4l2Camera:
             buffer = v4l2.Buffer(index=index, type=v4l2.CAPTURE, memory=v4l2.MMAP)
             v4l2.ioctl(self._descriptor, v4l2.QUERYBUF, buffer)
             self._maps.append(
-                mmap.mmap(
-                    self._descriptor, buffer.length, mmap.MAP_SHARED, mmap.PROT_READ, offset=buffer.offset
-                )
+                mmap.mmap(self._descriptor, buffer.length, mmap.MAP_SHARED, mmap.PROT_READ, offset=buffer.offset)
             )
             v4l2.ioctl(self._descriptor, v4l2.QBUF, buffer)
         v4l2.ioctl(self._descriptor, v4l2.STREAMON, c.c_int(v4l2.CAPTURE))
@@ -214,15 +212,9 @@ def _stamp(buffer: v4l2.Buffer) -> int | None:
 def _refused(found: CameraFound, path: str, error: OSError) -> DeviceError:
     who = f"camera {found.address}"
     if error.errno == errno.EBUSY:
-        return DeviceError(
-            f"{who} is in use by another program: close that (a call, a browser tab) and try again"
-        )
+        return DeviceError(f"{who} is in use by another program: close that (a call, a browser tab) and try again")
     if error.errno in (errno.EACCES, errno.EPERM):
-        return DeviceError(
-            f"{who} ({path}) may not be opened: run `sudo usermod -aG video $USER` and log in again"
-        )
+        return DeviceError(f"{who} ({path}) may not be opened: run `sudo usermod -aG video $USER` and log in again")
     if error.errno in _GONE or error.errno == errno.ENOENT:
         return DeviceError(f"{who} is not there any more: plug it in again, then `masquerade devices`")
-    return DeviceError(
-        f"{who} refuses to start ({error.strerror}): choose another camera (masquerade devices)"
-    )
+    return DeviceError(f"{who} refuses to start ({error.strerror}): choose another camera (masquerade devices)")

@@ -249,9 +249,7 @@ class _Encoded:
         while self._held.shape[1] >= size or (whole and self._held.shape[1] > 0):
             samples, self._held = self._held[:, :size], self._held[:, size:]
             array = samples.T.reshape(1, -1) if self._packed else samples
-            frame = av.AudioFrame.from_ndarray(
-                np.ascontiguousarray(array), format=self._format, layout=self._layout
-            )
+            frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(array), format=self._format, layout=self._layout)
             frame.sample_rate = self._rate
             frame.pts, frame.time_base = self._sent, Fraction(1, self._rate)
             self._sent += samples.shape[1]

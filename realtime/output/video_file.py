@@ -189,9 +189,7 @@ class VideoFile:
         self._file = self._open_file(self._path)
         self._guarded = _Guarded(self._file, self._path.name)
         form, options = CONTAINERS[self._path.suffix.lower()]
-        self._container = av.open(
-            self._guarded, "w", format=form, options=options, buffer_size=FRAGMENT_BYTES
-        )
+        self._container = av.open(self._guarded, "w", format=form, options=options, buffer_size=FRAGMENT_BYTES)
         self._container.metadata.update(self._metadata)
         self._video = self._add_video(self._container)
         if self._track is not None:

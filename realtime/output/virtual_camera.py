@@ -108,13 +108,9 @@ def open_pyvirtualcam(size: tuple[int, int], rate_hz: float, device: str | None)
     try:
         import pyvirtualcam  # an extra (GPL-2.0), and its import loads drivers: only when asked for
     except ImportError as error:
-        raise ConfigError(
-            'output camera needs pyvirtualcam: pip install "masquerade[camera]" (GPL-2.0)'
-        ) from error
+        raise ConfigError('output camera needs pyvirtualcam: pip install "masquerade[camera]" (GPL-2.0)') from error
     width, height = size
-    driver: CameraDriver = pyvirtualcam.Camera(
-        width, height, rate_hz, fmt=pyvirtualcam.PixelFormat.BGR, device=device
-    )
+    driver: CameraDriver = pyvirtualcam.Camera(width, height, rate_hz, fmt=pyvirtualcam.PixelFormat.BGR, device=device)
     return driver
 
 
@@ -152,9 +148,7 @@ class VirtualCamera:
         if self.state != "ok":
             log.warning(self.state)
 
-    def _open(
-        self, candidates: Sequence[str | None], rate_hz: float, open_driver: OpenDriver
-    ) -> CameraDriver:
+    def _open(self, candidates: Sequence[str | None], rate_hz: float, open_driver: OpenDriver) -> CameraDriver:
         reasons: list[str] = []
         first: Exception | None = None
         for device in candidates:
@@ -173,8 +167,7 @@ class VirtualCamera:
         name = device or "virtual camera"
         if "in use" in lower or "busy" in lower:
             return (
-                f"{name} is in use: close the program that writes to it, or give another: "
-                "--output camera:/dev/videoN"
+                f"{name} is in use: close the program that writes to it, or give another: --output camera:/dev/videoN"
             )
         if "permission" in lower or isinstance(error, PermissionError):
             return f"{name} may not be opened: sudo usermod -aG video $USER, then log in again"

@@ -49,9 +49,7 @@ class Live:
     time from the hand-over to the moment the page had drawn it.
     """
 
-    def __init__(
-        self, loop: asyncio.AbstractEventLoop, clock: Clock, status: Callable[[], dict[str, Any]]
-    ) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, clock: Clock, status: Callable[[], dict[str, Any]]) -> None:
         self._loop, self._clock, self._status = loop, clock, status
         self._viewers: set[Viewer] = set()
         self._newest: tuple[Frame, int] | None = None

@@ -142,9 +142,7 @@ class Panel:
             return _refusal(403, "this address was used before: masquerade prints a new one when it starts")
         answer = web.Response(status=303, headers={"Location": "/"})
         if not known:
-            answer.set_cookie(
-                self._door.cookie_name, self._door.cookie, httponly=True, samesite="Strict", path="/"
-            )
+            answer.set_cookie(self._door.cookie_name, self._door.cookie, httponly=True, samesite="Strict", path="/")
         return answer
 
     async def _file(self, request: web.Request) -> web.StreamResponse:

@@ -130,9 +130,7 @@ def own_wiring(session: Session, card: Card) -> Wiring:
         promised[stated.driver_mask] = form.shape(1)
     for name, shape in promised.items():
         if name not in gives:
-            raise _unfit(
-                card, f"its network gives no {name!r}, but {', '.join(gives)} ([output] in the card)"
-            )
+            raise _unfit(card, f"its network gives no {name!r}, but {', '.join(gives)} ([output] in the card)")
         check_port(card.name, name, gives[name], shape)
     return Wiring(
         form,

@@ -42,9 +42,7 @@ class CropFormat:
             raise ValueError(f"a crop is ({self.size}, {self.size}, 3) uint8, not {crop.shape} {crop.dtype}")
         black, level = _BLACK_AND_LEVEL[self.range]
         view = crop if self.colour == "BGR" else crop[:, :, ::-1]
-        np.multiply(
-            view.transpose(2, 0, 1) if self.layout == "NCHW" else view, np.float32(level), out=numbers[0]
-        )
+        np.multiply(view.transpose(2, 0, 1) if self.layout == "NCHW" else view, np.float32(level), out=numbers[0])
         if black:
             numbers += np.float32(black)
 
@@ -70,14 +68,10 @@ class CropFormat:
         Raises ModelError.
         """
         if numbers.shape != self.shape(channels):
-            raise ModelError(
-                f"the network gave {numbers.shape}, its card promises {self.shape(channels)}: replace it"
-            )
+            raise ModelError(f"the network gave {numbers.shape}, its card promises {self.shape(channels)}: replace it")
         floats = np.asarray(numbers, np.float32)
         if not np.isfinite(floats).all():
-            raise ModelError(
-                "the network gave values that are no numbers: try --precision fp32 or --provider cpu"
-            )
+            raise ModelError("the network gave values that are no numbers: try --precision fp32 or --provider cpu")
         return floats
 
 

@@ -33,17 +33,13 @@ def dfm_wiring(session: Session, name: str) -> Wiring:
     """How to feed a .dfm. `name` is for errors: ModelError says why a network is not a .dfm."""
     inputs, outputs = list(session.inputs.items()), list(session.outputs.items())
     if len(inputs) not in (1, 2) or "in_face" not in inputs[0][0]:
-        raise _refused(
-            name, f"its inputs are {_listed(inputs)}; wanted are in_face:0 and, for AMP, morph_value:0"
-        )
+        raise _refused(name, f"its inputs are {_listed(inputs)}; wanted are in_face:0 and, for AMP, morph_value:0")
     face, port = inputs[0]
     if len(port.shape) != 4 or port.shape[3] not in (3, None) or port.shape[0] not in (1, None):
         raise _refused(name, f"its input is {_listed(inputs[:1])}; wanted is (N, R, R, 3)")
     size = port.shape[1]
     if size is None or size != port.shape[2] or size not in SIZES:
-        raise _refused(
-            name, f"its input is {_listed(inputs[:1])}; the side must be one fixed number, 16 to 1024"
-        )
+        raise _refused(name, f"its input is {_listed(inputs[:1])}; the side must be one fixed number, 16 to 1024")
     morph = None
     if len(inputs) == 2:
         morph, second = inputs[1]
@@ -89,6 +85,4 @@ def _listed(ports: list[tuple[str, Port]]) -> str:
 
 
 def _refused(name: str, what: str) -> ModelError:
-    return ModelError(
-        f"{printable(name, 80)} is no .dfm of a known kind: {what}: export it from SAEHD or AMP"
-    )
+    return ModelError(f"{printable(name, 80)} is no .dfm of a known kind: {what}: export it from SAEHD or AMP")

@@ -37,9 +37,7 @@ def open_swapper(
             why = f"the family {card.family} is not in this version yet: choose a swap model"
         raise ModelError(f"model {card.name} cannot be worn: {why}")
     file = bundle.model
-    session = (open_session or _runtime())(
-        bundle.path(file), provider=provider, precision=precision, threads=threads
-    )
+    session = (open_session or _runtime())(bundle.path(file), provider=provider, precision=precision, threads=threads)
     try:
         if file == "swap.onnx":
             wiring = own_wiring(session, card)

@@ -24,7 +24,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 from clip_feed import Feed, read_number
-from verdict import Verdict, judge, the_card
+from verdict import Judge, Verdict, the_card
 
 HERE = Path(__file__).resolve().parent
 PROGRAM = Path(sys.executable).parent / "masquerade"
@@ -81,9 +81,9 @@ class Reader:
 
     def __init__(self, folder: Path, feed: Feed) -> None:
         folder.mkdir()
-        self.folder, self._feed = folder, feed
-        self._card = the_card(SIZE, "Ada")
-        self.pictures: list[np.ndarray] = []
+        self.folder = folder
+        self._judge = Judge(feed.pictures, feed.face, feed.around, the_card(SIZE, "Ada"))
+        self.kept: dict[str, list[tuple[Verdict, np.ndarray]]] = {}
         self.verdicts: list[Verdict] = []
         self._process = subprocess.Popen([sys.executable, "-c", READER, OUT, str(folder)])
 
@@ -97,14 +97,16 @@ class Reader:
 
     def look(self) -> list[Verdict]:
         """The verdict on every different picture so far."""
-        while (path := self.folder / f"{len(self.pictures):05d}.npy").exists():
+        for path in sorted(self.folder.glob("0*.npy")):
             picture = np.load(path)
             path.unlink()
-            feed = self._feed
-            number = read_number(picture)
-            self.verdicts.append(judge(picture, number, feed.pictures, feed.face, feed.around, self._card))
-            self.pictures.append(picture)
-            print(f"      seen: {self.verdicts[-1]}", flush=True)
+            verdict = self._judge(picture, read_number(picture))
+            if not self.verdicts or verdict.kind != self.verdicts[-1].kind or verdict.kind == "raw":
+                print(f"      picture {len(self.verdicts)}: {verdict}", flush=True)
+            self.verdicts.append(verdict)
+            self.kept.setdefault(verdict.kind, []).append((verdict, picture))
+            # Memory is scarce in the guest: of each kind, its first pictures and its last.
+            del self.kept[verdict.kind][2:-1]
         return self.verdicts
 
     def kinds(self, since: int = 0) -> set[str]:
@@ -259,12 +261,12 @@ def somebody_before_the_camera(feed: Feed, stored: Path, folder: Path) -> None:
 
 
 def leave_a_picture(path: Path, feed: Feed, reader: Reader) -> None:
-    """Left what went in, right what was read, and the card below."""
-    pairs = [(v, p) for v, p in zip(reader.verdicts, reader.pictures, strict=True) if v.kind == "replaced"]
-    rows = [np.hstack([feed.pictures[v.number], p]) for v, p in (pairs[0], pairs[-1]) if v.number is not None]
-    cards = [p for v, p in zip(reader.verdicts, reader.pictures, strict=True) if v.kind == "card"]
-    if cards:
-        rows.append(np.hstack([cards[-1], np.zeros_like(cards[-1])]))
+    """Left what went in, right what was read; the card, and anything else that was seen, below."""
+    rows = []
+    for kind, pairs in reader.kept.items():
+        for verdict, picture in pairs:
+            sent = None if verdict.number is None or kind == "card" else feed.pictures[verdict.number]
+            rows.append(np.hstack([np.zeros_like(picture) if sent is None else sent, picture]))
     cv2.imwrite(str(path), np.vstack(rows))
 
 

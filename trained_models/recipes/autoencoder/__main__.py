@@ -86,7 +86,8 @@ def _export(args: argparse.Namespace) -> None:
         hours=float(facts.get("hours", 0.0)),
         hardware=args.hardware,
     )
-    write_bundle(args.out, model, story, network.shape.size, parity, {})
+    measured = dict(fact.split("=", 1) for fact in args.measured)
+    write_bundle(args.out, model, story, network.shape.size, parity, measured)
     if args.raw:
         write_preview(args.out / "preview.jpg", sorted(args.raw.glob("shard_*.npz")))
     print(f"{args.out}: {len(model) / 1e6:.2f} MB, {parity}")
@@ -133,6 +134,9 @@ def main() -> None:
     export.add_argument("out", type=Path)
     export.add_argument("--name", default="ada")
     export.add_argument("--title", default="Ada")
+    export.add_argument(
+        "--measured", action="append", default=[], metavar="KEY=TEXT", help="a line for the card's [measured]"
+    )
     export.add_argument("--hardware", default=f"{platform.machine()} CPU, 2 cores")
     export.set_defaults(do=_export)
 

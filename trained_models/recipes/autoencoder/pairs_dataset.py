@@ -19,7 +19,7 @@ Floats = npt.NDArray[np.float32]
 
 SELF_SHARE = 0.05
 """How often the identity itself is the driver."""
-BLANK_CODE_SHARE = 0.25
+BLANK_CODE_SHARE = 0.35
 """How often the picture's code is withheld, so that expression and pose are taken from the condition."""
 FOREIGN_SHARE = 0.4
 """How often the faint readings come from another sample."""

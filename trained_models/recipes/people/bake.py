@@ -1,4 +1,4 @@
-"""How much of the room each point of a person sees, once a person: precomputed radiance transfer (Sloan et al. 2002)."""
+"""How much of the room each point of a person sees: precomputed radiance transfer (Sloan et al. 2002)."""
 
 from dataclasses import dataclass
 from typing import Any

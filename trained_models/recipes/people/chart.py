@@ -24,8 +24,9 @@ WIDTH, HEIGHT = 1024, 1962
 class Chart:
     """(1962, 1024) texels, row 0 at v = 0.
 
-    `places`, `normals` (h, w, 3) on the mean head; `covered` bool: texels inside the chart (outside, the nearest one's
-    values are repeated). 0..1 float32 masks: `lips`, `ears`, `lids`, and `face` (skin that a swap replaces: no ears, no neck).
+    `places`, `normals` (h, w, 3) on the mean head; `covered` bool: texels inside the chart (outside, the values of
+    the nearest one). 0..1 float32 masks: `lips`, `ears`, `lids`, and `face`, the skin that a swap replaces, which has
+    neither ears nor neck.
     """
 
     places: Floats

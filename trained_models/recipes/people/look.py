@@ -38,7 +38,8 @@ class Look:
     """All colours are linear. `hair_colours`, `iris_colours`, `shirt_colours` (2, 3); `sclera`, `lash_colour` (3,).
 
     `hair_centre` (3,): the point that hair's round is seen from. `lips`: vertices whose depth is the mouth's front;
-    `collar` and `collar_rise`: the vertex at the throat and how far above it the shirt ends. `stripes`: per dm, 0 for none.
+    `collar` and `collar_rise`: the vertex at the throat and how far above it the shirt ends. `stripes`: radians per dm,
+    0 for none.
     """
 
     style: str

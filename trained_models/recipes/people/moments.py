@@ -32,8 +32,8 @@ STRONGEST = 1.05
 class MomentDraw:
     """One sample's numbers. `actions` (52,) 0..1.05 before gains; `rot` pitch, yaw, roll; `gaze` yaw, pitch, degrees.
 
-    `light`, `room`: seeds. `distance` dm and vertical `view_deg` frame about 2.5 to 3 dm at the face; `offset` (2,) dm aside and
-    up; `tilt` degrees that the camera looks down from.
+    `light`, `room`: seeds. `distance` in dm and the vertical `view_deg` frame 2.5 to 3 dm at the face; `offset` (2,) dm
+    aside and up; `tilt`: degrees that the camera looks down.
     """
 
     actions: Floats

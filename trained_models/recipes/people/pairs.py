@@ -1,14 +1,15 @@
 """Training pairs: two people in the same moment, in shards that a trainer can read while more are rendered.
 
-A shard is an uncompressed `.npz` without pickles. `person_jpg`, `target_jpg`, `person_mask_png` and `target_mask_png` are
-files one after the other in one uint8 array, `<name>_offsets` (n + 1,) says where each begins. `actions` (n, 52) are weights
-before `gains` (52,) in the order of `action_names`; `rot` (n, 3) and `gaze` (n, 2) in degrees; `person_seed` (n,); `seed` = (data
-seed, shard number). Everything in a shard follows from these last two numbers.
+A shard is an uncompressed `.npz` without pickles. `person_jpg`, `target_jpg`, `person_mask_png` and `target_mask_png`
+are files one after the other in one uint8 array; `<name>_offsets` (n + 1,) say where each begins. `actions` (n, 52) are
+weights before `gains` (52,) in the order of `action_names`; `rot` (n, 3) and `gaze` (n, 2) in degrees; `person_seed`
+(n,); `seed` = (data seed, shard number). Everything in a shard follows from these last two numbers.
 """
 
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -74,7 +75,7 @@ def read_shard(path: Path) -> Shard:
 
     def decoded(name: str, how: int) -> Pixels:
         data, ends = fields[name], fields[name + "_offsets"]
-        pictures = [cv2.imdecode(data[a:b], how) for a, b in zip(ends, ends[1:], strict=False)]
+        pictures = [cv2.imdecode(data[a:b], how) for a, b in pairwise(ends)]
         return np.stack([np.asarray(p, np.uint8) for p in pictures])
 
     return Shard(

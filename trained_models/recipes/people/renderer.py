@@ -35,9 +35,9 @@ def from_front(face: Floats) -> tuple[Any, Any]:
 class Moment:
     """What a picture shows.
 
-    `actions` (52,): weights in the topology's order, after gains; `rot`: the head's pitch (+ down), yaw (+ to the viewer's
-    right), roll in degrees; `gaze`: yaw (+ to the viewer's right) and pitch (+ up) in degrees, relative to the head.
-    `view_deg`: vertical view; `sight`: from the face's place to the camera's place and target.
+    `actions` (52,): weights in the topology's order, after gains; `rot`: the head's pitch (+ down), yaw (+ to the
+    viewer's right), roll in degrees; `gaze`: yaw (+ to the viewer's right) and pitch (+ up) in degrees, relative to the
+    head. `view_deg`: vertical view; `sight`: from the face's place to the camera's place and target.
     """
 
     actions: Floats
@@ -63,7 +63,7 @@ def with_lids(actions: Floats, gaze: Any) -> Floats:
 
 
 class Renderer:
-    """Pictures of `width` × `height`, drawn `oversampling` times larger each way. Renderers share the process's context."""
+    """Pictures of `width` × `height`, drawn `oversampling` times larger each way. All share the process's context."""
 
     def __init__(self, width: int, height: int, oversampling: int = 2) -> None:
         self.size = (width, height)

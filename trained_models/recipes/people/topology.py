@@ -15,9 +15,9 @@ from trained_models.recipes.people.mesh import Mesh, subdivided
 class Topology:
     """`template` (19158, 3) is the mean person; indices below point into it.
 
-    `actions`: the 52 names; `deltas` (52, 19158, 3); `moving` (m,): vertices that any action moves, with `moving_deltas`
-    (52, 3m). `lashes`: a pair of (q, 4) quads. `eyes`: left and right eyeball; `upper_teeth`, `lower_teeth`: helper strips;
-    `spine` (19158, 4): see `assets.spine_weights`.
+    `actions`: the 52 names; `deltas` (52, 19158, 3); `moving` (m,): vertices that any action moves, with
+    `moving_deltas` (52, 3m). `lashes`: a pair of (q, 4) quads. `eyes`: left and right eyeball; `upper_teeth`,
+    `lower_teeth`: strips that stand for them; `spine` (19158, 4): see `assets.spine_weights`.
     """
 
     template: Floats

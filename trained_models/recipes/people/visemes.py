@@ -58,7 +58,7 @@ _SOUNDS = {
 
 
 def viseme(sound: str) -> str:
-    """The mouth shape of a sound; stress marks and pauses are understood, unknown sounds guessed by their first sign."""
+    """The mouth shape of a sound; stress marks and pauses are understood, unknown sounds guessed."""
     sound = sound.replace("ˈ", "").replace("ˌ", "").replace("ː", "").strip("'_,:;|?*#%=~ ")
     if not sound:
         return "sil"
