@@ -31,7 +31,7 @@ def made_feed(count: int = 4) -> Feed:
 
 
 FEED = made_feed()
-JUDGE = Judge(FEED.pictures, FEED.face, FEED.around, the_card(SIZE, "Ada"))
+JUDGE = Judge(FEED.pictures, FEED.face, FEED.around, "Ada")
 
 
 def through_video(picture: Pixels) -> Pixels:
@@ -91,8 +91,10 @@ def test_the_own_face_under_another_number_or_under_none_is_raw() -> None:
 
 
 def test_the_card_is_the_card_and_other_pictures_are_unknown() -> None:
-    assert verdict(the_card(SIZE, "Ada")).kind == "card"
-    assert verdict(the_card(SIZE, "Somebody Else Altogether")).kind in ("card", "unknown")
+    found = verdict(badge(the_card(SIZE, "Ada")))
+    assert (found.kind, found.has_badge) == ("card", True)
+    found = verdict(the_card(SIZE, "Ada"))
+    assert (found.kind, found.has_badge) == ("card", False)
     assert verdict(np.full((360, 640, 3), (0, 255, 0), np.uint8)).kind == "unknown"
 
 

@@ -52,7 +52,7 @@ def test_an_a_opens_the_jaw_just_before_it_is_heard() -> None:
     assert jaw.shape == (FPS,)
     assert jaw[5] < 0.02
     assert jaw[:35].max() < jaw[44:52].max()
-    assert 0.4 < jaw.max() <= 0.52
+    assert 0.25 < jaw.max() <= 0.52  # between silences, an a does not get to its full width
     assert 44 <= int(jaw.argmax()) <= 50
 
 

@@ -8,6 +8,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="the training recipes need the extra `train`")
 
 from trained_models.recipes.autoencoder import augment  # noqa: E402
+from trained_models.recipes.autoencoder.calibrate import bend_for, calibrate, response  # noqa: E402
 from trained_models.recipes.autoencoder.losses import edge_loss, structure_loss, weighted_mean  # noqa: E402
 from trained_models.recipes.autoencoder.network import Shape, SwapNetwork, Wearable  # noqa: E402
 from trained_models.recipes.autoencoder.pairs_dataset import Pairs, Shard, load_shard, save_shard  # noqa: E402
@@ -191,3 +192,32 @@ def test_saved_weights_draw_the_same_picture(tmp_path: Path) -> None:
         assert torch.allclose(network(*feed).face, again(*feed).face, atol=5e-3)
     with np.load(tmp_path / "w.npz", allow_pickle=False) as file:
         assert int(file["steps"]) == 7
+
+
+def test_a_weak_answer_is_bent_straight() -> None:
+    told = np.linspace(0, 1, 400, dtype=np.float32)
+    xs, ys = response(told, 0.03 + 0.8 * told**1.5)
+    condition = SwapNetwork(SMALL).decoder.condition
+    condition.bend[44] = torch.from_numpy(bend_for(xs, ys))
+    over = (torch.from_numpy(told)[:, None] - condition.knots).clamp_min(0)
+    bent = (torch.from_numpy(told) + (over * condition.bend[44]).sum(1)).clamp(0, 1).numpy()
+    straight = 0.8 * bent**1.5
+    inside = (told > 0.1) & (told < 0.75)
+    assert np.abs(straight - told)[inside].max() < 0.08
+    assert np.abs(0.8 * told**1.5 - told)[inside].max() > 0.2
+
+
+def test_calibration_makes_the_answer_stronger_and_leaves_the_rest(data: Path) -> None:
+    pairs = Pairs(data)
+    network = SwapNetwork(SMALL).eval()
+    order = iter(np.repeat(np.linspace(0, len(pairs) - 1, 120).astype(int), 1))
+
+    def read(_: augment.Pixels) -> np.ndarray:
+        return 0.5 * pairs.plain([int(next(order))]).blendshapes[0].numpy()
+
+    curves = calibrate(network, pairs, read, 120)
+    assert "mouthSmile" in curves
+    bend = network.decoder.condition.bend
+    assert float(bend[44, 0]) > 0.5
+    assert torch.equal(bend[44], bend[45])
+    assert float(bend[9].abs().sum()) == 0  # lids are not among the corrected

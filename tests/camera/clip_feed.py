@@ -1,16 +1,15 @@
 """A webcam made of a clip: numbered pictures of a face, and a program that feeds them to a device.
 
-    python tests/camera/clip_feed.py FEED.npz /dev/video30 10
+    python tests/camera/clip_feed.py FEED.npz /dev/video30 0 8
 
-plays the pictures there and back, 10 a second, until it is ended: to other programs the loopback
-device is then a webcam with somebody before it. Every picture carries its number in black and white
+plays pictures 0 to 7 there and back until it is ended: to other programs the loopback device is then
+a webcam with somebody before it. Every picture carries its number in black and white
 blocks along its lower edge, so that whoever sees it later can tell which one it was.
 """
 
 import sys
 import time
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +19,7 @@ Pixels = npt.NDArray[np.uint8]
 
 BITS = 6
 BLOCK_PX = 24
+RATE_HZ = 10.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -102,22 +102,23 @@ def make_feed(clip: Path, size: tuple[int, int], count: int) -> Feed:
     return Feed(np.stack(pictures), np.stack(faces), np.stack(arounds))
 
 
-def play(feed: Feed, device: str, rate_hz: float) -> None:
+def play(pictures: Pixels, device: str) -> None:
     """Feed a loopback device for ever."""
     import pyvirtualcam
 
-    count, height, width, _ = feed.pictures.shape
+    count, height, width, _ = pictures.shape
     there_and_back = [*range(count), *range(count - 2, 0, -1)]
-    driver = pyvirtualcam.Camera(width, height, rate_hz, fmt=pyvirtualcam.PixelFormat.BGR, device=device)
+    driver = pyvirtualcam.Camera(width, height, RATE_HZ, fmt=pyvirtualcam.PixelFormat.BGR, device=device)
     with driver:
         sent, started = 0, time.monotonic()
         while True:
-            driver.send(feed.pictures[there_and_back[sent % len(there_and_back)]])
+            driver.send(pictures[there_and_back[sent % len(there_and_back)]])
             sent += 1
             if sent == 1:
                 print(f"feeding {device}", flush=True)
-            time.sleep(max(0.0, started + sent / rate_hz - time.monotonic()))
+            time.sleep(max(0.0, started + sent / RATE_HZ - time.monotonic()))
 
 
 if __name__ == "__main__":
-    play(Feed.load(Path(sys.argv[1])), sys.argv[2], float(Fraction(sys.argv[3])))
+    first, end = int(sys.argv[3]), int(sys.argv[4])
+    play(Feed.load(Path(sys.argv[1])).pictures[first:end], sys.argv[2])

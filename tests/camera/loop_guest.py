@@ -21,42 +21,17 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-import cv2
-import numpy as np
-from clip_feed import Feed, read_number
-from verdict import Judge, Verdict, the_card
+from clip_feed import Feed
+from reader import Reader
 
 HERE = Path(__file__).resolve().parent
 PROGRAM = Path(sys.executable).parent / "masquerade"
 OUT, VIVID, WEBCAM = "/dev/video10", "/dev/video20", "/dev/video30"
 DRIVER = Path("/sys/bus/platform/drivers/vivid")
 PATIENCE_S = float(os.environ.get("CAMERA_PATIENCE_S", "600"))  # an emulated processor on a busy one
-SIZE = (640, 360)
 OPTIONS = ("--model", "ada", "--size", "640x360", "--fps", "10", "--output", f"camera:{OUT}")
 
 failures: list[str] = []
-
-READER = """
-import sys, time
-import cv2, numpy as np
-device, folder = sys.argv[1:]
-seen = kept = 0
-last = None
-while True:
-    reader = cv2.VideoCapture(device, cv2.CAP_V4L2)
-    while reader.isOpened():
-        good, picture = reader.read()
-        if not good:
-            break
-        seen += 1
-        if last is None or np.abs(picture[::2, ::2].astype(np.int16) - last[::2, ::2]).mean() > 0.3:
-            np.save(f"{folder}/part.npy", picture)
-            __import__("os").replace(f"{folder}/part.npy", f"{folder}/{kept:05d}.npy")
-            kept, last = kept + 1, picture
-        print(seen, file=open(f"{folder}/seen", "w"))
-    reader.release()
-    time.sleep(0.2)
-"""
 
 
 def check(true: bool, what: str) -> bool:
@@ -74,51 +49,6 @@ def until(condition: Callable[[], bool]) -> float | None:
             return None
         time.sleep(0.2)
     return time.monotonic() - started
-
-
-class Reader:
-    """Another program with the virtual camera open. Keeps each picture that differs from the last one."""
-
-    def __init__(self, folder: Path, feed: Feed) -> None:
-        folder.mkdir()
-        self.folder = folder
-        self._judge = Judge(feed.pictures, feed.face, feed.around, the_card(SIZE, "Ada"))
-        self.kept: dict[str, list[tuple[Verdict, np.ndarray]]] = {}
-        self.verdicts: list[Verdict] = []
-        self._process = subprocess.Popen([sys.executable, "-c", READER, OUT, str(folder)])
-
-    @property
-    def count(self) -> int:
-        """Pictures read so far, repeats too."""
-        try:
-            return int((self.folder / "seen").read_text() or 0)
-        except (OSError, ValueError):
-            return 0
-
-    def look(self) -> list[Verdict]:
-        """The verdict on every different picture so far."""
-        for path in sorted(self.folder.glob("0*.npy")):
-            picture = np.load(path)
-            path.unlink()
-            verdict = self._judge(picture, read_number(picture))
-            if not self.verdicts or verdict.kind != self.verdicts[-1].kind or verdict.kind == "raw":
-                print(f"      picture {len(self.verdicts)}: {verdict}", flush=True)
-            self.verdicts.append(verdict)
-            self.kept.setdefault(verdict.kind, []).append((verdict, picture))
-            # Memory is scarce in the guest: of each kind, its first pictures and its last.
-            del self.kept[verdict.kind][2:-1]
-        return self.verdicts
-
-    def kinds(self, since: int = 0) -> set[str]:
-        return {verdict.kind for verdict in self.look()[since:]}
-
-    def replaced(self, since: int = 0) -> set[int | None]:
-        """The numbers of the pictures with a replaced face."""
-        return {verdict.number for verdict in self.look()[since:] if verdict.kind == "replaced"}
-
-    def close(self) -> None:
-        self._process.kill()
-        self._process.wait()
 
 
 class Program:
@@ -168,14 +98,14 @@ class Program:
 
 
 @contextmanager
-def webcam_fed(feed: Path) -> Iterator[subprocess.Popen[str]]:
-    """While the block runs, the loopback at WEBCAM is a camera with somebody before it."""
-    command = [sys.executable, str(HERE / "clip_feed.py"), str(feed), WEBCAM, "10"]
+def webcam_fed(feed: Path, first: int, end: int) -> Iterator[None]:
+    """While the block runs, the loopback at WEBCAM is a camera that shows these pictures of the feed."""
+    command = [sys.executable, str(HERE / "clip_feed.py"), str(feed), WEBCAM, str(first), str(end)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
         assert process.stdout.readline().startswith("feeding"), "the test's own webcam does not start"
-        yield process
+        yield
     finally:
         process.kill()
         process.wait()
@@ -186,7 +116,7 @@ def nobody_before_the_camera(feed: Feed, folder: Path) -> None:
     with ExitStack() as stack:
         program = Program(folder, "vivid", "--source", VIVID)
         stack.callback(program.close)
-        reader = Reader(folder / "vivid", feed)
+        reader = Reader(OUT, feed)
         stack.callback(reader.close)
         waited = until(lambda: reader.count >= 5 or not program.running)
         if not check(reader.count >= 5, f"the virtual camera can be read, after {waited} s"):
@@ -209,7 +139,8 @@ def nobody_before_the_camera(feed: Feed, folder: Path) -> None:
         check(waited is not None and program.running, f"put back: {program.lines[-1]}")
         before = reader.count
         until(lambda: reader.count >= before + 5)
-        check(reader.kinds() == {"card"}, f"all that was seen, in {reader.count} pictures: {reader.kinds()}")
+        check(set(reader.kinds()) == {"card"}, f"all that was seen, in {reader.count} pictures: {dict(reader.kinds())}")
+        check(all(verdict.has_badge for verdict in reader.verdicts), "with the badge")
         program.interrupt()
         code = program.exit_code()
         check(code == 130, f"interrupted: exit code {code}, {program.complaints}")
@@ -221,34 +152,37 @@ def nobody_before_the_camera(feed: Feed, folder: Path) -> None:
 def somebody_before_the_camera(feed: Feed, stored: Path, folder: Path) -> None:
     """The face is replaced, the rest is not, the badge is there; also after the webcam went and came."""
     with ExitStack() as stack:
-        with webcam_fed(stored):
+        half = len(feed.pictures) // 2
+        with webcam_fed(stored, 0, half):
             program = Program(folder, "swap", "--source", WEBCAM)
             stack.callback(program.close)
-            reader = Reader(folder / "swap", feed)
+            reader = Reader(OUT, feed)
             stack.callback(reader.close)
             waited = until(lambda: len(reader.replaced()) >= 3 or not program.running)
             print(f"      first pictures after {waited} s: {program.complaints}", flush=True)
             if not check(len(reader.replaced()) >= 3, f"replaced faces in pictures {reader.replaced()}"):
                 return
-            lines = len(program.lines)
+        lines = len(program.lines)
         gone = re.compile(r"(is gone|sends nothing): waiting")
         waited = until(lambda: any(gone.search(line) for line in program.lines[lines:]))
         check(waited is not None, f"webcam away: {program.lines[-1]}")
-        since = len(reader.look())
-        until(lambda: reader.look()[-1].kind == "card")
+        until(lambda: reader.look()[-1].kind == "card" or not program.running)
         check(reader.look()[-1].kind == "card", "then the card is shown")
-        since = len(reader.look())
-        with webcam_fed(stored):
-            waited = until(lambda: bool(reader.replaced(since)) or not program.running)
-            check(bool(reader.replaced(since)), f"webcam back: a replaced face after {waited} s")
+        with webcam_fed(stored, half, len(feed.pictures)):
+            # Other pictures than before, so that none of the first ones counts that is still on its way.
+            waited = until(lambda: max(reader.replaced()) >= half or not program.running)
+            check(max(reader.replaced()) >= half, f"webcam back: a replaced face after {waited} s")
             program.press("q")
             code = program.exit_code()
         check(code == 0, f"key q: exit code {code}, {program.lines[-1]}")
         verdicts = reader.look()
         shown = [verdict for verdict in verdicts if verdict.kind == "replaced"]
-        check("raw" not in reader.kinds(), f"never the user's own face, in {reader.count} pictures")
-        check(reader.kinds() <= {"card", "replaced"}, f"all that was seen: {reader.kinds()}")
-        check(all(verdict.has_badge for verdict in shown), "the badge is on every one")
+        kinds = reader.kinds()
+        check(kinds["raw"] == 0, f"never the user's own face, in {reader.count} pictures")
+        # v4l2loopback may overwrite a picture that is being read: a few can be mixtures of two.
+        few = max(1, len(verdicts) // 20)
+        check(kinds["unknown"] <= few, f"all that was seen: {dict(kinds)}")
+        check(all(v.has_badge for v in verdicts if v.kind != "unknown"), "the badge is on every one")
         worst = max(verdict.around for verdict in shown)
         check(worst < 6, f"the rest is the webcam's picture: {worst:.1f} grey levels off at most")
         least = min(verdict.face for verdict in shown)
@@ -257,17 +191,7 @@ def somebody_before_the_camera(feed: Feed, stored: Path, folder: Path) -> None:
         frames = report.get("frames")
         check(isinstance(frames, dict) and frames["raw"] == 0, f"counted: {frames}")
         print(f"      ran on {report.get('providers')}, stages {report.get('stages_ms')}", flush=True)
-        leave_a_picture(folder / "loop.png", feed, reader)
-
-
-def leave_a_picture(path: Path, feed: Feed, reader: Reader) -> None:
-    """Left what went in, right what was read; the card, and anything else that was seen, below."""
-    rows = []
-    for kind, pairs in reader.kept.items():
-        for verdict, picture in pairs:
-            sent = None if verdict.number is None or kind == "card" else feed.pictures[verdict.number]
-            rows.append(np.hstack([np.zeros_like(picture) if sent is None else sent, picture]))
-    cv2.imwrite(str(path), np.vstack(rows))
+        reader.leave_a_picture(folder / "loop.png")
 
 
 def no_such_camera(folder: Path) -> None:

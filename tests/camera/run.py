@@ -9,6 +9,7 @@ all passed, 1 if one failed, 2 if the test could not be run here, and says why.
 
 import argparse
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -26,6 +27,9 @@ MODULES = (
     'v4l2loopback devices=2 video_nr=10,30 exclusive_caps=1,1 max_buffers=8 card_label="masquerade (AI),Test Webcam"',
     "vivid n_devs=1 node_types=0x1 vid_cap_nr=20",
 )
+
+VM_FAILED, TIMED_OUT = 125, 124
+"""Exit codes of run_vm.py."""
 
 GUESTS = {
     "webcam": ("webcam_guest.py", "--camera", "20", "--loopback", "10"),
@@ -69,7 +73,7 @@ def outside(names: list[str], options: argparse.Namespace, results: Path) -> int
 
         make_feed(CLIP, SIZE, PICTURES).save(results / "feed.npz")
     command = [sys.executable, str(VM), "--cache", str(options.cache), "--results", str(results)]
-    command += ["--timeout", str(options.timeout), "--env", f"PYTHONPATH={ROOT}", "--cwd", str(ROOT)]
+    command += ["--timeout", str(options.timeout), "--cwd", str(ROOT)]
     command += ["--env", f"CAMERA_PATIENCE_S={options.patience}"]
     for module in MODULES:
         command += ["--load", module]
@@ -77,11 +81,16 @@ def outside(names: list[str], options: argparse.Namespace, results: Path) -> int
         command += ["--cpu", options.cpu]
     command += ["--", sys.executable, str(HERE / "run.py"), "--inside", "/results", *names]
     code = subprocess.run(command).returncode
-    if code in (124, 125):
-        print(f"FAIL  {'the VM ran out of time' if code == 124 else 'the VM did not run'}: {results}/console.log")
-    verdict = "passed" if code == 0 else f"FAILED (exit code {code})"
-    print(f"test-camera {verdict}; what was seen: {results}")
+    if code == VM_FAILED:
+        print(f"test-camera was not run: the VM failed, {results}/console.log may say why", file=sys.stderr)
+        return 2
+    verdict = {0: "passed", TIMED_OUT: f"FAILED: {options.timeout:g} s were not enough (--timeout)"}
+    print(f"test-camera {verdict.get(code, 'FAILED')}; what was seen: {results}")
     return 1 if code else 0
+
+
+def interrupted(*_: object) -> None:
+    raise KeyboardInterrupt
 
 
 def main() -> int:
@@ -106,7 +115,13 @@ def main() -> int:
         return 2
     results = options.results or Path(tempfile.mkdtemp(prefix="test-camera-"))
     results.mkdir(parents=True, exist_ok=True)
-    return outside(names, options, results.resolve())
+    # Whoever ends this ends the VM too: subprocess.run leaves none behind when it is interrupted.
+    signal.signal(signal.SIGTERM, interrupted)
+    try:
+        return outside(names, options, results.resolve())
+    except KeyboardInterrupt:
+        print("test-camera was interrupted", file=sys.stderr)
+        return 130
 
 
 if __name__ == "__main__":

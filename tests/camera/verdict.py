@@ -27,7 +27,7 @@ SPARSE = 13
 class Verdict:
     """`number` of the picture that went in, where it can be told. Differences are means in grey levels:
     `face` inside the face and `around` far from it, to what went in; `corner` under the badge, to what
-    went in with a badge; `bare` there, to what went in without."""
+    went in (or the card) with a badge; `bare` there, to the same without."""
 
     kind: Kind
     number: int | None = None
@@ -54,8 +54,8 @@ def difference(a: Pixels, b: Pixels, where: Spots) -> float:
 
 
 def the_card(size: tuple[int, int], title: str) -> Pixels:
-    """The card as it must leave the program: with the badge."""
-    return badge(Guard(size, title, Settings).picture(None, 0).pixels)
+    """The card of an identity, without its badge."""
+    return Guard(size, title, Settings).picture(None, 0).pixels
 
 
 def badge_region(size: tuple[int, int]) -> Mask:
@@ -71,14 +71,15 @@ class Judge:
     processor is emulated.
     """
 
-    def __init__(self, pictures: Pixels, face: Mask, around: Mask, card: Pixels) -> None:
-        height, width = card.shape[:2]
+    def __init__(self, pictures: Pixels, face: Mask, around: Mask, title: str) -> None:
+        height, width = pictures.shape[1:3]
         corner = badge_region((width, height))
         self._everywhere = _spots(np.ones((height, width), bool))
         self._corner = _spots(corner, 1)
         self._face = [_spots(region, 3) for region in face]
         self._around = [_spots(region & ~corner) for region in around]
-        self._card = card
+        self._card = the_card((width, height), title)
+        self._badged_card = badge(self._card)
         self._sent = pictures
         self._badged = [badge(picture) for picture in pictures]
 
@@ -89,7 +90,9 @@ class Judge:
         mixture of two must not pass.
         """
         if difference(seen, self._card, self._everywhere) <= CODEC:
-            return Verdict("card")
+            with_badge = difference(seen, self._badged_card, self._corner)
+            bare = difference(seen, self._card, self._corner)
+            return Verdict("card", corner=with_badge, bare=bare)
         nearest = min(difference(seen, p, f) for p, f in zip(self._sent, self._face, strict=True))
         if number is None or number >= len(self._sent):
             return Verdict("raw" if nearest < REPLACED else "unknown", face=nearest)

@@ -134,7 +134,7 @@ def jpeg(picture: Pixels, rng: Rng) -> Pixels:
 def webcam(picture: Pixels, size: int, rng: Rng) -> Pixels:
     """(size, size, 3) uint8 BGR: a rendered crop as some webcam might have shown it."""
     out = moved(picture, size, rng)
-    if rng.uniform() < 0.5:
+    if rng.uniform() < 0.2:  # seldom: the network is to follow the light it sees
         out = lit_unevenly(out, rng)
     if rng.uniform() < 0.15:
         out = covered(out, rng)

@@ -48,12 +48,12 @@ class Chart:
         distance, index = self._front.query(front, k=4)
         weight = 1 / (distance + 1e-4)
         weight /= weight.sum(1, keepdims=True)
-        return (self._front_texels[index][..., ::-1] * weight[..., None]).sum(1)
+        return np.asarray((self._front_texels[index][..., ::-1] * weight[..., None]).sum(1))
 
 
 def chart_uv(uv: Floats) -> Floats:
     """Body texture coordinates → 0..1 over the chart."""
-    return (uv - LOW) / (HIGH - LOW)
+    return np.asarray((uv - LOW) / (HIGH - LOW))
 
 
 def on_head(uv: Floats) -> npt.NDArray[np.bool_]:

@@ -69,9 +69,10 @@ def develop(
     light, colour, gloss = (
         np.clip(np.nan_to_num(layer, nan=0.0, posinf=BRIGHTEST, neginf=0.0), 0, BRIGHTEST) for layer in layers
     )
-    skin = light[..., 3]
-    lit = _spread(light[..., :3], skin, px_per_dm) * colour[..., :3] + gloss[..., :3]
-    cover, face = colour[..., 3], gloss[..., 3]
+    skin: Any = light[..., 3]
+    lit: Any = _spread(light[..., :3], skin, px_per_dm) * colour[..., :3] + gloss[..., :3]
+    cover: Any = colour[..., 3]
+    face: Any = gloss[..., 3]
     if lit.shape[:2] != size[::-1]:
         lit, cover, skin, face = (cv2.resize(x, size, interpolation=cv2.INTER_AREA) for x in (lit, cover, skin, face))
     lit = lit + background * (1 - np.clip(cover[..., None], 0, 1))

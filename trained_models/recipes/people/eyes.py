@@ -1,5 +1,7 @@
 """Irises, veins and lashes."""
 
+from typing import Any
+
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -25,7 +27,7 @@ def eye_texture(seed: int) -> Floats:
     for column in range(SEAM):
         share = column / SEAM
         fibres[:, column] = fibres[:, column] * share + fibres[:, -1] * (1 - share)
-    veins = np.clip(noise(rng, (height, width), 14, 3, 0.8), 0, 2) * 0.35
+    veins: Any = np.clip(noise(rng, (height, width), 14, 3, 0.8), 0, 2) * 0.35
     veins = veins + (np.abs(noise(rng, (height, width), 20, 2)) < 0.07) * 0.6
     veins = cv2.GaussianBlur(veins.astype(np.float32), (0, 0), 0.8)
     return np.stack([np.clip(0.5 + 0.22 * fibres, 0, 1), np.clip(veins, 0, 1)], -1).astype(np.float32)

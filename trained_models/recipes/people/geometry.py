@@ -22,7 +22,7 @@ def rotation(pitch: float, yaw: float, roll: float) -> Floats:
     about_x = np.array([[1, 0, 0], [0, np.cos(a), -np.sin(a)], [0, np.sin(a), np.cos(a)]])
     about_y = np.array([[np.cos(b), 0, np.sin(b)], [0, 1, 0], [-np.sin(b), 0, np.cos(b)]])
     about_z = np.array([[np.cos(c), -np.sin(c), 0], [np.sin(c), np.cos(c), 0], [0, 0, 1]])
-    return (about_y @ about_x @ about_z).astype(np.float32)
+    return np.asarray(about_y @ about_x @ about_z, np.float32)
 
 
 def fit_affine(source: Floats, goal: Floats) -> Floats:

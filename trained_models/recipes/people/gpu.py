@@ -19,7 +19,7 @@ SHADERS = Path(__file__).parent / "shaders"
 @cache
 def context() -> Any:
     """The process's context; moderngl's are not for several threads."""
-    return moderngl.create_context(standalone=True, backend="egl")
+    return moderngl.create_context(standalone=True, backend="egl")  # type: ignore[arg-type]
 
 
 def shader(name: str) -> str:

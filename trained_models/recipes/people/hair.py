@@ -192,7 +192,7 @@ def _ribbons(
     direction = np.gradient(points, axis=1)
     direction /= np.maximum(np.linalg.norm(direction, axis=2, keepdims=True), 1e-6)
     taper = np.where(along < 0.75, 1, 1 - (along - 0.75) / 0.25 * 0.75)
-    width = style.width * rng.uniform(0.7, 1.3, n)[:, None] * taper
+    width = style.width * rng.uniform(0.7, 1.3, (n, 1)) * taper
     occlusion = (0.42 + 0.58 * layer[:, None]) * (0.55 + 0.45 * np.minimum(1, along * 3))
     below_jaw = person.centre[1] - 1.0 - points[..., 1]
     follows = np.clip(1 - below_jaw / 1.6, 0.15, 1)

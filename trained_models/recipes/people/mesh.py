@@ -38,7 +38,8 @@ class Mesh:
         first = points[self.triangles[:, 0]]
         face = np.cross(points[self.triangles[:, 1]] - first, points[self.triangles[:, 2]] - first)
         summed = self.gather @ face
-        return (summed / np.maximum(np.linalg.norm(summed, axis=1, keepdims=True), 1e-9)).astype(np.float32)
+        length = np.maximum(np.linalg.norm(summed, axis=1, keepdims=True), 1e-9)
+        return np.asarray(summed / length, np.float32)
 
     def neighbour_mean(self) -> Any:
         """Sparse (n, n): each vertex becomes the mean of itself and its neighbours."""

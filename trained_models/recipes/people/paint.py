@@ -29,7 +29,7 @@ def noise(
         out += weight * cv2.resize(grid, (width, height), interpolation=cv2.INTER_CUBIC)
         power += weight * weight
         weight *= falloff
-    return out / np.sqrt(power)
+    return np.asarray(out / np.sqrt(power))
 
 
 def spot(places: Floats, centre: tuple[float, float], size: tuple[float, float]) -> Any:

@@ -34,4 +34,4 @@ def background(seed: int, width: int, height: int) -> Floats:
     out = out * (1 + 0.12 * noise(rng, (height, width), max(height // 3, 4), 3)[..., None])
     blur = rng.choice([0.006, 0.015, 0.03, 0.06]) * height
     soft = cv2.GaussianBlur(out.astype(np.float32), (0, 0), max(blur, 0.6))
-    return np.clip(soft, 0.005, 2.0)
+    return np.asarray(np.clip(soft, 0.005, 2.0))

@@ -133,7 +133,8 @@ class Identity:
             used = np.flatnonzero(actions)
             if len(used):
                 rest[topo.moving] += (actions[used] @ topo.moving_deltas[used]).reshape(-1, 3) * self.scale
-        turned, moved = np.eye(3, dtype=np.float32), np.zeros(3, np.float32)
+        turned: Any = np.eye(3, dtype=np.float32)
+        moved: Any = np.zeros(3, np.float32)
         placed = rest * (1 - topo.spine.sum(1))[:, None]
         bones: list[tuple[Floats, Floats]] = []
         for bone, share in enumerate(HEAD_SHARES):

@@ -21,9 +21,10 @@ WEBCAM = Camera(noise=0.007, blur=0.3)
 
 
 def tiled(pictures: list[Any], columns: int) -> Any:
-    """One picture of equally large ones, row by row; incomplete rows are left out."""
-    rows = [np.hstack(pictures[k : k + columns]) for k in range(0, len(pictures) - columns + 1, columns)]
-    return np.vstack(rows)
+    """One picture of equally large ones, row by row, black where the last row ends."""
+    blank = [np.zeros_like(pictures[0])] * (-len(pictures) % columns)
+    filled = pictures + blank
+    return np.vstack([np.hstack(filled[k : k + columns]) for k in range(0, len(filled), columns)])
 
 
 def people(first_seed: int, count: int) -> list[Any]:

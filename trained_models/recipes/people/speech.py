@@ -65,7 +65,6 @@ def speak(text: str, voice: str = "en-us", words_per_minute: int = 160, pitch: i
     pieces: list[npt.NDArray[np.int16]] = []
     sounds: list[tuple[float, str]] = []
 
-    @ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.POINTER(_Event))
     def collect(samples: Any, count: int, events: Any) -> int:
         if count > 0 and samples:
             pieces.append(np.ctypeslib.as_array(samples, (count,)).copy())
@@ -77,7 +76,9 @@ def speak(text: str, voice: str = "en-us", words_per_minute: int = 160, pitch: i
             i += 1
         return 0
 
-    library.espeak_SetSynthCallback(collect)
+    kind = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.POINTER(_Event))
+    callback = kind(collect)  # held until espeak-ng is done with it
+    library.espeak_SetSynthCallback(callback)
     data = text.encode()
     library.espeak_Synth(data, len(data) + 1, 0, 1, 0, 1, None, None)
     library.espeak_Synchronize()
@@ -91,7 +92,7 @@ def mouth_curves(sounds: list[tuple[float, str]], duration_s: float, fps: float,
     lips (p, b, m) and lip on teeth (f, v) are made certain.
     """
     segments = []
-    for (start, name), (end, _) in zip(sounds, [*sounds[1:], (duration_s, "")], strict=True):
+    for (start, name), (end, _) in zip(sounds, [*sounds, (duration_s, "")][1:], strict=True):
         if end - start >= SHORTEST_S or viseme(name) == "PP":
             segments.append((start, max(end, start + 0.02), viseme(name)))
     if not segments or segments[0][0] > 0:
