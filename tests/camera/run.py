@@ -80,7 +80,12 @@ def outside(names: list[str], options: argparse.Namespace, results: Path) -> int
     if options.cpu:
         command += ["--cpu", options.cpu]
     command += ["--", sys.executable, str(HERE / "run.py"), "--inside", "/results", *names]
-    code = subprocess.run(command).returncode
+    with subprocess.Popen(command) as vm:
+        try:
+            code = vm.wait()
+        except KeyboardInterrupt:
+            vm.terminate()  # it ends QEMU and clears up
+            raise
     if code == VM_FAILED:
         print(f"test-camera was not run: the VM failed, {results}/console.log may say why", file=sys.stderr)
         return 2
@@ -115,7 +120,6 @@ def main() -> int:
         return 2
     results = options.results or Path(tempfile.mkdtemp(prefix="test-camera-"))
     results.mkdir(parents=True, exist_ok=True)
-    # Whoever ends this ends the VM too: subprocess.run leaves none behind when it is interrupted.
     signal.signal(signal.SIGTERM, interrupted)
     try:
         return outside(names, options, results.resolve())

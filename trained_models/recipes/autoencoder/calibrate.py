@@ -25,7 +25,7 @@ BENT = {
     "browOuterUp": (4, 5),
 }
 """The blendshapes corrected, left and right as one."""
-STEEPEST = 2.5
+STEEPEST = 2.0
 """No answer is amplified further: a driver's trembling grows with it."""
 FEWEST = 8
 """Fewer samples between two knots say nothing."""
@@ -75,6 +75,7 @@ def bend_for(xs: list[float], ys: list[float]) -> npt.NDArray[np.float32]:
     # What must be told so that `wanted` is read: the curve, read backwards and continued at slope one.
     told = np.interp(wanted, [*ys, ys[-1] + 1], [*xs, xs[-1] + 1])
     slopes = np.clip(np.diff(told) / np.diff(wanted), 0.5, STEEPEST)
+    slopes[0] = 1.0  # a face at rest reads a few hundredths of everything: that is not to grow
     return np.diff(slopes, prepend=1.0).astype(np.float32)
 
 

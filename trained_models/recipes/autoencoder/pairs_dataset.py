@@ -21,7 +21,7 @@ SELF_SHARE = 0.05
 """How often the identity itself is the driver."""
 BLANK_CODE_SHARE = 0.35
 """How often the picture's code is withheld, so that expression and pose are taken from the condition."""
-FOREIGN_SHARE = 0.4
+FOREIGN_SHARE = 0.3
 """How often the faint readings come from another sample."""
 FAINT = np.array([0, 6, 7, 8, 27, 28, 29, 34, 35, 36, 37, 40, 41, 42, 43, 46, 47, 48, 49, 50, 51])
 """Cheeks, nose and the smaller movements of the lips, by MediaPipe's numbers.
@@ -150,8 +150,8 @@ class Pairs:
             if rng.uniform() < FOREIGN_SHARE:
                 other, n = self._locate(int(rng.integers(len(self))))
                 told[i, FAINT] = other.blendshapes[n][FAINT]
-            # A tracker's reading trembles: about 0.02 on a blendshape, 0.7 degrees on an angle.
-            told[i] += rng.normal(0, np.repeat([0.02, 0.012], [52, 3])).astype(np.float32)
+            # A tracker's reading trembles: about 0.01 on a blendshape, a quarter of a degree on an angle.
+            told[i] += rng.normal(0, np.repeat([0.01, 0.004], [52, 3])).astype(np.float32)
             flags[i] = mirror, rng.uniform() >= BLANK_CODE_SHARE
         return Batch(
             face=_picture(faces),

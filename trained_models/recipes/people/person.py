@@ -30,5 +30,3 @@ ADA = Casting(505, "bun")
 (`ceiling`); her hair is tied back, so that all of the face shows."""
 DRIVER = Casting(401, "short")
 """The man of the bundled driving clip."""
-EVALUATION_FACES = (Casting(209, "short"), Casting(325, "bun"), Casting(200, "short"))
-"""Others that `ceiling` compares with."""
