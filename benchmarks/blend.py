@@ -56,7 +56,7 @@ class Scene:
         crop = cut(self.pixels, matrix, self.size)
         swapped = Swapped(self.face, self.mask, self.mask)
         return blend(
-            self.pixels, crop, swapped, matrix, Settings(mask_erode=5, mask_blur=25, color_transfer=mode)
+            self.pixels, crop, swapped, matrix, Settings(mask_erode=5, mask_blur=25, color_transfer=mode, sharpen=0)
         )  # DeepFaceLive's own
 
     def plain(self) -> Pixels:

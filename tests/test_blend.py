@@ -17,7 +17,7 @@ from realtime.settings import Settings
 from realtime.swap import Swapped
 
 REFERENCE = Path(__file__).resolve().parents[1].parent / "shared" / "reference" / "dflive_merge.npz"
-PLAIN = Settings(mask_erode=0, mask_blur=0, color_transfer="none")
+PLAIN = Settings(mask_erode=0, mask_blur=0, color_transfer="none", sharpen=0)
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +67,7 @@ def test_rct_is_deepfacelives(recorded):
 def test_merge_is_deepfacelives(recorded, recorded_swap, mode, key):
     y0, _, x0, _ = recorded["crop_y0y1x0x1"].tolist()
     frame_from_crop = recorded["aligned_to_frame_mat"].astype(np.float64) - [[0, 0, x0], [0, 0, y0]]
-    settings = Settings(mask_erode=5, mask_blur=25, color_transfer=mode)
+    settings = Settings(mask_erode=5, mask_blur=25, color_transfer=mode, sharpen=0)
     ours = blend(recorded["frame"], recorded["face_align"], recorded_swap, invert(frame_from_crop), settings)
     error = np.abs(ours - 255 * recorded[key].astype(np.float64))
     # Ours mixes bytes: two roundings in place of none.
@@ -82,7 +82,7 @@ def test_outside_the_mask_every_byte_is_the_frames():
     mask[30:50, 40:70] = 1.0
     swapped = Swapped(np.full((96, 96, 3), 255, np.uint8), mask)
     grown = Settings(mask_erode=-9, mask_blur=9, color_transfer="mkl", sharpen=50)
-    for settings in (PLAIN, Settings(mask_erode=5, mask_blur=25), grown):
+    for settings in (PLAIN, Settings(mask_erode=5, mask_blur=25, sharpen=0), grown):
         out = blend(frame, cut(frame, matrix, 96), swapped, matrix, settings)
         reach = cv2.warpAffine(shape_mask(swapped, settings), invert(matrix), (320, 240))
         untouched = reach == 0

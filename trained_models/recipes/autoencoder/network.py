@@ -17,8 +17,6 @@ from torch import Tensor, nn
 
 BLENDSHAPES = 52
 ANGLES = 3
-KNOTS = (0.0, 0.1, 0.2, 0.35, 0.5, 0.7)
-"""Where the answer to a blendshape may change its slope."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,30 +82,22 @@ class Condition(nn.Module):
     """Blendshapes (N, 52), head angles (N, 3) radians and a mirror flag (N, 1) to (N, condition).
 
     `mean` and `spread` are the training set's; a reading more than four spreads off is held there.
-    `bend` makes up for a network that gives some reading back too weakly (see `calibrate.py`): slopes added
-    to blendshape k from each of `KNOTS` on; zero while training.
     The mirror flag says that the picture was flipped, so that flipped training pairs do not average the
     identity's own left and right. Exported networks have it fixed at 0.
     """
 
     mean: Tensor
     spread: Tensor
-    knots: Tensor
-    bend: Tensor
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
         self.register_buffer("mean", torch.zeros(BLENDSHAPES + ANGLES))
         self.register_buffer("spread", torch.ones(BLENDSHAPES + ANGLES))
-        self.register_buffer("knots", torch.tensor(KNOTS), persistent=False)
-        self.register_buffer("bend", torch.zeros(BLENDSHAPES, len(KNOTS)))
         self.first = nn.Linear(BLENDSHAPES + ANGLES + 1, 2 * shape.condition)
         self.second = nn.Linear(2 * shape.condition, shape.condition)
 
     def forward(self, blendshapes: Tensor, pose: Tensor, mirrored: Tensor) -> Tensor:
-        over = (blendshapes[:, :, None] - self.knots).clamp_min(0)
-        bent = (blendshapes + (over * self.bend).sum(2)).clamp(0, 1)
-        seen = ((torch.cat([bent, pose], 1) - self.mean) / self.spread).clamp(-4, 4)
+        seen = ((torch.cat([blendshapes, pose], 1) - self.mean) / self.spread).clamp(-4, 4)
         hidden = torch.relu(self.first(torch.cat([seen, mirrored], 1)))
         return torch.relu(self.second(hidden))
 

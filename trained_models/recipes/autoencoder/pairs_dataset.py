@@ -21,15 +21,19 @@ SELF_SHARE = 0.05
 """How often the identity itself is the driver."""
 BLANK_CODE_SHARE = 0.35
 """How often the picture's code is withheld, so that expression and pose are taken from the condition."""
-FOREIGN_SHARE = 0.3
+FOREIGN_SHARE = 0.4
 """How often the faint readings come from another sample."""
-FAINT = np.array([0, 6, 7, 8, 27, 28, 29, 34, 35, 36, 37, 40, 41, 42, 43, 46, 47, 48, 49, 50, 51])
-"""Cheeks, nose and the smaller movements of the lips, by MediaPipe's numbers.
+FAINT = np.array([0, 6, 7, 8, 27, 28, 29, 32, 34, 35, 36, 37, 40, 41, 42, 43, 46, 47, 48, 49, 50, 51])
+"""Cheeks, nose, mouthFunnel and the smaller movements of the lips, by MediaPipe's numbers.
 
 On these the tracker's reading of a resting face differs more from person to person than it moves: the
 identity may read 0.3 where a driver reads 0. Mixed up now and then in training, they cannot outvote the clear
 ones (jaw, smile, pucker, lids, brows, gaze) when a driver's readings fit no face the decoder has seen.
 """
+JAW_OPEN = 25
+SMILES = [44, 45]
+RARE_SHARE = 0.15
+"""How often a sample is taken from the talking smiles: seldom rendered, often seen."""
 WEIGHT_UNIT = 16
 """The stored weight map's 1.0."""
 
@@ -103,6 +107,10 @@ class Pairs:
                 self._names.append(folder.name)
                 self._shards.append(load_shard(folder))
         self._ends = np.cumsum([len(s) for s in self._shards])
+        self._rare = np.zeros(0, np.int64)
+        if self._shards:
+            told = self.readings()
+            self._rare = np.flatnonzero((told[:, JAW_OPEN] > 0.08) & (told[:, SMILES].mean(1) > 0.12))
         return len(self)
 
     def __len__(self) -> int:
@@ -131,7 +139,11 @@ class Pairs:
         flags = np.empty((count, 2), np.float32)
         for i in range(count):
             rng = np.random.default_rng([self._seed, number, i])
-            shard, k = self._locate(int(rng.integers(len(self))))
+            if len(self._rare) and rng.uniform() < RARE_SHARE:
+                index = int(rng.choice(self._rare))
+            else:
+                index = int(rng.integers(len(self)))
+            shard, k = self._locate(index)
             face, target = shard.face[k], shard.target[k]
             if rng.uniform() < SELF_SHARE:
                 margin = (face.shape[0] - size) // 2

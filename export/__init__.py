@@ -1,0 +1,1 @@
+"""Trained PyTorch checkpoints become what the live loop runs. Needs the extra `export` (torch, onnx)."""

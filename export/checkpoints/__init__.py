@@ -1,0 +1,1 @@
+"""Readers of foreign checkpoints. None of them runs code from a file."""

@@ -1,0 +1,1 @@
+"""The architectures of the three families, loadable from upstream checkpoints name for name."""
