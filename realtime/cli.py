@@ -217,8 +217,12 @@ def _summary(report: dict[str, Any]) -> None:
     )
 
 
+class Interrupted(BaseException):
+    """Ctrl-C, or a polite kill. Not KeyboardInterrupt: click would put an empty line before ours."""
+
+
 def _interrupted(*_: object) -> None:
-    raise KeyboardInterrupt
+    raise Interrupted
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -227,6 +231,7 @@ def main(arguments: list[str] | None = None) -> None:
     debug = "--debug" in arguments
     # --debug is welcome anywhere on the line, not only before the command.
     arguments = (["--debug"] if debug else []) + [a for a in arguments if a != "--debug"]
+    signal.signal(signal.SIGINT, _interrupted)
     signal.signal(signal.SIGTERM, _interrupted)
     try:
         code = app.main(args=arguments, prog_name="masquerade", standalone_mode=False)
@@ -234,7 +239,7 @@ def main(arguments: list[str] | None = None) -> None:
         _fail(str(error), error.exit_code, debug)
     except click.ClickException as error:
         _fail(f"{error.format_message()} (masquerade --help)", 2, debug)
-    except (KeyboardInterrupt, click.Abort):
+    except (Interrupted, KeyboardInterrupt, click.Abort):
         _fail("interrupted", INTERRUPTED, debug)
     except BrokenPipeError:
         # The reader of our output has gone; there is nobody to tell.

@@ -15,7 +15,7 @@ TINY = {"resolution": 64, "ae_dims": 16, "e_dims": 8, "d_dims": 8, "d_mask_dims"
 def keyfill(key: str, shape: Iterable[int], gain: float = 1.0) -> Floats:
     """The recipe keyfill-tf-v1 of the recorded references: random by the weight's full name."""
     shape = tuple(shape)
-    draw = np.random.RandomState(zlib.crc32(key.encode()) & 0xFFFFFFFF).randn(*shape)  # noqa: NPY002 (the recipe)
+    draw = np.random.RandomState(zlib.crc32(key.encode()) & 0xFFFFFFFF).randn(*shape)
     if key.endswith("/bias:0"):
         return (0.05 * draw).astype(np.float32)
     gain *= 0.5 if "/out_conv" in key else 1.0

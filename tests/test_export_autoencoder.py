@@ -27,7 +27,7 @@ DIMS = {"ae_dims": 16, "e_dims": 8, "d_dims": 8, "d_mask_dims": 4}
 @pytest.fixture(autouse=True)
 def _one_thread() -> Any:
     torch.set_num_threads(1)
-    with torch.inference_mode():
+    with torch.no_grad():
         yield
 
 
@@ -98,7 +98,7 @@ def test_amp_draws_what_upstream_drew_at_every_morph(shared: Path, morph: float)
 def test_the_morph_cuts_where_upstream_cuts() -> None:
     """Upstream keeps int(inter_dims * morph) channels, reckoned in float32; 0.7 of 10 is where that matters."""
     for inter_dims in (7, 10, 30, 1024):
-        network = Amp(AmpShape(32, inter_dims=inter_dims, **{name: 1 for name in DIMS})).eval()
+        network = Amp(AmpShape(32, inter_dims=inter_dims, **dict.fromkeys(DIMS, 1))).eval()
         network.inter_src = torch.nn.Sequential(Constant(1.0, inter_dims))
         network.inter_dst = torch.nn.Sequential(Constant(0.0, inter_dims))
         network.decoder = Echo()
@@ -131,7 +131,9 @@ def test_any_resolution_and_dims_fit(archi: str, resolution: int) -> None:
     with torch.device("meta"):
         network = saehd(SaehdShape(Archi.parse(archi), resolution, ae_dims=80, e_dims=22, d_dims=34, d_mask_dims=10))
         drawn = network(torch.zeros(2, 3, resolution, resolution))
-    assert [tuple(output.shape) for output in drawn] == [(2, channels, resolution, resolution) for channels in (3, 1, 1)]
+    assert [tuple(output.shape) for output in drawn] == [
+        (2, channels, resolution, resolution) for channels in (3, 1, 1)
+    ]
 
 
 def test_without_d_and_t_a_multiple_of_16_will_do() -> None:
@@ -179,8 +181,7 @@ def test_the_layout_of_a_dfm_has_its_outputs_in_order_and_static_shapes(shared: 
     amp = model.family == "AMP"
     wanted = np.load(shared / "reference" / ("amp/microamp_AMP_out_ort.npz" if amp else f"{file[:-8]}out.npz"))
     feed = [torch.from_numpy(wanted["in_face"][:1])] + [torch.tensor([0.25])] * amp
-    with torch.inference_mode(False), torch.no_grad():
-        program = torch.export.export(DfmLayout(model.network), tuple(feed), strict=False)
+    program = torch.export.export(DfmLayout(model.network), tuple(feed), strict=False)
     dynamic = {"aten.item.default", "aten.slice.Tensor", "aten._local_scalar_dense.default", "aten.nonzero.default"}
     assert not dynamic & {str(node.target) for node in program.graph.nodes}
     for ours, theirs in zip(program.module()(*feed), AS_IN_A_DFM, strict=True):

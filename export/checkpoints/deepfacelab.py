@@ -32,10 +32,11 @@ _DATA = re.compile(r"(?P<name>.+)_(?P<family>SAEHD|AMP)_data\.dat")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DeepFaceLabModel:
-    """What a folder held. `network` is in eval mode: `SaehdDf`, `SaehdLiae`, or `Amp`, which has a morph too.
+    """What a folder held.
 
-    `face_type` is by the names of a card's input, None where the file has one that is not known here;
-    `archi` is None for AMP; `iterations` is how long it was trained.
+    `network` is `SaehdDf`, `SaehdLiae`, or `Amp` (which takes a morph too), in eval mode, on the CPU, without
+    gradients. `face_type` is by the names of a card's input, None where the file has one that is not known
+    here; `archi` is None for AMP; `iterations` is how long it was trained.
     """
 
     name: str
@@ -78,7 +79,7 @@ def read_deepfacelab(path: Path) -> DeepFaceLabModel:
         face_type=FACE_TYPES.get(face_type) if isinstance(face_type, str) else None,
         resolution=_whole(options, "resolution"),
         iterations=iterations,
-        network=network.eval(),
+        network=network.eval().requires_grad_(False),
     )
 
 

@@ -16,9 +16,7 @@ from realtime.errors import ModelError
 FAMILY = "First Order Motion Model"
 
 
-def read_first_order_motion(
-    file: Path, *, align_corners: bool, config: MotionConfig | None = None
-) -> FirstOrderMotion:
+def read_first_order_motion(file: Path, *, align_corners: bool, config: MotionConfig | None = None) -> FirstOrderMotion:
     """The model in a checkpoint, ready to run on the CPU. Raises ModelError, one line, for anything else.
 
     Without `config` the sizes are those of the weights, with the softmax temperature 0.1 of every published

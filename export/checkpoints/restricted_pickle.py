@@ -29,6 +29,14 @@ MAX_STEPS = 40_000_000
 class _Refused(Exception):
     """Why the file cannot be read."""
 
+    advice = "take the file from a backup, or save the model again"
+
+
+class _Hostile(_Refused):
+    """The file is whole, and wants to be run."""
+
+    advice = "get the model from a source you trust"
+
 
 class _Name(Enum):
     """What a file may name; inert here."""
@@ -44,7 +52,13 @@ _NAMES = {("numpy", "ndarray"): _Name.NDARRAY, ("numpy", "dtype"): _Name.DTYPE} 
     for module in ("numpy.core.multiarray", "numpy._core.multiarray")  # the second since NumPy 2
     for name in (_Name.RECONSTRUCT, _Name.SCALAR)
 }
-_CODES = {"b1", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8"}
+_CODES = {"b1": "?", "i1": "b", "i2": "h", "i4": "i", "i8": "q", "f2": "e", "f4": "f", "f8": "d"} | {
+    "u1": "B",
+    "u2": "H",
+    "u4": "I",
+    "u8": "Q",
+}
+"""The kinds of numbers an array may have, and how `struct` calls them."""
 
 
 @dataclass(eq=False, slots=True)
@@ -78,9 +92,9 @@ def read_restricted_pickle(content: bytes, title: str) -> Value:
     try:
         return _Reader(content).read()
     except _Refused as why:
-        raise ModelError(f"{title} {why}: take the file from a backup, or save the model again") from why
+        raise ModelError(f"{title} {why}: {why.advice}") from why
     except (IndexError, KeyError, ValueError, TypeError, OverflowError, struct.error, MemoryError) as why:
-        raise ModelError(f"{title} is damaged: take the file from a backup, or save the model again") from why
+        raise ModelError(f"{title} is damaged: {_Refused.advice}") from why
 
 
 class _Reader:
@@ -237,7 +251,7 @@ class _Reader:
     def _name(self, module: object, name: object) -> _Name:
         if type(module) is not str or type(name) is not str or (module, name) not in _NAMES:
             spelled = ascii(f"{module}.{name}"[:60]) if type(module) is type(name) is str else "something unnamed"
-            raise _Refused(f"asks to run {spelled}, which weights and options never do; nothing was run")
+            raise _Hostile(f"asks to run {spelled}, which weights and options never do; nothing was run")
         known: _Name = _NAMES[module, name]
         return known
 
@@ -248,8 +262,9 @@ class _Reader:
                 return _Dtype(parts[0])
             case _Name.RECONSTRUCT, 3 if parts[0] is _Name.NDARRAY:
                 return _Array()
-            case _Name.SCALAR, 2:
-                number: bool | int | float = self._numbers(*parts).reshape(1)[0].item()
+            case _Name.SCALAR, 2 if type(parts[0]) is _Dtype and type(parts[1]) is memoryview:
+                order = parts[0].order.replace("|", "=")
+                number: bool | int | float = struct.unpack(order + _CODES[parts[0].code], parts[1])[0]
                 return number
         raise _Refused("is damaged: it has an array that is none")
 

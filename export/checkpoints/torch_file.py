@@ -5,6 +5,7 @@ today and the pickle stream of before 1.6 (2020), with storages that were on a G
 key by key against the network that it shall fill.
 """
 
+import re
 import warnings
 import zipfile
 from collections.abc import Mapping
@@ -32,7 +33,7 @@ def read_torch_file(file: Path) -> Mapping[str, Any]:
             warnings.simplefilter("ignore")  # about old formats: nothing a user can do
             found = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:
-        raise ModelError(f"{name} is not a checkpoint that can be read safely: {_reason(error)}") from error
+        raise ModelError(_refusal(name, str(error))) from error
     if not isinstance(found, Mapping):
         raise ModelError(f"{name} holds a {type(found).__name__}, not the dict of a checkpoint")
     return found
@@ -112,10 +113,7 @@ def _refuse_packed(file: Path, name: str) -> None:
 def _is_plain(value: Tensor) -> bool:
     """Numbers in memory on the CPU: not nested, sparse, quantized or without storage."""
     return (
-        not value.is_nested
-        and not value.is_quantized
-        and value.layout is torch.strided
-        and value.device.type == "cpu"
+        not value.is_nested and not value.is_quantized and value.layout is torch.strided and value.device.type == "cpu"
     )
 
 
@@ -139,11 +137,12 @@ def _sides(tensor: Tensor) -> str:
     return "x".join(str(side) for side in tensor.shape) or "one number"
 
 
-def _reason(error: Exception) -> str:
-    """The part of a reader's message that tells a user something, in one line."""
-    text = str(error)
-    if "Unsupported global" in text or "Unsupported class" in text or "weights_only" in text.split("\n")[0].lower():
-        at = text.find("GLOBAL ")
-        asked = text[at + len("GLOBAL ") :].split(" ")[0] if at >= 0 else ""
-        return f"it wants to call {printable(asked, 80)}" if asked else "it holds more than tensors and plain values"
-    return printable(text.split("\n")[0], 120) or type(error).__name__
+def _refusal(name: str, reason: str) -> str:
+    """One line for a user, made of what PyTorch's reader says."""
+    called = re.search(r"\bGLOBAL (\S+)", reason)
+    if called:
+        return f"{name} is refused: to read it would call {printable(called[1], 80)}, and weights need no code"
+    line = reason.splitlines()[0] if reason else ""
+    if not line or "weights only" in line.lower():  # PyTorch's advice on how to read it unsafely
+        line = "it holds more than tensors and plain values"
+    return f"{name} is no torch checkpoint, or it is damaged or cut off: {printable(line, 120)}"

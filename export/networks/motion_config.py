@@ -86,9 +86,7 @@ def config_from_params(params: Mapping[str, Any]) -> MotionConfig:
             "dense_motion_params",
         },
     )
-    motion = _part(
-        generator, "dense_motion_params", {"block_expansion", "max_features", "num_blocks", "scale_factor"}
-    )
+    motion = _part(generator, "dense_motion_params", {"block_expansion", "max_features", "num_blocks", "scale_factor"})
     if common.get("estimate_jacobian") is not True or generator.get("estimate_occlusion_map") is not True:
         raise ModelError(
             "the configuration asks for a model without Jacobians or without an occlusion map: no published "

@@ -17,12 +17,12 @@ class KeypointDetector(nn.Module):
     def __init__(self, config: MotionConfig) -> None:
         super().__init__()
         self.temperature = config.temperature
-        self.down = Shrink(config.channels, config.detector_shrink)
         self.predictor = HourglassNetwork(config.detector, config.channels)
         # Without padding: the heat map is 6 px smaller than the features.
         self.kp = nn.Conv2d(self.predictor.outputs, config.key_points, 7)
         self.jacobian_maps = 1 if config.single_jacobian else config.key_points
         self.jacobian = nn.Conv2d(self.predictor.outputs, 4 * self.jacobian_maps, 7)
+        self.down = Shrink(config.channels, config.detector_shrink)
 
     def forward(self, picture: Tensor) -> tuple[Tensor, Tensor]:
         features = self.predictor(self.down(picture))

@@ -1,8 +1,11 @@
 """The virtual camera: what a video call picks as its webcam."""
 
+import contextlib
 import importlib.util
 import logging
+import os
 import re
+import struct
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,7 +17,13 @@ from realtime.errors import ConfigError, DeviceError
 from realtime.frame import Frame, Pixels
 from realtime.output.letterbox import even, pad_to_even
 
+with contextlib.suppress(ImportError):  # Windows has no such calls, and no loopback devices
+    import fcntl
+
 log = logging.getLogger(__name__)
+
+_STREAM_ON = 0x40045612  # VIDIOC_STREAMON and V4L2_BUF_TYPE_VIDEO_OUTPUT of linux/videodev2.h
+_VIDEO_OUTPUT = 2
 
 OBS_PLACES = (
     "/Applications/OBS.app",
@@ -72,6 +81,42 @@ def find_loopbacks(root: Path = LOOPBACKS) -> list[Loopback]:
             found.append((int(number), Loopback(f"/dev/video{number}", label)))
     found.sort(key=lambda item: ("masquerade" not in item[1].label.lower(), not item[1].says_ai, item[0]))
     return [loopback for _, loopback in found]
+
+
+def abilities(descriptor: int) -> int:
+    """What an open v4l2loopback device says it is just now: 1 a camera, 2 an output, 3 both, 0 neither.
+
+    Raises OSError where the device is none.
+    """
+    from realtime.capture import v4l2  # the ioctls are Linux's alone
+
+    answer = v4l2.capability(descriptor)
+    if answer.driver.decode("utf-8", "replace") != v4l2.LOOPBACK_DRIVER:
+        raise OSError(f"{answer.driver!r} is not v4l2loopback")
+    return int(answer.device_caps if answer.capabilities & v4l2.HAS_NODE_CAPS else answer.capabilities) & 3
+
+
+def revive(device: str, ask: Callable[[int], int] = abilities) -> bool:
+    """Make a loopback that is neither camera nor output a virtual camera again; True where it was so.
+
+    With exclusive_caps, v4l2loopback 0.12 (Debian 12, Ubuntu 22.04) stays so once a program that sends
+    with write(), as pyvirtualcam does, has closed it: it notices the end only of those that have asked
+    for streaming. So ask for it, and close. A device that somebody feeds is a camera: it is let be.
+    """
+    try:
+        descriptor = os.open(device, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        if ask(descriptor) != 0:
+            return False
+        with contextlib.suppress(OSError):  # refused for want of a format, which does not matter here
+            fcntl.ioctl(descriptor, _STREAM_ON, struct.pack("i", _VIDEO_OUTPUT))
+        return True
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
 
 
 def find_virtual_camera(platform: str = sys.platform) -> str | None:
@@ -153,6 +198,8 @@ class VirtualCamera:
         first: Exception | None = None
         for device in candidates:
             try:
+                if device is not None and self._platform.startswith("linux"):
+                    revive(device)
                 return open_driver(self.size, rate_hz, device)
             except ConfigError:
                 raise

@@ -73,7 +73,9 @@ def movement_scale(avatar: npt.NDArray[np.floating], neutral: npt.NDArray[np.flo
     areas = [hull_area(avatar), hull_area(neutral)]
     for area, whose in zip(areas, ("the avatar", "the neutral frame"), strict=True):
         if not area > FLAT:
-            raise ModelError(f"the key points of {whose} lie on one line: take another picture, or do not adapt the scale")
+            raise ModelError(
+                f"the key points of {whose} lie on one line: take another picture, or do not adapt the scale"
+            )
     return math.sqrt(areas[0] / areas[1])
 
 
