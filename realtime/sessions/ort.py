@@ -47,7 +47,9 @@ class OrtSession:
         self._ran_on, counted = _where(self._session)
         main = choice.provider in counted
         self._precision = choice.precision if main else "fp32"
-        if contents.precision == "int8" or (contents.precision == "fp16" and main and choice.name != "cpu"):
+        if contents.precision == "int8" or (
+            contents.precision == "fp16" and main and choice.name not in ("cpu", "openvino")
+        ):
             self._precision = contents.precision
         if choice.name == "openvino" and main:
             self._ran_on = self._ran_on.replace("OpenVINO", f"OpenVINO (CPU, {self._precision})")
