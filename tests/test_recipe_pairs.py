@@ -122,7 +122,7 @@ def test_a_network_becomes_a_bundle_that_loads(tmp_path: Path, monkeypatch: pyte
     model, parity = to_onnx(network, feed)
     assert parity.worst <= 1e-4
     assert parity.half_psnr_db >= 45
-    story = Story("eve", "Eve", "Made up for a test.", pairs=3, steps=0, seed=2, hours=0.0, hardware="any")
+    story = Story("eve", "Eve", "Made up for a test.", pairs=3, steps=0, batch=8, seed=2, hours=0.0, hardware="any")
     write_bundle(tmp_path / "eve", model, story, 32, parity, {"jawOpen_r": 0.5})
     write_raw_shard(tmp_path / "shard_00000.npz")
     write_preview(tmp_path / "eve" / "preview.jpg", [tmp_path / "shard_00000.npz"])

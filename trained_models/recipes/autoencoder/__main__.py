@@ -75,13 +75,14 @@ def _export(args: argparse.Namespace) -> None:
     }
     model, parity = to_onnx(network, feed)
     with np.load(args.weights, allow_pickle=False) as file:
-        facts = {k: file[k].item() for k in ("steps", "hours", "seed") if k in file.files}
+        facts = {k: file[k].item() for k in ("steps", "batch", "hours", "seed") if k in file.files}
     story = Story(
         name=args.name,
         title=args.title,
         statement="Rendered character. No real person.",
         pairs=len(pairs),
         steps=int(facts.get("steps", 0)),
+        batch=int(facts.get("batch", 0)),
         seed=int(facts.get("seed", 0)),
         hours=float(facts.get("hours", 0.0)),
         hardware=args.hardware,

@@ -104,6 +104,7 @@ class Story:
     statement: str
     pairs: int
     steps: int
+    batch: int
     seed: int
     hours: float
     hardware: str
@@ -146,9 +147,10 @@ def write_bundle(
         "",
         "[training]",
         'recipe = "trained_models/recipes/autoencoder"',
-        'data = "rendered pairs of synthetic people: trained_models/recipes/people"',
+        'data = "rendered pairs of synthetic people: trained_models/recipes/people and its prototype"',
         f"pairs = {story.pairs}",
         f"steps = {story.steps}",
+        f"batch = {story.batch}",
         f"seed = {story.seed}",
         f"hours = {story.hours:.2f}",
         f'hardware = "{story.hardware}"',
