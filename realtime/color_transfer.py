@@ -38,8 +38,8 @@ _NOISE = 2.0**2
 _LARGE_PX = 64
 """From this side on, every second pixel of every second row tells `rct` the driver's colours."""
 
-_SAMPLES = 4096
-"""How many pixels `lct` and `mkl` learn from, about, on a regular grid; `idt` takes a quarter."""
+_SAMPLES = 1024
+"""How many pixels `lct` and `mkl` learn from, about, on a regular grid; `idt` takes as many."""
 
 _TURNS = 6
 _QUANTILES = 48
@@ -57,8 +57,7 @@ def transfer_color(mode: ColorTransfer, pixels: Pixels, like: Pixels, mask: Floa
         return pixels
     if mode == "rct":
         return _reinhard(pixels, like, mask, of or mask.size)
-    wanted = _SAMPLES // 4 if mode == "idt" else _SAMPLES
-    step = max(int(math.sqrt(mask.size / wanted)), 1)
+    step = max(int(math.sqrt(mask.size / _SAMPLES)), 1)
     inside = mask[::step, ::step] >= _INSIDE
     ours = pixels[::step, ::step][inside].astype(np.float64)
     theirs = like[::step, ::step][inside].astype(np.float64)

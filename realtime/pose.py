@@ -33,37 +33,49 @@ class HeadPose:
         self.canonical: Doubles = canonical.astype(np.float64)
         self._basis = basis
         self._sources: Doubles = self.canonical[basis]
-        self._weights: Doubles = weights.astype(np.float64)
+        self._weights: Doubles = weights.astype(np.float64) / weights.sum(dtype=np.float64)
+        centred = self._sources - self._weights @ self._sources
+        self._weighted: Doubles = centred * self._weights[:, None]
+        self._spread = float(np.sum(self._weighted * centred))
 
     def __call__(self, landmarks: Floats, size: tuple[int, int]) -> Floats:
         """(4, 4) float32: camera-from-canonical-head, in centimetres; y up, z towards the viewer.
 
         `landmarks` are (478, 3) in the pixels of a frame of `size` (width, height).
         """
-        return self.fit(landmarks, size)[0]
+        points, depth, scale = self._placed(landmarks, size)
+        return self._fit(_in_space(points[self._basis], depth, scale)).astype(np.float32)
 
     def fit(self, landmarks: Floats, size: tuple[int, int]) -> tuple[Floats, Doubles]:
         """The pose, and (468, 3) float64: the mesh's points in space, in the camera's centimetres."""
-        points, depth = _on_near_plane(landmarks, size)
-        basis = points[self._basis]
-        scale = _scale(self._fit(basis * MIRROR_Z))
-        scale *= _scale(self._fit(_in_space(basis, depth, scale)))
+        points, depth, scale = self._placed(landmarks, size)
         space = _in_space(points, depth, scale)
         return self._fit(space[self._basis]).astype(np.float32), space
 
+    def _placed(self, landmarks: Floats, size: tuple[int, int]) -> tuple[Doubles, float, float]:
+        """The points on the near plane, their mean depth there, and the head's scale, found in two rounds."""
+        points, depth = _on_near_plane(landmarks, size)
+        basis = points[self._basis]
+        scale = self._scale(basis * MIRROR_Z)
+        return points, depth, scale * self._scale(_in_space(basis, depth, scale))
+
+    def _scale(self, targets: Doubles) -> float:
+        """The scale alone of `_fit`: the sum of the singular values, without the rotation."""
+        product = targets.T @ self._weighted
+        values = np.linalg.svd(product, compute_uv=False)
+        if np.linalg.det(product) < 0:
+            values[2] *= -1
+        return float(values.sum()) / self._spread
+
     def _fit(self, targets: Doubles) -> Doubles:
         """The similarity (4, 4) that best carries the canonical points onto `targets` (33, 3)."""
-        weights = self._weights / self._weights.sum()
-        centred = self._sources - weights @ self._sources
-        weighted = centred * weights[:, None]
-        u, _, vt = np.linalg.svd(targets.T @ weighted)
+        u, values, vt = np.linalg.svd(targets.T @ self._weighted)
         if np.linalg.det(u) * np.linalg.det(vt) < 0:  # a mirrored head is no solution
             u[:, 2] *= -1
-        rotation = u @ vt
-        scale = float(np.sum((weighted @ rotation.T) * targets) / np.sum(weighted * centred))
+            values[2] *= -1
         fitted = np.eye(4)
-        fitted[:3, :3] = scale * rotation
-        fitted[:3, 3] = weights @ (targets - self._sources @ fitted[:3, :3].T)
+        fitted[:3, :3] = float(values.sum()) / self._spread * (u @ vt)
+        fitted[:3, 3] = self._weights @ (targets - self._sources @ fitted[:3, :3].T)
         return fitted
 
 
@@ -96,7 +108,3 @@ def _in_space(points: Doubles, depth: float, scale: float) -> Doubles:
     """Near-plane points moved out to where a head of that scale stands."""
     z = (points[:, 2] - depth + 1.0) / scale
     return np.column_stack([points[:, 0] * z, points[:, 1] * z, -z])
-
-
-def _scale(similarity: Doubles) -> float:
-    return float(np.linalg.norm(similarity[:3, 0]))
