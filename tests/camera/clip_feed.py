@@ -106,9 +106,21 @@ def play(pictures: Pixels, device: str) -> None:
     """Feed a loopback device for ever."""
     import pyvirtualcam
 
+    from realtime.output.virtual_camera import revive
+
     count, height, width, _ = pictures.shape
     there_and_back = [*range(count), *range(count - 2, 0, -1)]
-    driver = pyvirtualcam.Camera(width, height, RATE_HZ, fmt=pyvirtualcam.PixelFormat.BGR, device=device)
+    form = pyvirtualcam.PixelFormat.BGR
+    for left in reversed(range(20)):
+        # The program under test knocks at its webcam every half second: between two knocks it can be fed.
+        revive(device)
+        try:
+            driver = pyvirtualcam.Camera(width, height, RATE_HZ, fmt=form, device=device)
+            break
+        except RuntimeError:
+            if not left:
+                raise
+            time.sleep(0.3)
     with driver:
         sent, started = 0, time.monotonic()
         while True:
