@@ -186,7 +186,7 @@ def test_half_precision_weights_are_read(tmp_path: Path) -> None:
 def test_the_discriminators_are_not_needed_nor_read(tmp_path: Path) -> None:
     model = folder(tmp_path)
     (model / "tiny_SAEHD_GAN.npy").write_bytes(b"no pickle at all")
-    read_deepfacelab(model)
+    assert read_deepfacelab(model).name == "tiny"
 
 
 def spoil(part: str, name: str, value: Any) -> Parts:
