@@ -47,12 +47,13 @@ Patch = tuple[Pixels, Pixels]
 """(ink, 255 - alpha), both (h, w, 3) uint8: the ink is already multiplied by its alpha."""
 
 
-def badge(pixels: Pixels) -> Pixels:
-    """The picture with the "AI" badge in its top right corner, a new array; (H, W, 3) uint8 BGR.
+def badge(pixels: Pixels, *, in_place: bool = False) -> Pixels:
+    """The picture with the "AI" badge in its top right corner, (H, W, 3) uint8 BGR.
 
-    The badge is 7.2 % of the height, at least 16 px, and never larger than the picture.
+    A new array, or with `in_place` the caller's own. The badge is 7.2 % of the height, at least 16 px, and never
+    larger than the picture.
     """
-    out = pixels.copy()
+    out = pixels if in_place else pixels.copy()
     rows, columns = out.shape[:2]
     ink, clear = _badge_patch(columns, rows)
     height, width = ink.shape[:2]

@@ -79,7 +79,11 @@ class Loop:
         The last stage: what is shown here has left the program.
         """
         started = self.clock()
-        pixels = out.pixels if self.settings().badge == "off" else badge(out.pixels)
+        # A fresh synthetic picture is ours alone, so the badge goes straight onto it: that saves copying it. If it
+        # is held later, a second badge lands on the first one, which changes nothing to look at.
+        pixels = out.pixels
+        if self.settings().badge == "on":
+            pixels = badge(pixels, in_place=out.kind == "synthetic" and pixels.flags.writeable)
         fresh = result is not None
         captured_ns = result.frame.captured_ns if result is not None else started
         media_s = result.frame.media_s if result is not None else None
