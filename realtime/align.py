@@ -60,6 +60,9 @@ FACE_TYPES: Mapping[str, FaceType] = MappingProxyType(
 )
 """By DeepFaceLab's names; the constants are those of its `LandmarksProcessor.py`."""
 
+_MOST_SHRINK = 64.0
+"""A crop that shrinks the picture further sees less than a 4K frame's height in 34 pixels: nobody's face."""
+
 _FIRST, _SECOND = np.array(IBUG_68).T
 _MEAN_FACE_ROWS = np.array(MEAN_FACE_POINTS)
 
@@ -151,15 +154,22 @@ def cut(pixels: Pixels, crop_from_frame: Matrix, size: int, border: Border = "bl
 
 
 def warp(
-    pixels: npt.NDArray[Value], to_from: Matrix, width: int, height: int, border: Border = "black"
+    pixels: npt.NDArray[Value],
+    to_from: Matrix,
+    width: int,
+    height: int,
+    border: Border = "black",
+    *,
+    averaged: bool = True,
 ) -> npt.NDArray[Value]:
     """The picture seen through a similarity, (height, width) and as many channels as before, a new array.
 
-    uint8 or float32. Bilinear; where it shrinks to a half or less, the picture is first averaged over whole
-    blocks of pixels, so that fine detail does not flicker as the face moves. Where nothing of the picture
+    uint8 or float32. Bilinear; where it shrinks to a half or less, the picture is first `averaged`, halved until
+    that is no longer so, so that fine detail does not flicker as the face moves. Where nothing of the picture
     can be seen the result is black, whatever the border.
     """
-    step = max(int(1.0 / max(math.hypot(to_from[0, 0], to_from[1, 0]), 1e-6)), 1)
+    shrink = min(1.0 / max(math.hypot(to_from[0, 0], to_from[1, 0]), 1e-6), _MOST_SHRINK)
+    step = 1 << max(int(math.log2(shrink)), 0) if averaged else 1
     seen = _seen(pixels, to_from, width, height, step)
     if seen is None:
         return np.zeros((height, width, *pixels.shape[2:]), dtype=pixels.dtype)
@@ -197,9 +207,21 @@ def _seen(
         if ragged_x or ragged_y:
             padded = cv2.copyMakeBorder(part, 0, ragged_y, 0, ragged_x, cv2.BORDER_REPLICATE)
             part = np.asarray(padded, dtype=pixels.dtype)
-        small = cv2.resize(part, (x1 - x0, y1 - y0), interpolation=cv2.INTER_AREA)
-        part = np.asarray(small, dtype=pixels.dtype)
+        part = _blocks(part, step)
     # The centre of block i is at coordinate i * step + (step - 1) / 2.
     origin = np.array([x0, y0]) * step + 0.5 * (step - 1)
     linear = to_from[:, :2]
     return part, np.hstack([linear * step, (to_from[:, 2] + linear @ origin)[:, None]])
+
+
+def _blocks(pixels: npt.NDArray[Value], step: int) -> npt.NDArray[Value]:
+    """The mean of each block of `step` x `step` pixels, a power of two that divides both sides.
+
+    Halved again and again: OpenCV averages blocks of 2 x 2 in a third of the time of larger ones.
+    """
+    while step > 1:
+        rows, columns = pixels.shape[:2]
+        small = cv2.resize(pixels, (columns // 2, rows // 2), interpolation=cv2.INTER_AREA)
+        pixels = np.asarray(small, dtype=pixels.dtype)
+        step //= 2
+    return pixels

@@ -161,18 +161,16 @@ def paste(pixels: Pixels, face: Pixels, mask: Floats, face_from_frame: Matrix) -
     if reach is None:
         return out
     x0, y0, x1, y1 = reach
-    # One warp for face and mask: four float channels take a third of the time of three bytes and a float.
-    four = np.asarray(cv2.cvtColor(face, cv2.COLOR_BGR2BGRA)).astype(np.float32)
-    cv2.insertChannel(np.multiply(mask, np.float32(255.0)), four, 3)
+    # One warp for face and mask: four float channels take a third of the time of three bytes and a float. The face
+    # is weighted before it grows, where it is small.
+    four = np.asarray(cv2.cvtColor(face, cv2.COLOR_BGR2BGRA)).astype(np.float32)  # its fourth channel is 255
+    four = np.asarray(cv2.multiply(four, cv2.merge([mask, mask, mask, mask])), dtype=np.float32)
     to_reach = frame_from_face - np.array([[0.0, 0.0, x0], [0.0, 0.0, y0]])
     placed = cv2.convertScaleAbs(warp(four, to_reach, x1 - x0, y1 - y0))
-    one = cv2.extractChannel(placed, 3)
-    weights = cv2.merge([one, one, one])
+    rest = cv2.cvtColor(cv2.bitwise_not(cv2.extractChannel(placed, 3)), cv2.COLOR_GRAY2BGR)
     old = out[y0:y1, x0:x1]
-    old[...] = cv2.add(
-        cv2.multiply(cv2.cvtColor(placed, cv2.COLOR_BGRA2BGR), weights, scale=1.0 / 255.0),
-        cv2.multiply(old, cv2.bitwise_not(weights), scale=1.0 / 255.0),
-    )
+    cv2.multiply(old, rest, dst=old, scale=1.0 / 255.0)
+    cv2.add(old, cv2.cvtColor(placed, cv2.COLOR_BGRA2BGR), dst=old)
     return out
 
 

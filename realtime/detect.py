@@ -12,7 +12,7 @@ from realtime.follow import MOST_CANDIDATES, SAME_FACE
 from realtime.frame import Pixels
 from realtime.models import built_in_folder, load_bundle
 from realtime.person import SHAPE_POINTS, Person, Seen, overlap
-from realtime.pose import HeadPose, head_shape
+from realtime.pose import HeadPose
 
 
 class Tracker(Finder):
@@ -70,6 +70,5 @@ class Tracker(Finder):
         landmarks, score = self._networks.landmarks(pixels, region)
         if score < MIN_SCORE:
             return None
-        pose, space = self._pose.fit(landmarks, (pixels.shape[1], pixels.shape[0]))
-        shape = head_shape(pose, space)[SHAPE_POINTS]
+        pose, shape = self._pose.fit(landmarks, (pixels.shape[1], pixels.shape[0]), SHAPE_POINTS)
         return Seen(landmarks, self._networks.blendshapes(landmarks), pose, shape, score)

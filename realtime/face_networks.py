@@ -4,13 +4,14 @@ Every constant is MediaPipe's (its face detector and face landmarker graphs, 202
 the `mediapipe` package to sampling noise. All coordinates here are frame pixels.
 """
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
+from realtime.align import invert, warp
 from realtime.face import Floats
 from realtime.frame import Pixels
 from realtime.sessions import Session
@@ -47,9 +48,10 @@ class Region:
 
     def crop_from_frame(self, side: int) -> npt.NDArray[np.float64]:
         """(2, 3): frame pixels to the pixels of a square crop, corner on corner."""
-        c, s = np.cos(self.turn), np.sin(self.turn)
-        rows = np.array([[c, s], [-s, c]]) * np.array([[side / self.width], [side / self.height]])
-        return np.column_stack([rows, side / 2 - rows @ [self.x, self.y]])
+        c, s = math.cos(self.turn), math.sin(self.turn)
+        across, down = side / self.width, side / self.height
+        rows = ((c * across, s * across), (-s * down, c * down))
+        return np.array([(a, b, side / 2 - a * self.x - b * self.y) for a, b in rows])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -114,9 +116,8 @@ class FaceNetworks:
         height, width = pixels.shape[:2]
         side = max(width, height)
         whole = Region(width / 2, height / 2, side, side)
-        crop = _crop(pixels, whole, DETECTOR_SIZE, cv2.BORDER_CONSTANT)
-        blob = cv2.dnn.blobFromImage(crop, 1 / 127.5, mean=(127.5, 127.5, 127.5), swapRB=True)
-        out = self._detector.run({"image": blob.astype(np.float32, copy=False)})
+        crop = warp(pixels, whole.crop_from_frame(DETECTOR_SIZE), DETECTOR_SIZE, DETECTOR_SIZE, averaged=False)
+        out = self._detector.run({"image": _rgb_planes(crop, 1 / 127.5) - np.float32(1)})
         scores = _sigmoid(np.asarray(out["scores"], np.float32)[0])
         seen = np.flatnonzero(scores >= MIN_SCORE)
         if not len(seen):
@@ -151,11 +152,11 @@ class FaceNetworks:
 
     def landmarks(self, pixels: Pixels, region: Region) -> tuple[Floats, float]:
         """(478, 3) float32 landmarks in frame pixels, and how sure the network is of a face (0..1)."""
-        crop = _crop(pixels, region, LANDMARK_SIZE, cv2.BORDER_REPLICATE)
-        blob = cv2.dnn.blobFromImage(crop, 1 / 255, swapRB=True)
-        out = self._landmarks.run({"image": blob.astype(np.float32, copy=False)})
+        crop_from_frame = region.crop_from_frame(LANDMARK_SIZE)
+        crop = warp(pixels, crop_from_frame, LANDMARK_SIZE, LANDMARK_SIZE, "edge", averaged=False)
+        out = self._landmarks.run({"image": _rgb_planes(crop, 1 / 255)})
         points = np.asarray(out["landmarks"], np.float32)[0]
-        frame_from_crop = np.asarray(cv2.invertAffineTransform(region.crop_from_frame(LANDMARK_SIZE)))
+        frame_from_crop = invert(crop_from_frame)
         placed = np.empty_like(points)
         placed[:, :2] = points[:, :2] @ frame_from_crop[:, :2].T + frame_from_crop[:, 2]
         placed[:, 2] = points[:, 2] * (region.width / LANDMARK_SIZE)
@@ -173,10 +174,10 @@ class FaceNetworks:
             session.close()
 
 
-def _crop(pixels: Pixels, region: Region, side: int, border: int) -> npt.NDArray[np.uint8]:
-    matrix = region.crop_from_frame(side)
-    crop = cv2.warpAffine(pixels, matrix, (side, side), flags=cv2.INTER_LINEAR, borderMode=border)
-    return np.asarray(crop, np.uint8)
+def _rgb_planes(crop: Pixels, scale: float) -> Floats:
+    """(1, 3, S, S) float32, `scale` times the crop's RGB."""
+    # Half the time of OpenCV's blobFromImage.
+    return np.multiply(crop[None, :, :, ::-1].transpose(0, 3, 1, 2), np.float32(scale), order="C")
 
 
 def _anchors() -> Floats:

@@ -17,7 +17,7 @@ from realtime.follow import SAME_FACE
 from realtime.frame import Frame, Pixels
 from realtime.models import built_in_folder, load_bundle
 from realtime.person import SHAPE_POINTS, Person, Seen, overlap
-from realtime.pose import HeadPose, head_shape
+from realtime.pose import HeadPose
 
 STEP_MS = 33  # MediaPipe only needs times that rise; its own filter, which would use them, is off
 
@@ -94,7 +94,7 @@ class MediapipeDetector(Finder):
         for points, scores, matrix in rows:
             landmarks = np.array([(p.x * width, p.y * height, p.z * width) for p in points], np.float32)
             blendshapes = np.array([c.score for c in scores], np.float32)
-            shape = head_shape(*self._pose.fit(landmarks, (width, height)))[SHAPE_POINTS]
+            _, shape = self._pose.fit(landmarks, (width, height), SHAPE_POINTS)
             found.append(Seen(landmarks, blendshapes, np.asarray(matrix, np.float32), shape, 1.0))
         return found
 

@@ -2,10 +2,12 @@
 
 MediaPipe's face geometry: a virtual camera of 63° vertical view looks at a canonical head (468 points, in
 centimetres); weighted orthogonal Procrustes (Akca 2003, section 2.4) on 33 of its points gives scale,
-rotation and translation. A landmark's z is only relative, so the depth is found in two rounds: fit, put
-the points at the depth that the fit's scale implies, fit again.
+rotation and translation. A landmark's z is only relative: the scale tells how far away the head stands.
+MediaPipe finds it in rounds, but moving the points away along their lines of sight only divides all their
+coordinates by one number, so that one fit says it all.
 """
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +20,6 @@ Doubles = npt.NDArray[np.float64]
 
 VERTICAL_VIEW_DEG = 63.0
 POINTS = 468  # the mesh; the last 10 of the 478 landmarks are the irises
-MIRROR_Z = np.array([1.0, 1.0, -1.0])
 
 
 class HeadPose:
@@ -32,9 +33,10 @@ class HeadPose:
             raise ModelError(f"{file.name} is not the pose file of a face bundle: reinstall masquerade") from error
         self.canonical: Doubles = canonical.astype(np.float64)
         self._basis = basis
-        self._sources: Doubles = self.canonical[basis]
+        sources: Doubles = self.canonical[basis]
         self._weights: Doubles = weights.astype(np.float64) / weights.sum(dtype=np.float64)
-        centred = self._sources - self._weights @ self._sources
+        self._centre: Doubles = self._weights @ sources
+        centred = sources - self._centre
         self._weighted: Doubles = centred * self._weights[:, None]
         self._spread = float(np.sum(self._weighted * centred))
 
@@ -43,46 +45,31 @@ class HeadPose:
 
         `landmarks` are (478, 3) in the pixels of a frame of `size` (width, height).
         """
-        points, depth, scale = self._placed(landmarks, size)
-        return self._fit(_in_space(points[self._basis], depth, scale)).astype(np.float32)
+        return self._fit(_towards(landmarks, size, self._basis))[0].astype(np.float32)
 
-    def fit(self, landmarks: Floats, size: tuple[int, int]) -> tuple[Floats, Doubles]:
-        """The pose, and (468, 3) float64: the mesh's points in space, in the camera's centimetres."""
-        points, depth, scale = self._placed(landmarks, size)
-        space = _in_space(points, depth, scale)
-        return self._fit(space[self._basis]).astype(np.float32), space
+    def fit(self, landmarks: Floats, size: tuple[int, int], of: npt.NDArray[np.int_]) -> tuple[Floats, Doubles]:
+        """The pose, and where the mesh's points `of` lie on the canonical head: (n, 3) float64, pose taken out."""
+        count = len(self._basis)
+        points = _towards(landmarks, size, np.concatenate([self._basis, of]))
+        pose, scale = self._fit(points[:count])
+        rotation, place = pose[:3, :3], pose[:3, 3]
+        return pose.astype(np.float32), np.asarray((points[count:] / scale - place) @ rotation)
 
-    def _placed(self, landmarks: Floats, size: tuple[int, int]) -> tuple[Doubles, float, float]:
-        """The points on the near plane, their mean depth there, and the head's scale, found in two rounds."""
-        points, depth = _on_near_plane(landmarks, size)
-        basis = points[self._basis]
-        scale = self._scale(basis * MIRROR_Z)
-        return points, depth, scale * self._scale(_in_space(basis, depth, scale))
+    def _fit(self, points: Doubles) -> tuple[Doubles, float]:
+        """The pose (4, 4) that best carries the canonical head onto `points` / scale, and that scale.
 
-    def _scale(self, targets: Doubles) -> float:
-        """The scale alone of `_fit`: the sum of the singular values, without the rotation."""
-        product = targets.T @ self._weighted
-        values = np.linalg.svd(product, compute_uv=False)
-        if np.linalg.det(product) < 0:
+        `points` are the basis' (33, 3), at the depth of a head of scale 1.
+        """
+        u, values, vt = np.linalg.svd(points.T @ self._weighted)
+        rotation = u @ vt
+        if np.linalg.det(rotation) < 0:  # a mirrored head is no solution
             values[2] *= -1
-        return float(values.sum()) / self._spread
-
-    def _fit(self, targets: Doubles) -> Doubles:
-        """The similarity (4, 4) that best carries the canonical points onto `targets` (33, 3)."""
-        u, values, vt = np.linalg.svd(targets.T @ self._weighted)
-        if np.linalg.det(u) * np.linalg.det(vt) < 0:  # a mirrored head is no solution
-            u[:, 2] *= -1
-            values[2] *= -1
-        fitted = np.eye(4)
-        fitted[:3, :3] = float(values.sum()) / self._spread * (u @ vt)
-        fitted[:3, 3] = self._weights @ (targets - self._sources @ fitted[:3, :3].T)
-        return fitted
-
-
-def head_shape(pose: Floats, space: Doubles) -> Doubles:
-    """(468, 3) float64: points in space as they lie on the canonical head, pose and scale taken out."""
-    inverse = np.linalg.inv(pose.astype(np.float64))
-    return np.asarray(space @ inverse[:3, :3].T + inverse[:3, 3])
+            rotation -= 2.0 * np.outer(u[:, 2], vt[2])
+        scale = float(values.sum()) / self._spread
+        pose = np.eye(4)
+        pose[:3, :3] = rotation
+        pose[:3, 3] = self._weights @ points / scale - rotation @ self._centre
+        return pose, scale
 
 
 def angles_deg(pose: Floats) -> tuple[float, float, float]:
@@ -94,17 +81,14 @@ def angles_deg(pose: Floats) -> tuple[float, float, float]:
     return float(pitch), float(yaw), float(roll)
 
 
-def _on_near_plane(landmarks: Floats, size: tuple[int, int]) -> tuple[Doubles, float]:
-    """The mesh points on the camera's near plane (1 cm), y up, and the mean of their z."""
+def _towards(landmarks: Floats, size: tuple[int, int], of: npt.NDArray[np.int_]) -> Doubles:
+    """The landmarks `of` in the camera's space, (n, 3), y up, were their mean depth 1 cm."""
     width, height = size
-    per_pixel = 2.0 * np.tan(np.radians(VERTICAL_VIEW_DEG / 2)) / height
-    points = landmarks[:POINTS].astype(np.float64) * per_pixel
-    points[:, 0] -= width * per_pixel / 2
-    points[:, 1] = height * per_pixel / 2 - points[:, 1]
-    return points, float(points[:, 2].mean())
-
-
-def _in_space(points: Doubles, depth: float, scale: float) -> Doubles:
-    """Near-plane points moved out to where a head of that scale stands."""
-    z = (points[:, 2] - depth + 1.0) / scale
-    return np.column_stack([points[:, 0] * z, points[:, 1] * z, -z])
+    per_pixel = 2.0 * math.tan(math.radians(VERTICAL_VIEW_DEG / 2)) / height
+    points = landmarks[of].astype(np.float64)
+    # On the camera's near plane, at 1 cm; x and y grow with the depth, which looks along -z.
+    away = points[:, 2] * per_pixel + (1.0 - float(landmarks[:POINTS, 2].mean(dtype=np.float64)) * per_pixel)
+    points[:, 0] = (points[:, 0] - width / 2) * per_pixel * away
+    points[:, 1] = (height / 2 - points[:, 1]) * per_pixel * away
+    points[:, 2] = -away
+    return points
