@@ -4,6 +4,7 @@ import sys
 
 import click
 
+from benchmarks.backends import backends
 from benchmarks.blend import blend_cost
 from benchmarks.latency import latency
 from benchmarks.quality import quality
@@ -11,10 +12,11 @@ from benchmarks.quality import quality
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def bench() -> None:
-    """Measure masquerade: latency, quality, and the cost of the blend."""
+    """Measure masquerade: latency, runtimes, quality, and the cost of the blend."""
 
 
 bench.add_command(latency)
+bench.add_command(backends)
 bench.add_command(quality)
 bench.add_command(blend_cost, "blend")
 

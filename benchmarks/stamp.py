@@ -20,6 +20,7 @@ LIBRARIES = (
     "onnxruntime-ep-openvino",
     "av",
     "mediapipe",
+    "torch",
 )
 
 _TELLING = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "asimddp", "bf16", "i8mm")

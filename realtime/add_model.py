@@ -1,25 +1,25 @@
 """Adding a bundle of the user's own, and removing one. It is on the shelf whole or not at all."""
 
 import os
-import re
 import shutil
 import tempfile
 import time
-import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import get_args
 
 from realtime.bundle import MAX_FILE_BYTES, PREVIEW_FILE, Bundle, hash_file, open_bundle
-from realtime.card import CARD_FILE, FaceTypeName, bundle_name, printable, unprintable
-from realtime.card_file import parse_card, write_toml
-from realtime.errors import ConfigError, DeviceError
+from realtime.card import CARD_FILE, FaceTypeName, bundle_name, printable
+from realtime.card_file import parse_card, read_card_text, says_whose, write_toml
+from realtime.errors import ConfigError
+from realtime.naming import name_from, stated, title_from
 from realtime.sessions import Session
 from realtime.shelf import built_in_folder, bundle_folders, load_bundle, unknown_model, user_folder
 from realtime.swap.dfm import DfmFacts, inspect_dfm
+from realtime.whole_folder import UNFINISHED, storage_error, whole_folder
 
-_UNFINISHED = ".unfinished-"
+_MAKE_ROOM = "make room there, or set MASQUERADE_HOME to another folder"
 _STALE_S = 24 * 3600
 # Beside the files of the card: what people keep with a bundle.
 _COMPANIONS = (PREVIEW_FILE, "README.md", "NOTICE.txt", "LICENSE.txt", "LICENSE")
@@ -37,9 +37,9 @@ def add(
     """`add_folder` for a bundle's folder, else `add_file`. Raises ConfigError, ModelError, DeviceError."""
     if not path.is_dir():
         return add_file(path, name=name, identity=identity, statement=statement, face_type=face_type or "whole_face")
-    if any((name, identity, statement, face_type)):
-        raise ConfigError(f"{printable(path)} is a bundle and brings its own card: give its folder only")
-    return add_folder(path)
+    if name or face_type:
+        raise ConfigError(f"{printable(path)} is a bundle and brings its own card: give its folder without those")
+    return add_folder(path, identity=identity, statement=statement)
 
 
 def add_file(
@@ -60,15 +60,12 @@ def add_file(
     `whole_face`. `inspect` stands in for running the network once. Raises ConfigError for the arguments,
     ModelError for the file, DeviceError where it cannot be stored; then nothing is left behind.
     """
-    if identity not in ("self", "consented", "synthetic"):
-        given = f", not {printable(identity, 40)}" if identity else ""
-        raise ConfigError(f"say whose face it is: --identity self, consented or synthetic{given}")
-    statement = _line("--statement", statement, "say in one line who it is and how they agreed")
+    kind, statement = whose(identity, statement)
     if face_type not in get_args(FaceTypeName):
         allowed = ", ".join(get_args(FaceTypeName))
         raise ConfigError(f"--face-type {printable(face_type, 40)} is none of {allowed}: choose what it was trained on")
     _check_readable(file)
-    chosen = _free_name(name or _name_from(file.stem))
+    chosen = _free_name(name or name_from(file.stem))
     with _whole_or_nothing(chosen) as unfinished:
         copy = unfinished / f"{chosen}.dfm"
         shutil.copyfile(file, copy)
@@ -77,10 +74,10 @@ def add_file(
             {
                 "schema": 1,
                 "name": chosen,
-                "title": _line("--title", title or _title_from(name or file.stem), "give a title", 80),
+                "title": stated("--title", title or title_from(name or file.stem), "give a title", 80),
                 "family": "swap",
-                "licence": _line("--licence", licence or "unknown", "name a licence"),
-                "identity": {"kind": identity, "statement": statement},
+                "licence": stated("--licence", licence or "unknown", "name a licence"),
+                "identity": {"kind": kind, "statement": statement},
                 "files": {copy.name: hash_file(copy)},
                 "input": {
                     "size": facts.size,
@@ -98,13 +95,22 @@ def add_file(
     return load_bundle(chosen)
 
 
-def add_folder(folder: Path) -> Bundle:
-    """Copy a bundle's folder among the user's own, under the name in its card. Raises as `add_file`."""
-    bundle = open_bundle(folder)
+def add_folder(folder: Path, *, identity: str | None = None, statement: str | None = None) -> Bundle:
+    """Copy a bundle's folder among the user's own, under the name in its card.
+
+    `identity` and `statement`, as of `add_file`, complete a card that does not say whose face it is; `export`
+    writes such cards for foreign checkpoints. Raises as `add_file`, and where the card says it already.
+    """
+    card = _completed(folder, identity, statement) if identity or statement else None
+    bundle = open_bundle(folder, card)
     _free_name(bundle.name)
     with _whole_or_nothing(bundle.name) as unfinished:
-        for file in (CARD_FILE, *bundle.card.files):
+        for file in bundle.card.files:
             shutil.copyfile(bundle.folder / file, unfinished / file)
+        if card is None:
+            shutil.copyfile(bundle.folder / CARD_FILE, unfinished / CARD_FILE)
+        else:
+            (unfinished / CARD_FILE).write_bytes(card)
         for file in _COMPANIONS:
             source = bundle.folder / file
             wanted = file not in bundle.card.files and source.is_file() and not source.is_symlink()
@@ -129,11 +135,11 @@ def remove(name: str) -> None:
         if folder.is_symlink():
             folder.unlink()
             return
-        gone = Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=shelf))
+        gone = Path(tempfile.mkdtemp(prefix=UNFINISHED, dir=shelf))
         folder.rename(gone / name)  # at once and whole; deleting may take a while
         shutil.rmtree(gone)
     except OSError as error:
-        raise _storage_error(f"{name} cannot be removed from", shelf, error) from error
+        raise storage_error(f"{name} cannot be removed from", shelf, error, _MAKE_ROOM) from error
 
 
 @contextmanager
@@ -142,28 +148,31 @@ def _whole_or_nothing(name: str) -> Iterator[Path]:
     shelf = user_folder()
     try:
         shelf.mkdir(parents=True, exist_ok=True)
-        for old in shelf.glob(f"{_UNFINISHED}*"):  # left by a killed program
+        for old in shelf.glob(f"{UNFINISHED}*"):  # left by a killed program
             if time.time() - old.stat().st_mtime > _STALE_S:
                 shutil.rmtree(old, ignore_errors=True)
-        unfinished = Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=shelf))
     except OSError as error:
-        raise _storage_error(f"{name} cannot be stored in", shelf, error) from error
-    try:
+        raise storage_error(f"{name} cannot be stored in", shelf, error, _MAKE_ROOM) from error
+    with whole_folder(shelf / name, do=_MAKE_ROOM) as unfinished:
         yield unfinished
-        for file in unfinished.iterdir():
-            with file.open("rb+") as written:  # a full disk may show only here
-                os.fsync(written.fileno())
-        unfinished.chmod(0o755)
-        unfinished.rename(shelf / name)
-    except OSError as error:
-        raise _storage_error(f"{name} cannot be stored in", shelf, error) from error
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
 
 
-def _storage_error(what: str, shelf: Path, error: OSError) -> DeviceError:
-    why = error.strerror or type(error).__name__
-    return DeviceError(f"{what} {printable(shelf)} ({why}): make room there, or set MASQUERADE_HOME to another folder")
+def whose(identity: str | None, statement: str | None) -> tuple[str, str]:
+    """The kind and the statement for a card's [identity], as a user gave them. Raises ConfigError."""
+    if identity not in ("self", "consented", "synthetic"):
+        given = f", not {printable(identity, 40)}" if identity else ""
+        raise ConfigError(f"say whose face it is: --identity self, consented or synthetic{given}")
+    return identity, stated("--statement", statement, "say in one line who it is and how they agreed")
+
+
+def _completed(folder: Path, identity: str | None, statement: str | None) -> bytes:
+    """The text of a folder's card with the [identity] that it lacks."""
+    raw = read_card_text(folder)
+    if says_whose(raw, folder):
+        raise ConfigError(f"{printable(folder)} is a bundle and brings its own card: give its folder only")
+    kind, text = whose(identity, statement)
+    # Behind all else it is a table of its own, whatever comes before.
+    return raw.rstrip() + b"\n\n" + write_toml({"identity": {"kind": kind, "statement": text}}).strip().encode() + b"\n"
 
 
 def _inspect(file: Path) -> DfmFacts:
@@ -202,24 +211,3 @@ def _free_name(name: str) -> str:
     if name in taken or os.path.lexists(user_folder() / name):
         raise ConfigError(f"there is a bundle {name} already: give another --name, or remove it first")
     return name
-
-
-def _name_from(stem: str) -> str:
-    plain = unicodedata.normalize("NFKD", stem).encode("ascii", "ignore").decode().lower()
-    name = re.sub(r"[^a-z0-9._-]+", "-", plain).strip("-._")[:64].rstrip("-._")
-    if not name:
-        raise ConfigError(f"no name can be made of {printable(stem, 80)!r}: give one with --name")
-    return name
-
-
-def _title_from(stem: str) -> str:
-    return printable(re.sub(r"[_\s]+", " ", stem).strip(), 80)
-
-
-def _line(option: str, text: str | None, do: str, limit: int = 500) -> str:
-    if text is None or not text.strip():
-        raise ConfigError(f"{option} is missing: {do}")
-    odd = unprintable(text.strip())
-    if odd or len(text) > limit:
-        raise ConfigError(f"{option} {f'holds the character {odd}' if odd else 'is longer than {limit} letters'}: {do}")
-    return text.strip()

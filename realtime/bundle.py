@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from realtime.card import CARD_FILE, Card, printable
-from realtime.card_file import read_card, refusal
+from realtime.card_file import parse_card, read_card, refusal
 from realtime.errors import ModelError
 
 PREVIEW_FILE = "preview.jpg"
@@ -69,9 +69,10 @@ class BrokenBundle:
         return printable(self.folder.name, 64)
 
 
-def open_bundle(folder: Path) -> Bundle:
+def open_bundle(folder: Path, card_text: bytes | None = None) -> Bundle:
     """The bundle in `folder`, every file checked against its hash.
 
+    `card_text`, where it is given, stands in for what is written in the folder's card.
     Each file is hashed once in a process, until it changes. Raises ModelError, in one line, for a missing
     folder, a bad card, a missing file, a link that leaves the folder, a hash that is not the card's.
     """
@@ -80,7 +81,7 @@ def open_bundle(folder: Path) -> Bundle:
     except (OSError, RuntimeError, ValueError) as error:
         raise ModelError(f"no bundle at {printable(folder)}: see the ones there are (masquerade models)") from error
     _stays_inside(home, CARD_FILE)
-    card = read_card(home)
+    card = read_card(home) if card_text is None else parse_card(card_text, home)
     for file, wanted in card.files.items():
         _stays_inside(home, file)
         got = _digest(home, file)

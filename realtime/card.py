@@ -164,12 +164,20 @@ class Card(_Table):
 
     @model_validator(mode="after")
     def _fits_the_family(self) -> "Card":
-        if self.family != "swap":
+        if self.family == "landmarks":
             return self
-        if self.identity.kind == "none":
-            raise ValueError('a swap model shows somebody: identity.kind = "none" is not possible')
-        if self.input.size is None or self.input.face_type is None:
-            raise ValueError("a swap model's [input] needs size and face_type")
+        if self.family == "swap":
+            if self.identity.kind == "none":
+                raise ValueError('a swap model shows somebody: identity.kind = "none" is not possible')
+            if self.input.size is None or self.input.face_type is None:
+                raise ValueError("a swap model's [input] needs size and face_type")
+        else:
+            if self.input.size is None:
+                raise ValueError(f"a {self.family} model's [input] needs size")
+            if self.input.layout != "NCHW":
+                raise ValueError(
+                    f'a {self.family} model\'s [input] has layout "{self.input.layout}", only "NCHW" is run'
+                )
         for table, extra in (("input", self.input.facts), ("output", self.output.facts)):
             if extra:
                 raise ValueError(f"[{table}] has the unknown key {printable(min(extra), 40)!r}")

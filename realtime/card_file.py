@@ -25,6 +25,11 @@ MAX_DEPTH = 8
 
 def read_card(folder: Path) -> Card:
     """The card of a bundle folder. Raises ModelError with what is wrong and what to do."""
+    return parse_card(read_card_text(folder), folder)
+
+
+def read_card_text(folder: Path) -> bytes:
+    """The card of a bundle folder as it is written, at most `MAX_CARD_BYTES` of it. Raises ModelError."""
     path = folder / CARD_FILE
     try:
         if not path.is_file():  # a FIFO or a device would block or never end
@@ -35,27 +40,30 @@ def read_card(folder: Path) -> Card:
         raise refusal(folder, f"{CARD_FILE} cannot be read ({error.strerror})") from error
     if len(raw) > MAX_CARD_BYTES:
         raise refusal(folder, f"{CARD_FILE} is larger than {MAX_CARD_BYTES // 1024} KiB")
-    return parse_card(raw, folder)
+    return raw
 
 
 def parse_card(raw: bytes, folder: Path) -> Card:
     """The card written in `raw` (TOML, UTF-8); `folder` is only named in errors. Raises ModelError."""
-    if max(map(len, raw.split(b"\n"))) > MAX_LINE_BYTES:
-        raise refusal(folder, f"{CARD_FILE} has a line longer than {MAX_LINE_BYTES // 1024} KiB")
-    try:
-        table = tomllib.loads(raw.decode("utf-8-sig"))
-    except (ValueError, RecursionError) as error:  # ValueError: bad TOML, bad UTF-8, endless integers
-        raise refusal(folder, f"{CARD_FILE} is not TOML ({printable(error, 80)})") from error
-    _check_text(table, folder)
+    table = _table(raw, folder)
     schema = table.get("schema")
     if type(schema) is int and schema > 1:
         raise refusal(folder, f"{CARD_FILE} has schema {printable(schema, 20)}, this version reads 1", "update")
     if "identity" not in table:
-        raise refusal(folder, "its card does not say whose face it is", "add [identity] to it")
+        raise refusal(
+            folder,
+            "its card does not say whose face it is",
+            'add it with masquerade models add FOLDER --identity self --statement "…", or write [identity] into it',
+        )
     try:
         return Card.model_validate(table)
     except ValidationError as error:
         raise refusal(folder, _first(error)) from error
+
+
+def says_whose(raw: bytes, folder: Path) -> bool:
+    """True where the card written in `raw` has an [identity], of whatever kind. Raises ModelError."""
+    return "identity" in _table(raw, folder)
 
 
 def write_toml(table: Mapping[str, Any]) -> str:
@@ -65,6 +73,17 @@ def write_toml(table: Mapping[str, Any]) -> str:
     for title, inner in tables.items():
         lines += ["", f"[{_key(title)}]", *(f"{_key(k)} = {_value(v)}" for k, v in inner.items())]
     return "\n".join(lines) + "\n"
+
+
+def _table(raw: bytes, folder: Path) -> dict[str, Any]:
+    if max(map(len, raw.split(b"\n"))) > MAX_LINE_BYTES:
+        raise refusal(folder, f"{CARD_FILE} has a line longer than {MAX_LINE_BYTES // 1024} KiB")
+    try:
+        table = tomllib.loads(raw.decode("utf-8-sig"))
+    except (ValueError, RecursionError) as error:  # ValueError: bad TOML, bad UTF-8, endless integers
+        raise refusal(folder, f"{CARD_FILE} is not TOML ({printable(error, 80)})") from error
+    _check_text(table, folder)
+    return table
 
 
 def _key(key: str) -> str:

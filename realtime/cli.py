@@ -35,7 +35,7 @@ def app(debug: bool) -> None:
 def _run_options(command: F) -> F:
     """The options that `run` and `demo` share. Each is None unless given, so that a file can say it."""
     options = [
-        click.option("--provider", help="auto, cpu, openvino, cuda, tensorrt or rtx."),
+        click.option("--provider", help="auto, cpu, openvino, cuda, tensorrt, rtx, torch, coreml or directml."),
         click.option("--seconds", type=float, help="End after so many seconds."),
         click.option("--metrics", type=click.Path(path_type=Path), help="Write the numbers of the run to a JSON file."),
         click.option("--mirror/--no-mirror", default=None, help="Flip left and right."),
@@ -56,7 +56,7 @@ def _run_options(command: F) -> F:
 @click.option("--output", multiple=True, help="camera[:DEVICE], FILE.mp4|.mkv|.webm, page or null. Repeatable.")
 @click.option("--pace", help="live drops frames to keep up; all processes every frame of a file.")
 @click.option("--loop/--no-loop", default=None, help="Begin a file again when it ends.")
-@click.option("--precision", help="auto, fp32 or bf16 for the swap network.")
+@click.option("--precision", help="auto, fp32, fp16 or bf16 for the swap network.")
 @click.option("--detector", help="own or mediapipe.")
 @click.option("--faces", type=int, help="How many people get the face (1 to 8).")
 @click.option("--on-miss", "on_miss", help="What goes out without a face: hold, card or blur (raw with --allow-raw).")
@@ -196,6 +196,15 @@ def bench(arguments: tuple[str, ...]) -> None:
     from benchmarks.__main__ import bench as group
 
     group.main(args=list(arguments), prog_name="masquerade bench", standalone_mode=False)
+
+
+@app.command(context_settings={"ignore_unknown_options": True, "help_option_names": []}, add_help_option=False)
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def export(arguments: tuple[str, ...]) -> None:
+    """A trained checkpoint -> a bundle or a .dfm. See masquerade export --help."""
+    from export.command import export as command
+
+    command.main(args=list(arguments), prog_name="masquerade export", standalone_mode=False)
 
 
 def _say_live(line: str) -> None:

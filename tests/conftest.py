@@ -17,6 +17,8 @@ def _guards(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
     """No thread outlives its test, nothing logs an error, randomness repeats."""
     random.seed(0)
     np.random.seed(0)  # noqa: NPY002 (libraries under test may use the global generator)
+    # pytest listens to every logger that does not propagate, and torch then writes down each step of an export.
+    logging.getLogger("torch.__trace").propagate = True
     before = set(threading.enumerate())
     with caplog.at_level(logging.WARNING):
         yield

@@ -175,6 +175,39 @@ def test_a_bundles_folder_is_copied_with_what_people_keep(home: Path, tmp_path: 
     assert "its own card" in one_line(lambda: add(folder, identity="self"), ConfigError)
 
 
+def anonymous(folder: Path, **changes: object) -> Path:
+    """A good bundle but for the [identity] that its card lacks, as the export of a foreign model writes it."""
+    a_bundle(folder, **changes)
+    card = folder / "model.toml"
+    kept = card.read_text(encoding="utf-8").replace('[identity]\nkind = "synthetic"\nstatement = "Nobody."\n', "")
+    assert "\n[identity]\nkind" not in kept
+    card.write_text(kept, encoding="utf-8")
+    return folder
+
+
+def test_a_bundle_without_an_identity_gets_one(home: Path, tmp_path: Path) -> None:
+    folder = anonymous(tmp_path / "export", training={"notes": 'three\n"lines"\n[identity]'})
+    before = (folder / "model.toml").read_bytes()
+    assert "masquerade models add" in one_line(lambda: add(folder))
+    assert "--identity" in one_line(lambda: add(folder, statement="Me."), ConfigError)
+    assert "--statement" in one_line(lambda: add(folder, identity="self"), ConfigError)
+    assert "famous" in one_line(lambda: add(folder, identity="famous", statement="Me."), ConfigError)
+    assert "--statement" in one_line(lambda: add(folder, identity="self", statement="a\nb"), ConfigError)
+    assert not home.exists()
+    statement = 'Ö "quoted" \\ [files] # me'
+    bundle = add(folder, identity="consented", statement=statement)
+    assert (bundle.card.identity.kind, bundle.card.identity.statement) == ("consented", statement)
+    assert bundle.folder == home.resolve() / "eve"
+    assert (folder / "model.toml").read_bytes() == before, "what was handed over stays as it is"
+
+
+def test_an_altered_bundle_gets_no_identity(home: Path, tmp_path: Path) -> None:
+    folder = anonymous(tmp_path / "export")
+    (folder / "swap.onnx").write_bytes(b"other")
+    assert "not the file its card names" in one_line(lambda: add(folder, identity="self", statement="Me."))
+    assert not home.exists()
+
+
 def test_a_bad_bundles_folder_is_not_copied(home: Path, tmp_path: Path) -> None:
     folder = a_bundle(tmp_path / "download")
     (folder / "swap.onnx").write_bytes(b"other")

@@ -12,6 +12,7 @@ from realtime.errors import ModelError
 from realtime.face import Face
 from realtime.frame import Pixels
 from realtime.sessions import Array, Port
+from realtime.settings import Settings
 from realtime.swap.autoencoder import Autoencoder
 from realtime.swap.crop_format import CropFormat
 from realtime.swap.head_angles import head_angles
@@ -30,6 +31,7 @@ def ours(*inputs: str, **answers: Array) -> Script:
         "face": Port((None, 3, S, S), F32),
         "blendshapes": Port((1, 52), F32),
         "pose": Port((1, 3), F32),
+        "morph": Port((1,), F32),
         "audio": Port((1, 80), F32),
     }
     given: dict[str, Array] = {
@@ -116,7 +118,16 @@ def test_the_network_gets_the_crop_and_what_it_asks_for(tmp_path: Path) -> None:
         np.testing.assert_allclose(fed["pose"], [[0.1, -0.2, 0.3]], atol=1e-6)
 
 
-@pytest.mark.parametrize("extra", [(), ("blendshapes",), ("pose",)])
+def test_the_morph_follows_the_settings(tmp_path: Path) -> None:
+    script, now = ours("face", "morph"), [0.25]
+    swapper = open_swapper(eve(tmp_path), open_session=script.open, settings=lambda: Settings(morph=now[0]))
+    for now[0] in (0.25, 1.0):
+        swapper(a_crop(), a_face())
+    assert [fed["morph"].tolist() for fed in script.fed] == [[0.25], [1.0]]
+    assert script.fed[0]["morph"].dtype == np.float32
+
+
+@pytest.mark.parametrize("extra", [(), ("blendshapes",), ("pose",), ("morph",)])
 def test_any_of_the_further_inputs_may_be_absent(tmp_path: Path, extra: tuple[str, ...]) -> None:
     script = ours("face", *extra)
     wear(eve(tmp_path), script)(a_crop(), a_face())

@@ -12,13 +12,8 @@ from realtime.errors import ModelError
 from realtime.sessions import Port
 from realtime.sessions.onnx_file import read_contents
 from realtime.sessions.ort import open_session
-from realtime.sessions.providers import (
-    available_providers,
-    choose,
-    cpu_flags,
-    default_threads,
-    physical_cores,
-)
+from realtime.sessions.processor import cpu_flags, default_threads, physical_cores
+from realtime.sessions.providers import available_providers, choose
 
 
 def graph(nodes: list[onnx.NodeProto], weights: list[onnx.TensorProto] | None = None) -> onnx.GraphProto:
@@ -197,7 +192,7 @@ def test_the_precision_of_the_file_is_told() -> None:
     [
         ({"provider": "gpu"}, "there is no provider gpu: choose one of auto, cpu"),
         ({"precision": "fp8"}, "there is no precision fp8"),
-        ({"provider": "cpu", "precision": "bf16"}, "bf16 needs the OpenVINO provider"),
+        ({"provider": "cpu", "precision": "bf16"}, "bf16 needs the OpenVINO or the torch"),
         ({"threads": 0}, "0 threads"),
     ],
 )
@@ -213,7 +208,7 @@ def test_every_provider_runs_or_says_what_to_do() -> None:
         with pytest.raises(ModelError) as caught:
             open_session(doubling(), provider=name)
         assert str(caught.value) == state
-        assert "pip install" in state or "use --provider auto" in state
+        assert "pip install" in state or "use --provider" in state
     assert available_providers()["cpu"] == "ready"
 
 

@@ -28,6 +28,8 @@ MAX_FILE_BYTES = 16 << 30
 """Above any part of a model that can be trained on the cards of its day."""
 
 _DATA = re.compile(r"(?P<name>.+)_(?P<family>SAEHD|AMP)_data\.dat")
+_BESIDE = re.compile(r"(?P<model>.+_(?:SAEHD|AMP))_\w+\.(?:dat|npy|txt|dfm)")
+"""Any file of a model tells which of a folder's models is meant."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,7 +38,7 @@ class DeepFaceLabModel:
 
     `network` is `SaehdDf`, `SaehdLiae`, or `Amp` (which takes a morph too), in eval mode, on the CPU, without
     gradients. `face_type` is by the names of a card's input, None where the file has one that is not known
-    here; `archi` is None for AMP; `iterations` is how long it was trained.
+    here; `archi` is None for AMP; `iterations` is how long it was trained. `files` are those that were read.
     """
 
     name: str
@@ -46,10 +48,11 @@ class DeepFaceLabModel:
     resolution: int
     iterations: int
     network: Any
+    files: tuple[Path, ...]
 
 
 def read_deepfacelab(path: Path) -> DeepFaceLabModel:
-    """The model in a folder, or the one of a `*_data.dat` where a folder holds several.
+    """The model in a folder, or the one that a file belongs to where a folder holds several.
 
     Runs no code from any file. Raises ModelError, in one line, for whatever is missing, damaged, hostile, or
     does not fit together.
@@ -69,7 +72,8 @@ def read_deepfacelab(path: Path) -> DeepFaceLabModel:
         network, archi = _network(family, options)
     except ModelError as why:
         raise ModelError(f"{_title(data)}: {why}") from why
-    parts = {part: _read(data.with_name(f"{name}_{family}_{part}.npy")) for part, _ in network.named_children()}
+    files = {part: data.with_name(f"{name}_{family}_{part}.npy") for part, _ in network.named_children()}
+    parts = {part: _read(file) for part, file in files.items()}
     _load(network, parts, f"model {printable(name, 40)!r}")
     face_type = options.get("face_type")
     return DeepFaceLabModel(
@@ -80,6 +84,7 @@ def read_deepfacelab(path: Path) -> DeepFaceLabModel:
         resolution=_whole(options, "resolution"),
         iterations=iterations,
         network=network.eval().requires_grad_(False),
+        files=(data, *files.values()),
     )
 
 
@@ -88,8 +93,12 @@ def _title(path: Path) -> str:
 
 
 def _find(path: Path) -> Path:
-    if _DATA.fullmatch(path.name) and path.is_file():
-        return path
+    beside = _BESIDE.fullmatch(path.name)
+    if beside and path.is_file():
+        data = path.with_name(f"{beside['model']}_data.dat")
+        if data.is_file():
+            return data
+        raise ModelError(f"{_title(data)} is missing beside {printable(path.name, 80)}: copy the whole model folder")
     if not path.is_dir():
         raise ModelError(
             f"{printable(path)} is no DeepFaceLab model: give its folder, or its NAME_SAEHD_data.dat (or _AMP_)"

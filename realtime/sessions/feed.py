@@ -1,11 +1,16 @@
 """The one check of what goes into a network, for every runtime."""
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
 
+from realtime.card import printable
 from realtime.errors import ModelError
 from realtime.sessions import Array, Port
+
+MAX_INPUT_BYTES = 1 << 30
+"""Far above any picture or sound; memory for it is taken before the network is asked anything."""
 
 
 def check_feed(inputs: Mapping[str, Port], feed: Mapping[str, Array], model: str) -> None:
@@ -24,7 +29,13 @@ def check_feed(inputs: Mapping[str, Port], feed: Mapping[str, Array], model: str
 
 
 def blank_feed(inputs: Mapping[str, Port]) -> dict[str, Array]:
-    """Zeros that fit the inputs; dynamic sizes become 1."""
+    """Zeros that fit the inputs; dynamic sizes become 1. Raises ModelError for inputs of absurd sizes."""
+    for name, port in inputs.items():
+        if math.prod(s or 1 for s in port.shape) * port.dtype.itemsize > MAX_INPUT_BYTES:
+            raise ModelError(
+                f"a network takes {printable(name, 40)} of shape {shape_text(port)}, "
+                "which is more than 1 GiB: use another export"
+            )
     return {name: np.zeros([s or 1 for s in port.shape], port.dtype) for name, port in inputs.items()}
 
 

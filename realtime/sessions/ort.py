@@ -1,4 +1,8 @@
-"""Networks on ONNX Runtime, with whichever of its providers this machine has."""
+"""Networks on ONNX Runtime, with whichever of its providers this machine has; the door to the other runtimes.
+
+Threads and spinning were chosen by measuring the finished loop (`benchmarks/results/`): one core is left to the
+other parts, and waiting threads sleep, since on a loaded machine threads that spin halve the speed.
+"""
 
 import logging
 from collections import Counter
@@ -13,9 +17,12 @@ import onnxruntime as ort
 from realtime.clock import now_ns
 from realtime.errors import ModelError
 from realtime.sessions import Array, Port, Session
+from realtime.sessions.binding import Run, bind
 from realtime.sessions.feed import blank_feed, check_feed
+from realtime.sessions.memory_limit import limit_memory
 from realtime.sessions.onnx_file import Contents, read_contents
-from realtime.sessions.providers import TITLES, Choice, choose, default_threads, first_line
+from realtime.sessions.processor import default_threads
+from realtime.sessions.providers import TITLES, Choice, choose, first_line
 
 log = logging.getLogger(__name__)
 
@@ -29,19 +36,28 @@ DTYPES = {
     "tensor(int64)": np.int64,
     "tensor(bool)": np.bool_,
 }
-QUIET = 3  # ONNX Runtime's log level "error"
+QUIET = 4  # ONNX Runtime's log level "fatal": its errors come as exceptions too, and those are told in one line
+ort.set_default_logger_severity(QUIET)
 
 
 class OrtSession:
-    """One network on ONNX Runtime: see `Session`. Use `open_session` to make one."""
+    """One network on ONNX Runtime: see `Session`. Use `open_session` to make one.
 
-    def __init__(self, data: bytes, name: str, contents: Contents, choice: Choice, threads: int) -> None:
+    `runtime` is ONNX Runtime's module, or a stand-in for it. Any thread may call it, one at a time.
+    """
+
+    def __init__(
+        self, data: bytes, name: str, contents: Contents, choice: Choice, threads: int, runtime: Any = ort
+    ) -> None:
         self._name = name
-        self._session: Any = _create(data, name, choice, threads)
+        self._session: Any = _create(data, name, choice, threads, runtime)
         self._inputs = MappingProxyType({i.name: _port(i, name) for i in self._session.get_inputs()})
         self._outputs = MappingProxyType({o.name: _port(o, name) for o in self._session.get_outputs()})
         self._output_names = list(self._outputs)
         self._spent_ns = 0
+        self._run: Run = self._plain_run
+        if choice.on_nvidia and (bound := bind(self._session, self._inputs, self._outputs, runtime)):
+            self._run = bound
         self._warm_up()
         self._spent_ns = 0
         self._ran_on, counted = _where(self._session)
@@ -85,14 +101,19 @@ class OrtSession:
         check_feed(self._inputs, feed, self._name)
         started = now_ns()
         try:
-            values = self._session.run(self._output_names, dict(feed))
+            result = self._run(feed)
         except Exception as error:  # ONNX Runtime's errors share no class of their own
             raise ModelError(f"{self._name} failed while running ({first_line(error)}): try --provider cpu") from error
         self._spent_ns += now_ns() - started
-        return dict(zip(self._output_names, values, strict=True))
+        return result
 
     def close(self) -> None:
         self._session = None
+        self._run = self._plain_run  # a binding holds the GPU's memory
+
+    def _plain_run(self, feed: Mapping[str, Array]) -> dict[str, Array]:
+        values = self._session.run(self._output_names, dict(feed))
+        return dict(zip(self._output_names, values, strict=True))
 
     def _warm_up(self) -> None:
         try:
@@ -108,9 +129,9 @@ def open_session(
 ) -> Session:
     """The network in an ONNX file (or its bytes), loaded, checked and warmed up.
 
-    `provider`: auto, cpu, openvino, cuda, tensorrt or rtx. `precision`: fp32, bf16 (OpenVINO only) or auto
-    (bf16 where OpenVINO has AMX for it, else fp32). `threads`: None leaves one physical core free. Spinning
-    is off: on a loaded machine waiting threads that spin halve the speed.
+    `provider`: one of `realtime.sessions.providers.NAMES`. `precision`: fp32; bf16 (OpenVINO and torch); fp16
+    (torch on a GPU; elsewhere the file decides); or auto: bf16 where OpenVINO has AMX for it, TF32 on NVIDIA GPUs,
+    else fp32. `threads`: None leaves one physical core free.
     Raises ModelError, in one line, for a file that is missing, damaged or refused (see `onnx_file`) and for
     a provider asked for by name that cannot run here.
     """
@@ -122,7 +143,7 @@ def open_session(
     choices = choose(provider, precision, threads)
     for choice in choices:
         try:
-            session = OrtSession(data, name, contents, choice, threads)
+            session = _start(model, data, name, contents, choice, threads)
         except ModelError as error:
             if choice is choices[-1]:
                 raise
@@ -131,6 +152,19 @@ def open_session(
         log.info("%s runs on %s", name, session.ran_on)
         return session
     raise AssertionError("choose() gives at least one choice")
+
+
+def _start(model: Path | bytes, data: bytes, name: str, contents: Contents, choice: Choice, threads: int) -> Session:
+    if choice.provider:
+        return OrtSession(data, name, contents, choice, threads)
+    if choice.name == "torch":
+        # PyTorch takes seconds to load: only where it is asked for.
+        from realtime.sessions.torch_program import open_torch_session
+
+        return open_torch_session(model, precision=choice.precision, threads=threads)
+    from realtime.sessions.tensorrt_engine import open_engine_session
+
+    return open_engine_session(model, provider=choice.name, precision=choice.precision)
 
 
 def _read(model: Path | bytes) -> tuple[bytes, str]:
@@ -142,8 +176,8 @@ def _read(model: Path | bytes) -> tuple[bytes, str]:
         raise ModelError(f"{model} cannot be read ({error.strerror}): check the path") from error
 
 
-def _create(data: bytes, name: str, choice: Choice, threads: int) -> Any:
-    options = ort.SessionOptions()
+def _create(data: bytes, name: str, choice: Choice, threads: int, runtime: Any) -> Any:
+    options = runtime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = QUIET
@@ -152,14 +186,20 @@ def _create(data: bytes, name: str, choice: Choice, threads: int) -> Any:
     try:
         if choice.devices:
             options.add_provider_for_devices(list(choice.devices), choice.options)
-            return ort.InferenceSession(data, options)
+            return runtime.InferenceSession(data, options)
         providers: list[Any] = [(choice.provider, choice.options)]
-        if choice.name in ("cuda", "tensorrt"):
-            ort.preload_dlls()
+        if choice.on_nvidia:
+            runtime.preload_dlls()
             if choice.name == "tensorrt":
                 providers.append("CUDAExecutionProvider")
+        if choice.name == "directml":
+            options.enable_mem_pattern = False  # DirectML plans its memory itself and refuses the other plan
+        if choice.name == "cpu":
+            limit_memory(runtime, options)
+        else:
             providers.append("CPUExecutionProvider")
-        return ort.InferenceSession(data, options, providers=providers)
+        # Its own fallback would try again on the CPU alone, and print that it does.
+        return runtime.InferenceSession(data, options, providers=providers, enable_fallback=0)
     except Exception as error:  # ONNX Runtime's errors share no class of their own
         raise ModelError(f"{name} cannot be loaded ({first_line(error)}): is it a whole ONNX model?") from error
 

@@ -1,7 +1,7 @@
 """The `swap` family: one network draws the identity's face over the driver's, in the driver's place.
 
-Our own networks take `face` and, where they have them, `blendshapes` (1, 52) and `pose` (1, 3), and give a
-face and a mask by the names of the card. A .dfm differs only in its wiring (`realtime.swap.dfm`).
+Our own networks take `face` and, where they have them, `blendshapes` (1, 52), `pose` (1, 3) and `morph` (1,),
+and give a face and a mask by the names of the card. A .dfm differs only in its wiring (`realtime.swap.dfm`).
 """
 
 from collections.abc import Callable
@@ -107,8 +107,8 @@ class Autoencoder:
 def own_wiring(session: Session, card: Card) -> Wiring:
     """How to feed a network of our own kind. Raises ModelError where network and card do not agree.
 
-    The network must have `face`; `blendshapes` and `pose` are fed if it asks for them; any other input is
-    refused, as nothing here could fill it.
+    The network must have `face`; `blendshapes`, `pose` and `morph` are fed if it asks for them; any other input
+    is refused, as nothing here could fill it.
     """
     wants, gives, stated = session.inputs, session.outputs, card.output
     size = card.input.size
@@ -118,6 +118,7 @@ def own_wiring(session: Session, card: Card) -> Wiring:
         "face": form.shape(3),
         "blendshapes": (1, BLENDSHAPES),
         "pose": (1, 3),
+        "morph": (1,),
     }
     for name, port in wants.items():
         if name not in shapes:
@@ -140,6 +141,7 @@ def own_wiring(session: Session, card: Card) -> Wiring:
         driver_mask=stated.driver_mask,
         blendshapes="blendshapes" if "blendshapes" in wants else None,
         pose="pose" if "pose" in wants else None,
+        morph="morph" if "morph" in wants else None,
     )
 
 

@@ -2,15 +2,17 @@
 
 One to one, in the order of the file, with three differences. Activations of picture networks are NCHW.
 Weights stay the float16 numbers that the file holds, with a Cast that every runtime folds when it loads.
-PReLU is written as `a*x + (1-a)*relu(x)` with two 1x1 depthwise convolutions: the same function, but ONNX
-Runtime's own PRelu leaves its blocked layout and costs more than all the rest.
+PReLU is written in convolutions (`export.graph.prelu`), as ONNX Runtime's own costs more than all the rest.
 """
+
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from export.graph.prelu import write_prelu
 from trained_models.recipes.tflite import Network, Operator, read_tflite
 
 Array = npt.NDArray[np.generic]
@@ -169,15 +171,23 @@ class Writer:
         self.node("MaxPool", [x], out, kernel_shape=list(kernel), strides=list(strides), pads=pads)
 
     def prelu(self, op: Operator, out: str) -> None:
-        """`a*x + (1-a)*relu(x)`, equal to PReLU; both terms are 1x1 depthwise convolutions."""
-        x, slope = self.name(op.inputs[0]), self.known[op.inputs[1]].reshape(-1, 1, 1, 1).astype(np.float32)
-        channels = slope.shape[0]
-        rest = self.weight((1.0 - slope).astype(np.float32), f"w{op.inputs[1]}_rest")
-        a = self.weight(slope, f"w{op.inputs[1]}")
-        shared = {"group": channels, "kernel_shape": [1, 1]}
-        through = self.node("Conv", [x, a], out + "_through", **shared)
-        above = self.node("Conv", [self.node("Relu", [x], out + "_relu"), rest], out + "_above", **shared)
-        self.node("Add", [above, through], out)
+        """PReLU in nodes that runtimes are fast at: see `export.graph.prelu`."""
+        write_prelu(_PreluPen(self, op, out), self.name(op.inputs[0]), self.known[op.inputs[1]].ravel())
+
+
+@dataclass(frozen=True, slots=True)
+class _PreluPen:
+    """Names what `write_prelu` writes after the operator's tensors."""
+
+    writer: Writer
+    op: Operator
+    out: str
+
+    def weight(self, values: Array, what: str, /) -> str:
+        return self.writer.weight(values, f"w{self.op.inputs[1]}" + ("_rest" if what == "rest" else ""))
+
+    def node(self, op_type: str, inputs: list[str], what: str, /, **attributes: object) -> str:
+        return self.writer.node(op_type, inputs, self.out + ("" if what == "sum" else f"_{what}"), **attributes)
 
 
 def to_onnx(tflite: bytes, names: dict[str, str], outputs: dict[str, list[int]]) -> onnx.ModelProto:

@@ -1,0 +1,86 @@
+"""Several ways to do one thing, timed in turns, so that their ratio holds on a machine whose speed wavers.
+
+Each round runs every contestant once, in a new order; a ratio is taken within a round and its median over the
+rounds is given. Beside the wall clock stands the time that the process's threads really computed: on a shared
+machine it wavers less, and it tells what a way costs the other parts of the loop.
+"""
+
+import random
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from benchmarks.timings import Millis, percentile, rounded, spread
+from realtime.clock import NS_PER_MS, Clock, now_ns
+
+SETTLE_S = 0.003
+"""Between two calls: threads of the last one that still spin would slow the next one."""
+
+FEWEST = 5
+"""Rounds that are made whatever the time limit says."""
+
+FOR_P99 = 100
+"""With fewer runs the 99th percentile is the slowest one by another name."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Times:
+    """Milliseconds of every run in order: on the wall clock, and of processor time of all threads."""
+
+    wall: Millis
+    cpu: Millis
+
+    def figures(self) -> dict[str, Any]:
+        """`wall_ms` and `cpu_ms`, each with percentiles, the smallest and the mean."""
+        return {"runs": len(self.wall), "wall_ms": _figures(self.wall), "cpu_ms": _figures(self.cpu)}
+
+
+def take_turns(
+    contestants: Mapping[str, Callable[[], object]],
+    runs: int,
+    *,
+    warm_up: int = 2,
+    seconds: float = float("inf"),
+    clock: Clock = now_ns,
+    cpu_clock: Clock = time.process_time_ns,
+    settle: Callable[[], None] = lambda: time.sleep(SETTLE_S),
+) -> dict[str, Times]:
+    """Up to `runs` rounds, stopped after `seconds` (but not before `FEWEST`). Warm-up runs are not counted."""
+    for run in contestants.values():
+        for _ in range(warm_up):
+            run()
+    order = list(contestants)
+    shuffle = random.Random(0).shuffle
+    wall: dict[str, list[float]] = {name: [] for name in order}
+    cpu: dict[str, list[float]] = {name: [] for name in order}
+    began = clock()
+    for number in range(runs):
+        if number >= FEWEST and clock() - began > seconds * 1e9:
+            break
+        shuffle(order)
+        for name in order:
+            settle()
+            spent, started = cpu_clock(), clock()
+            contestants[name]()
+            wall[name].append((clock() - started) / NS_PER_MS)
+            cpu[name].append((cpu_clock() - spent) / NS_PER_MS)
+    return {name: Times(np.array(wall[name]), np.array(cpu[name])) for name in contestants}
+
+
+def faster(slow: Times, fast: Times) -> dict[str, float | None]:
+    """How many times faster `fast` is: within rounds (their median), by the best run of each, by processor time."""
+    return {
+        "in_rounds": rounded(percentile(slow.wall / np.maximum(fast.wall, 1e-6), 50)),
+        "of_best": rounded(float(slow.wall.min() / max(fast.wall.min(), 1e-6))),
+        "in_cpu_time": rounded(percentile(slow.cpu / np.maximum(fast.cpu, 1e-6), 50)),
+    }
+
+
+def _figures(values: Millis) -> dict[str, float | None]:
+    found = spread(values, (50, 95, 99))
+    if len(values) < FOR_P99:
+        found["p99"] = None
+    return {"min": rounded(float(values.min())), **found}

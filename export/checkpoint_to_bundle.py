@@ -1,0 +1,151 @@
+"""From a checkpoint to a bundle or a .dfm: read, export, compare, write, all or nothing."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import onnx
+
+from export.dfm import to_dfm
+from export.families import Part, Plan
+from export.families.deepfacelab import plan_deepfacelab
+from export.families.first_order_motion import plan_first_order_motion
+from export.families.wav2lip import plan_wav2lip
+from export.request import Request
+from export.to_onnx import Exported, to_onnx, verify
+from export.write_bundle import RECORD_FILE, nearness, write_card, write_record
+from realtime.bundle import Bundle
+from realtime.card import printable
+from realtime.naming import name_from, title_from
+from realtime.sessions.ort import open_session
+from realtime.swap.dfm import inspect_dfm
+from realtime.swap.lip_sync_network import open_lip_sync
+from realtime.swap.motion_network import open_motion
+from realtime.swap.open_swapper import open_swapper
+from realtime.whole_folder import whole_folder
+
+Say = Callable[[str], None]
+
+
+def export_checkpoint(request: Request, say: Say = lambda line: None) -> Path:
+    """What `request` asks for, in its new folder `out`, which is returned; for a .dfm, the file in it.
+
+    `say` is called with a line for each thing done. Raises ConfigError, ModelError or DeviceError, in one
+    line; then nothing is left behind, and whatever was at `out` is as it was.
+    """
+    request.check_out()
+    return export_plan(_plan(request), request, say)
+
+
+def export_plan(plan: Plan, request: Request, say: Say = lambda line: None) -> Path:
+    """As `export_checkpoint`, of a checkpoint that was read already."""
+    request.check_out()
+    for note in plan.notes:
+        say(note)
+    name = request.name or name_from(plan.name)
+    title = request.title or title_from(request.name or plan.name)
+    with whole_folder(request.out.absolute(), do="make room there, or choose another --out") as folder:
+        if request.format == "dfm":
+            _write_dfm(folder, plan, name, request, say)
+            return request.out / f"{name}.dfm"
+        _write_bundle(folder, plan, name, title, request, say)
+        return request.out
+
+
+def _plan(request: Request) -> Plan:
+    if request.family == "deepfacelab":
+        return plan_deepfacelab(request.checkpoint, face_type=request.face_type)
+    if request.family == "first-order-motion":
+        return plan_first_order_motion(request.checkpoint, config=request.config, align_corners=request.align_corners)
+    return plan_wav2lip(request.checkpoint)
+
+
+def _write_bundle(folder: Path, plan: Plan, name: str, title: str, request: Request, say: Say) -> None:
+    networks = []
+    for part in plan.parts:
+        model = to_onnx(part, dynamic_batch=request.dynamic_batch)
+        model, facts = _in_precision(model, part, plan, request)
+        networks.append(_written(folder, model, part, request, facts, say))
+    write_record(folder / RECORD_FILE, plan, networks, _options(request))
+    identity = (request.identity, request.statement) if request.identity and request.statement else None
+    if plan.family != "swap":
+        identity = None
+    bundle = write_card(folder, plan, networks, name=name, title=title, identity=identity)
+    _prove(bundle)
+    if request.engine:
+        from export.to_tensorrt import cached_engine
+
+        for part in plan.parts:
+            compiled = cached_engine(folder / part.file, precision=request.precision)
+            say(f"{part.file}: {compiled.line}")
+
+
+def _write_dfm(folder: Path, plan: Plan, name: str, request: Request, say: Say) -> None:
+    part = plan.dfm
+    assert part is not None  # a Request has seen to it
+    file = f"{name}.dfm"
+    # Not simplified for our runtimes: older ones shall read it, and find what DeepFaceLab would have written.
+    model = to_onnx(part, dynamic_batch=request.dynamic_batch, simplified=False)
+    model, facts = _in_precision(model, part, plan, request)
+    network = _written(folder, to_dfm(model), part, request, facts, say, file=file)
+    write_record(folder / f"{file}.json", plan, [network], _options(request))
+    inspect_dfm(folder / file, lambda path: open_session(path, provider="cpu", precision="fp32"))
+
+
+def _written(
+    folder: Path,
+    model: onnx.ModelProto,
+    part: Part,
+    request: Request,
+    facts: dict[str, Any],
+    say: Say,
+    *,
+    file: str = "",
+) -> Exported:
+    exported = verify(
+        model,
+        part,
+        request.precision,
+        dynamic_batch=request.dynamic_batch,
+        file=file or part.file,
+        facts=facts,
+    )
+    (folder / exported.file).write_bytes(exported.content)
+    say(
+        f"{exported.file}: {exported.precision}, opset {exported.opset}, {len(exported.content) / 1e6:.1f} MB, "
+        f"{nearness(exported.parity.worst)}"
+    )
+    return exported
+
+
+def _in_precision(
+    model: onnx.ModelProto, part: Part, plan: Plan, request: Request
+) -> tuple[onnx.ModelProto, dict[str, Any]]:
+    """The float32 graph in the precision asked for, and what is to be recorded about that."""
+    if request.precision == "fp16":
+        from export.graph import to_fp16
+
+        return to_fp16(model), {}
+    return model, {}
+
+
+def _options(request: Request) -> dict[str, Any]:
+    return {
+        "family": request.family,
+        "format": request.format,
+        "precision": request.precision,
+        "dynamic_batch": request.dynamic_batch,
+        "config": printable(Path(request.config).name, 80) if request.config else None,
+    }
+
+
+def _prove(bundle: Bundle) -> None:
+    """Open the bundle as the live loop does. Raises ModelError where it would be refused there."""
+    opened: Any
+    if bundle.card.family == "swap":
+        opened = open_swapper(bundle, provider="cpu", precision="fp32")
+    elif bundle.card.family == "motion":
+        opened = open_motion(bundle, provider="cpu", precision="fp32")
+    else:
+        opened = open_lip_sync(bundle, provider="cpu", precision="fp32")
+    opened.close()

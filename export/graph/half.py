@@ -1,0 +1,182 @@
+"""Weights and arithmetic in float16, for strongly typed runtimes (TensorRT) and small files.
+
+What a graph takes and gives stays float32. So does what float16's 11 bits and largest number of 65504 would spoil
+(`KEPT`), together with the arithmetic that leads to it: the positions at which pixels are looked up, distances
+before an exponential, squares before their sum.
+
+ONNX Runtime's own converter (`onnxruntime.transformers.float16`) keeps single operators, not what leads to them.
+"""
+
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+
+import numpy as np
+import onnx
+import onnx_ir as ir
+
+from export.graph.simplify import simplify, sweep
+from export.graph.surgery import constant, is_float
+from realtime.card import printable
+from realtime.errors import ModelError
+
+LARGEST = float(np.finfo(np.float16).max)
+FULL, HALF = ir.DataType.FLOAT, ir.DataType.FLOAT16
+GRAPHS = (ir.AttributeType.GRAPH, ir.AttributeType.GRAPHS)
+
+_SUMS = "sums over many values lose the small ones and can pass 65504"
+_STEEP = "small errors of what comes in become large ones"
+KEPT: Mapping[str, str] = MappingProxyType(
+    {
+        "GridSample": "near the edge of a picture, positions in -1..1 would move in steps of 1/16 px at 256 px",
+        **dict.fromkeys(("Softmax", "LogSoftmax", "Exp", "Log", "Pow", "Sqrt", "Reciprocal", "Div"), _STEEP),
+        **dict.fromkeys(("Cos", "Sin", "Tan"), "large arguments lose their phase"),
+        **dict.fromkeys(("ReduceSum", "ReduceMean", "ReduceSumSquare", "ReduceL2", "GlobalAveragePool"), _SUMS),
+        **dict.fromkeys(("InstanceNormalization", "LayerNormalization", "GroupNormalization"), _SUMS),
+    }
+)
+"""Operators that stay in float32, and why."""
+
+LEADING = frozenset(
+    ("Add", "Sub", "Mul", "Neg", "Abs", "Clip", "Where", "Concat", "Split", "Slice", "Gather")
+    + ("Reshape", "Squeeze", "Unsqueeze", "Transpose", "Flatten", "Expand", "Pad")
+)
+"""Arithmetic that stays in float32 where its result goes into a kept operator."""
+
+
+def to_fp16(model: onnx.ModelProto, keep: Iterable[str] = ()) -> onnx.ModelProto:
+    """A copy of a float32 graph that calculates in float16 but for `KEPT`, with Casts where the two meet.
+
+    `keep`: names of nodes, or kinds of operators, that stay in float32 too. Nodes stay as well where a constant is
+    beyond float16 or ONNX knows no float16 form of the operator. Raises ModelError for a name in `keep` that the
+    graph does not have, and for graphs within graphs (If, Loop), which none of our networks needs.
+    """
+    copy = ir.from_proto(model)
+    simplify(copy)  # folds weights stored in half: they are cast to float32 by no node any more
+    graph = copy.graph
+    for node in graph:
+        if any(attribute.type in GRAPHS for attribute in node.attributes.values()):
+            raise ModelError(f"the graph has a {node.op_type} with a graph inside: use --precision fp32")
+    opset = graph.opset_imports.get("", 1)
+    kept = _kept(graph, set(keep), opset)
+    converter = _Converter(graph)
+    for node in list(graph):
+        if node in kept:
+            converter.keep(node)
+        else:
+            converter.convert(node, opset)
+    converter.finish()
+    sweep(copy)
+    return ir.to_proto(copy)
+
+
+def _kept(graph: ir.Graph, keep: set[str], opset: int) -> set[ir.Node]:
+    """The nodes that stay in float32."""
+    unknown = keep - {node.name for node in graph} - {node.op_type for node in graph}
+    if unknown:
+        named = printable(", ".join(sorted(unknown)), 80)
+        raise ModelError(f"the graph has no node or operator {named} to keep in float32: take it out of keep")
+    kept = set()
+    for node in reversed(list(graph)):
+        leads = node.op_type in LEADING and any(
+            user in kept and not _is_looked_up(user, number)
+            for output in node.outputs
+            for user, number in output.uses()
+        )
+        named_or_known = node.name in keep or node.op_type in keep or node.op_type in KEPT
+        if leads or named_or_known or not _has_half_form(node, opset) or _beyond_half(node):
+            kept.add(node)
+    return kept
+
+
+def _is_looked_up(node: ir.Node, number: int) -> bool:
+    """Whether that input is where GridSample takes its values from: those need no more precision than other pixels."""
+    return node.op_type == "GridSample" and number == 0
+
+
+def _beyond_half(node: ir.Node) -> bool:
+    """Whether one of its constants is larger than float16 can say."""
+    constants = (constant(value) for value in node.inputs if is_float(value))
+    return any(numbers is not None and numbers.size > 0 and np.abs(numbers).max() > LARGEST for numbers in constants)
+
+
+def _has_half_form(node: ir.Node, opset: int) -> bool:
+    """Whether its float32 results follow from what goes in, and ONNX allows float16 for them."""
+    if node.domain or not onnx.defs.has(node.op_type, ""):
+        return False
+    schema = onnx.defs.get_schema(node.op_type, opset, "")
+    taken = _types(schema, len(node.inputs), inputs=True)
+    given = _types(schema, len(node.outputs), inputs=False)
+    halves = _half_types(schema)
+    fed = {kind for kind, value in zip(taken, node.inputs, strict=True) if is_float(value)}
+    made = {kind for kind, value in zip(given, node.outputs, strict=True) if is_float(value)}
+    return made <= (fed & halves)
+
+
+def _half_types(schema: onnx.defs.OpSchema) -> set[str]:
+    """The type letters of an operator (T, T1 …) that may be float16."""
+    return {c.type_param_str for c in schema.type_constraints if "tensor(float16)" in c.allowed_type_strs}
+
+
+def _types(schema: onnx.defs.OpSchema, count: int, *, inputs: bool) -> list[str]:
+    """The type letter, or the fixed type, of each input or output; the last of a list goes on."""
+    formal = list(schema.inputs if inputs else schema.outputs)
+    return [formal[min(number, len(formal) - 1)].type_str for number in range(count)]
+
+
+class _Converter:
+    """Turns one node after the other to float16, in their order, and remembers what exists in which form."""
+
+    def __init__(self, graph: ir.Graph) -> None:
+        self._graph = graph
+        self._halved: set[ir.Value] = set()
+        self._others: dict[ir.Value, ir.Value] = {}
+
+    def keep(self, node: ir.Node) -> None:
+        """Give the node float32 for whatever has become float16."""
+        for number, value in enumerate(node.inputs):
+            if value in self._halved:
+                node.replace_input_with(number, self._other(value, FULL, node))
+
+    def convert(self, node: ir.Node, opset: int) -> None:
+        """Give the node float16 wherever it takes that, and note what it gives as float16."""
+        schema = onnx.defs.get_schema(node.op_type, opset, "")
+        halves = _half_types(schema)
+        for number, kind in enumerate(_types(schema, len(node.inputs), inputs=True)):
+            value = node.inputs[number]
+            if value is not None and is_float(value) and kind in halves:
+                node.replace_input_with(number, self._other(value, HALF, node))
+        for value in node.outputs:
+            if is_float(value):
+                value.dtype = HALF
+                self._halved.add(value)
+
+    def finish(self) -> None:
+        """Give the graph its float32 outputs again, under their names."""
+        for number, value in enumerate(list(self._graph.outputs)):
+            if value in self._halved:
+                name, value.name = value.name, f"{value.name}_half"
+                cast = _cast(value, FULL, name or "")
+                self._graph.append(cast)
+                cast.outputs[0].shape = value.shape
+                self._graph.outputs[number] = cast.outputs[0]
+
+    def _other(self, value: ir.Value, form: ir.DataType, before: ir.Node) -> ir.Value:
+        """The value in the form that it is not in: a constant made anew, or a Cast in front of the node."""
+        if value not in self._others:
+            name = f"{value.name}_{'half' if form == HALF else 'full'}"
+            numbers = constant(value)
+            if numbers is not None:
+                made = ir.val(name, const_value=ir.tensor(numbers.astype(np.float16), name=name))
+                self._graph.register_initializer(made)
+            else:
+                cast = _cast(value, form, name)
+                self._graph.insert_before(before, cast)
+                made = cast.outputs[0]
+                made.shape = value.shape
+            self._others[value] = made
+        return self._others[value]
+
+
+def _cast(value: ir.Value, form: ir.DataType, name: str) -> ir.Node:
+    result = ir.val(name, form)
+    return ir.node("Cast", [value], {"to": form}, outputs=[result], name=f"Cast_{name}")

@@ -1,0 +1,115 @@
+"""Which layers of a network become int8, and what range each rounded tensor gets.
+
+The errors that the layers make one by one add up to about the error of all of them together. So each layer is
+measured alone, with the range rules that serve it best; those that harm most for what they save stay in fp32,
+as few as the limit allows.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from export.int8_graph import Ends, Placer
+from export.int8_judge import Judge, Limit
+from export.int8_probe import Probe
+from export.int8_ranges import RULES, Rule, Spread
+
+Rules = dict[str, Rule]
+"""The range rule of each tensor by name."""
+
+MARGIN_DB = 1.0
+"""The plan is made on other samples than it is judged by: it has to be so much better than the limit."""
+
+WORTH_SERVING = 0.01
+"""A layer with a smaller share of the work stays in fp32 rather than that ranges are searched for it."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Plan:
+    """The nodes that become int8, the ends of their tensors, and the harm it does on the planner's samples: the
+    worst output's error as a multiple of what the limit, less `MARGIN_DB`, allows it."""
+
+    chosen: tuple[str, ...]
+    ranges: Mapping[str, Ends]
+    harm: float
+
+
+class Planner:
+    """Tries plans on one network. `spreads` has every tensor of `probe`."""
+
+    def __init__(self, placer: Placer, probe: Probe, spreads: Mapping[str, Spread], judge: Judge, limit: Limit) -> None:
+        self._placer, self._layers, self._probe = placer, placer.layers, probe
+        self._spreads, self._judge, self._limit = spreads, judge, limit
+        self._known: dict[tuple[str, Rule], Ends] = {}
+        self._rules: Rules = {}
+
+    def plan(self) -> Plan:
+        """The plan with most work in int8 that was found to keep the limit; perhaps one with no layer at all."""
+        every = list(self._layers)
+        whole = self._made(every)
+        if whole.harm <= 1:
+            return whole
+        order = self._by_harm()
+        # Fewer layers in int8 err less (very nearly always): halve the interval.
+        fails, holds = 0, len(order)
+        best = self._made([])
+        while holds - fails > 1:
+            middle = (fails + holds) // 2
+            tried = self._made([node for node in every if node not in order[:middle]])
+            if tried.harm <= 1:
+                holds, best = middle, tried
+            else:
+                fails = middle
+        return self._with_more(best, order[:holds])
+
+    def _with_more(self, best: Plan, left: Collection[str]) -> Plan:
+        """`best` with whichever of the layers left out it can bear after all, those with most work first."""
+        for node in sorted(left, key=lambda node: -self._layers[node].work):
+            chosen = {*best.chosen, node}
+            tried = self._made([node for node in self._layers if node in chosen])
+            if tried.harm <= 1:
+                best = tried
+        return best
+
+    def _by_harm(self) -> list[str]:
+        """The layers, those first that harm most for the work they save. Settles the rules of their tensors."""
+        harms: dict[str, float] = {}
+        found: dict[str, Rules] = {}
+        for node in self._layers:
+            harms[node], found[node] = self._served(node)
+        for node in sorted(harms, key=lambda node: -harms[node]):
+            for tensor, rule in found[node].items():
+                self._rules.setdefault(tensor, rule)
+        return sorted(harms, key=lambda node: -harms[node] / self._layers[node].work)
+
+    def _served(self, node: str) -> tuple[float, Rules]:
+        """The harm one layer does alone, and the rules for its tensors that were found to make it least."""
+        tensors = list(dict.fromkeys(self._placer.tensors([node]).values()))
+        rules: Rules = dict.fromkeys(tensors, RULES[0])
+        harm = self._alone(node, rules)
+        for some in [tensors, *([tensor] for tensor in tensors)]:
+            for rule in RULES:
+                # One that errs or saves so little that it does not matter need not be served better.
+                if harm < 0.25 / len(self._layers) or self._layers[node].work < WORTH_SERVING:
+                    return harm, rules
+                tried = {**rules, **dict.fromkeys(some, rule)}
+                if tried != rules and (less := self._alone(node, tried)) < harm:
+                    harm, rules = less, tried
+        return harm, rules
+
+    def _alone(self, node: str, rules: Rules) -> float:
+        return self._harm([node], {tensor: self._ends(tensor, rule) for tensor, rule in rules.items()})
+
+    def _made(self, chosen: Collection[str]) -> Plan:
+        tensors = self._placer.tensors(chosen).values()
+        ranges = {tensor: self._ends(tensor, self._rules.get(tensor, RULES[0])) for tensor in tensors}
+        return Plan(tuple(chosen), ranges, self._harm(chosen, ranges))
+
+    def _ends(self, tensor: str, rule: Rule) -> Ends:
+        key = (tensor, rule)
+        if key not in self._known:
+            self._known[key] = self._spreads[tensor].range(rule, symmetric=self._placer.form == "tensorrt")
+        return self._known[key]
+
+    def _harm(self, chosen: Collection[str], ranges: Mapping[str, Ends]) -> float:
+        errors = self._judge.errors(self._probe.tried(chosen, ranges))
+        return max(error / 10 ** (-(self._limit.of(name) + MARGIN_DB) / 10) for name, error in errors.items())

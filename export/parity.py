@@ -1,0 +1,210 @@
+"""How near one way of running a network comes to another, and whether that is near enough.
+
+Both ways get the same samples. What counts as near depends on what an output is: a picture's numbers are
+0..1 and are looked at, key points are places in -1..1 and one step of them moves a face, other numbers
+(features, Jacobians) have no scale but their own.
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from types import MappingProxyType
+from typing import Any, Literal, Protocol
+
+import numpy as np
+
+from realtime.card import printable
+from realtime.errors import ModelError
+from realtime.sessions import Array
+
+Kind = Literal["picture", "points", "numbers"]
+Precision = Literal["fp32", "fp16", "int8"]
+Feed = Mapping[str, Array]
+
+EQUAL_DB = 150.0
+"""What is said of two pictures without any difference, whose PSNR is endless; float32 itself ends there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """What is near enough; None is not asked. `worst`: largest difference. `relative`: that of the largest number
+    the reference gave. `psnr_db`: the least peak signal-to-noise ratio."""
+
+    worst: float | None = None
+    relative: float | None = None
+    psnr_db: float | None = None
+
+
+LIMITS: Mapping[Precision, Mapping[Kind, Limit]] = MappingProxyType(
+    {
+        # 1e-4 is a fortieth of a level of 255, and thirty times what float32 itself varies by (the references).
+        "fp32": {"picture": Limit(worst=1e-4), "points": Limit(worst=1e-5), "numbers": Limit(relative=1e-4)},
+        # 45 dB is an error of 1.4 levels of 255; 2e-3 is a quarter of a pixel of 256.
+        "fp16": {"picture": Limit(psnr_db=45), "points": Limit(worst=2e-3), "numbers": Limit(relative=2e-2)},
+        # 30 dB is seen beside the original and not without it; 8e-3 is a pixel of 256.
+        "int8": {"picture": Limit(psnr_db=30), "points": Limit(worst=8e-3), "numbers": Limit(relative=1e-1)},
+    }
+)
+
+
+class Runs(Protocol):
+    """A session, or anything else that runs a network: inputs by name to outputs by name."""
+
+    def run(self, feed: Feed) -> dict[str, Array]: ...
+
+
+class TorchNetwork:
+    """A torch module as something that `run`s: the reference of an export. Inputs go in by position.
+
+    `inputs` and `outputs` are the names of what goes in and comes out, in the module's order.
+    """
+
+    def __init__(self, network: Any, inputs: Sequence[str], outputs: Sequence[str]) -> None:
+        self._network, self._inputs, self._outputs = network, tuple(inputs), tuple(outputs)
+
+    def run(self, feed: Feed) -> dict[str, Array]:
+        """All outputs by name, as new arrays."""
+        import torch
+
+        with torch.no_grad():
+            given = self._network(*(torch.from_numpy(np.asarray(feed[name])) for name in self._inputs))
+        values = given if isinstance(given, tuple | list) else (given,)
+        return {name: value.numpy() for name, value in zip(self._outputs, values, strict=True)}
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """How one output differs, over all samples.
+
+    `worst` and `mean` are of the absolute difference, `relative` is `worst` as a part of the largest number
+    that the reference gave. `psnr_db` is of a peak of 1, None for what is no picture. `finite` is False, and
+    the others endless, where either side gave NaN or infinity.
+    """
+
+    output: str
+    kind: Kind
+    worst: float
+    mean: float
+    relative: float
+    psnr_db: float | None
+    finite: bool
+
+    def passes(self, limit: Limit) -> bool:
+        """True where this is near enough. What is not finite never is."""
+        psnr = self.psnr_db if self.psnr_db is not None else math.inf
+        return (
+            self.finite
+            and (limit.worst is None or self.worst <= limit.worst)
+            and (limit.relative is None or self.relative <= limit.relative)
+            and (limit.psnr_db is None or psnr >= limit.psnr_db)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Parity:
+    """The differences of all outputs over `samples` samples."""
+
+    differences: tuple[Difference, ...]
+    samples: int
+
+    @property
+    def worst(self) -> Difference:
+        """The output that differs most: by its own scale, as features have another one than pictures."""
+        return max(self.differences, key=lambda difference: difference.relative)
+
+    def passes(self, precision: Precision) -> bool:
+        """True where every output is as near as `LIMITS` asks of that precision."""
+        return all(difference.passes(LIMITS[precision][difference.kind]) for difference in self.differences)
+
+    def check(self, precision: Precision, what: str) -> None:
+        """Raise ModelError, one line about the first output that is off, unless all of `what` is near enough."""
+        for difference in self.differences:
+            if not difference.finite:
+                raise ModelError(
+                    f"{what}: {difference.output} has values that are no numbers (NaN or infinity): "
+                    "the checkpoint is broken, or the precision too small for it"
+                )
+            limit = LIMITS[precision][difference.kind]
+            if not difference.passes(limit):
+                raise ModelError(
+                    f"{what}: {difference.output} is {_text(difference)} off the checkpoint's network, {precision} "
+                    f"may be {_allowed(limit)}: {_advice(precision)}"
+                )
+
+    def facts(self) -> list[dict[str, Any]]:
+        """The differences as plain values, for a file."""
+        return [{k: v for k, v in asdict(difference).items() if k != "finite"} for difference in self.differences]
+
+
+def compare(reference: Runs, candidate: Runs, samples: Iterable[Feed], outputs: Mapping[str, Kind]) -> Parity:
+    """Both on the same samples. `outputs`: which to compare, and what they are.
+
+    Raises ModelError where one of them is missing, or has another shape on one side. Nothing is judged yet.
+    """
+    tallies = {name: _Tally(name, kind) for name, kind in outputs.items()}
+    count = 0
+    for feed in samples:
+        wanted, given = reference.run(feed), candidate.run(feed)
+        count += 1
+        for name, tally in tallies.items():
+            for side, whose in ((wanted, "the reference"), (given, "the candidate")):
+                if name not in side:
+                    have = printable(", ".join(side), 80)
+                    raise ModelError(f"{whose} gives no {name!r}, but {have}: compare networks of one kind")
+            tally.add(wanted[name], given[name])
+    if not count:
+        raise ModelError("there is no sample to compare on: give one")
+    return Parity(tuple(tally.difference() for tally in tallies.values()), count)
+
+
+class _Tally:
+    """The running difference of one output."""
+
+    def __init__(self, output: str, kind: Kind) -> None:
+        self._output, self._kind = output, kind
+        self._worst = self._total = self._squares = self._peak = 0.0
+        self._count = 0
+        self._finite = True
+
+    def add(self, wanted: Array, given: Array) -> None:
+        if wanted.shape != given.shape:
+            raise ModelError(f"{self._output} is {wanted.shape} on one side and {given.shape} on the other")
+        if not (np.isfinite(wanted).all() and np.isfinite(given).all()):
+            self._finite = False
+            return
+        away = np.abs(np.asarray(wanted, np.float64) - np.asarray(given, np.float64))
+        if not away.size:
+            return
+        self._worst = max(self._worst, float(away.max()))
+        self._peak = max(self._peak, float(np.abs(wanted).max()))
+        self._total += float(away.sum())
+        self._squares += float(np.square(away).sum())
+        self._count += away.size
+
+    def difference(self) -> Difference:
+        count = max(self._count, 1)
+        relative = self._worst / self._peak if self._peak else (math.inf if self._worst else 0.0)
+        psnr = None
+        if self._kind == "picture":
+            psnr = min(EQUAL_DB, -10 * math.log10(max(self._squares / count, 1e-30)))
+        if not self._finite:
+            endless = math.inf
+            psnr = None if psnr is None else -endless
+            return Difference(self._output, self._kind, endless, endless, endless, psnr, finite=False)
+        return Difference(self._output, self._kind, self._worst, self._total / count, relative, psnr, finite=True)
+
+
+def _text(difference: Difference) -> str:
+    psnr = "" if difference.psnr_db is None else f" ({difference.psnr_db:.1f} dB)"
+    return f"{difference.worst:.2g}{psnr}"
+
+
+def _allowed(limit: Limit) -> str:
+    said = [f"{limit.worst:.0e}" if limit.worst is not None else ""]
+    said.append(f"{limit.relative:.0e} of the largest number" if limit.relative is not None else "")
+    said.append(f"no less than {limit.psnr_db:.0f} dB" if limit.psnr_db is not None else "")
+    return " and ".join(filter(None, said))
+
+
+def _advice(precision: Precision) -> str:
+    return "report it" if precision == "fp32" else "export it with --precision fp32"

@@ -1,0 +1,227 @@
+"""Networks as ONNX: exported, simplified, checked, and compared with the network that they came from.
+
+Shapes are static unless asked otherwise: every runtime plans better for them, and the live loop draws one face
+at a time. Where a network would need more than that, it is written so that it does not: the inverse of 2x2
+matrices in closed form (`export.networks.motion_blocks.inverse`), AMP's morph as a mask over the channels
+(`export.networks.amp`). What a motion bundle's three networks take and give is in
+`export.families.first_order_motion`.
+"""
+
+import hashlib
+import logging
+import math
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+
+from export.families import Part
+from export.graph import tidy
+from export.parity import Feed, Parity, Precision, Runs, TorchNetwork, compare
+from realtime.card import printable
+from realtime.errors import ModelError
+from realtime.sessions.onnx_file import read_contents
+from realtime.sessions.ort import open_session
+
+OPSET = 20
+"""GridSample is in it with bilinear look-up (since 16), and every runtime of ours and TensorRT reads it."""
+
+SAMPLES = 4
+MAX_BYTES = (2 << 30) - (64 << 20)
+"""The most that one ONNX file can be is 2 GiB (protobuf), its graph included."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Exported:
+    """One network as it is going to be written: its bytes, and how near they come to the torch network.
+
+    `facts` is what else is to be recorded about it.
+    """
+
+    file: str
+    content: bytes
+    opset: int
+    ir_version: int
+    nodes: int
+    precision: Precision
+    parity: Parity
+    facts: Mapping[str, Any]
+
+    @property
+    def sha256(self) -> str:
+        """Of the bytes, 64 digits."""
+        return hashlib.sha256(self.content).hexdigest()
+
+
+def to_onnx(part: Part, *, dynamic_batch: bool = False, simplified: bool = True) -> onnx.ModelProto:
+    """The network of `part` as a float32 ONNX graph, simplified (`export.graph.tidy`) and checked.
+
+    Inputs and outputs are called as `part` calls them. `dynamic_batch` leaves the first side of `part.batched`
+    open, under the name N. Raises ModelError, one line, where that cannot be done.
+    """
+    feed = part.samples(1)[0]
+    _check_size(part)
+    arguments = [_example(name, feed, part, dynamic_batch) for name in part.inputs]
+    try:
+        with _quietly():
+            program = torch.onnx.export(
+                part.network,
+                tuple(arguments),
+                input_names=list(part.inputs),
+                output_names=list(part.outputs),
+                opset_version=OPSET,
+                dynamo=True,
+                dynamic_shapes=_open_sides(part) if dynamic_batch else None,
+                verbose=False,
+            )
+    except Exception as error:  # its errors share no class of their own
+        line = next((text for text in str(error).splitlines() if text.strip()), type(error).__name__)
+        raise ModelError(f"{part.file} cannot be written as ONNX ({printable(line, 120)}): report it") from error
+    if program is None:
+        raise ModelError(f"{part.file} cannot be written as ONNX: torch gave no program")
+    model = program.model_proto
+    strip(model)
+    if simplified:
+        model = tidy(model)
+        strip(model)
+    check(model, part, feed, dynamic_batch=dynamic_batch)
+    return model
+
+
+def verify(
+    model: onnx.ModelProto,
+    part: Part,
+    precision: Precision,
+    *,
+    dynamic_batch: bool = False,
+    file: str = "",
+    facts: Mapping[str, Any] = MappingProxyType({}),
+) -> Exported:
+    """The graph as bytes, after ONNX Runtime ran it on seeded samples and gave what the torch network gives.
+
+    `file` is what it will be called, if not as `part` calls it; `facts` are passed on. Raises ModelError where it
+    differs by more than `export.parity.LIMITS` allow.
+    """
+    file = file or part.file
+    content = model.SerializeToString()
+    feeds = part.samples(SAMPLES)
+    if dynamic_batch:
+        feeds.append(_joined(feeds[:2], part))
+    session = open_session(content, provider="cpu", precision="fp32")
+    try:
+        parity = compare(torch_network(part), session, feeds, part.outputs)
+    finally:
+        session.close()
+    parity.check(precision, file)
+    return Exported(
+        file,
+        content,
+        opset=next(domain.version for domain in model.opset_import if domain.domain in ("", "ai.onnx")),
+        ir_version=model.ir_version,
+        nodes=len(model.graph.node),
+        precision=precision,
+        parity=parity,
+        facts=facts,
+    )
+
+
+def torch_network(part: Part) -> Runs:
+    """The reference of an export: the torch network, by the names of its inputs and outputs."""
+    return TorchNetwork(part.network, part.inputs, list(part.outputs))
+
+
+def strip(model: onnx.ModelProto) -> None:
+    """Drop the exporter's notes: they hold source paths and lines of the machine it ran on."""
+    model.ClearField("metadata_props")
+    model.ClearField("doc_string")
+    model.graph.ClearField("metadata_props")
+    model.graph.ClearField("doc_string")
+    model.graph.name = "network"
+    for part in (
+        *model.graph.node,
+        *model.graph.value_info,
+        *model.graph.input,
+        *model.graph.output,
+        *model.graph.initializer,
+    ):
+        part.ClearField("doc_string")
+        part.ClearField("metadata_props")
+
+
+def check(model: onnx.ModelProto, part: Part, feed: Feed, *, dynamic_batch: bool = False) -> None:
+    """Raise ModelError unless the graph is whole by ONNX's own rules and ours, and takes and gives what it should.
+
+    `feed` is a sample of `part`, whose shapes the inputs must have.
+    """
+    try:
+        onnx.checker.check_model(model, full_check=True)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+        line = str(error).splitlines()[0]
+        raise ModelError(f"{part.file} is no valid ONNX ({printable(line, 120)}): report it") from error
+    read_contents(model.SerializeToString(), part.file)
+    for value in model.graph.input:
+        sides: list[Any] = [side.dim_value or side.dim_param for side in value.type.tensor_type.shape.dim]
+        wanted: list[Any] = list(feed[value.name].shape) if value.name in feed else []
+        if dynamic_batch and value.name in part.batched:
+            wanted[0] = "N"
+        if sides != wanted:
+            raise ModelError(f"{part.file}: input {value.name} became {sides}, not {wanted}: report it")
+    names = [[value.name for value in values] for values in (model.graph.input, model.graph.output)]
+    if names != [list(part.inputs), list(part.outputs)]:
+        raise ModelError(f"{part.file}: inputs and outputs became {names}: report it")
+
+
+def _check_size(part: Part) -> None:
+    size = sum(weight.numel() * weight.element_size() for weight in part.network.state_dict().values())
+    if size > MAX_BYTES:
+        raise ModelError(
+            f"{part.file} would have {math.ceil(size / (1 << 20))} MiB of weights; one ONNX file holds 2 GiB: "
+            "train a smaller model"
+        )
+
+
+def _example(name: str, feed: Feed, part: Part, dynamic_batch: bool) -> torch.Tensor:
+    """An input to export with. A batch of one would be taken for a constant."""
+    value = torch.from_numpy(np.asarray(feed[name]))
+    return value.repeat(2, *[1] * (value.ndim - 1)) if dynamic_batch and name in part.batched else value
+
+
+def _open_sides(part: Part) -> tuple[Any, ...]:
+    batch = torch.export.Dim("N", min=1, max=64)
+    sides = tuple({0: batch} if name in part.batched else {} for name in part.inputs)
+    # Arguments beyond the named ones are one tuple to torch.
+    named = part.network.forward.__code__.co_argcount - 1
+    return sides if len(sides) <= named else (*sides[:named], sides[named:])
+
+
+def _joined(feeds: Sequence[Feed], part: Part) -> Feed:
+    """Several samples as one batch; what is not counted in pictures is the first one's."""
+    return {
+        name: np.concatenate([feed[name] for feed in feeds]) if name in part.batched else feeds[0][name]
+        for name in feeds[0]
+    }
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Without torch's remarks about its own insides, and without the thread that its progress bars leave behind."""
+    logger = logging.getLogger("torch.onnx")
+    before = logger.level
+    logger.setLevel(logging.CRITICAL)
+    if find_spec("tqdm"):
+        from tqdm import tqdm
+
+        tqdm.monitor_interval = 0
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(before)

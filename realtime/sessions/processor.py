@@ -1,0 +1,38 @@
+"""What this machine's processor has, as far as inference needs to know."""
+
+import os
+from pathlib import Path
+
+
+def physical_cores() -> int:
+    """Cores that this process may use, hyper-threads counted once."""
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    pairs = set()
+    physical = ""
+    for line in _cpuinfo().splitlines():
+        key, _, value = line.partition(":")
+        if key.strip() == "physical id":
+            physical = value.strip()
+        elif key.strip() == "core id":
+            pairs.add((physical, value.strip()))
+    return max(1, min(usable, len(pairs) or usable))
+
+
+def default_threads() -> int:
+    """Threads for inference: one core is left to capture, blending and output."""
+    return max(1, physical_cores() - 1)
+
+
+def cpu_flags() -> frozenset[str]:
+    """The CPU's feature flags as Linux names them; empty elsewhere."""
+    for line in _cpuinfo().splitlines():
+        if line.startswith(("flags", "Features")):
+            return frozenset(line.partition(":")[2].split())
+    return frozenset()
+
+
+def _cpuinfo() -> str:
+    try:
+        return Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return ""

@@ -1,0 +1,135 @@
+"""The `lip-sync` family: a face and 200 ms of sound become the face that says it (Wav2Lip).
+
+A bundle holds one network, `lip_sync.onnx`: `mel` (1, 1, 80, 16) and `faces` (1, 6, S, S) give `mouth`
+(1, 3, S, S), float32. The six channels are the face with its lower half black, which the network fills, and
+the face as it is, which tells how the person looks; colour order and range are the card's.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from realtime.bundle import Bundle
+from realtime.card import Card
+from realtime.errors import ModelError
+from realtime.face import Floats
+from realtime.frame import Pixels
+from realtime.sessions import Session
+from realtime.swap.autoencoder import check_port
+from realtime.swap.crop_format import CropFormat
+
+LIP_SYNC_FILE = "lip_sync.onnx"
+MEL, FACES, MOUTH = "mel", "faces", "mouth"
+MEL_SHAPE = (80, 16)
+"""Mel bands and frames of one window: 16 frames of 12.5 ms, the first of them at the picture's time."""
+
+
+class LipSyncNetwork:
+    """One lip-sync model, loaded and warm. Owns `session` and closes it. One thread at a time.
+
+    `size`: the side in pixels of its pictures.
+    """
+
+    def __init__(self, session: Session, card: Card) -> None:
+        size = card.input.size
+        assert size is not None  # a lip-sync card has it
+        self.size = size
+        self._session = session
+        self._form = CropFormat(size, card.input.layout, card.input.colour, card.input.range)
+        self._name = card.name
+        _check(card, session, self._form)
+        self._mel: Floats = np.empty((1, 1, *MEL_SHAPE), np.float32)
+        self._faces: Floats = np.empty((1, 6, size, size), np.float32)
+        self._form.fill(self._faces[:, :3], np.zeros((size, size, 3), np.uint8))  # the lower half stays so
+        self._prove()
+
+    @property
+    def ran_on(self) -> str:
+        """The provider that really ran."""
+        return self._session.ran_on
+
+    @property
+    def precision(self) -> str:
+        """What the arithmetic really was."""
+        return self._session.precision
+
+    @property
+    def spent_ns(self) -> int:
+        """Nanoseconds spent inside the network since it was loaded."""
+        return self._session.spent_ns
+
+    def mouth(self, face: Pixels, mel: Floats) -> Pixels:
+        """`face` saying `mel`: a new (S, S, 3) uint8 BGR picture of the whole face.
+
+        `face`: (S, S, 3) uint8 BGR, the face's box scaled to S. `mel`: (80, 16) float32, -4..4, the window that
+        begins at the picture's time. Raises ModelError for a window of another shape or with values that are no
+        numbers, and for a picture that is none.
+        """
+        if mel.shape != MEL_SHAPE or not np.isfinite(mel).all():
+            wrong = f"{mel.shape}" if mel.shape != MEL_SHAPE else "not finite (is the sound pure silence?)"
+            raise ModelError(f"model {self._name}: a window of sound is {MEL_SHAPE}, this one is {wrong}")
+        self._mel[0, 0] = mel
+        half = self.size // 2
+        self._form.fill(self._faces[:, 3:], face)
+        self._faces[:, :3, :half] = self._faces[:, 3:, :half]
+        return self._form.pixels(self._session.run({MEL: self._mel, FACES: self._faces})[MOUTH])
+
+    def close(self) -> None:
+        """Give the network back. May be called twice."""
+        self._session.close()
+
+    def _prove(self) -> None:
+        """One picture through the network: what it declares is one thing, what it gives is another."""
+        self._faces[:, 3:] = self._faces[:, :3]
+        self._mel[:] = -4.0  # silence
+        drawn = self._session.run({MEL: self._mel, FACES: self._faces})[MOUTH]
+        if drawn.shape != self._form.shape(3):
+            raise ModelError(
+                f"model {self._name}: {LIP_SYNC_FILE} drew {drawn.shape}, its card promises {self._form.shape(3)}: "
+                "export it again"
+            )
+
+
+def open_lip_sync(
+    bundle: Bundle,
+    *,
+    provider: str = "auto",
+    precision: str = "auto",
+    threads: int | None = None,
+    open_session: Callable[..., Session] | None = None,
+) -> LipSyncNetwork:
+    """A lip-sync bundle's network, loaded, checked against its card, and warm.
+
+    `open_session` stands in for `realtime.sessions.ort.open_session`, which is the default. Raises ModelError
+    for a bundle of another family or whose network is not what its card says; nothing is left open then.
+    """
+    card = bundle.card
+    if card.family != "lip-sync":
+        raise ModelError(f"model {card.name} is of the family {card.family}: a lip-sync model is needed here")
+    path = bundle.path(LIP_SYNC_FILE)
+    session = (open_session or _runtime())(path, provider=provider, precision=precision, threads=threads)
+    try:
+        return LipSyncNetwork(session, card)
+    except BaseException:
+        session.close()
+        raise
+
+
+def _runtime() -> Callable[..., Session]:
+    from realtime.sessions.ort import open_session  # heavy to import: only where a network is wanted
+
+    return open_session
+
+
+def _check(card: Card, session: Session, form: CropFormat) -> None:
+    """Raise ModelError unless the network has exactly the family's ports, with the card's size."""
+    takes = {MEL: (1, 1, *MEL_SHAPE), FACES: form.shape(6)}
+    gives = {MOUTH: form.shape(3)}
+    for ports, shapes in ((session.inputs, takes), (session.outputs, gives)):
+        if set(ports) != set(shapes):
+            raise ModelError(
+                f"model {card.name}: {LIP_SYNC_FILE} has {', '.join(sorted(ports)) or 'nothing'}; "
+                f"wanted is {', '.join(sorted(shapes))}: export it again"
+            )
+        for name, shape in shapes.items():
+            check_port(card.name, name, ports[name], shape)

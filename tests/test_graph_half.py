@@ -1,0 +1,142 @@
+"""Half precision: what is kept in float32, what the ports are, and how near the numbers stay."""
+
+import numpy as np
+import onnx
+import pytest
+
+pytest.importorskip("onnxscript", reason="the export needs the extra `export`")
+
+from onnx import TensorProto
+from small_graphs import Graph, feed_of, operators, run, same_ports
+
+from export.graph import to_fp16, weights_to_fp16
+from realtime.errors import ModelError
+
+
+def warping(scale: float = 1.0) -> onnx.ModelProto:
+    """Features moved by positions that a small network and some arithmetic give, as a motion model does."""
+    graph = Graph()
+    features = graph.add(
+        "Relu", [graph.add("Conv", ["x", graph.draw(8, 3, 3, 3), graph.draw(8)], pads=[1] * 4)], "inner"
+    )
+    weights = graph.add("Softmax", [graph.add("Conv", [features, graph.draw(2, 8, 3, 3)], pads=[1] * 4)], axis=1)
+    moved = graph.add("Add", ["moves", graph.draw(1, 2, 16, 16)])
+    positions = graph.add("Transpose", [graph.add("Mul", [weights, moved])], perm=[0, 2, 3, 1])
+    warped = graph.add("GridSample", [features, positions], mode="linear", padding_mode="zeros", align_corners=0)
+    large = graph.add("Resize", [warped, "", np.array([1, 1, 2, 2], "f4")], mode="nearest")
+    graph.add("Conv", [large, graph.draw(3, 8, 3, 3) * np.float32(scale)], "y", pads=[1] * 4)
+    graph.add("ReduceMean", [features, np.array([2, 3])], "mean", keepdims=0)
+    return graph.model({"x": [1, 3, 16, 16], "moves": [1, 2, 16, 16]}, {"y": [1, 3, 32, 32], "mean": [1, 8]})
+
+
+def types(model: onnx.ModelProto) -> dict[str, set[str]]:
+    """Of each kind of operator, the types of what its nodes give."""
+    inferred = onnx.shape_inference.infer_shapes(model, strict_mode=True).graph
+    known = {v.name: v.type.tensor_type.elem_type for v in [*inferred.value_info, *inferred.output]}
+    found: dict[str, set[str]] = {}
+    for node in inferred.node:
+        found.setdefault(node.op_type, set()).update(TensorProto.DataType.Name(known[o]) for o in node.output)
+    return found
+
+
+def psnr(one: onnx.ModelProto, other: onnx.ModelProto) -> float:
+    """Over all outputs, in dB, with the largest value of the first model as the peak."""
+    feed = feed_of(one)
+    pairs = list(zip(run(one, feed), run(other, feed), strict=True))
+    return min(float(20 * np.log10(np.ptp(a) / max(np.sqrt(np.mean((a - b) ** 2)), 1e-9))) for a, b in pairs)
+
+
+def test_arithmetic_is_half_and_what_needs_more_is_not() -> None:
+    model = warping()
+    half = to_fp16(model)
+    onnx.checker.check_model(half, full_check=True)
+    assert same_ports(model, half)
+    found = types(half)
+    assert found["Conv"] == found["Relu"] == found["Resize"] == {"FLOAT16"}
+    for kept in ("GridSample", "Softmax", "ReduceMean", "Mul", "Transpose", "Add"):
+        assert found[kept] == {"FLOAT"}, kept
+    assert half.ByteSize() < model.ByteSize()
+    assert 50 < psnr(model, half) < 100
+
+
+def test_what_is_named_stays_in_float32() -> None:
+    first = next(node.name for node in warping().graph.node if node.op_type == "Conv")
+    assert types(to_fp16(warping(), keep=[first]))["Conv"] == {"FLOAT16", "FLOAT"}
+    assert types(to_fp16(warping(), keep=["Conv", "Resize"]))["Conv"] == {"FLOAT"}
+
+
+def test_a_name_that_is_not_there_is_refused() -> None:
+    with pytest.raises(ModelError, match="no node or operator Konv"):
+        to_fp16(warping(), keep=["Konv"])
+
+
+def test_weights_beyond_half_stay_with_their_node() -> None:
+    model = warping(scale=1e6)
+    half = to_fp16(model)
+    assert types(half)["Conv"] == {"FLOAT16", "FLOAT"}
+    assert all(np.isfinite(value).all() for value in run(half))
+    assert psnr(model, half) > 50
+
+
+def test_positions_stay_finer_than_half() -> None:
+    """A ramp looked up at positions 1e-4 apart, near its edge: in half, steps would be 5e-4."""
+    graph = Graph()
+    places = graph.add("Add", ["moves", np.float32([0.9])])
+    ramp = np.tile(np.linspace(-1, 1, 257, dtype="f4"), (1, 1, 257, 1))
+    graph.add("GridSample", [ramp, graph.add("Concat", [places, places], axis=3)], "y", mode="linear", align_corners=1)
+    model = graph.model({"moves": [1, 1, 50, 1]}, {"y": [1, 1, 1, 50]})
+    moves = np.arange(50, dtype="f4").reshape(1, 1, 50, 1) * np.float32(1e-4)
+    (looked_up,) = run(to_fp16(model, keep=()), {"moves": moves})
+    np.testing.assert_allclose(looked_up.ravel(), 0.9 + moves.ravel(), atol=1e-5)
+
+
+def test_a_graph_inside_a_graph_is_refused() -> None:
+    branch = [
+        onnx.helper.make_graph(
+            [onnx.helper.make_node(op, ["x"], [f"{op}_out"])], op, [],
+            [onnx.helper.make_tensor_value_info(f"{op}_out", TensorProto.FLOAT, [1, 4])],
+        )
+        for op in ("Relu", "Exp")
+    ]  # fmt: skip
+    node = onnx.helper.make_node("If", ["which"], ["y"], then_branch=branch[0], else_branch=branch[1])
+    ports = [
+        onnx.helper.make_tensor_value_info("which", TensorProto.BOOL, []),
+        onnx.helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 4]),
+    ]
+    output = onnx.helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 4])
+    graph = onnx.helper.make_graph([node], "choice", ports, [output])
+    with pytest.raises(ModelError, match="graph inside"):
+        to_fp16(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 20)], ir_version=10))
+
+
+def test_an_output_that_is_used_inside_comes_out_in_float32() -> None:
+    graph = Graph()
+    graph.add("Relu", ["x"], "first")
+    graph.add("Conv", ["first", graph.draw(4, 3, 3, 3)], "second")
+    model = graph.model({"x": [1, 3, 8, 8]}, {"first": [1, 3, 8, 8], "second": [1, 4, 6, 6]})
+    half = to_fp16(model)
+    assert same_ports(model, half)
+    assert types(half)["Conv"] == {"FLOAT16"}
+    assert psnr(model, half) > 50
+
+
+def test_weights_are_stored_in_half_and_calculated_with_in_full() -> None:
+    graph = Graph()
+    inner = graph.add("Conv", ["x", graph.draw(16, 3, 5, 5), graph.draw(16)])
+    graph.add("Conv", [inner, graph.draw(8, 16, 3, 3) * np.float32(1e6)], "y")
+    model = graph.model({"x": [1, 3, 12, 12]}, {"y": [1, 8, 6, 6]})
+    small = weights_to_fp16(model)
+    onnx.checker.check_model(small, full_check=True)
+    assert same_ports(model, small)
+    kinds = sorted(TensorProto.DataType.Name(weight.data_type) for weight in small.graph.initializer)
+    assert kinds == ["FLOAT", "FLOAT", "FLOAT16"]
+    assert operators(small) == {"Cast": 1, "Conv": 2}
+    assert types(small)["Conv"] == {"FLOAT"}
+    rounded = onnx.ModelProto()
+    rounded.CopyFrom(model)
+    for weight in rounded.graph.initializer:
+        values = onnx.numpy_helper.to_array(weight)
+        if values.size > 1000 and np.abs(values).max() < 65504:
+            weight.CopyFrom(onnx.numpy_helper.from_array(values.astype("f2").astype("f4"), weight.name))
+    for got, expected in zip(run(small), run(rounded), strict=True):
+        np.testing.assert_array_equal(got, expected)
