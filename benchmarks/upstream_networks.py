@@ -24,7 +24,7 @@ from export.families.first_order_motion import FRAME, motion_parts
 from export.networks.autoencoder import DFM_INPUT, DFM_OUTPUTS, Archi, DfmLayout, SaehdShape, saehd
 from export.networks.first_order_motion import build
 from export.networks.motion_config import PUBLISHED
-from export.networks.wav2lip import Wav2Lip
+from export.networks.wav2lip import WAV2LIP_96, LipShape, Wav2Lip
 from export.parity import Feed, Kind
 from export.samples import mel_windows, pictures
 
@@ -89,14 +89,14 @@ def first_order_motion() -> Upstream:
     )
 
 
-def wav2lip() -> Upstream:
-    """The published 96 px network."""
-    network = Wav2Lip().eval()
+def wav2lip(shape: LipShape = WAV2LIP_96) -> Upstream:
+    """The published 96 px network, or one of another shape."""
+    network = Wav2Lip(shape).eval()
     _seed(network)
     sounds, faces = mel_windows(6)[:4], []
-    for face in pictures(96, 6)[:4]:
+    for face in pictures(shape.size, 6)[:4]:
         upper = face.copy()
-        upper[:, :, 48:] = 0
+        upper[:, :, shape.size // 2 :] = 0
         faces.append(np.concatenate([upper, face], 1))
     feeds: list[Feed] = [{"mel": mel, "faces": face} for mel, face in zip(sounds, faces, strict=True)]
     _settle(network, (torch.from_numpy(np.concatenate(sounds)), torch.from_numpy(np.concatenate(faces))))
@@ -106,7 +106,7 @@ def wav2lip() -> Upstream:
 
     kinds: dict[str, Kind] = {"mouth": "picture"}
     part = Part("lip_sync.onnx", network, ("mel", "faces"), kinds, lambda n: feeds[:n], frozenset({"mel", "faces"}))
-    return Upstream("lip-sync", "Wav2Lip, 96 px, one frame", (part,), kinds, feeds, {}, {}, eager)
+    return Upstream("lip-sync", f"Wav2Lip, {shape.size} px, one frame", (part,), kinds, feeds, {}, {}, eager)
 
 
 def deepfacelab() -> Upstream:
@@ -132,6 +132,8 @@ FAMILIES: dict[str, Callable[[], Upstream]] = {
 def spelled_out(model: onnx.ModelProto) -> onnx.ModelProto:
     """The graph as DeepFaceLab writes it: biases and depth-to-space as separate operators. Same numbers."""
     nodes = []
+    inferred = onnx.shape_inference.infer_shapes(model, data_prop=True).graph.value_info
+    shapes = {v.name: [side.dim_value for side in v.type.tensor_type.shape.dim] for v in inferred}
     stored = {tensor.name: tensor for tensor in model.graph.initializer}
     for number, node in enumerate(model.graph.node):
         if node.op_type == "Conv" and len(node.input) == 3:
@@ -143,7 +145,7 @@ def spelled_out(model: onnx.ModelProto) -> onnx.ModelProto:
             model.graph.initializer.append(spread)
             nodes += [node, helper.make_node("Add", [f"{out}/plain", spread.name], [out])]
         elif node.op_type == "DepthToSpace":
-            nodes += _depth_to_space(model, node, number)
+            nodes += _depth_to_space(model, node, number, shapes[node.input[0]])
         else:
             nodes.append(node)
     del model.graph.node[:]
@@ -151,19 +153,20 @@ def spelled_out(model: onnx.ModelProto) -> onnx.ModelProto:
     return model
 
 
-def _depth_to_space(model: onnx.ModelProto, node: onnx.NodeProto, number: int) -> list[onnx.NodeProto]:
-    inferred = onnx.shape_inference.infer_shapes(model, data_prop=True)
-    shapes = {v.name: [d.dim_value for d in v.type.tensor_type.shape.dim] for v in inferred.graph.value_info}
-    count, channels, height, width = shapes[node.input[0]]
+def _depth_to_space(
+    model: onnx.ModelProto, node: onnx.NodeProto, number: int, shape: list[int]
+) -> list[onnx.NodeProto]:
+    count, channels, height, width = shape
     depth_last = any(a.name == "mode" and a.s == b"CRD" for a in node.attribute)
     cells = [channels // 4, 2, 2] if depth_last else [2, 2, channels // 4]
     order = [0, 1, 4, 2, 5, 3] if depth_last else [0, 3, 4, 1, 5, 2]
     wide, whole = f"d2s/{number}/cells", f"d2s/{number}/whole"
-    for name, shape in (
-        (wide, [count, *cells, height, width]),
-        (whole, [count, channels // 4, height * 2, width * 2]),
-    ):
-        model.graph.initializer.append(numpy_helper.from_array(np.array(shape, np.int64), name))
+    sizes = {
+        wide: [count, *cells, height, width],
+        whole: [count, channels // 4, height * 2, width * 2],
+    }
+    for name, size in sizes.items():
+        model.graph.initializer.append(numpy_helper.from_array(np.array(size, np.int64), name))
     a, b = f"{node.output[0]}/cells", f"{node.output[0]}/turned"
     return [
         helper.make_node("Reshape", [node.input[0], wide], [a]),

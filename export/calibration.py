@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from realtime.card import printable
 from realtime.capture.picture import load_picture
 from realtime.capture.recording import Recording
+from realtime.card import printable
 from realtime.detect import Tracker
 from realtime.errors import ConfigError, MasqueradeError
 from realtime.face import Face

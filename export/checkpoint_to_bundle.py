@@ -1,16 +1,16 @@
 """From a checkpoint to a bundle or a .dfm: read, export, compare, write, all or nothing."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
-
-import onnx
 
 from export.dfm import to_dfm
 from export.families import Part, Plan
 from export.families.deepfacelab import plan_deepfacelab
 from export.families.first_order_motion import plan_first_order_motion
 from export.families.wav2lip import plan_wav2lip
+from export.precision import Cast, Caster
 from export.request import Request
 from export.to_onnx import Exported, to_onnx, verify
 from export.write_bundle import RECORD_FILE, nearness, write_card, write_record
@@ -28,7 +28,7 @@ Say = Callable[[str], None]
 
 
 def export_checkpoint(request: Request, say: Say = lambda line: None) -> Path:
-    """What `request` asks for, in its new folder `out`, which is returned; for a .dfm, the file in it.
+    """What `request` asks for, in its new folder `out`, which is recast_network; for a .dfm, the file in it.
 
     `say` is called with a line for each thing done. Raises ConfigError, ModelError or DeviceError, in one
     line; then nothing is left behind, and whatever was at `out` is as it was.
@@ -61,11 +61,11 @@ def _plan(request: Request) -> Plan:
 
 
 def _write_bundle(folder: Path, plan: Plan, name: str, title: str, request: Request, say: Say) -> None:
+    cast = Caster(plan, request)
     networks = []
     for part in plan.parts:
-        model = to_onnx(part, dynamic_batch=request.dynamic_batch)
-        model, facts = _in_precision(model, part, plan, request)
-        networks.append(_written(folder, model, part, request, facts, say))
+        cast_network = cast(to_onnx(part, dynamic_batch=request.dynamic_batch), part)
+        networks.append(_written(folder, cast_network, part.file, request, say))
     write_record(folder / RECORD_FILE, plan, networks, _options(request))
     identity = (request.identity, request.statement) if request.identity and request.statement else None
     if plan.family != "swap":
@@ -85,30 +85,20 @@ def _write_dfm(folder: Path, plan: Plan, name: str, request: Request, say: Say) 
     assert part is not None  # a Request has seen to it
     file = f"{name}.dfm"
     # Not simplified for our runtimes: older ones shall read it, and find what DeepFaceLab would have written.
-    model = to_onnx(part, dynamic_batch=request.dynamic_batch, simplified=False)
-    model, facts = _in_precision(model, part, plan, request)
-    network = _written(folder, to_dfm(model), part, request, facts, say, file=file)
+    cast_network = Caster(plan, request)(to_onnx(part, dynamic_batch=request.dynamic_batch, simplified=False), part)
+    network = _written(folder, replace(cast_network, model=to_dfm(cast_network.model)), file, request, say)
     write_record(folder / f"{file}.json", plan, [network], _options(request))
     inspect_dfm(folder / file, lambda path: open_session(path, provider="cpu", precision="fp32"))
 
 
-def _written(
-    folder: Path,
-    model: onnx.ModelProto,
-    part: Part,
-    request: Request,
-    facts: dict[str, Any],
-    say: Say,
-    *,
-    file: str = "",
-) -> Exported:
+def _written(folder: Path, cast_network: Cast, file: str, request: Request, say: Say) -> Exported:
     exported = verify(
-        model,
-        part,
-        request.precision,
+        cast_network.model,
+        cast_network.part,
+        cast_network.precision,
         dynamic_batch=request.dynamic_batch,
-        file=file or part.file,
-        facts=facts,
+        file=file,
+        facts=cast_network.facts,
     )
     (folder / exported.file).write_bytes(exported.content)
     say(
@@ -116,17 +106,6 @@ def _written(
         f"{nearness(exported.parity.worst)}"
     )
     return exported
-
-
-def _in_precision(
-    model: onnx.ModelProto, part: Part, plan: Plan, request: Request
-) -> tuple[onnx.ModelProto, dict[str, Any]]:
-    """The float32 graph in the precision asked for, and what is to be recorded about that."""
-    if request.precision == "fp16":
-        from export.graph import to_fp16
-
-        return to_fp16(model), {}
-    return model, {}
 
 
 def _options(request: Request) -> dict[str, Any]:

@@ -65,7 +65,7 @@ class Int8Bundle:
         )
         facts = {**done.facts, "calibrated_on": self._calibration.source}
         if self._plan.family == "swap":
-            facts["acting"] = check_acting(model, done.model, self._plan, self._calibration)
+            facts["acting"] = check_acting(model, done.model, self._plan)
         if self._plan.family == "lip-sync":
             facts["sounds"] = "seeded noise in the shape of speech's spectra"
         return Int8Part(done.model, _sampled(part, held_out), facts)

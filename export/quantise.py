@@ -26,7 +26,8 @@ LEAST_OPSET = 13
 """The first with a scale for each channel."""
 
 PLANNED_ON = 4
-"""Of the calibration samples, evenly taken, the planner measures every layer on so many."""
+"""Of the calibration samples, evenly taken, the planner measures every layer on so many; where there are three
+times as many or more, ranges are not taken from these, so that the planner sees what too narrow ranges do."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,9 +68,10 @@ def quantise(
         raise ModelError("the model has no layer that int8 could speed up: keep it in fp32 or fp16")
     placer = Placer(exact, layers, form)
     probe = Probe(exact, placer)
-    judged = samples[:: max(1, len(samples) // PLANNED_ON)][:PLANNED_ON]
-    judge = Judge(exact, judged, limit.seen)
-    plan = Planner(placer, probe, spreads(exact, probe.tensors, samples), judge, limit).plan()
+    every = max(1, len(samples) // PLANNED_ON)
+    judge = Judge(exact, samples[::every][:PLANNED_ON], limit.seen)
+    ranged = [feed for n, feed in enumerate(samples) if n % every] if every >= 3 else samples
+    plan = Planner(placer, probe, spreads(exact, probe.tensors, ranged), judge, limit).plan()
     work = sum(placer.layers[node].work for node in plan.chosen)
     if work < limit.least_work:
         raise ModelError(

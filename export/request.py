@@ -78,8 +78,9 @@ class Request:
 
     def _check_format(self) -> None:
         if self.format != "dfm":
-            if self.engine and self.dynamic_batch:
-                raise ConfigError("a TensorRT engine needs static shapes: leave out --dynamic-batch or --engine")
+            if self.dynamic_batch and (self.engine or self.precision == "int8"):
+                option = "--engine" if self.engine else "--precision int8"
+                raise ConfigError(f"{option} needs static shapes: leave out --dynamic-batch")
             return
         if self.family != "deepfacelab":
             raise ConfigError("--format dfm is for --family deepfacelab: leave it out")

@@ -161,6 +161,9 @@ def models_show(name: str) -> None:
     bundle = load_bundle(name)
     click.echo((bundle.folder / "model.toml").read_text(encoding="utf-8").rstrip())
     click.echo(f"# folder: {bundle.folder}")
+    drives = {"motion": "a still picture moves as you do", "lip-sync": "a still picture speaks as you do"}
+    if bundle.card.family in drives:
+        click.echo(f"# {drives[bundle.card.family]}: --avatar; the live loop of this version cannot run it yet")
 
 
 @models.command("add")

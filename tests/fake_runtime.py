@@ -89,7 +89,7 @@ class FakeRuntime:
     def get_available_providers(self) -> list[str]:
         return [*self.placed, "CPUExecutionProvider"]
 
-    def InferenceSession(  # noqa: N802
+    def InferenceSession(
         self, data: bytes, options: FakeOptions, providers: Any = None, enable_fallback: int = 1
     ) -> FakeInferenceSession:
         self.sessions.append(FakeInferenceSession(self, options, providers))

@@ -115,7 +115,7 @@ def deepfacelab(network: Any, canary: str) -> Iterator[FolderCase]:
     objects = np.array([{"a": 1}, None], object)
     for file in ("encoder.npy", "data.dat"):
         path = Path(canary).with_suffix(".npy")
-        np.save(path, objects, allow_pickle=True)
+        np.save(path, objects)
         yield f"an array of objects in {file}", with_file(file, path.read_bytes()), "refused"
         yield f"pickled objects in {file}", with_file(file, pickle.dumps({"a:0": objects}, 4)), "refused"
         np.save(path, np.zeros(4, np.float32))

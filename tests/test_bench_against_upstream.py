@@ -11,10 +11,11 @@ import pytest
 torch = pytest.importorskip("torch", reason="the contest needs the extra `export`")
 
 from benchmarks.against_upstream import TARGETS, Chain, judge, measure_families, measure_family  # noqa: E402
-from benchmarks.upstream_networks import FAMILIES, Upstream, spelled_out  # noqa: E402
+from benchmarks.upstream_networks import FAMILIES, Upstream, spelled_out, wav2lip  # noqa: E402
 from export.dfm import to_dfm  # noqa: E402
 from export.families import Part  # noqa: E402
 from export.networks.autoencoder import DFM_INPUT, DFM_OUTPUTS, Archi, DfmLayout, SaehdShape, saehd  # noqa: E402
+from export.networks.wav2lip import Level, LipShape  # noqa: E402
 from export.to_onnx import to_onnx  # noqa: E402
 from realtime.errors import ConfigError  # noqa: E402
 from realtime.sessions.ort import open_session  # noqa: E402
@@ -28,13 +29,15 @@ def _one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-def small() -> Upstream:
+@pytest.fixture(scope="module")
+def contest() -> Upstream:
     """A SAEHD contest of 32 px."""
     torch.manual_seed(0)
     network = saehd(SaehdShape(Archi.parse("df-ud"), 32, 8, 4, 4, 2)).eval()
     faces = np.random.default_rng(0).random((2, 1, 3, 32, 32), np.float32)
     feeds: list[Any] = [{"face": face} for face in faces]
     turned: list[Any] = [{DFM_INPUT: face.transpose(0, 2, 3, 1).copy()} for face in faces]
+    shown: Any = dict.fromkeys(DFM_OUTPUTS, "picture")
     kinds: Any = dict.fromkeys(("celeb_face", "celeb_mask", "driver_mask"), "picture")
     return Upstream(
         "swap",
@@ -49,36 +52,40 @@ def small() -> Upstream:
             "",
             DfmLayout(network),
             (DFM_INPUT,),
-            dict.fromkeys(DFM_OUTPUTS, "picture"),
+            shown,
             lambda n: turned[:n],
             frozenset(),
         ),
     )
 
 
-def test_deepfacelabs_way_of_writing_gives_the_same_numbers() -> None:
-    contest = small()
+@pytest.fixture(scope="module")
+def dfm(contest: Upstream) -> onnx.ModelProto:
+    """The contest's network as a plain .dfm."""
     assert contest.dfm is not None
-    plain = to_dfm(to_onnx(contest.dfm, simplified=False))
+    return to_dfm(to_onnx(contest.dfm, simplified=False))
+
+
+def test_deepfacelabs_way_of_writing_gives_the_same_numbers(contest: Upstream, dfm: onnx.ModelProto) -> None:
     spelled = onnx.ModelProto()
-    spelled.CopyFrom(plain)
+    spelled.CopyFrom(dfm)
     spelled = spelled_out(spelled)
     onnx.checker.check_model(spelled, full_check=True)
     operators = [node.op_type for node in spelled.graph.node]
     assert "DepthToSpace" not in operators
     assert all(len(node.input) == 2 for node in spelled.graph.node if node.op_type == "Conv")
+    assert contest.dfm is not None
     feed = contest.dfm.samples(1)[0]
-    wanted, got = (open_session(m.SerializeToString(), provider="cpu").run(feed) for m in (plain, spelled))
+    wanted, got = (open_session(m.SerializeToString(), provider="cpu").run(feed) for m in (dfm, spelled))
     for name in DFM_OUTPUTS:
         np.testing.assert_allclose(got[name], wanted[name], atol=1e-6)
 
 
-def test_a_contest_names_everyone_and_all_agree(tmp_path: Path) -> None:
-    contest = small()
-    assert contest.dfm is not None
+def test_a_contest_names_everyone_and_all_agree(tmp_path: Path, contest: Upstream, dfm: onnx.ModelProto) -> None:
     (tmp_path / "swap.onnx").write_bytes(to_onnx(contest.parts[0]).SerializeToString())
-    model = spelled_out(to_dfm(to_onnx(contest.dfm, simplified=False)))
-    (tmp_path / "model.dfm").write_bytes(model.SerializeToString())
+    spelled = onnx.ModelProto()
+    spelled.CopyFrom(dfm)
+    (tmp_path / "model.dfm").write_bytes(spelled_out(spelled).SerializeToString())
     files: Any = {"fp32": [tmp_path / "swap.onnx"], "dfm": [tmp_path / "model.dfm"], "int8": "not asked for"}
     found = measure_family(contest, files, 1, runs=5, seconds=5)
     upstream, *ours = found["results"]
@@ -93,7 +100,7 @@ def test_a_contest_names_everyone_and_all_agree(tmp_path: Path) -> None:
     assert [target["wanted"] for target in found["targets"]] == [3.0]
 
 
-def test_a_chain_hands_on_what_the_next_one_needs() -> None:
+def test_a_chain_hands_on_what_the_next_one_needs(contest: Upstream) -> None:
     class Step:
         def __init__(self, inputs: list[str], give: Any) -> None:
             self.inputs, self.give = dict.fromkeys(inputs), give
@@ -102,7 +109,6 @@ def test_a_chain_hands_on_what_the_next_one_needs() -> None:
             assert feed.keys() == self.inputs.keys()
             return self.give(feed)
 
-    contest: Any = small()
     wired = Upstream("f", "w", contest.parts, contest.outputs, [], {"features": 10}, {"driving_points": "points"}, None)
     steps: Any = [
         Step(["driving"], lambda f: {"points": f["driving"] + 1}),
@@ -134,8 +140,11 @@ def test_an_unknown_family_is_named() -> None:
         measure_families(["voice"], (1,), runs=5, seconds=1, say=print)
 
 
-def test_wav2lip_at_full_size_computes_the_same_on_both_sides() -> None:
-    contest = FAMILIES["lip-sync"]()
+def test_both_sides_compute_the_same_on_seeded_weights() -> None:
+    shape = LipShape(
+        face=(Level(4, 0), Level(4, 1), Level(8, 0)), picture=(Level(8, 1), Level(8, 0), Level(4, 1)), head=4
+    )
+    contest = wav2lip(shape)
     assert contest.eager is not None
     feed = contest.feeds[0]
     with torch.no_grad():
@@ -143,5 +152,5 @@ def test_wav2lip_at_full_size_computes_the_same_on_both_sides() -> None:
     session = open_session(to_onnx(contest.parts[0]).SerializeToString(), provider="cpu", threads=1)
     got = Chain(contest, [session]).run(feed)["mouth"]
     # Weights made so that outputs fill their range: differences would show.
-    assert wanted.std() > 0.1
-    assert np.abs(got - wanted).max() < 1e-3
+    assert wanted.std() > 0.05
+    assert np.abs(got - wanted).max() < 1e-4

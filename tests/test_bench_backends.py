@@ -213,6 +213,5 @@ def test_a_file_without_a_reference_is_an_error(tmp_path: Path) -> None:
 def test_a_process_that_dies_is_told() -> None:
     gone = footprint(Path("nowhere.onnx"), REFERENCE, 1)
     assert "its process ended with code 1" in gone["error"]
-    assert measure(ADA, Way("cpu", "bf16"), 1) == {
-        "error": "bf16 needs the OpenVINO or the torch provider, not cpu: use precision fp32"
-    }
+    refused = measure(ADA, Way("cpu", "bf16"), 1)
+    assert refused == {"error": "bf16 needs the OpenVINO or the torch provider, not cpu: use precision fp32"}

@@ -191,6 +191,31 @@ def test_random_damage_never_gets_past_the_reader() -> None:
     assert accepted < 200, "most damage must be seen"
 
 
+A_MOTION_CARD = (
+    GOOD[: GOOD.index("[identity]")].replace('"swap"', '"motion"')
+    + f"""
+[identity]
+kind = "none"
+[files]
+"source.onnx" = "sha256:{"a" * 64}"
+[input]
+size = 256
+colour = "RGB"
+"""
+)
+
+
+@pytest.mark.parametrize("family", ["motion", "lip-sync"])
+def test_a_model_that_animates_a_picture_says_its_size(family: str) -> None:
+    text = A_MOTION_CARD.replace('"motion"', f'"{family}"')
+    card = parse_card(text.encode(), HERE)
+    assert (card.family, card.input.size, card.input.colour, card.input.layout) == (family, 256, "RGB", "NCHW")
+    assert f"a {family} model's [input] needs size" in refusal(text.replace("size = 256", ""))
+    assert 'only "NCHW" is run' in refusal(text + 'layout = "NHWC"')
+    assert "unknown key 'sise'" in refusal(text + "sise = 1")
+    assert "unknown key 'drawn'" in refusal(text + '[output]\ndrawn = "x"')
+
+
 def test_toml_written_is_toml_read() -> None:
     table = {
         "schema": 1,

@@ -133,6 +133,7 @@ def test_two_models_in_one_folder_are_told_apart(tiny: Path, call: Call, tmp_pat
         (["--family", "deepfacelab", "--out", "out", "--format", "dfm", "--identity", "self"], 2, ["models add"]),
         (["--family", "wav2lip", "--out", "out", "--format", "dfm"], 2, ["--format dfm"]),
         (["--family", "wav2lip", "--out", "out", "--engine", "tensorrt", "--dynamic-batch"], 2, ["static"]),
+        (["--family", "wav2lip", "--out", "out", "--precision", "int8", "--dynamic-batch"], 2, ["static"]),
         (["--family", "wav2lip", "--out", "out", "--calibration", "."], 2, ["--calibration", "int8"]),
         (["--family", "wav2lip", "--out", "out", "--precision", "int8", "--calibration", "x"], 2, ["no folder"]),
         (["--family", "wav2lip", "--out", "no/out"], 2, ["make it first"]),

@@ -14,7 +14,7 @@ from small_graphs import operators, run, same_ports  # noqa: E402
 from torch_keyfill import keyfill  # noqa: E402
 
 from export.families import Part  # noqa: E402
-from export.graph import tidy, to_fp16, weights_to_fp16  # noqa: E402
+from export.graph import rounded, tidy, to_fp16, weights_to_fp16  # noqa: E402
 from export.networks.autoencoder import Archi, SaehdShape, saehd  # noqa: E402
 from export.networks.first_order_motion import FrameDriver, SourceEncoder, build  # noqa: E402
 from export.networks.motion_config import Hourglass, MotionConfig  # noqa: E402
@@ -79,9 +79,9 @@ def lips() -> tuple[onnx.ModelProto, Feed]:
 
 
 @functools.cache
-def swap(archi: str) -> tuple[onnx.ModelProto, Feed]:
+def swap() -> tuple[onnx.ModelProto, Feed]:
     torch.manual_seed(0)
-    network = saehd(SaehdShape(Archi.parse(archi), 64, 16, 8, 16, 8)).eval()
+    network = saehd(SaehdShape(Archi.parse("df-ud"), 64, 16, 8, 16, 8)).eval()
     feed = {"face": np.random.default_rng(0).random((1, 3, 64, 64), dtype="f4")}
     return exported(network, feed, ["face_drawn", "mask", "driver_mask"]), feed
 
@@ -124,13 +124,11 @@ def test_lips() -> None:
     assert max(differences(model, fast, feed)) < 1e-5
 
 
-@pytest.mark.parametrize("archi", ["df-ud", "liae-t"])
-def test_swap(archi: str) -> None:
-    model, feed = swap(archi)
+def test_swap() -> None:
+    model, feed = swap()
     fast = tidy(model)
     assert same_ports(model, fast)
-    doubled = "d" in archi.partition("-")[2]
-    assert operators(model)["Conv"] - operators(fast)["Conv"] == (3 if doubled else 0)
+    assert operators(model)["Conv"] - operators(fast)["Conv"] == 3  # the four pictures of a doubled network
     assert max(differences(model, fast, feed)) < 1e-5
 
 
@@ -149,17 +147,17 @@ def test_recorded_dfm_files_keep_their_numbers(shared: Any) -> None:
 
 
 def test_half_of_every_network_is_near() -> None:
-    for model, feed in (motion()[:2], lips(), swap("df-ud")):
+    for model, feed in (motion()[:2], lips(), swap()):
         half = to_fp16(tidy(model))
         onnx.checker.check_model(half, full_check=True)
         assert same_ports(model, half)
         assert half.ByteSize() < 0.62 * tidy(model).ByteSize()
-        for a, b in zip(run(model, feed), run(half, feed), strict=True):
+        for a, b in zip(run(model, feed), run(rounded(half), feed), strict=True):
             assert 10 * np.log10(1 / np.mean((a - b) ** 2)) > 45
 
 
 def test_small_files_of_every_network_are_near() -> None:
-    for model, feed in (motion()[:2], lips(), swap("df-ud")):
+    for model, feed in (motion()[:2], lips(), swap()):
         small = weights_to_fp16(tidy(model))
         assert small.ByteSize() < 0.7 * tidy(model).ByteSize()
         for a, b in zip(run(model, feed), run(small, feed), strict=True):

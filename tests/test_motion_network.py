@@ -9,6 +9,7 @@ import pytest
 from bundles import Script, a_bundle, one_line
 
 from realtime.bundle import Bundle, hash_file, open_bundle
+from realtime.cli import main
 from realtime.frame import Pixels
 from realtime.sessions import Array, Port
 from realtime.swap.motion_network import FRAME_FILE, KEYPOINTS_FILE, SOURCE_FILE, MotionNetwork, open_motion
@@ -227,7 +228,22 @@ def test_other_families_and_missing_files_are_refused(tmp_path: Path) -> None:
     assert networks.closed[:2] == [1, 1]
 
 
-def test_the_live_loop_says_that_it_cannot_yet(bundle: Bundle) -> None:
+def test_the_command_shows_it_and_says_that_it_cannot_run_it_yet(
+    bundle: Bundle, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = str(bundle.folder)
+    with pytest.raises(SystemExit) as ended:
+        main(["models", "show", folder])
+    assert ended.value.code == 0
+    shown = capsys.readouterr().out
+    assert 'family = "motion"' in shown
+    assert "# a still picture moves as you do: --avatar" in shown
+    with pytest.raises(SystemExit) as ended:
+        main(["run", "--source", "synthetic", "--model", folder, "--avatar", "me.jpg", "--output", "null"])
+    assert ended.value.code == 4
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "family motion is not in this version" in said
     assert "family motion is not in this version" in one_line(lambda: open_swapper(bundle))
 
 

@@ -2,7 +2,8 @@
 
 `tidy` is for every export: simplified, and with the operators that are slow in runtimes written in ones that are
 fast. What each rewrite gains is in its file; where a pass does not find what it knows, it leaves the graph alone.
-`to_fp16` is for runtimes that calculate in float16, `weights_to_fp16` for small files.
+`to_fp16` is for runtimes that calculate in float16, `rounded` shows on any CPU what such arithmetic gives,
+`weights_to_fp16` is for small files.
 """
 
 import onnx
@@ -13,13 +14,14 @@ from export.graph.half import to_fp16
 from export.graph.half_storage import weights_to_fp16
 from export.graph.narrow_convolution import widen_narrow_convolutions
 from export.graph.prelu import rewrite_prelu
+from export.graph.rounded import rounded
 from export.graph.sibling_convolutions import merge_siblings
 from export.graph.simplify import simplify, sweep
 from export.graph.small_products import write_out_small_products
 from export.graph.transposed_convolution import split_transposed_convolutions
 from export.graph.winograd import use_winograd
 
-__all__ = ["PASSES", "tidy", "to_fp16", "weights_to_fp16"]
+__all__ = ["PASSES", "rounded", "tidy", "to_fp16", "weights_to_fp16"]
 
 PASSES = (
     rewrite_prelu,

@@ -11,8 +11,8 @@ def wire_fields(message: memoryview) -> Iterator[Field]:
     at, end = 0, len(message)
     while at < end:
         key, at = _varint(message, at)
-        if key >> 32:  # C++ drops the upper bits: it would see another field
-            raise ValueError("a field has a number beyond all")
+        if key >> 32 or key < 8:  # C++ drops the bits above 32: it would see another field
+            raise ValueError("a field has a number that none has")
         wire = key & 7
         if wire == 0:
             value, at = _varint(message, at)
@@ -24,7 +24,7 @@ def wire_fields(message: memoryview) -> Iterator[Field]:
             length = 8 if wire == 1 else 4
         else:
             raise ValueError(f"wire type {wire}")
-        if key >> 3 == 0 or at + length > end:
+        if at + length > end:
             raise ValueError("it is cut off or damaged")
         yield key >> 3, message[at : at + length]
         at += length

@@ -1,0 +1,48 @@
+"""A float32 graph in the precision that was asked for."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import onnx
+
+from export.families import Part, Plan
+from export.graph import to_fp16
+from export.int8_bundle import Int8Bundle
+from export.parity import Precision
+from export.request import Request
+
+COMPARISONS = frozenset({"Less", "LessOrEqual", "Greater", "GreaterOrEqual"})
+"""They stay in float32: in float16 AMP's morph would cut at another channel."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Cast:
+    """A graph in its final precision, the part to compare it with, and what is to be recorded about it.
+
+    The part's samples suit the precision: noise would not do for int8, which is calibrated on faces.
+    """
+
+    model: onnx.ModelProto
+    part: Part
+    precision: Precision
+    facts: Mapping[str, Any]
+
+
+class Caster:
+    """Casts the graphs of one plan; what int8 needs to be calibrated on is read once for all of them."""
+
+    def __init__(self, plan: Plan, request: Request) -> None:
+        self._asked = request.precision
+        form = "tensorrt" if request.engine else "cpu"
+        self._int8 = Int8Bundle(plan, folder=request.calibration, form=form)
+
+    def __call__(self, model: onnx.ModelProto, part: Part) -> Cast:
+        """`model`, the float32 graph of `part`. Raises ModelError where int8 is not good enough."""
+        if self._asked == "fp16":
+            return Cast(to_fp16(model, {node.op_type for node in model.graph.node} & COMPARISONS), part, "fp16", {})
+        if self._asked == "int8":
+            done = self._int8.quantised(model, part)
+            precision: Precision = "fp32" if done.facts["precision"] == "fp32" else "int8"
+            return Cast(done.model, done.part, precision, done.facts)
+        return Cast(model, part, "fp32", {})
