@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from export.dfm import to_dfm
-from export.families import Part, Plan
+from export.families import Plan
 from export.families.deepfacelab import plan_deepfacelab
 from export.families.first_order_motion import plan_first_order_motion
 from export.families.wav2lip import plan_wav2lip
@@ -68,16 +68,14 @@ def _write_bundle(folder: Path, plan: Plan, name: str, title: str, request: Requ
         networks.append(_written(folder, cast_network, part.file, request, say))
     write_record(folder / RECORD_FILE, plan, networks, _options(request))
     identity = (request.identity, request.statement) if request.identity and request.statement else None
-    if plan.family != "swap":
-        identity = None
     bundle = write_card(folder, plan, networks, name=name, title=title, identity=identity)
     _prove(bundle)
     if request.engine:
         from export.to_tensorrt import cached_engine
 
-        for part in plan.parts:
-            compiled = cached_engine(folder / part.file, precision=request.precision)
-            say(f"{part.file}: {compiled.line}")
+        for network in networks:
+            compiled = cached_engine(folder / network.file, precision=network.precision)
+            say(f"{network.file}: {compiled.line}")
 
 
 def _write_dfm(folder: Path, plan: Plan, name: str, request: Request, say: Say) -> None:

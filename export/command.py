@@ -1,5 +1,6 @@
 """`masquerade export`: a trained checkpoint in, a bundle or a .dfm out."""
 
+import shlex
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -66,7 +67,7 @@ def export(**options: Any) -> None:
 
 def _next(request: Request, made: Path) -> str:
     """What a user can do with it."""
-    where = printable(made)
+    where = printable(shlex.quote(str(made)))
     if request.format == "dfm":
         return f'{where}: masquerade models add {where} --identity self|consented|synthetic --statement "…"'
     if request.family != "deepfacelab":

@@ -144,8 +144,8 @@ class Placer:
             if node.name in chosen:
                 layer = self.layers[node.name]
                 on_cpu = self.form == "cpu"
-                levels, scale = (CPU_LEVELS, scales[layer.source]) if on_cpu else (LEVELS, None)
-                constants += put_rounded(graph, node, layer, self._weights, levels, scale)
+                levels, scale = CPU_LEVELS if on_cpu else LEVELS, scales[layer.source]
+                constants += put_rounded(graph, node, layer, self._weights, levels, scale, whole_bias=on_cpu)
         put_after(graph, after, lambda node: self.form == "cpu" or node.name in chosen)
         nodes = [*constants, *graph.node]
         del graph.node[:]

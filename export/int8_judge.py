@@ -24,7 +24,7 @@ class Limit:
     psnr_db: float = 38.0
     outputs: Mapping[str, float] = field(default_factory=dict)
     seen: Mapping[str, str] = field(default_factory=dict)
-    least_work: float = 0.3
+    least_work: float = 0.5
 
     def of(self, output: str) -> float:
         """The limit of one output in dB."""

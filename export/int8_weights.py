@@ -19,10 +19,11 @@ CPU_LEVELS = 64
 LEVELS = 127
 
 
-def rounded_weight(weight: Floats, axis: int, levels: int) -> tuple[Steps, Floats]:
-    """A layer's weights in whole steps, and the size of a step for each channel of `axis`."""
+def rounded_weight(weight: Floats, axis: int, levels: int, least: Floats | None = None) -> tuple[Steps, Floats]:
+    """A layer's weights in whole steps, and the size of a step for each channel of `axis`, `least` or more."""
     others = tuple(other for other in range(weight.ndim) if other != axis)
-    scale = (np.maximum(np.abs(weight).max(axis=others), 1e-12) / levels).astype(np.float32)
+    scale = np.maximum(np.abs(weight).max(axis=others), 1e-12) / levels
+    scale = (scale if least is None else np.maximum(scale, least)).astype(np.float32)
     steps = np.clip(np.rint(weight / along(scale, axis, weight.ndim)), -levels, levels)
     return steps.astype(np.int8), scale
 
@@ -38,20 +39,23 @@ def put_rounded(
     layer: Layer,
     weights: Mapping[str, onnx.TensorProto],
     levels: int,
-    source_scale: np.float32 | None,
+    source_scale: np.float32,
+    *,
+    whole_bias: bool,
 ) -> list[onnx.NodeProto]:
-    """Give a node its weights rounded, and its bias where the scale of its source is given: the nodes to add.
+    """Give a node its weights rounded, and its bias too where that is to be whole: the nodes to add.
 
-    An int32 bias counts in steps of source times weight; one that is too large for that stays as it is.
+    An int32 bias counts in steps of source times weight. A channel whose weights are all but 0 would make these
+    so small that the bias overflows: it gets larger steps. That holds for float biases as well, which ONNX
+    Runtime makes whole by itself.
     """
-    steps, scale = rounded_weight(numpy_helper.to_array(weights[layer.weight]), layer.axis, levels)
+    bias = None if layer.bias is None else numpy_helper.to_array(weights[layer.bias]).reshape(-1)
+    least = None if bias is None else np.asarray(np.abs(bias) / (source_scale * 2.0**30), np.float32)
+    steps, scale = rounded_weight(numpy_helper.to_array(weights[layer.weight]), layer.axis, levels, least)
     made = [_constant(graph, f"{node.name}/weight", steps, scale, layer.axis)]
     node.input[1] = made[0].output[0]
-    if layer.bias is None or source_scale is None:
-        return made
-    bias = numpy_helper.to_array(weights[layer.bias]).reshape(-1)
-    unit = (scale * source_scale).astype(np.float32)
-    if bias.size == unit.size and bool((np.abs(bias) < unit.astype(np.float64) * 2**30).all()):
+    if bias is not None and whole_bias and bias.size == scale.size:
+        unit = (scale * source_scale).astype(np.float32)
         whole = np.rint(bias / unit.astype(np.float64)).astype(np.int32)
         made.append(_constant(graph, f"{node.name}/bias", whole, unit, 0))
         node.input[2] = made[1].output[0]

@@ -2,12 +2,15 @@
 
 import logging
 import random
+import signal
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+from commands import Call
 
 SHARED = Path(__file__).resolve().parent.parent.parent / "shared"
 
@@ -17,6 +20,8 @@ def _guards(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
     """No thread outlives its test, nothing logs an error, randomness repeats."""
     random.seed(0)
     np.random.seed(0)  # noqa: NPY002 (libraries under test may use the global generator)
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(1)  # the machine is small, and threads change the last bits
     # pytest listens to every logger that does not propagate, and torch then writes down each step of an export.
     logging.getLogger("torch.__trace").propagate = True
     before = set(threading.enumerate())
@@ -35,3 +40,23 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip("the recorded references (../shared) are not here")
     return SHARED
+
+
+@pytest.fixture
+def call(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Call:
+    """Runs the command in this process, with a home of its own; gives (exit code, stdout, stderr)."""
+    from realtime.cli import main
+
+    monkeypatch.setenv("MASQUERADE_HOME", str(tmp_path / "home"))
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as ended:
+            main([str(a) for a in arguments])
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        out, err = capsys.readouterr()
+        code = ended.value.code
+        return (code if isinstance(code, int) else 0), out, err
+
+    return run

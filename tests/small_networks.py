@@ -39,9 +39,7 @@ def picture_network(*, ruined: bool = False, half: bool = False) -> onnx.ModelPr
     drawn = step("Sigmoid", [last], "soft" if half else "drawn")
     if half:
         step("Cast", [drawn], "drawn", to=TensorProto.FLOAT)
-    ports = [
-        helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 3, SIDE, SIDE]) for name in ("face", "drawn")
-    ]
+    ports = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 3, SIDE, SIDE]) for name in ("face", "drawn")]
     graph = helper.make_graph(nodes, "network", ports[:1], ports[1:], weights)
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
 

@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,14 +26,6 @@ from realtime.errors import ConfigError, DeviceError, MasqueradeError, ModelErro
 from realtime.models import add  # noqa: E402
 from realtime.swap.lip_sync_network import open_lip_sync  # noqa: E402
 from realtime.swap.open_swapper import open_swapper  # noqa: E402
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def test_a_deepfacelab_model_becomes_a_bundle(shared: Path, tmp_path: Path) -> None:

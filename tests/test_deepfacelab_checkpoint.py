@@ -254,12 +254,14 @@ def test_a_part_that_is_no_dictionary_is_refused(tmp_path: Path) -> None:
     assert "lacks 'iter' or 'options'" in refusal(model)
 
 
-def test_the_two_ways_to_name_a_model(tmp_path: Path) -> None:
+def test_the_ways_to_name_a_model(tmp_path: Path) -> None:
     model = folder(tmp_path)
     assert read_deepfacelab(model / "tiny_SAEHD_data.dat").name == "tiny"
     shutil.copy(model / "tiny_SAEHD_data.dat", model / "other_SAEHD_data.dat")
     assert "holds 2 models: give one of other_SAEHD_data.dat, tiny_SAEHD_data.dat" in refusal(model)
-    assert "is no DeepFaceLab model" in refusal(model / "tiny_SAEHD_encoder.npy")
+    assert read_deepfacelab(model / "tiny_SAEHD_encoder.npy").name == "tiny", "any file tells which is meant"
+    (model / "notes.txt").touch()
+    assert "is no DeepFaceLab model" in refusal(model / "notes.txt")
     assert "is no DeepFaceLab model" in refusal(tmp_path / "nowhere")
 
 

@@ -2,13 +2,12 @@
 
 import os
 import shutil
-import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from commands import Call, one_line
 from deepfacelab_models import filled, names_of, write_model
 
 torch = pytest.importorskip("torch", reason="the export needs the extra `export`")
@@ -18,44 +17,9 @@ from export.checkpoints.restricted_pickle import read_restricted_pickle  # noqa:
 from export.families.first_order_motion import plan_first_order_motion, was_made_with_corners  # noqa: E402
 from export.networks.autoencoder import Archi, SaehdShape, saehd  # noqa: E402
 from export.networks.motion_config import PUBLISHED  # noqa: E402
-from realtime.cli import main  # noqa: E402
 from realtime.models import built_in_folder  # noqa: E402
 
 CLIP = built_in_folder() / "clips" / "driving.mp4"
-Call = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture
-def call(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Call:
-    """Runs the command in this process; gives (exit code, stdout, stderr)."""
-    monkeypatch.setenv("MASQUERADE_HOME", str(tmp_path / "home"))
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as ended:
-            main([str(a) for a in arguments])
-        for number, handler in before.items():
-            signal.signal(number, handler)
-        out, err = capsys.readouterr()
-        code = ended.value.code
-        return (code if isinstance(code, int) else 0), out, err
-
-    return run
-
-
-def one_line(err: str) -> str:
-    lines = err.strip().splitlines()
-    assert len(lines) == 1, err
-    assert "Traceback" not in err
-    return lines[0]
 
 
 def test_from_training_to_the_live_loop(shared: Path, call: Call, tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 """A .dfm out of DeepFaceLab's own weight files: what it gives, and what its readers look at."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +20,6 @@ from realtime.models import add  # noqa: E402
 from realtime.swap.open_swapper import open_swapper  # noqa: E402
 
 OUTPUTS = ("out_face_mask", "out_celeb_face", "out_celeb_face_mask")
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def written(checkpoint: Path, tmp_path: Path, **options: Any) -> Path:

@@ -123,7 +123,7 @@ def test_a_shard_comes_back(tmp_path: Path) -> None:
         fields[name], fields[name + "_offsets"] = joined(files)
     numbers = {"actions": 52, "rot": 3, "gaze": 2}
     fields |= {name: np.ones((count, width), np.float32) for name, width in numbers.items()}
-    fields |= {"gains": np.ones(52, np.float32), "action_names": np.array(NAMES), "person_seed": np.arange(count)}
+    fields |= {"action_names": np.array(NAMES), "person_seed": np.arange(count)}
     path = shard_path(tmp_path, 7)
     np.savez(path, **fields)
     shard = read_shard(path)

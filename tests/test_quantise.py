@@ -108,7 +108,7 @@ def test_a_layer_that_hurts_stays_in_fp32_and_the_others_do_not() -> None:
 
 
 def test_nodes_named_to_be_kept_are() -> None:
-    done = quantise(picture_network(), SEEN, held_out=UNSEEN, keep=["second"])
+    done = quantise(picture_network(), SEEN, held_out=UNSEEN, keep=["second"], limit=Limit(least_work=0.1))
     assert done.facts["kept_in_fp32"] == ["second"]
     assert "second.weight" in {t.name for t in done.model.graph.initializer if t.data_type == TensorProto.FLOAT}
     says = one_line(lambda: quantise(picture_network(), SEEN, held_out=UNSEEN, keep=["fourth"]))

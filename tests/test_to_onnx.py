@@ -2,7 +2,6 @@
 
 import json
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,17 +22,9 @@ from export.samples import mel_windows, pictures  # noqa: E402
 from export.to_onnx import OPSET, to_onnx, torch_network, verify  # noqa: E402
 from realtime.sessions.onnx_file import read_contents  # noqa: E402
 
-FAST_ARCHIS = ("df", "df-tc", "liae-udtc")
+FAST_ARCHIS = ("df-tc", "liae-udtc")
 """Every letter on both kinds, in few exports, with df-ud and liae-ud of the recorded files. All 32 archis draw
 what upstream drew in torch (test_export_autoencoder), and every export is compared with torch."""
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def test_a_recorded_liae_gives_what_upstream_gave(shared: Path) -> None:

@@ -4,6 +4,16 @@
 fast. What each rewrite gains is in its file; where a pass does not find what it knows, it leaves the graph alone.
 `to_fp16` is for runtimes that calculate in float16, `rounded` shows on any CPU what such arithmetic gives,
 `weights_to_fp16` is for small files.
+
+Whole networks, processor time before / after `tidy` and `tidy(winograd=True)` (AMD EPYC of the Zen 4 kind, shared with
+others, alternating; ONNX Runtime 1.32 on one thread, on two, OpenVINO 2026.4 in float32 on one):
+
+    First Order Motion, a frame, 256 px    x1.19 x1.83    x1.19 x1.70    x1.23 x1.99
+    First Order Motion, key points         x1.19 x1.18    x1.18 x1.19    x1.16 x1.22
+    Wav2Lip 96                             x1.02 x1.13    x0.98 x1.09    x1.03 x1.16
+    SAEHD df-ud 224, 64 dims               x1.02 x1.54    x1.04 x1.51    x1.04 x1.66
+
+The outputs (0..1) differ by at most 4e-6, with `winograd` 1e-5 in ONNX Runtime.
 """
 
 import onnx

@@ -48,13 +48,27 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """A whole network. `nodes` are in the order they can be run in, as ONNX demands it of a file."""
+    """A whole network. `nodes` are in the order they can be run in, as ONNX demands it of a file.
+
+    `constants` are in the file's order. `stated` is what the file itself says of its
+    values, inputs and outputs included, where shapes are static.
+    """
 
     opset: int
     nodes: tuple[Node, ...]
     constants: dict[str, Array]
     inputs: dict[str, Port]
     outputs: tuple[str, ...]
+    stated: dict[str, Port]
+
+    @property
+    def cast_constants(self) -> dict[str, str]:
+        """What is only a constant cast to another type: its name to the constant's."""
+        return {
+            node.outputs[0]: node.inputs[0]
+            for node in self.nodes
+            if node.operator == "Cast" and node.inputs and node.inputs[0] in self.constants
+        }
 
 
 def read_graph(data: bytes, name: str) -> Graph:
@@ -62,9 +76,13 @@ def read_graph(data: bytes, name: str) -> Graph:
     read_contents(data, name)
     try:
         model = _fields(memoryview(data))
+        if len(model[7]) != 1:
+            raise ValueError(f"it has {len(model[7])} graphs")
         graph = _fields(_message(model[7][0]))
         stored = [_tensor(_message(t)) for t in graph[5]]
         constants = dict(stored)
+        if len(constants) != len(stored):
+            raise ValueError("two weights have one name")
         ports = [_value(_message(v)) for v in graph[11]]
         return Graph(
             _opset(model),
@@ -72,6 +90,7 @@ def read_graph(data: bytes, name: str) -> Graph:
             constants,
             {title: port for title, port in ports if title not in constants},
             tuple(_text(_fields(_message(v)), 1) for v in graph[12]),
+            _stated([*graph[11], *graph[12], *graph[13]]),
         )
     except (ValueError, IndexError, KeyError, struct.error, OverflowError) as error:
         raise ModelError(f"{name} holds a graph that is damaged or beyond what PyTorch runs here ({error})") from error
@@ -123,7 +142,7 @@ def _tensor(message: memoryview) -> tuple[str, Array]:
         raise ValueError(f"a tensor of kind {kind} and shape {shape[:8]}")
     dtype = np.dtype(DTYPES[kind])
     if part[9]:
-        flat: Array = np.frombuffer(_message(part[9][0]), dtype.newbyteorder("<")).astype(dtype, copy=False)
+        flat: Array = np.frombuffer(_message(part[9][-1]), dtype.newbyteorder("<")).astype(dtype, copy=False)
     elif part[4]:
         flat = np.array(_floats(part, 4), dtype)
     elif part[10]:
@@ -142,6 +161,19 @@ def _value(message: memoryview) -> tuple[str, Port]:
     shape = _fields(_message(kind[2][0]))[1] if kind[2] else []
     sides = [_whole(_fields(_message(side)), 1) for side in shape]
     return _text(part, 1), Port(tuple(side if side > 0 else None for side in sides), np.dtype(DTYPES[_whole(kind, 1)]))
+
+
+def _stated(values: list[int | memoryview]) -> dict[str, Port]:
+    """What is said of values whose shapes are static; what describes no array of a known kind is left out."""
+    found = {}
+    for value in values:
+        try:
+            name, port = _value(_message(value))
+        except (ValueError, IndexError, KeyError):
+            continue
+        if port.shape and all(side is not None for side in port.shape):
+            found[name] = port
+    return found
 
 
 def _fields(message: memoryview) -> Fields:

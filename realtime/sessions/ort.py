@@ -23,6 +23,7 @@ from realtime.sessions.memory_limit import limit_memory
 from realtime.sessions.onnx_file import Contents, read_contents
 from realtime.sessions.processor import default_threads
 from realtime.sessions.providers import TITLES, Choice, choose, first_line
+from realtime.sessions.quick_convolutions import with_quick_convolutions
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +48,13 @@ class OrtSession:
     """
 
     def __init__(
-        self, data: bytes, name: str, contents: Contents, choice: Choice, threads: int, runtime: Any = ort
+        self,
+        data: bytes,
+        name: str,
+        contents: Contents,
+        choice: Choice,
+        threads: int,
+        runtime: Any = ort,
     ) -> None:
         self._name = name
         self._session: Any = _create(data, name, choice, threads, runtime)
@@ -125,13 +132,19 @@ class OrtSession:
 
 
 def open_session(
-    model: Path | bytes, *, provider: str = "auto", precision: str = "fp32", threads: int | None = None
+    model: Path | bytes,
+    *,
+    provider: str = "auto",
+    precision: str = "fp32",
+    threads: int | None = None,
+    quick: bool = True,
 ) -> Session:
     """The network in an ONNX file (or its bytes), loaded, checked and warmed up.
 
     `provider`: one of `realtime.sessions.providers.NAMES`. `precision`: fp32; bf16 (OpenVINO and torch); fp16
     (torch on a GPU; elsewhere the file decides); or auto: bf16 where OpenVINO has AMX for it, TF32 on NVIDIA GPUs,
-    else fp32. `threads`: None leaves one physical core free.
+    else fp32. `threads`: None leaves one physical core free. `quick`: on the CPU, large convolutions are done with
+    fewer multiplications (`quick_convolutions`), which costs two bits of float32's 24.
     Raises ModelError, in one line, for a file that is missing, damaged or refused (see `onnx_file`) and for
     a provider asked for by name that cannot run here.
     """
@@ -143,7 +156,7 @@ def open_session(
     choices = choose(provider, precision, threads)
     for choice in choices:
         try:
-            session = _start(model, data, name, contents, choice, threads)
+            session = _start(model, data, name, contents, choice, threads, quick)
         except ModelError as error:
             if choice is choices[-1]:
                 raise
@@ -154,7 +167,16 @@ def open_session(
     raise AssertionError("choose() gives at least one choice")
 
 
-def _start(model: Path | bytes, data: bytes, name: str, contents: Contents, choice: Choice, threads: int) -> Session:
+def _start(
+    model: Path | bytes, data: bytes, name: str, contents: Contents, choice: Choice, threads: int, quick: bool
+) -> Session:
+    if choice.name == "cpu" and quick and contents.precision != "int8":
+        rewritten = with_quick_convolutions(data, name)
+        if rewritten is not data:
+            try:
+                return OrtSession(rewritten, name, contents, choice, threads)
+            except ModelError as error:  # a file that states other shapes than it has may still run as it is
+                log.info("%s is run as it is: %s", name, error)
     if choice.provider:
         return OrtSession(data, name, contents, choice, threads)
     if choice.name == "torch":
