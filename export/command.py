@@ -25,7 +25,7 @@ Examples:
 @click.command(epilog=_EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("checkpoint", type=click.Path(path_type=Path))
 @click.option("--family", required=True, type=click.Choice(FAMILIES), help="Which program trained it.")
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="The folder to make; it must not exist.")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="The folder to make, or an empty one.")
 @click.option(
     "--config", help="first-order-motion: its YAML file or a published name (vox-256). The weights tell most."
 )

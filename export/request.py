@@ -10,6 +10,7 @@ from realtime.add_model import whose
 from realtime.card import bundle_name, printable
 from realtime.errors import ConfigError
 from realtime.naming import stated
+from realtime.whole_folder import is_empty_folder
 
 Family = Literal["deepfacelab", "first-order-motion", "wav2lip"]
 Format = Literal["bundle", "dfm"]
@@ -55,8 +56,9 @@ class Request:
             raise ConfigError("--calibration is for --precision int8: leave it out")
 
     def check_out(self) -> None:
-        """Raise ConfigError unless `out` is free and the folder around it is there."""
-        if os.path.lexists(self.out):
+        """Raise ConfigError unless `out` is free or an empty folder, and the folder around it is there."""
+        here = self.out.resolve() == Path.cwd()  # it would be replaced under the caller's feet
+        if os.path.lexists(self.out) and (here or not is_empty_folder(self.out)):
             raise ConfigError(f"--out {printable(self.out)} is there already: name a new folder, or remove that one")
         if not self.out.absolute().parent.is_dir():
             raise ConfigError(f"there is no folder {printable(self.out.absolute().parent)} for --out: make it first")

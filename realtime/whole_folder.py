@@ -18,8 +18,8 @@ UNFINISHED = ".unfinished-"
 def whole_folder(target: Path, *, do: str) -> Iterator[Path]:
     """A folder to fill; it becomes `target` if the block ends well, and vanishes if it does not.
 
-    It is beside `target`, on the same disk, so that it becomes that at once. Nothing may be at `target`; its
-    parent must be there. Raises DeviceError where the disk fails, in the block too: `do` ends its line.
+    It is beside `target`, on the same disk, so that it becomes that at once. At `target` may be an empty folder,
+    or nothing; its parent must be there. Raises DeviceError where the disk fails, in the block too: `do` ends its line.
     """
     try:
         unfinished = Path(tempfile.mkdtemp(prefix=UNFINISHED, dir=target.parent))
@@ -31,7 +31,8 @@ def whole_folder(target: Path, *, do: str) -> Iterator[Path]:
             with file.open("rb+") as written:  # a full disk may show only here
                 os.fsync(written.fileno())
         unfinished.chmod(0o755)
-        # An empty folder that came meanwhile would be replaced without a word.
+        if is_empty_folder(target):
+            target.rmdir()  # not every system renames onto a folder
         if os.path.lexists(target):
             raise FileExistsError(0, "something of that name came there meanwhile")
         unfinished.rename(target)
@@ -39,6 +40,14 @@ def whole_folder(target: Path, *, do: str) -> Iterator[Path]:
         raise storage_error(f"{target.name} cannot be stored in", target.parent, error, do) from error
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def is_empty_folder(path: Path) -> bool:
+    """True for a folder without anything in it; a link to one is none."""
+    try:
+        return path.is_dir() and not path.is_symlink() and not any(path.iterdir())
+    except OSError:
+        return False
 
 
 def storage_error(what: str, folder: Path, error: OSError, do: str) -> DeviceError:

@@ -30,20 +30,26 @@ def test_a_fault_leaves_nothing(tmp_path: Path, fault: type[BaseException]) -> N
     assert os.listdir(tmp_path) == []
 
 
-@pytest.mark.parametrize("empty", [True, False])
-def test_what_came_meanwhile_stays(tmp_path: Path, empty: bool) -> None:
+def test_an_empty_folder_is_filled(tmp_path: Path) -> None:
+    (tmp_path / "eve").mkdir()
+    with whole_folder(tmp_path / "eve", do="x") as folder:
+        (folder / "a").write_text("1")
+    assert (tmp_path / "eve" / "a").read_text() == "1"
+    assert os.listdir(tmp_path) == ["eve"]
+
+
+def test_what_came_meanwhile_stays(tmp_path: Path) -> None:
     def write() -> None:
         with whole_folder(tmp_path / "eve", do="choose another") as folder:
             (folder / "a").write_text("1")
             (tmp_path / "eve").mkdir()
-            if not empty:
-                (tmp_path / "eve" / "theirs").touch()
+            (tmp_path / "eve" / "theirs").touch()
 
     line = one_line(write, DeviceError)
     assert "meanwhile" in line
     assert line.endswith("choose another")
     assert os.listdir(tmp_path) == ["eve"]
-    assert os.listdir(tmp_path / "eve") == ([] if empty else ["theirs"])
+    assert os.listdir(tmp_path / "eve") == ["theirs"]
 
 
 def test_a_place_that_takes_nothing_says_so(tmp_path: Path) -> None:
