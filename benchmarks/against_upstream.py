@@ -33,7 +33,7 @@ TARGETS = {  # family: (how much faster it is promised to be, and in which preci
 }
 CALIBRATED_ON = 3
 ANY_QUALITY = Limit(psnr_db=0, least_work=0)
-"""What int8 does to random weights says nothing of trained ones: every layer that can be is made int8, for its speed."""
+"""What int8 does to random weights says nothing of trained ones: all layers that can be become int8, for the speed."""
 
 ON_AMX = {("motion", 10.0), ("lip-sync", 5.0)}
 """Promised for processors that have AMX."""

@@ -16,6 +16,7 @@ import onnxruntime as ort
 
 from realtime.errors import ModelError
 from realtime.sessions import Array
+from realtime.sessions.processor import physical_cores
 
 Feed = Mapping[str, Array]
 Reals = npt.NDArray[np.float64]
@@ -124,8 +125,9 @@ def spreads(model: onnx.ModelProto, tensors: Sequence[str], samples: Iterable[Fe
 
 
 def open_graph(model: onnx.ModelProto) -> ort.InferenceSession:
-    """A session for calibrating and judging, on the CPU with one thread, as it is slow and repeatable."""
+    """A session for calibrating and judging, on all cores of the CPU, which are its own meanwhile."""
     options = ort.SessionOptions()
     options.log_severity_level = 3
-    options.intra_op_num_threads = 1
+    options.intra_op_num_threads = physical_cores()
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
