@@ -134,29 +134,6 @@ def stillest(points: Reals, share: float = 0.25) -> npt.NDArray[np.bool_]:
     return quiet
 
 
-def targets(clip: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """What was promised of a clip's figures: name, limit, value, and whether it was kept."""
-    lines: list[tuple[str, float, float | None, bool]] = []
-    lines.append(("coverage", 0.99, clip["coverage"]["share"], True))
-    for name in LEADING:
-        channel = clip["blendshapes"].get(name)
-        if channel is None or channel["std"] < MOVES:
-            continue
-        lines.append((f"{name} r", 0.80 if name == "jawOpen" else 0.60, channel["r"], True))
-        lines.append((f"{name} gain", 0.5, channel["gain"], True))
-    lines.append(("pose error, degrees", 4.0, clip["pose_deg"]["mean"], False))
-    lines.append(("outside the mask, levels", 0.0, clip["outside"]["beyond_mask_max"], False))
-    return [
-        {
-            "what": what,
-            "limit": limit,
-            "value": value,
-            "kept": value is not None and (value >= limit if at_least else value <= limit),
-        }
-        for what, limit, value, at_least in lines
-    ]
-
-
 def moving(channels: Mapping[str, Mapping[str, float | None]]) -> Sequence[str]:
     """The channels that the driver moves, the promised ones first."""
     strong = [name for name, found in channels.items() if (found["std"] or 0.0) >= MOVES]

@@ -7,19 +7,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.agreement import (
-    LEADING,
-    MOVES,
-    Reals,
-    expression,
-    head_angles,
-    jitter,
-    rotation,
-    stillest,
-    targets,
-)
+from benchmarks.acting_figures import blink_figures, together, traces
+from benchmarks.agreement import LEADING, MOVES, Reals, expression, head_angles, jitter, moving, rotation, stillest
+from benchmarks.goals import judge
+from benchmarks.moment import Examiner
 from benchmarks.pictures import Flicker, mean_portrait, steadiness
 from realtime.face import Face
+from realtime.frame import Pixels
 
 Reading = tuple[Face | None, Face | None, Face | None, Face | None]
 """A frame's face as read from the driver, the output, the ceiling, and the driver once more."""
@@ -31,7 +25,8 @@ class ClipRecord:
 
     `visible`: frames with a face; `replaced`: of those, frames whose face is another one now.
     `beyond`: the largest change outside the mask and outside the crop, in levels. `hidden`: by frame,
-    how much of the face's inside was taken over.
+    how much of the face's inside was taken over. `still`: the first replaced frame's picture, and `frozen` what
+    came of it under camera noise.
     """
 
     name: str
@@ -47,6 +42,9 @@ class ClipRecord:
     hidden: list[float] = field(default_factory=list)
     flicker: Flicker = field(default_factory=lambda: Flicker(("output", "driver", "ceiling")))
     portraits: dict[str, list[npt.NDArray[np.float32]]] = field(default_factory=lambda: {"output": [], "driver": []})
+    examiners: Sequence[Examiner] = ()
+    still: Pixels | None = None
+    frozen: dict[str, Any] = field(default_factory=lambda: {"missing": "left out by --quick"})
 
 
 def clip_figures(record: ClipRecord) -> dict[str, Any]:
@@ -54,6 +52,7 @@ def clip_figures(record: ClipRecord) -> dict[str, Any]:
     channels, pose = _followed(record.readings, 1)
     ceiling_channels, ceiling_pose = _followed(record.readings, 2)
     again_channels, again_pose = _followed(record.readings, 3)
+    drivers, outputs, ceilings = ([r[n] for r in record.readings] for n in range(3))
     errors = record.flicker.errors()
     known = {name: value for name, value in errors.items() if value is not None}
     driver_error = known.get("driver")
@@ -73,6 +72,14 @@ def clip_figures(record: ClipRecord) -> dict[str, Any]:
         },
         "blendshapes": channels,
         "weak": {n: channels[n]["std"] for n in LEADING if n in channels and (channels[n]["std"] or 0) < MOVES},
+        "expression": {
+            **together(channels),
+            "jaw_r": channels["jawOpen"]["r"] if "jawOpen" in moving(channels) else None,
+            "ceiling_mean_r": _mean(
+                [ceiling_channels[n]["r"] or 0.0 for n in moving(channels) if n in ceiling_channels]
+            ),
+        },
+        "blinks": {**blink_figures(drivers, outputs), "ceiling_f1": blink_figures(drivers, ceilings)["f1"]},
         "expression_mae": _mean([c["mae"] for c in channels.values()]),
         "pose_deg": pose,
         "jitter": _tremble(record.readings),
@@ -81,6 +88,7 @@ def clip_figures(record: ClipRecord) -> dict[str, Any]:
             "ratio": _over(known.get("output"), driver_error),
             "ceiling_ratio": _over(known.get("ceiling"), driver_error),
         },
+        "frozen": record.frozen,
         "outside": {"beyond_mask_max": record.beyond[0], "beyond_crop_max": record.beyond[1]},
         "steadiness": {name: steadiness(kept) for name, kept in record.portraits.items()},
         "ceiling": {"blendshapes": ceiling_channels, "pose_deg": ceiling_pose},
@@ -90,7 +98,9 @@ def clip_figures(record: ClipRecord) -> dict[str, Any]:
             "pose_deg": again_pose,
         },
     }
-    clip["targets"] = targets(clip)
+    clip |= {examiner.key: examiner.figures() for examiner in record.examiners}
+    clip["goals"] = judge(clip)
+    clip["traces"] = traces(drivers, outputs)
     return clip
 
 

@@ -150,14 +150,34 @@ def drawn_masks(
     """
     height, width = frame.shape[:2]
     size = swapped.pixels.shape[0]
-    # The engine cuts the crop at the swapper's size, and the blend scales it to the swap's.
-    matrix = crop_from_frame(face.landmarks, swapper.face_type, swapper.size, coverage=swapper.coverage)
-    region = oval_mask(face.landmarks, matrix, swapper.size)
-    if size != swapper.size:
-        matrix = matrix * (size / swapper.size)
+    matrix, region = _crop_of(face, swapped, swapper)
     back = invert(matrix)
     mask = warp(shape_mask(swapped, settings, region), back, width, height) * np.float32(settings.opacity)
     return mask, warp(np.ones((size, size), np.float32), back, width, height)
+
+
+def network_masks(frame: Pixels, face: Face, swapped: Swapped, swapper: Swapper) -> dict[str, Floats]:
+    """What the network itself says, before the blend erodes and softens it: each (H, W) float32 0..1.
+
+    `both` is what the swap would take over, the product of its masks; `driver` the driver's face alone, where the
+    network draws it.
+    """
+    height, width = frame.shape[:2]
+    back = invert(_crop_of(face, swapped, swapper)[0])
+    mask = np.ascontiguousarray(swapped.mask, dtype=np.float32)
+    if swapped.driver_mask is None:
+        return {"both": warp(mask, back, width, height)}
+    driver = np.ascontiguousarray(swapped.driver_mask, dtype=np.float32)
+    return {"both": warp(mask * driver, back, width, height), "driver": warp(driver, back, width, height)}
+
+
+def _crop_of(face: Face, swapped: Swapped, swapper: Swapper) -> tuple[npt.NDArray[np.float64], Floats]:
+    """(crop_from_frame at the swap's size, the face's oval in the crop at the swapper's)."""
+    size = swapped.pixels.shape[0]
+    # The engine cuts the crop at the swapper's size, and the blend scales it to the swap's.
+    matrix = crop_from_frame(face.landmarks, swapper.face_type, swapper.size, coverage=swapper.coverage)
+    region = oval_mask(face.landmarks, matrix, swapper.size)
+    return (matrix if size == swapper.size else matrix * (size / swapper.size)), region
 
 
 def beyond(driver: Pixels, output: Pixels, mask: Floats, square: Floats) -> tuple[int, int]:
@@ -171,8 +191,10 @@ def _largest(values: npt.NDArray[np.uint8]) -> int:
     return int(values.max()) if values.size else 0
 
 
-def share_hidden(mask: Floats, face: Face) -> float:
+def share_hidden(mask: Floats, face: Face, seen: Bools | None = None) -> float:
     """How much of the face's inside, 0..1, is taken over by nine tenths or more.
+
+    `seen`, where it is known, (H, W), is what of the face nothing stands before: the rest doesn't count.
 
     A swap that lets the driver show through acts perfectly, because the driver is what one reads.
     """
@@ -181,5 +203,11 @@ def share_hidden(mask: Floats, face: Face) -> float:
     inner = np.rint(middle + INNER * (points - middle)).astype(np.int32)
     inside = np.zeros(mask.shape, np.uint8)
     cv2.fillConvexPoly(inside, cv2.convexHull(inner), 1)
-    within = mask[inside > 0]
+    within = mask[inside > 0 if seen is None else (inside > 0) & seen]
     return float((within >= 0.9).mean()) if within.size else 0.0
+
+
+def reencoded(pixels: Pixels) -> Pixels:
+    """The picture after JPEG at quality 75: the same face with other noise, for a reader's own error."""
+    _, packed = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, 75])
+    return np.asarray(cv2.imdecode(packed, cv2.IMREAD_COLOR), dtype=np.uint8)

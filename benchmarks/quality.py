@@ -9,26 +9,38 @@ import json
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 
-from benchmarks.agreement import MOVES, moving
-from benchmarks.clip_figures import across_clips, clip_figures
+from benchmarks.chart import check_drawable
+from benchmarks.clip_figures import ClipRecord, across_clips, clip_figures
+from benchmarks.goals import judge_all, table
+from benchmarks.landmark_error import LandmarkError
+from benchmarks.mask_truth import MaskTruth, open_clip, open_truth
+from benchmarks.moment import Examiner, Missing
+from benchmarks.quality_chart import draw_quality
+from benchmarks.quality_text import told
 from benchmarks.reading import ReaderName, choose_reader, open_reader
+from benchmarks.retrieval import GALLERY, Retrieval, load_gallery, worn_centre
+from benchmarks.seam import Seam
+from benchmarks.second_reader import SecondReader, open_second_reader
 from benchmarks.sheet import Sheet, save
 from benchmarks.stamp import one_line, stamp
-from benchmarks.stand import Stand
-from realtime.capture.recording import Recording
+from benchmarks.stand import Stand, freeze
+from realtime.bundle import Bundle
 from realtime.config import RunConfig, make_config
 from realtime.detect import Tracker
 from realtime.engine import FaceFinder
 from realtime.errors import ConfigError
 from realtime.models import load_bundle
 from realtime.settings import Settings
+from realtime.swap import Swapper
 from realtime.swap.open_swapper import open_swapper
 
-SCHEMA = 1
+SCHEMA = 2
+
+_FILE = click.Path(path_type=Path, dir_okay=False)
 
 
 @click.command()
@@ -47,50 +59,52 @@ SCHEMA = 1
 @click.option("--size", help="Letterbox the clips to WIDTHxHEIGHT; their own size if not given.")
 @click.option("--frames", type=click.IntRange(3), help="Only the first so many frames of each clip.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="A live setting: sharpen=20.")
-@click.option("--json", "json_file", type=click.Path(path_type=Path, dir_okay=False))
-@click.option("--sheet", type=click.Path(path_type=Path, dir_okay=False), help="A contact sheet: .jpg or .png.")
+@click.option("--quick", is_flag=True, help="Without the second reader (landmarks, identity) and the frozen input.")
+@click.option("--worn", multiple=True, type=_FILE, help="A picture of the identity; the bundle's preview if not given.")
+@click.option("--gallery", type=_FILE, default=GALLERY, help="Who else the output may look like, instead of our own.")
+@click.option("--json", "json_file", type=_FILE)
+@click.option("--sheet", type=_FILE, help="A contact sheet: .jpg or .png.")
+@click.option("--chart", type=_FILE, help="The figures drawn: .svg, .png or .pdf.")
 def quality(
     clips: tuple[Path, ...],
     reader: ReaderName,
     frames: int | None,
     settings: tuple[str, ...],
+    quick: bool,
+    worn: tuple[Path, ...],
+    gallery: Path,
     json_file: Path | None,
     sheet: Path | None,
+    chart: Path | None,
     **flags: Any,
 ) -> None:
     """How well the character follows its driver, frame by frame, on real clips."""
-    if sheet is not None and sheet.suffix.lower() not in (".jpg", ".jpeg", ".png"):
-        raise ConfigError(f"--sheet {sheet}: end it in .jpg or .png")
-    for file in (json_file, sheet):
-        if file is not None and not file.absolute().parent.is_dir():
-            raise ConfigError(f"{file} can't be written: the folder {file.absolute().parent} does not exist")
+    _check_outputs(json_file, sheet, chart)
     config = make_config({}, {**_given(settings), **{k: v for k, v in flags.items() if v is not None}})
     if config.mirror:
         raise ConfigError("--set mirror=true: a mirrored output can't be compared with its driver; leave it out")
     which = choose_reader(reader)
     sheets = [Sheet(clip.name) for clip in clips]
-    records = []
-    found = []
+    records: list[ClipRecord] = []
+    found: list[dict[str, Any]] = []
     with ExitStack() as stack:
         bundle = load_bundle(config.model or "")
         live = config.settings()
+        second = None if quick else _Second(bundle, worn, gallery)
         swapper = open_swapper(bundle, provider=config.provider, precision=config.precision, settings=lambda: live)
         stack.callback(swapper.close)
         for clip, page in zip(clips, sheets, strict=True):
-            with ExitStack() as parts:
-                finder = open_finder(config)
-                parts.callback(finder.close)
-                readers = [open_reader(which, _landmark_provider(config)) for _ in range(4)]
-                for one in readers:
-                    parts.callback(one.close)
-                source = Recording(clip, size=config.size)
-                parts.callback(source.close)
-                stand = Stand(finder, swapper, live, readers)
-                record = stand.work(source, clip.name, page, frames)
+            examiners: list[Examiner] = [open_truth(clip), Seam(), *(second.examiners() if second else _LEFT_OUT)]
+            record, ran_on = _work_off(clip, config, swapper, which, live, examiners, page, frames)
+            if not quick:
+                with ExitStack() as parts:
+                    finder = open_finder(config)
+                    parts.callback(finder.close)
+                    freeze(finder, swapper, live, record)
             records.append(record)
             found.append(clip_figures(record))
             click.echo("\n".join(told(found[-1])))
-        ran = {"detect": finder.ran_on, "swap": swapper.ran_on}
+        ran = {"detect": ran_on, "swap": swapper.ran_on}
         precision = {"detect": "fp32", "swap": swapper.precision}
     across = across_clips(records)
     if across:
@@ -98,29 +112,97 @@ def quality(
             f"likeness across clips: outputs {across['outputs']}, their drivers {across['drivers']} "
             "(1 is the same face)"
         )
+    everything = judge_all(found)
+    table(found, everything, click.echo)
     where = stamp()
     click.echo(f"{one_line(where)}; read by {which}")
+    report = {
+        "schema": SCHEMA,
+        "kind": "quality",
+        "stamp": where,
+        "asked": {
+            "model": config.model,
+            "settings": live.model_dump(exclude={"model"}),
+            "detector": config.detector,
+            "frames": frames,
+            "size": config.size,
+            "quick": quick,
+            "worn": [path.name for path in worn],
+            "gallery": gallery.name,
+        },
+        "reader": which,
+        "providers": ran,
+        "precision": precision,
+        "goals": everything,
+        "clips": found,
+        "across_clips": across,
+    }
     if json_file is not None:
-        report = {
-            "schema": SCHEMA,
-            "kind": "quality",
-            "stamp": where,
-            "asked": {
-                "model": config.model,
-                "settings": live.model_dump(exclude={"model"}),
-                "detector": config.detector,
-                "frames": frames,
-                "size": config.size,
-            },
-            "reader": which,
-            "providers": ran,
-            "precision": precision,
-            "clips": found,
-            "across_clips": across,
-        }
         json_file.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     if sheet is not None:
         save(sheets, sheet)
+    if chart is not None:
+        draw_quality(report, chart)
+
+
+_LEFT_OUT = [Missing(key, "left out by --quick") for key in ("landmarks", "identity")]
+
+
+class _Second:
+    """The second reader with what it compares with, opened once for all clips."""
+
+    def __init__(self, bundle: Bundle, worn: Sequence[Path], gallery: Path) -> None:
+        pictures = list(worn) or ([bundle.preview] if bundle.preview is not None else [])
+        opened = open_second_reader()
+        self._reader: SecondReader | None = None if isinstance(opened, str) else opened
+        self._why = opened if isinstance(opened, str) else ""
+        if self._reader is not None:
+            self._gallery = load_gallery(gallery)
+            self._worn = worn_centre(self._reader, pictures) if pictures else "no picture of the identity: pass --worn"
+
+    def examiners(self) -> list[Examiner]:
+        """New ones, for one clip."""
+        if self._reader is None:
+            return [Missing("landmarks", self._why), Missing("identity", self._why)]
+        points = LandmarkError(self._reader)
+        if isinstance(self._worn, str):
+            return [points, Missing("identity", self._worn)]
+        return [points, Retrieval(self._reader, self._worn, self._gallery)]
+
+
+def _work_off(
+    clip: Path,
+    config: RunConfig,
+    swapper: Swapper,
+    which: Literal["own", "mediapipe"],
+    settings: Settings,
+    examiners: Sequence[Examiner],
+    page: Sheet,
+    frames: int | None,
+) -> tuple[ClipRecord, str]:
+    """(what was noted of one clip, where its detector ran)."""
+    with ExitStack() as parts:
+        finder = open_finder(config)
+        parts.callback(finder.close)
+        readers = [open_reader(which, _landmark_provider(config)) for _ in range(4)]
+        for one in readers:
+            parts.callback(one.close)
+        source = open_clip(clip, config.size)
+        parts.callback(source.close)
+        known = [e.seen for e in examiners if isinstance(e, MaskTruth)]
+        stand = Stand(finder, swapper, settings, readers, examiners, *known)
+        return stand.work(source, clip.name, page, frames), finder.ran_on
+
+
+def _check_outputs(json_file: Path | None, sheet: Path | None, chart: Path | None) -> None:
+    """Refuse before measuring what can't be written afterwards. Raises ConfigError."""
+    if sheet is not None and sheet.suffix.lower() not in (".jpg", ".jpeg", ".png"):
+        raise ConfigError(f"--sheet {sheet}: end it in .jpg or .png")
+    if chart is not None:
+        check_drawable(chart)
+    for file in (json_file, sheet, chart):
+        if file is not None and not file.absolute().parent.is_dir():
+            raise ConfigError(f"{file} can't be written: the folder {file.absolute().parent} does not exist")
 
 
 def _given(settings: Sequence[str]) -> dict[str, Any]:
@@ -145,41 +227,3 @@ def open_finder(config: RunConfig) -> FaceFinder:
         finder: FaceFinder = MediapipeDetector(faces=1)
         return finder
     return Tracker(provider=_landmark_provider(config), steadiness=config.steadiness)
-
-
-def told(clip: dict[str, Any]) -> list[str]:
-    """One clip's figures for a person."""
-    seen, pose, flicker, still = clip["coverage"], clip["pose_deg"], clip["flicker"], clip["steadiness"]
-    tremble = clip["jitter"]
-    lines = [
-        f"{clip['clip']}: {clip['frames']} frames, {seen['visible']} with a face, {seen['replaced']} of them "
-        f"replaced ({_n(seen['hidden'])} of the face's inside hidden)",
-    ]
-    if clip["failed"]:
-        lines.append(f"  {clip['failed']} frames failed, the first of them: {clip['first_failure']}")
-    lines.append(f"  {'channel':<18} {'std':>6} {'r':>7} {'gain':>6}   {'ceiling r':>9} {'gain':>6}")
-    for name in moving(clip["blendshapes"]):
-        one, top = clip["blendshapes"][name], clip["ceiling"]["blendshapes"].get(name, {})
-        lines.append(
-            f"  {name:<18} {_n(one['std']):>6} {_n(one['r']):>7} {_n(one['gain']):>6}   "
-            f"{_n(top.get('r')):>9} {_n(top.get('gain')):>6}"
-        )
-    if clip["weak"]:
-        weak = ", ".join(f"{name} {std}" for name, std in clip["weak"].items())
-        lines.append(f"  hardly moved by the driver (std under {MOVES}): {weak}")
-    lines += [
-        f"  pose error {_n(pose['mean'])}° (p95 {_n(pose['p95'])}°; {_n(pose['mean_without_constant'])}° "
-        f"about a constant {_n(pose['constant'])}°); ceiling {_n(clip['ceiling']['pose_deg']['mean'])}°",
-        f"  jitter {_n(tremble['output']['rms_px'])} px, driver {_n(tremble['driver']['rms_px'])} px; "
-        f"flicker {_n(flicker['ratio'])} of the driver's, ceiling {_n(flicker['ceiling_ratio'])}",
-        f"  steadiness {_n(still['output']['mean'])} (lowest {_n(still['output']['p05'])}), "
-        f"driver {_n(still['driver']['mean'])}; outside the mask {clip['outside']['beyond_mask_max']} levels",
-    ]
-    missed = [t for t in clip["targets"] if not t["kept"]]
-    lines.append(f"  {len(clip['targets']) - len(missed)} of {len(clip['targets'])} targets kept")
-    lines += [f"    missed: {t['what']} {t['value']}, limit {t['limit']}" for t in missed]
-    return lines
-
-
-def _n(value: float | None) -> str:
-    return "–" if value is None else f"{value:.2f}"
