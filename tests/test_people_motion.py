@@ -7,9 +7,9 @@ import pytest
 
 pytest.importorskip("scipy", reason="the people recipe needs the extra `train`")
 
-from test_people_speech import NAMES  # noqa: E402
+from test_people_speech import NAMES
 
-from trained_models.recipes.people.calibrate import (  # noqa: E402
+from trained_models.recipes.people.calibrate import (
     LEAST,
     REST,
     TOGETHER,
@@ -18,12 +18,12 @@ from trained_models.recipes.people.calibrate import (  # noqa: E402
     calibrate,
     uncalibrated,
 )
-from trained_models.recipes.people.clips import clip_path, read_clip  # noqa: E402
-from trained_models.recipes.people.landmarks import in_picture  # noqa: E402
-from trained_models.recipes.people.pairs import joined  # noqa: E402
-from trained_models.recipes.people.performance import babble, improvise  # noqa: E402
-from trained_models.recipes.people.readings import READ  # noqa: E402
-from trained_models.recipes.people.webcam import Webcam  # noqa: E402
+from trained_models.recipes.people.clips import clip_path, read_clip
+from trained_models.recipes.people.landmarks import in_picture
+from trained_models.recipes.people.pairs import joined
+from trained_models.recipes.people.performance import babble, improvise
+from trained_models.recipes.people.readings import READ
+from trained_models.recipes.people.webcam import Webcam
 
 FPS = 25.0
 
@@ -63,7 +63,7 @@ def test_an_action_that_reads_nothing_says_so() -> None:
     assert amplitude(np.array([0, 1.0, 2.0]), np.array([0.2, 0.21, 0.19]), 0.5) is None
 
 
-@pytest.mark.parametrize("action", ["mouthPucker", "mouthSmileLeft", "browDownRight", "mouthFunnel"])
+@pytest.mark.parametrize("action", ["mouthPucker", "mouthSmileLeft", "mouthFunnel", "jawOpen"])
 def test_the_same_weight_reads_the_same_on_a_weak_and_a_strong_face(action: str) -> None:
     index, seen = NAMES.index(action), READ.index(action)
     readings, fixed = [], []
@@ -73,8 +73,9 @@ def test_the_same_weight_reads_the_same_on_a_weak_and_a_strong_face(action: str)
         weights[index] = 1.0
         readings.append(read(own.drive(weights))[seen])
         fixed.append(read(uncalibrated(NAMES).drive(weights))[seen])
-    assert abs(readings[0] - readings[1]) < 0.13
-    assert abs(readings[0] - readings[1]) < 0.6 * abs(fixed[0] - fixed[1])
+    apart = abs(readings[0] - readings[1])
+    assert apart < 0.13
+    assert apart < 0.6 * abs(fixed[0] - fixed[1])
 
 
 def test_brows_that_look_raised_are_lowered_at_rest() -> None:

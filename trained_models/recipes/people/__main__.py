@@ -1,4 +1,4 @@
-"""`python -m trained_models.recipes.people sheet|pairs|clip|ceiling`."""
+"""`python -m trained_models.recipes.people sheet|pairs|clips|clip|ceiling`."""
 
 import argparse
 from pathlib import Path
@@ -21,6 +21,18 @@ def _pairs(args: argparse.Namespace) -> None:
         pass
 
 
+def _clips(args: argparse.Namespace) -> None:
+    from tqdm import tqdm
+
+    from trained_models.recipes.people.clips import Wanted, render_clips
+
+    wanted = Wanted(args.frames, args.size, args.cartoons, args.oversampling)
+    for _ in tqdm(
+        render_clips(args.data, args.people, wanted, args.workers, args.seed), total=args.people, unit="clip"
+    ):
+        pass
+
+
 def _clip(args: argparse.Namespace) -> None:
     from trained_models.recipes.people.clip import render_clip
 
@@ -28,12 +40,15 @@ def _clip(args: argparse.Namespace) -> None:
 
 
 def _ceiling(args: argparse.Namespace) -> None:
-    from trained_models.recipes.people.ceiling import ceiling, table
+    from trained_models.recipes.people.ceiling import ceiling, spread, table
     from trained_models.recipes.people.person import Casting
 
-    for seed in args.seeds:
-        print(f"seed {seed}, {args.style}")
-        print(table(ceiling(Casting(seed, args.style))))
+    both = [ceiling(Casting(seed, args.style, args.cartoon)) for seed in args.seeds]
+    for seed, (_, own) in zip(args.seeds, both, strict=True):
+        print(f"seed {seed}, calibrated\n{table(own)}")
+    if len(both) > 1:
+        print(f"{len(both)} people, everybody's gains\n{spread([fixed for fixed, _ in both])}")
+        print(f"{len(both)} people, calibrated\n{spread([own for _, own in both])}")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -41,7 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True)
 
     sheet = commands.add_parser("sheet", help="a contact sheet to look at")
-    sheet.add_argument("kind", choices=["people", "expressions", "pairs"])
+    sheet.add_argument("kind", choices=["people", "cartoons", "expressions", "pairs"])
     sheet.add_argument("--out", type=Path, default=Path("sheet.png"))
     sheet.add_argument("--seed", type=int, default=505, help="the first person, or whose expressions")
     sheet.add_argument("--count", type=int, default=16)
@@ -54,6 +69,17 @@ def _parser() -> argparse.ArgumentParser:
     pairs.add_argument("--seed", type=int, default=20261)
     pairs.set_defaults(run=_pairs)
 
+    clips = commands.add_parser("clips", help="people in motion, drawn ones too; resumes, ends when DATA/STOP appears")
+    clips.add_argument("--data", type=Path, default=DATA, help="clips go to DATA/clips")
+    clips.add_argument("--people", type=int, default=100, help="one clip each")
+    clips.add_argument("--frames", type=int, default=100, help="a clip, at 25 a second")
+    clips.add_argument("--size", type=int, default=256)
+    clips.add_argument("--cartoons", type=float, default=0.25, help="share of drawn characters, 0 to 1")
+    clips.add_argument("--oversampling", type=int, default=1, help="2: smoother edges, twice the time")
+    clips.add_argument("--workers", type=int, default=2, help="processes, one core each")
+    clips.add_argument("--seed", type=int, default=20262)
+    clips.set_defaults(run=_clips)
+
     clip = commands.add_parser("clip", help="the bundled driving clip; needs libespeak-ng")
     clip.add_argument("--out", type=Path, default=Path("driving.mp4"))
     clip.add_argument("--width", type=int, default=960)
@@ -63,6 +89,7 @@ def _parser() -> argparse.ArgumentParser:
     ceiling = commands.add_parser("ceiling", help="what the tracker reads when actions are driven")
     ceiling.add_argument("seeds", type=int, nargs="+")
     ceiling.add_argument("--style", default=None, help="hair style, else the person's own")
+    ceiling.add_argument("--cartoon", action="store_true", help="as drawn characters")
     ceiling.set_defaults(run=_ceiling)
     return parser
 

@@ -11,7 +11,7 @@ from trained_models.recipes.people.geometry import even_directions, look_at, ort
 from trained_models.recipes.people.gpu import Shelf, as_bytes, context
 from trained_models.recipes.people.lights import harmonics
 
-RESOLUTION = 384
+RESOLUTION = 256
 REACH = 3.2  # dm around the head's centre that the depth maps cover
 NEARER = 0.0025  # in depth units: closer than this counts as the surface itself
 

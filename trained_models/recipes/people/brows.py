@@ -51,8 +51,8 @@ def brow_cover(rng: np.random.Generator, brow: Brow) -> Any:
         side = rng.choice([-1, 1], n)
         x = 0.115 + 0.475 * along
         rise = brow.arch * 0.065 * np.sin(np.clip(along / 0.66, 0, 1) * np.pi / 2)
-        y = height + 0.03 * along + rise - 0.095 * np.clip((along - 0.60) / 0.40, 0, 1) ** 1.4
-        half = brow.thickness * (0.043 * (1 - along**3 * 0.85) * np.minimum(1, 0.55 + along * 3))
+        y = height + 0.012 + rise - 0.095 * np.clip((along - 0.60) / 0.40, 0, 1) ** 1.4
+        half = brow.thickness * (0.038 * (1 - along**3 * 0.85) * np.minimum(1, 0.55 + along * 3))
         off = rng.uniform(-1, 1, n) * half
         degrees = 75 - 65 * np.clip(along * 1.3, 0, 1) - 20 * np.clip((along - 0.6) / 0.4, 0, 1)
         angle = np.radians(degrees + rng.normal(0, 10, n)) - np.sign(off) * np.radians(14) * along
@@ -62,7 +62,10 @@ def brow_cover(rng: np.random.Generator, brow: Brow) -> Any:
         end = control + np.c_[np.cos(angle - 0.5), np.sin(angle - 0.5)] * length[:, None] * 0.5
         for points in (start, control, end):
             points[:, 0] *= side
-        drawn = _strokes(on, (start, control, end), rng.uniform(0.35, 0.9, n))
+        # Sparse where the brow begins, or it would look cut out.
+        drawn = _strokes(
+            on, (start, control, end), rng.uniform(0.3, 0.85, n) * (0.35 + 0.65 * np.minimum(1, along * 4))
+        )
         cover = np.maximum(cover * 0.98, drawn * 0.9 + cover * 0.4)
     soft = cv2.GaussianBlur(cover, (0, 0), 6) * 0.75
     return np.clip(np.clip(cover, 0, 1) + soft, 0, 0.96) * brow.opacity

@@ -12,10 +12,13 @@ from trained_models.recipes.people.bake import Surface, transfer
 from trained_models.recipes.people.chart import chart, chart_uv, on_head
 from trained_models.recipes.people.geometry import fit_affine
 from trained_models.recipes.people.gpu import Part, Shelf, as_bytes, context, program
+from trained_models.recipes.people.lights import COSINE, harmonics
 from trained_models.recipes.people.look import Look
 from trained_models.recipes.people.shape import Identity, Posed
 from trained_models.recipes.people.topology import topology
+from trained_models.recipes.people.worn import Worn
 
+STEEPEST = 1600.0  # relief units a chart width
 SHIRT_GAP = 0.06  # dm between body and cloth
 HEAD_SHARE = np.array([0.15, 0.3, 0.5, 1], np.float32)
 """How much of the head's turn a vertex makes, by the bone that carries it: picks the light's frame."""
@@ -39,7 +42,7 @@ def programs() -> Programs:
     return Programs(
         skin=program("skin.vert", "skin.frag"),
         eye=program("eye.vert", "eye.frag"),
-        hair=program("hair.vert", "hair.frag", PROJECTION="VP"),
+        hair=program("hair.vert", "hair.frag", PROJECTION="VP", **{"#version 330": "#version 330\n#define LIT"}),
         hair_depth=program("hair.vert", "depth.frag", PROJECTION="LVP"),
         lash=program("lash.vert", "lash.frag"),
         depth=program("depth.vert", "depth.frag"),
@@ -58,6 +61,20 @@ def eyeball(rings: int = 24) -> tuple[Floats, Ints]:
     return directions.astype(np.float32), corners.reshape(-1, 3)
 
 
+def _packed_colour(albedo: Floats) -> npt.NDArray[np.uint8]:
+    """8 bits are enough, and drawn faster, if dark colours get more of them: square roots; gloss as it is."""
+    packed = np.concatenate([np.sqrt(albedo[..., :3]), albedo[..., 3:]], -1)
+    return np.asarray(packed * 255 + 0.5, np.uint8)
+
+
+def _packed_slopes(bump: Floats) -> npt.NDArray[np.uint8]:
+    """Slopes of the relief along u and v a whole chart, as shares of `STEEPEST` about the middle, and the face."""
+    down, along = np.gradient(bump)
+    slopes = np.stack([along * bump.shape[1], down * bump.shape[0]], -1) / STEEPEST * 0.5 + 0.5
+    packed = np.concatenate([slopes, chart().face[..., None], np.ones((*bump.shape, 1))], -1)
+    return np.asarray(np.clip(packed, 0, 1) * 255 + 0.5, np.uint8)
+
+
 class Cast:
     """The person that a renderer draws. `load` before all else; `move` before each picture."""
 
@@ -67,7 +84,7 @@ class Cast:
     def __init__(self) -> None:
         self.programs = programs()
         self._topology = topology()
-        self._shelf = Shelf()
+        self._shelf, self._props = Shelf(), Shelf()
         self._near = self._topology.skin.neighbour_mean()
         self._nearer_two = (self._near @ self._near).tocsr()
         self._ball, self._ball_triangles = eyeball()
@@ -103,14 +120,16 @@ class Cast:
             for baked in light[1:3]
         ]
         self._load_lashes()
+        self._load_worn()
         ribbons = shelf.buffer(look.hair.vertices)
         index = shelf.buffer(look.hair.triangles, np.int32)
-        strand = [(ribbons, "3f 3f 4f 2f", "pos", "tan", "prm", "aw")]
+        strand = [(ribbons, "3f 3f 4f 3f", "pos", "tan", "prm", "aw")]
+        # The shadow needs neither density nor shade: the compiler drops them.
         self.hair = shelf.hold(context().vertex_array(self.programs.hair, strand, index))
         self.hair_depth = shelf.hold(context().vertex_array(self.programs.hair_depth, strand, index))
         self._textures = [
-            shelf.texture(look.skin.albedo),
-            shelf.texture(np.stack([look.skin.bump, chart().face], -1)),
+            shelf.texture(_packed_colour(look.skin.albedo)),
+            shelf.texture(_packed_slopes(look.skin.bump)),
             shelf.texture(look.eye_texture, repeat=True),
             shelf.texture(look.lash_texture),
         ]
@@ -199,8 +218,40 @@ class Cast:
             open_to_light = np.clip(daylight(at) * 1.1, 0, 1) * teeth.openness * 0.85
             part.move(at @ turned.T + moved, normal @ turned.T)
             part.paint(np.c_[teeth.gum, np.zeros((len(at), 2)), open_to_light])
+        self._move_worn(turned, moved)
         for _, moving, vertices in self.lashes:
             moving.write(as_bytes(posed.vertices[vertices]))
+
+    def _load_worn(self) -> None:
+        """Glasses and the like: lit as if nothing shaded them."""
+        shelf, outfit = self._shelf, self.look.outfit
+        self.worn = [self._openly_lit(shelf, thing) for thing in outfit.solids]
+        self.lens: Any = None
+        if outfit.lens is not None:
+            self._lens_places = shelf.hold(context().buffer(reserve=outfit.lens.places.nbytes, dynamic=True))
+            flat = shelf.buffer(np.full((len(outfit.lens.places), 2), 0.5, np.float32))
+            index = shelf.buffer(outfit.lens.triangles, np.int32)
+            content = [(self._lens_places, "3f", "pos"), (flat, "2f", "uv")]
+            self.lens = shelf.hold(context().vertex_array(self.programs.lash, content, index))
+            self.lens_texture = shelf.texture(np.full((2, 2), 255, np.uint8))
+
+    def _openly_lit(self, shelf: Shelf, thing: Worn) -> Part:
+        sky = harmonics(thing.normals) * COSINE
+        still = np.c_[thing.normals, thing.edge, 0 * thing.edge, sky, np.ones(len(thing.edge))]
+        return shelf.part(self.programs.skin, still, thing.triangles, thing.paint)
+
+    def prop(self, thing: Worn) -> Part:
+        """Something in the room, until the next call."""
+        self._props.clear()
+        part = self._openly_lit(self._props, thing)
+        part.move(thing.places, thing.normals)
+        return part
+
+    def _move_worn(self, turned: Floats, moved: Floats) -> None:
+        for thing, part in zip(self.look.outfit.solids, self.worn, strict=True):
+            part.move(thing.places @ turned.T + moved, thing.normals @ turned.T)
+        if self.look.outfit.lens is not None:
+            self._lens_places.write(as_bytes(self.look.outfit.lens.places @ turned.T + moved))
 
     def _curvature(self, places: Floats, normals: Floats) -> tuple[Floats, Floats]:
         """(n,) how far each vertex lies below its near, and its wider, surroundings."""

@@ -13,12 +13,11 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
-from trained_models.recipes.people.actions import gains
 from trained_models.recipes.people.assets import Floats
 from trained_models.recipes.people.curves import blinks, glances, hump, loudness, put, sway
 from trained_models.recipes.people.develop import Camera
 from trained_models.recipes.people.lights import Light
-from trained_models.recipes.people.person import DRIVER
+from trained_models.recipes.people.person import DRIVER, calibration
 from trained_models.recipes.people.renderer import Moment, Renderer
 from trained_models.recipes.people.room import background
 from trained_models.recipes.people.shape import Identity
@@ -37,7 +36,7 @@ BLINKS_S = (0.9, 2.2, 3.9, 5.3, 6.6, 7.4, 8.9)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Performance:
-    """What happens in n frames: `actions` (n, 52) before gains, `rot` (n, 3), `gaze` (n, 2), and the sound."""
+    """What happens in n frames: `actions` (n, 52) weights, `rot` (n, 3), `gaze` (n, 2), and the sound."""
 
     actions: Floats
     rot: npt.NDArray[np.float64]
@@ -111,16 +110,16 @@ def render_clip(out: Path, width: int = 960, height: int = 540) -> None:
     person, look = DRIVER.create()
     renderer.load(person, look)
     place, target = _front(person)
-    light, strength = Light(LIGHT), gains(names)
+    light, driven = Light(LIGHT), calibration(renderer).drive(played.actions)
     part = out.with_suffix(".part.mp4")
     exposure: float | None = None
     with av.open(str(part), "w", format="mp4", options={"movflags": "+faststart"}) as container:
         video = container.add_stream("libx264", rate=FPS, options={"crf": "19", "preset": "slow"})
         video.width, video.height, video.pix_fmt = width, height, "yuv420p"
         audio = container.add_stream("aac", rate=played.rate_hz, layout="mono")
-        for frame, actions in enumerate(tqdm(played.actions, unit="frame")):
+        for frame, actions in enumerate(tqdm(driven, unit="frame")):
             moment = Moment(
-                actions * strength,
+                actions,
                 played.rot[frame],
                 played.gaze[frame],
                 VIEW_DEG,

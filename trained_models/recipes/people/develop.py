@@ -1,6 +1,6 @@
 """From light and colour to a picture: light spreads under the skin, then exposure, tone curve and a camera's faults."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import cv2
@@ -13,16 +13,25 @@ Pixels = npt.NDArray[np.uint8]
 
 SPREAD = (0.030, 0.012, 0.006)
 """How far light spreads under skin, dm, for red, green, blue (standard deviation)."""
+MIDDLE = 0.25
 BRIGHTEST = 30.0
+COARSEST = 1.2
+"""A blur of this deviation in pixels is still smooth."""
 
 
 @dataclass(frozen=True, slots=True)
 class Camera:
-    """`noise`: standard deviation of 0..1 values; `blur` in pixels; `exposure`: None measures the face."""
+    """`noise`: standard deviation of 0..1 values; `blur` in pixels; `exposure`: None measures the face.
+
+    `white_balance` 0..1: how much of the light's own colour the camera takes away. `bias`: a factor by
+    which a measured exposure is wrong.
+    """
 
     noise: float = 0.0
     blur: float = 0.0
     exposure: float | None = None
+    white_balance: float = 0.65
+    bias: float = 1.0
     noise_seed: int = 0
 
 
@@ -30,12 +39,13 @@ class Camera:
 class Picture:
     """`pixels` (h, w, 3) uint8 RGB; `face` (h, w) float32 0..1: where skin, eyes and mouth of the face show.
 
-    `exposure`: the gain that was used.
+    `exposure`: the gain that was used. `landmarks` (68, 2): pixels where `landmark_vertices` are, seen or hidden.
     """
 
     pixels: Pixels
     face: Floats
     exposure: float
+    landmarks: Floats = field(default_factory=lambda: np.zeros((0, 2), np.float32))
 
 
 def _spread(light: Floats, skin: Floats, px_per_dm: float) -> Floats:
@@ -45,17 +55,41 @@ def _spread(light: Floats, skin: Floats, px_per_dm: float) -> Floats:
         sigma = px_per_dm * reach
         if sigma < 0.35:
             continue
-        blurred = cv2.GaussianBlur(light[..., channel] * skin, (0, 0), sigma)
-        weight = cv2.GaussianBlur(skin, (0, 0), sigma) + 1e-3
-        out[..., channel] = light[..., channel] * (1 - skin) + skin * blurred / weight
+        own: Any = light[..., channel]
+        whole: Any = skin
+        # A wide blur needs no full size, and its cost falls with the square.
+        halves = int(np.log2(max(sigma / COARSEST, 1)))
+        size = skin.shape[1] >> halves, skin.shape[0] >> halves
+        lit: Any = own * skin
+        if halves:
+            lit, whole = (cv2.resize(x, size, interpolation=cv2.INTER_AREA) for x in (lit, skin))
+        sigma = sigma / 2**halves
+        blurred = cv2.GaussianBlur(lit, (0, 0), sigma) / (cv2.GaussianBlur(whole, (0, 0), sigma) + 1e-3)
+        if halves:
+            blurred = cv2.resize(blurred, skin.shape[::-1], interpolation=cv2.INTER_LINEAR)
+        out[..., channel] = own + skin * (blurred - own)
     return out
 
 
-def _exposure(colour: Floats, skin: Any) -> float:
+def balance(light: Floats, drawn: Any, strength: float) -> Any:
+    """(3,) gains that take the light's colour out of the picture, as far as `strength`."""
+    mean = light[::4, ::4][drawn[::4, ::4]].mean(0) if drawn.any() else np.ones(3)
+    mean = np.maximum(mean, 1e-3)
+    return ((mean.mean() / mean) ** strength).astype(np.float32)
+
+
+def exposure(colour: Floats, skin: Any) -> float:
     """A gain that brings the face two thirds of the way to a middle brightness."""
     if skin.sum() <= 50:
         return 1.0
-    return float(np.clip((0.30 / max(colour[skin].mean(), 0.02)) ** 0.6, 0.5, 2.2))
+    return float(np.clip((MIDDLE / max(colour[skin].mean(), 0.02)) ** 0.7, 0.5, 2.2))
+
+
+def toned(lit: Floats, gain: float) -> Any:
+    """Linear light → 0..1 for a screen, with a film's soft shoulder."""
+    x = 1 - np.exp(-np.clip(lit * gain, 0, None) * 1.25)
+    x = np.clip(x, 0, 1) ** (1 / 2.2)
+    return x + 0.4 * (x * x * (3 - 2 * x) - x)
 
 
 def develop(
@@ -76,10 +110,9 @@ def develop(
     if lit.shape[:2] != size[::-1]:
         lit, cover, skin, face = (cv2.resize(x, size, interpolation=cv2.INTER_AREA) for x in (lit, cover, skin, face))
     lit = lit + background * (1 - np.clip(cover[..., None], 0, 1))
-    gain = camera.exposure or _exposure(lit, skin > 0.9)
-    x = 1 - np.exp(-np.clip(lit * gain, 0, None) * 1.25)
-    x = np.clip(x, 0, 1) ** (1 / 2.2)
-    x = x + 0.25 * (x * x * (3 - 2 * x) - x)
+    lit = lit * balance(light[..., :3], colour[..., 3] > 0.5, camera.white_balance)
+    gain = camera.exposure or exposure(lit, skin > 0.9) * camera.bias
+    x = toned(lit, gain)
     if camera.blur > 0:
         x = cv2.GaussianBlur(x, (0, 0), camera.blur)
     if camera.noise > 0:

@@ -110,7 +110,7 @@ class Shelf:
         size, components = (array.shape[1], array.shape[0]), 1 if array.ndim == 2 else array.shape[2]
         made = context().texture(size, components, np.ascontiguousarray(array).tobytes(), dtype=kind)
         made.build_mipmaps()
-        made.filter = (moderngl.LINEAR_MIPMAP_LINEAR, moderngl.LINEAR)
+        made.filter = (moderngl.LINEAR_MIPMAP_NEAREST, moderngl.LINEAR)
         made.repeat_x, made.repeat_y = repeat, False
         return self.hold(made)
 

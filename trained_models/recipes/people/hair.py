@@ -1,7 +1,8 @@
-"""Hair: some thousand strands grown from the scalp, then laid out as ribbons for the graphics card.
+"""Hair: some thousand locks grown from the scalp, then laid out as ribbons for the graphics card.
 
-A strand starts along its style's flow, is pulled by gravity, wanders with its clump, and is pushed out of head and
-shoulders step by step.
+A lock starts along its style's flow, is pulled by gravity, wanders with its clump, and is pushed out of head and
+shoulders step by step. `hair.frag` cuts its strands out of the ribbon: ten times fewer triangles than strands would
+need, and finer ends.
 """
 
 from dataclasses import dataclass
@@ -16,24 +17,25 @@ from trained_models.recipes.people.scalp import STYLES, Roots, Style, plant
 from trained_models.recipes.people.shape import Identity
 from trained_models.recipes.people.topology import topology
 
-CLUMPS = 250
+CLUMPS = 180
 FREE_STANDING = ("afro", "curly")
 CUT_AT_THE_SIDES = ("short", "sidepart", "slick", "fringe")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Hair:
-    """Ribbons: `vertices` (n, 12) float32 as `hair.vert` reads them, `triangles` (t,) int32."""
+    """Ribbons: `vertices` (n, 13) float32 as `hair.vert` reads them, `triangles` (t,) int32; `strands` a ribbon."""
 
     vertices: Floats
     triangles: Ints
+    strands: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Strands:
     """n strands still to be grown: first `heading` (n, 3), `length`, `layer` and `phase` (n,), side of the parting.
 
-    `clump` (n,): whom a strand runs with; `drift` (250, 3): where clumps wander; `waves`: radius in dm.
+    `clump` (n,): whom a strand runs with; `drift` (180, 3): where clumps wander; `waves`: radius in dm.
     """
 
     roots: Roots
@@ -47,17 +49,18 @@ class _Strands:
     waves: float
 
 
-def grow(person: Identity, name: str, seed: int, recession: float = 0.0) -> Hair:
-    """The hair of one person in one of the `STYLES`; `recession` 0..0.5 bares the temples."""
+def grow(person: Identity, name: str, seed: int, recession: float = 0.0, under_hat: bool = False) -> Hair:
+    """The hair of one person in one of the `STYLES`; `recession` 0..0.5 bares the temples; `under_hat`: only
+    what shows below one."""
     rng = np.random.default_rng(seed)
     style, topo = STYLES[name], topology()
     neutral = person.pose().vertices
     skin, shirt = topo.skin.surface(neutral), topo.shirt.surface(neutral)
-    strands = _comb(rng, name, style, plant(rng, name, skin, recession))
+    strands = _comb(rng, name, style, plant(rng, name, skin, recession, under_hat))
     body = np.concatenate([skin[0], shirt[0]]), np.concatenate([skin[1], shirt[1]])
     points = _curled(_grown(rng, name, style, strands, person, body), style, strands)
     tint = rng.uniform(0, 1, len(points)) * 0.6 + 0.4 * (strands.drift[strands.clump, 0] * 0.3 + 0.5)
-    return _ribbons(rng, points, style, np.clip(tint, 0, 1), strands.layer, person)
+    return _ribbons(rng, points, style, np.clip(tint, 0, 1), strands, person)
 
 
 def _flow(rng: np.random.Generator, name: str, roots: Roots, side: Floats) -> Any:
@@ -82,8 +85,6 @@ def _comb(rng: np.random.Generator, name: str, style: Style, roots: Roots) -> _S
     side = np.tanh((roots.template[:, 0] - parting) * 6)
     flow = _flow(rng, name, roots, side)
     lift = style.lift * rng.uniform(0.8, 1.3)
-    # Nothing uses these numbers, but without the draw every seed would get other hair than it had in published data.
-    rng.normal(0, 1, (400, 3))
     leaders = rng.choice(n, CLUMPS, replace=False)
     clump = cKDTree(roots.places[leaders]).query(roots.places)[1]
     drift = rng.normal(0, 1, (CLUMPS, 3)).astype(np.float32)
@@ -184,23 +185,28 @@ def _curled(points: Floats, style: Style, strands: _Strands) -> Floats:
 
 
 def _ribbons(
-    rng: np.random.Generator, points: Floats, style: Style, tint: Floats, layer: Floats, person: Identity
+    rng: np.random.Generator, points: Floats, style: Style, tint: Floats, strands: _Strands, person: Identity
 ) -> Hair:
-    """Two vertices a point: place, direction, (side, half width, place along, tint), occlusion, follows the head."""
+    """Two vertices a point: place, direction, (side, half width, place along, tint), occlusion, head's share,
+    density.
+    """
     n, steps = points.shape[:2]
+    layer, inner = strands.layer, strands.roots.inner
     along = np.linspace(0, 1, steps)[None, :]
     direction = np.gradient(points, axis=1)
     direction /= np.maximum(np.linalg.norm(direction, axis=2, keepdims=True), 1e-6)
-    taper = np.where(along < 0.75, 1, 1 - (along - 0.75) / 0.25 * 0.75)
-    width = style.width * rng.uniform(0.7, 1.3, (n, 1)) * taper
+    # A lock narrows towards its end, and is narrow where hair is thin.
+    taper = (1 - 0.45 * along**2) * (0.6 + 0.4 * inner[:, None])
+    width = style.width * style.lock * rng.uniform(0.7, 1.3, (n, 1)) * taper
     occlusion = (0.42 + 0.58 * layer[:, None]) * (0.55 + 0.45 * np.minimum(1, along * 3))
     below_jaw = person.centre[1] - 1.0 - points[..., 1]
     follows = np.clip(1 - below_jaw / 1.6, 0.15, 1)
-    out = np.zeros((n, steps, 2, 12), np.float32)
+    out = np.zeros((n, steps, 2, 13), np.float32)
     out[..., 0:3], out[..., 3:6] = points[:, :, None], direction[:, :, None]
     out[:, :, 0, 6], out[:, :, 1, 6] = -1, 1
     out[..., 7], out[..., 8], out[..., 9] = width[:, :, None], along[:, :, None], tint[:, None, None]
     out[..., 10], out[..., 11] = occlusion[:, :, None], follows[:, :, None]
+    out[..., 12] = (0.45 + 0.55 * inner)[:, None, None]
     first = (np.arange(n)[:, None] * steps + np.arange(steps - 1)[None]) * 2
     corners = np.stack([first, first + 1, first + 3, first, first + 3, first + 2], -1)
-    return Hair(np.ascontiguousarray(out.reshape(-1, 12)), corners.reshape(-1).astype(np.int32))
+    return Hair(np.ascontiguousarray(out.reshape(-1, 13)), corners.reshape(-1).astype(np.int32), style.lock)

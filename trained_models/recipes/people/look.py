@@ -1,6 +1,6 @@
 """How a person looks apart from the shape: colours, hair, brows, eyes, teeth, clothes."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import cv2
@@ -16,6 +16,7 @@ from trained_models.recipes.people.shape import Identity, Shape
 from trained_models.recipes.people.skin import Complexion, SkinTexture, skin_texture
 from trained_models.recipes.people.teeth import TeethRow, teeth_rows
 from trained_models.recipes.people.topology import lip_vertices, topology
+from trained_models.recipes.people.worn import Outfit, dress
 
 # Root and tip, 8-bit. Black, dark brown, brown, dark blond, blond, red, white, grey.
 HAIR_COLOURS = (
@@ -39,7 +40,7 @@ class Look:
 
     `hair_centre` (3,): the point that hair's round is seen from. `lips`: vertices whose depth is the mouth's front;
     `collar` and `collar_rise`: the vertex at the throat and how far above it the shirt ends. `stripes`: radians per dm,
-    0 for none.
+    0 for none. `cartoon`: drawn with flat shades and outlines.
     """
 
     style: str
@@ -64,6 +65,8 @@ class Look:
     lips: Ints
     collar: int
     collar_rise: float
+    outfit: Outfit = field(default_factory=Outfit)
+    cartoon: bool = False
 
 
 def _hair_colour(rng: np.random.Generator, shape: Shape, melanin: float) -> int:
@@ -85,8 +88,11 @@ def _style(rng: np.random.Generator, male: bool, melanin: float) -> str:
     return str(rng.choice((*WOMENS_STYLES, "afro" if dark else "fringe")))
 
 
-def sample_look(seed: int, person: Identity, shape: Shape, style: str | None = None) -> Look:
-    """A look that suits the shape; `style` one of `scalp.STYLES`, None for a random one."""
+def sample_look(
+    seed: int, person: Identity, shape: Shape, style: str | None = None, drawn: bool = False, wears: bool = True
+) -> Look:
+    """A look that suits the shape; `style` one of `scalp.STYLES`, None for a random one; `drawn`: even skin, bold
+    brows; `wears`: glasses and such, if the seed has them."""
     rng = np.random.default_rng(seed + 77)
     male, ancestry = shape.male, shape.phenotype
     melanin = ancestry["african"] * 0.85 + ancestry["asian"] * 0.30 + ancestry["caucasian"] * 0.10
@@ -96,13 +102,15 @@ def sample_look(seed: int, person: Identity, shape: Shape, style: str | None = N
     style = style or _style(rng, male, melanin)
     recession = rng.uniform(0, 0.5) * male * (shape.age > 0.7)
     brow = Brow(
-        thickness=rng.uniform(0.75, 1.35) * (1.0 if male else 0.68),
+        thickness=rng.uniform(0.7, 1.3) * (1.0 if male else 0.62),
         density=rng.uniform(0.8, 1.4),
-        arch=rng.uniform(0.2, 1.3) * (0.7 if male else 1.0),
+        arch=rng.uniform(0.1, 1.0) * (0.7 if male else 1.0),
         height=rng.normal(0, 0.015),
-        opacity=rng.uniform(0.75, 0.95) if colour not in (BLOND, WHITE) else 0.6,
+        opacity=rng.uniform(0.55, 0.9) if colour not in (BLOND, WHITE) else 0.5,
         darkness=0.4 if colour == BLOND else 0.5,
     )
+    if drawn:
+        brow = replace(brow, opacity=0.96, darkness=0.25, thickness=max(brow.thickness, 1.0))
     make_up = 0.0 if male else float(rng.choice([0, rng.uniform(0.1, 0.35), rng.uniform(0.35, 0.8)]))
     beard = float(rng.choice([0, rng.uniform(0.1, 0.35), rng.uniform(0.35, 1.0)])) if male else 0.0
     complexion = Complexion(
@@ -112,16 +120,19 @@ def sample_look(seed: int, person: Identity, shape: Shape, style: str | None = N
         brow=brow,
         beard=beard,
         make_up=make_up,
-        scalp_hair=0.35 if style == "bald" else 0.8,
+        scalp_hair=0.35 if style == "bald" else 0.95,
         recession=recession,
+        even=drawn,
     )
     made_up = make_up > 0.2
     gloss_of_colour = {0: 0.35, 1: 0.7}.get(colour, 1.0)
+    outfit = dress(seed, person, style, male) if wears else Outfit()
     # From here on the order of the fields is the order of the draws.
     return Look(
         style=style,
+        outfit=outfit,
         skin=skin_texture(seed, complexion),
-        hair=grow(person, style, seed + 5, recession),
+        hair=grow(person, style, seed + 5, recession, under_hat=outfit.hat),
         hair_colours=hair_colours,
         hair_gloss=rng.uniform(0.5, 1.1) * gloss_of_colour,
         hair_centre=person.centre + np.array([0, 0.25, 0], np.float32),
@@ -134,7 +145,7 @@ def sample_look(seed: int, person: Identity, shape: Shape, style: str | None = N
         eye_texture=eye_texture(seed),
         iris_size=rng.uniform(0.40, 0.44),
         pupil=rng.uniform(0.30, 0.48),
-        sclera=np.array([0.80, 0.77, 0.74]) * rng.uniform(0.9, 1.05),
+        sclera=np.array([0.70, 0.66, 0.63]) * rng.uniform(0.9, 1.05),
         lips=lip_vertices(topology().template, 0.22, 6.5, 6.72, 1.42),
         shirt_colours=_shirt(rng),
         stripes=float(rng.choice([0, 0, 0, rng.uniform(8, 40)])),

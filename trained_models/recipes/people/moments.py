@@ -30,7 +30,7 @@ STRONGEST = 1.05
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MomentDraw:
-    """One sample's numbers. `actions` (52,) 0..1.05 before gains; `rot` pitch, yaw, roll; `gaze` yaw, pitch, degrees.
+    """One sample's numbers. `actions` (52,) 0..1.05; `rot` pitch, yaw, roll; `gaze` yaw, pitch, degrees.
 
     `light`, `room`: seeds. `distance` in dm and the vertical `view_deg` frame 2.5 to 3 dm at the face; `offset` (2,) dm
     aside and up; `tilt`: degrees that the camera looks down.

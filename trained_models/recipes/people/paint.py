@@ -34,8 +34,13 @@ def noise(
 
 def spot(places: Floats, centre: tuple[float, float], size: tuple[float, float]) -> Any:
     """A Gaussian spot in x and y, 1 at its centre; `size` are standard deviations in dm."""
-    at, wide = np.array(centre, np.float32), np.array(size, np.float32)
-    return np.exp(-(((places[..., :2] - at) / wide) ** 2).sum(-1) * 0.5)
+    across = (places[..., 0] - np.float32(centre[0])) * np.float32(np.sqrt(0.5) / size[0])
+    up = (places[..., 1] - np.float32(centre[1])) * np.float32(np.sqrt(0.5) / size[1])
+    np.multiply(across, across, out=across)
+    np.multiply(up, up, out=up)
+    across += up
+    # OpenCV's exponential is several times as fast as numpy's.
+    return cv2.exp(np.negative(across, out=across))
 
 
 def one_sided(places: Floats) -> Floats:

@@ -2,8 +2,10 @@
 
 A shard is an uncompressed `.npz` without pickles. `person_jpg`, `target_jpg`, `person_mask_png` and `target_mask_png`
 are files one after the other in one uint8 array; `<name>_offsets` (n + 1,) say where each begins. `actions` (n, 52) are
-weights before `gains` (52,) in the order of `action_names`; `rot` (n, 3) and `gaze` (n, 2) in degrees; `person_seed`
-(n,); `seed` = (data seed, shard number). Everything in a shard follows from these last two numbers.
+weights in the order of `action_names`, `person_driven` and `target_driven` (n, 52) what each one's calibration made of
+them, so that the tracker reads the same on both; `rot` (n, 3) and `gaze` (n, 2) in degrees; `person_landmarks` and
+`target_landmarks` (n, 68, 2) pixels; `person_seed` (n,); `seed` = (data seed, shard number). Everything in a shard
+follows from these last two numbers.
 """
 
 import os
@@ -18,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
+    from trained_models.recipes.people.calibrate import Calibration
     from trained_models.recipes.people.develop import Picture
     from trained_models.recipes.people.moments import MomentDraw
     from trained_models.recipes.people.renderer import Renderer
@@ -27,7 +30,7 @@ Pixels = npt.NDArray[np.uint8]
 SEED = 20261
 SIZE = 256
 SAMPLES = 100
-SAMPLES_PER_PERSON = 20
+SAMPLES_PER_PERSON = 25
 FIRST_PERSON = 100_000
 """People of the pairs are counted from here; seeds below are free for tests and clips."""
 DRIVER_BAKE_VIEWS = 64
@@ -51,7 +54,6 @@ class Shard:
     target_mask: Pixels
     actions: npt.NDArray[np.float32]
     action_names: list[str]
-    gains: npt.NDArray[np.float32]
     rot: npt.NDArray[np.float32]
     gaze: npt.NDArray[np.float32]
     person_seed: npt.NDArray[np.int64]
@@ -68,28 +70,37 @@ def joined(files: list[bytes]) -> tuple[Pixels, npt.NDArray[np.int64]]:
     return np.frombuffer(b"".join(files), np.uint8), offsets
 
 
+def decoded_files(fields: dict[str, Any], name: str, how: int) -> Pixels:
+    """(n, h, w[, 3]) the pictures of one `joined` stream; `how`: one of OpenCV's IMREAD flags."""
+    data, ends = fields[name], fields[name + "_offsets"]
+    pictures = [cv2.imdecode(data[a:b], how) for a, b in pairwise(ends)]
+    return np.stack([np.asarray(p, np.uint8) for p in pictures])
+
+
 def read_shard(path: Path) -> Shard:
     """Read and decode one shard."""
     with np.load(path, allow_pickle=False) as stored:
         fields = {name: stored[name] for name in stored.files}
 
-    def decoded(name: str, how: int) -> Pixels:
-        data, ends = fields[name], fields[name + "_offsets"]
-        pictures = [cv2.imdecode(data[a:b], how) for a, b in pairwise(ends)]
-        return np.stack([np.asarray(p, np.uint8) for p in pictures])
-
     return Shard(
-        person=decoded("person_jpg", cv2.IMREAD_COLOR),
-        target=decoded("target_jpg", cv2.IMREAD_COLOR),
-        person_mask=decoded("person_mask_png", cv2.IMREAD_GRAYSCALE),
-        target_mask=decoded("target_mask_png", cv2.IMREAD_GRAYSCALE),
+        person=decoded_files(fields, "person_jpg", cv2.IMREAD_COLOR),
+        target=decoded_files(fields, "target_jpg", cv2.IMREAD_COLOR),
+        person_mask=decoded_files(fields, "person_mask_png", cv2.IMREAD_GRAYSCALE),
+        target_mask=decoded_files(fields, "target_mask_png", cv2.IMREAD_GRAYSCALE),
         actions=fields["actions"],
         action_names=[str(n) for n in fields["action_names"]],
-        gains=fields["gains"],
         rot=fields["rot"],
         gaze=fields["gaze"],
         person_seed=fields["person_seed"],
     )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Shot:
+    """A picture and the (52,) amplitudes that made its face."""
+
+    picture: "Picture"
+    driven: npt.NDArray[np.floating[Any]]
 
 
 class Studio:
@@ -99,30 +110,33 @@ class Studio:
     """
 
     def __init__(self) -> None:
-        from trained_models.recipes.people.actions import gains
-        from trained_models.recipes.people.person import ADA
+        from trained_models.recipes.people.person import ADA, calibration
         from trained_models.recipes.people.renderer import Renderer
         from trained_models.recipes.people.topology import topology
 
         self.names = topology().actions
-        self.gains = gains(self.names)
         self._target = Renderer(SIZE, SIZE, oversampling=2)
         self._person = Renderer(SIZE, SIZE, oversampling=1)
         self._person_seed: int | None = None
         ADA.load_into(self._target)
+        self._target_moves = self._person_moves = calibration(self._target)
 
-    def both(self, person_seed: int, drawn: "MomentDraw") -> tuple["Picture", "Picture"]:
-        """Pictures of the driver and of the identity in the same moment."""
-        from trained_models.recipes.people.person import Casting
+    def both(self, person_seed: int, drawn: "MomentDraw") -> tuple["Shot", "Shot"]:
+        """The driver and the identity in the same moment."""
+        from trained_models.recipes.people.person import Casting, calibration
         from trained_models.recipes.people.room import background
 
         if person_seed != self._person_seed:
             Casting(person_seed).load_into(self._person, DRIVER_BAKE_VIEWS)
+            self._person_moves = calibration(self._person)
             self._person_seed = person_seed
         room = background(drawn.room, SIZE, SIZE)
-        return self._shot(self._person, drawn, room), self._shot(self._target, drawn, room)
+        return (
+            self._shot(self._person, self._person_moves, drawn, room),
+            self._shot(self._target, self._target_moves, drawn, room),
+        )
 
-    def _shot(self, renderer: "Renderer", drawn: "MomentDraw", room: Any) -> "Picture":
+    def _shot(self, renderer: "Renderer", moves: "Calibration", drawn: "MomentDraw", room: Any) -> "Shot":
         from trained_models.recipes.people.lights import Light
         from trained_models.recipes.people.renderer import Moment
 
@@ -132,8 +146,9 @@ class Studio:
             target = face + np.array([drawn.offset[0], 0.05 + drawn.offset[1], 0])
             return target + drawn.distance * np.array([0, np.sin(tilt), np.cos(tilt)]), target
 
-        moment = Moment(drawn.actions * self.gains, drawn.rot, drawn.gaze, drawn.view_deg, sight, Light(drawn.light))
-        return renderer.picture(moment, room)
+        driven = moves.drive(drawn.actions)
+        moment = Moment(driven, drawn.rot, drawn.gaze, drawn.view_deg, sight, Light(drawn.light))
+        return Shot(renderer.picture(moment, room), driven)
 
 
 def render_shard(studio: Studio, number: int, seed: int, stopped: Callable[[], bool]) -> dict[str, Any] | None:
@@ -141,6 +156,8 @@ def render_shard(studio: Studio, number: int, seed: int, stopped: Callable[[], b
     from trained_models.recipes.people.moments import draw_moment
 
     files: dict[str, list[bytes]] = {name: [] for name in PICTURES}
+    driven: dict[str, list[Any]] = {"person": [], "target": []}
+    landmarks: dict[str, list[Any]] = {"person": [], "target": []}
     people: list[int] = []
     draws: list[MomentDraw] = []
     for index in range(SAMPLES):
@@ -148,7 +165,10 @@ def render_shard(studio: Studio, number: int, seed: int, stopped: Callable[[], b
             return None
         drawn = draw_moment(seed, number, index, studio.names)
         who = FIRST_PERSON + number * (SAMPLES // SAMPLES_PER_PERSON) + index // SAMPLES_PER_PERSON
-        for role, picture in zip(("person", "target"), studio.both(who, drawn), strict=True):
+        for role, shot in zip(("person", "target"), studio.both(who, drawn), strict=True):
+            picture = shot.picture
+            driven[role].append(shot.driven)
+            landmarks[role].append(picture.landmarks)
             mask = (picture.face * 255 + 0.5).astype(np.uint8)
             quality = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
             files[role + "_jpg"].append(cv2.imencode(".jpg", picture.pixels[..., ::-1], quality)[1].tobytes())
@@ -164,7 +184,8 @@ def render_shard(studio: Studio, number: int, seed: int, stopped: Callable[[], b
     return fields | {
         "person_seed": np.array(people, np.int64),
         "action_names": names,
-        "gains": studio.gains,
+        **{f"{role}_driven": np.stack(rows) for role, rows in driven.items()},
+        **{f"{role}_landmarks": np.stack(rows) for role, rows in landmarks.items()},
         "seed": np.array([seed, number]),
     }
 

@@ -1,32 +1,81 @@
 """A whole person from one number."""
 
 from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
 
+from trained_models.recipes.people.assets import Floats
+from trained_models.recipes.people.calibrate import Calibration, calibrate
+from trained_models.recipes.people.cartoon import cartoon_look, cartoon_shape, eye_growth
+from trained_models.recipes.people.develop import Pixels
+from trained_models.recipes.people.lights import Light
 from trained_models.recipes.people.look import Look, sample_look
-from trained_models.recipes.people.renderer import Renderer
+from trained_models.recipes.people.readings import reader
+from trained_models.recipes.people.renderer import Moment, Renderer
+from trained_models.recipes.people.room import background
 from trained_models.recipes.people.shape import Identity, sample_shape
+from trained_models.recipes.people.topology import topology
+
+if TYPE_CHECKING:
+    from realtime.detect import Tracker
+
+CALIBRATION_SIZE = 192
+CALIBRATION_LIGHT, CALIBRATION_ROOM = 5, 3  # seeds
+
+
+@cache
+def tracker() -> "Tracker":
+    """The process's own, to read drawn faces."""
+    from realtime.detect import Tracker
+
+    return Tracker(provider="cpu")
+
+
+def calibration(renderer: Renderer) -> Calibration:
+    """How the person that `renderer` holds must move; about five seconds on one core."""
+    small = Renderer(CALIBRATION_SIZE, CALIBRATION_SIZE, 1, renderer.cast)
+    room, light = background(CALIBRATION_ROOM, CALIBRATION_SIZE, CALIBRATION_SIZE), Light(CALIBRATION_LIGHT)
+
+    def draw(actions: Floats) -> Pixels:
+        return small.picture(Moment(actions, view_deg=15.5, light=light), room, bare=True).pixels
+
+    try:
+        return calibrate(topology().actions, reader(draw, tracker()))
+    finally:
+        small.close()
 
 
 @dataclass(frozen=True, slots=True)
 class Casting:
-    """Who: a seed and, where it shall not be left to chance, a hair style of `scalp.STYLES`."""
+    """Who: a seed and, where it shall not be left to chance, a hair style of `scalp.STYLES`.
+
+    `cartoon`: the person as a drawn character. `wears`: glasses and such, if the seed has them.
+    """
 
     seed: int
     style: str | None = None
+    cartoon: bool = False
+    wears: bool = True
 
     def create(self) -> tuple[Identity, Look]:
         """Shape and look; about three seconds."""
         shape = sample_shape(self.seed)
-        person = Identity(shape)
-        return person, sample_look(self.seed, person, shape, self.style)
+        if not self.cartoon:
+            person = Identity(shape)
+            return person, sample_look(self.seed, person, shape, self.style, wears=self.wears)
+        shape = cartoon_shape(self.seed, shape)
+        person = Identity(shape, eye_growth(self.seed))
+        return person, cartoon_look(
+            self.seed, sample_look(self.seed, person, shape, self.style, drawn=True, wears=self.wears)
+        )
 
     def load_into(self, renderer: Renderer, bake_views: int = 96) -> None:
         """Make this the person that a renderer draws."""
         renderer.load(*self.create(), bake_views)
 
 
-ADA = Casting(505, "bun")
+ADA = Casting(505, "bun", wears=False)
 """The first identity. Chosen because her neutral face reads as neutral and her actions move the readings widely
 (`ceiling`); her hair is tied back, so that all of the face shows."""
-DRIVER = Casting(401, "short")
+DRIVER = Casting(401, "short", wears=False)
 """The man of the bundled driving clip."""

@@ -1,23 +1,27 @@
 """Draws one person. Load a person, then ask for pictures of any moment."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import moderngl
 import numpy as np
 
 from trained_models.recipes.people.assets import Floats
-from trained_models.recipes.people.cast import Cast
+from trained_models.recipes.people.cartoon import draw_cartoon
+from trained_models.recipes.people.cast import STEEPEST, Cast
 from trained_models.recipes.people.develop import Camera, Picture, develop
 from trained_models.recipes.people.geometry import look_at, orthographic, perspective, rotation
 from trained_models.recipes.people.gpu import context, set_uniforms
+from trained_models.recipes.people.landmarks import in_picture, landmark_vertices
 from trained_models.recipes.people.lights import Light
 from trained_models.recipes.people.look import Look
 from trained_models.recipes.people.shape import Identity, Posed
 from trained_models.recipes.people.topology import topology
+from trained_models.recipes.people.worn import Worn
 
 SHADOW_SIZE = 768
+NEAR, FAR = 0.5, 60.0  # dm
 LOWER_LIP_AND_CHIN = np.array([496, 455, 494, 474])
 EYE_TURN = (28.0, 32.0)
 """Degrees of gaze, up or down and sideways, at which the lids' own action is full."""
@@ -35,9 +39,10 @@ def from_front(face: Floats) -> tuple[Any, Any]:
 class Moment:
     """What a picture shows.
 
-    `actions` (52,): weights in the topology's order, after gains; `rot`: the head's pitch (+ down), yaw (+ to the
-    viewer's right), roll in degrees; `gaze`: yaw (+ to the viewer's right) and pitch (+ up) in degrees, relative to the
-    head. `view_deg`: vertical view; `sight`: from the face's place to the camera's place and target.
+    `actions` (52,): amplitudes in the topology's order, see `Calibration.drive`; `rot`: the head's pitch (+ down), yaw
+    (+ to the viewer's right), roll in degrees; `gaze`: yaw (+ to the viewer's right) and pitch (+ up) in degrees,
+    relative to the head. `view_deg`: vertical view; `sight`: from the face's place to the camera's place and target;
+    `before`: a solid thing in the room.
     """
 
     actions: Floats
@@ -46,6 +51,7 @@ class Moment:
     view_deg: float = 16.0
     sight: Sight = from_front
     light: Light = field(default_factory=Light)
+    before: Worn | None = None
 
 
 def with_lids(actions: Floats, gaze: Any) -> Floats:
@@ -63,28 +69,38 @@ def with_lids(actions: Floats, gaze: Any) -> Floats:
 
 
 class Renderer:
-    """Pictures of `width` × `height`, drawn `oversampling` times larger each way. All share the process's context."""
+    """Pictures of `width` × `height`, drawn `oversampling` times larger each way. All share the process's context.
 
-    def __init__(self, width: int, height: int, oversampling: int = 2) -> None:
+    Renderers of several sizes may share a `cast`, and draw the same person then.
+    """
+
+    def __init__(self, width: int, height: int, oversampling: int = 2, cast: Cast | None = None) -> None:
         self.size = (width, height)
         gl, drawn = context(), (width * oversampling, height * oversampling)
         self._drawn = drawn
         # Half floats: 8 bits would band in the dark parts.
         layers = [gl.texture(drawn, 4, dtype="f2") for _ in range(3)]
-        self._target = gl.framebuffer(layers, gl.depth_renderbuffer(drawn))
+        self._depth = depth = gl.depth_texture(drawn)
+        self._surfaces = (*layers, depth)
+        self._target = gl.framebuffer(layers, depth)
         self._shadow = gl.depth_texture((SHADOW_SIZE, SHADOW_SIZE))
         self._shadow.compare_func = ""
         self._shadow.filter = (moderngl.NEAREST, moderngl.NEAREST)
         self._shadow_target = gl.framebuffer(depth_attachment=self._shadow)
-        self._cast = Cast()
+        self.cast = cast or Cast()
+
+    def close(self) -> None:
+        """Free the drawing surfaces; the cast stays."""
+        for thing in (self._target, self._shadow_target, self._shadow, *self._surfaces):
+            thing.release()
 
     def load(self, person: Identity, look: Look, bake_views: int = 96) -> None:
         """Make this the person drawn; about two seconds with the bake of `bake_views` directions."""
-        self._cast.load(person, look, bake_views)
+        self.cast.load(person, look, bake_views)
 
-    def picture(self, moment: Moment, background: Floats, camera: Camera | None = None) -> Picture:
-        """Draw the loaded person; `background` (height, width, 3) linear."""
-        cast, light = self._cast, moment.light
+    def picture(self, moment: Moment, background: Floats, camera: Camera | None = None, bare: bool = False) -> Picture:
+        """Draw the loaded person; `background` (height, width, 3) linear. `bare`: no hair, nothing worn, no shadows."""
+        cast, light = self.cast, moment.light
         person, look = cast.person, cast.look
         posed = person.pose(with_lids(moment.actions, moment.gaze), tuple(map(float, moment.rot)))
         cast.move(posed)
@@ -92,10 +108,13 @@ class Renderer:
         face = 0.5 * (eyes + posed.vertices[LOWER_LIP_AND_CHIN].mean(0))
         place, target = moment.sight(face)
         width, height = self.size
-        seen = perspective(moment.view_deg, width / height, 0.5, 60) @ look_at(place, target)
+        seen = perspective(moment.view_deg, width / height, NEAR, FAR) @ look_at(place, target)
         key = light.lamps[0]
         lamp_view = orthographic(-3, 3, -3.6, 2.4, 0.1, 14) @ look_at(person.centre + key * 7, person.centre)
-        self._draw_shadows(lamp_view, posed, tuple(map(float, person.centre + key * 7)))
+        self._shadow_target.use()
+        self._shadow_target.clear()
+        if not bare:
+            self._draw_shadows(lamp_view, posed, tuple(map(float, person.centre + key * 7)))
 
         shared = {
             "VP": seen.T,
@@ -113,31 +132,37 @@ class Renderer:
         context().enable_only(moderngl.DEPTH_TEST)
         self._shadow.use(0)
         cast.use_textures()
-        self._draw_solid(shared, look, posed)
+        self._draw_solid(shared, look, posed, bare, moment.before)
         self._draw_eyes(shared, posed, moment.gaze)
-        hair = {**shared, **cast.hair_uniforms(posed), "camv": shared["cam"], "wmul": 1.0}
-        set_uniforms(cast.programs.hair, hc=look.hair_colours, spec=float(look.hair_gloss), **hair)
-        cast.hair.render()
-        self._draw_lashes(seen, look)
+        if not bare:
+            hair = {**shared, **cast.hair_uniforms(posed), "camv": shared["cam"], "wmul": 1.0}
+            drawn = look.hair
+            set_uniforms(cast.programs.hair, hc=look.hair_colours, strands=float(drawn.strands), **hair)
+            set_uniforms(cast.programs.hair, spec=float(look.hair_gloss))
+            cast.hair.render()
+        self._draw_lashes(seen, look, bare)
         px_per_dm = self._drawn[1] / (
             2 * np.tan(np.radians(moment.view_deg) / 2) * np.linalg.norm(np.array(place) - target)
         )
-        return develop(self._layers(), background, camera or Camera(), self.size, px_per_dm)
+        camera, layers = camera or Camera(), self._layers()
+        if look.cartoon:
+            made = draw_cartoon(layers, self._distance(), background, camera, self.size)
+        else:
+            made = develop(layers, background, camera, self.size, px_per_dm)
+        return replace(made, landmarks=in_picture(posed.vertices[landmark_vertices()], seen, self.size))
 
     def _draw_shadows(self, lamp_view: Any, posed: Posed, lamp: tuple[float, ...]) -> None:
-        cast = self._cast
-        self._shadow_target.use()
-        self._shadow_target.clear()
+        cast = self.cast
         context().enable_only(moderngl.DEPTH_TEST)
         set_uniforms(cast.programs.depth, LVP=lamp_view.T)
         cast.skin_depth.render()
         around = cast.hair_uniforms(posed)
-        set_uniforms(cast.programs.hair_depth, LVP=lamp_view.T, camv=lamp, wmul=1.3, **around)
+        set_uniforms(cast.programs.hair_depth, LVP=lamp_view.T, camv=lamp, wmul=0.8, **around)
         cast.hair_depth.render()
 
-    def _draw_solid(self, shared: dict[str, Any], look: Look, posed: Posed) -> None:
+    def _draw_solid(self, shared: dict[str, Any], look: Look, posed: Posed, bare: bool, before: Worn | None) -> None:
         """Skin, shirt, tongue and teeth: one program, four kinds."""
-        skin = self._cast.programs.skin
+        skin = self.cast.programs.skin
         set_uniforms(
             skin,
             alb=1,
@@ -145,16 +170,23 @@ class Renderer:
             base=tuple(map(float, look.skin.neck)),
             shirtc=look.shirt_colours,
             bumpk=look.bump_height,
+            slopek=STEEPEST * 2,
             neck_y=float(posed.vertices[look.collar, 1] + look.collar_rise),
             pat=look.stripes,
             **shared,
         )
-        for kind, part in self._cast.solid_parts():
+        worn = [] if bare else [(4, part) for part in self.cast.worn]
+        if before is not None:
+            worn.append((4, self.cast.prop(before)))
+        for kind, part in [*self.cast.solid_parts(), *worn]:
             skin["kind"].value = kind
+            # Cloth is seen from within at the collar; skin never is.
+            context().enable_only(moderngl.DEPTH_TEST | (moderngl.CULL_FACE if kind == 0 else moderngl.NOTHING))
             part.array.render()
+        context().enable_only(moderngl.DEPTH_TEST)
 
     def _draw_eyes(self, shared: dict[str, Any], posed: Posed, gaze: Any) -> None:
-        cast, (yaw, pitch), (turned, moved) = self._cast, gaze, posed.head
+        cast, (yaw, pitch), (turned, moved) = self.cast, gaze, posed.head
         look, program = cast.look, cast.programs.eye
         for which, ((centre, radius), array) in enumerate(zip(cast.person.eyes, cast.eyes, strict=True)):
             inwards = VERGENCE * (-1 if which == 0 else 1)
@@ -175,15 +207,20 @@ class Renderer:
             )
             array.render()
 
-    def _draw_lashes(self, seen: Any, look: Look) -> None:
-        gl, program = context(), self._cast.programs.lash
+    def _draw_lashes(self, seen: Any, look: Look, bare: bool) -> None:
+        gl, program = context(), self.cast.programs.lash
         gl.enable_only(moderngl.DEPTH_TEST | moderngl.BLEND)
         # Alpha stays: it says what lies below.
         gl.blend_func = moderngl.SRC_ALPHA, moderngl.ONE_MINUS_SRC_ALPHA, moderngl.ZERO, moderngl.ONE
         self._target.depth_mask = False
         set_uniforms(program, VP=seen.T, lash=4, lc=tuple(look.lash_colour), la=float(look.lash_opacity))
-        for array, _, _ in self._cast.lashes:
+        for array, _, _ in self.cast.lashes:
             array.render()
+        if self.cast.lens is not None and not bare and look.outfit.lens is not None:
+            lens = look.outfit.lens
+            self.cast.lens_texture.use(5)
+            set_uniforms(program, lash=5, lc=tuple(map(float, lens.tint)), la=lens.opacity)
+            self.cast.lens.render()
         self._target.depth_mask = True
 
     def _layers(self) -> list[Floats]:
@@ -195,3 +232,9 @@ class Renderer:
             .astype(np.float32)
             for k in range(3)
         ]
+
+    def _distance(self) -> Floats:
+        """(H, W) how far what is drawn lies from the camera's plane, dm, top row first."""
+        width, height = self._drawn
+        depth = np.frombuffer(self._depth.read(), np.float32).reshape(height, width)[::-1]
+        return np.asarray(2 * NEAR * FAR / (FAR + NEAR - (2 * depth - 1) * (FAR - NEAR)), np.float32)

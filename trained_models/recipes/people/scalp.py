@@ -10,13 +10,15 @@ from trained_models.recipes.people.chart import HEIGHT, WIDTH, chart, chart_uv
 from trained_models.recipes.people.geometry import smoothstep
 from trained_models.recipes.people.hairline import above_hairline
 from trained_models.recipes.people.topology import topology
+from trained_models.recipes.people.worn import above_hat
 
 
 @dataclass(frozen=True, slots=True)
 class Style:
-    """`strands` of about `length` dm in `steps` points, `width` dm wide; `lift` off the skin; `gravity` per step.
+    """About `strands` of about `length` dm in `steps` points, `width` dm wide; `lift` off the skin; `gravity` per step.
 
-    `curl`, `curl_turns`: radius in dm and speed of a curl. `hangs`: falls to both sides of the face.
+    `curl`, `curl_turns`: radius in dm and speed of a curl. `hangs`: falls to both sides of the face. `lock`:
+    strands that run together as one ribbon.
     """
 
     strands: int
@@ -28,20 +30,21 @@ class Style:
     curl: float = 0.0
     curl_turns: float = 0.0
     hangs: bool = False
+    lock: int = 8
 
 
 STYLES = {
-    "buzz": Style(14000, 0.11, 3, 0.0032, 0.8, 0),
-    "short": Style(11000, 0.40, 6, 0.0038, 0.45, 0.10),
-    "sidepart": Style(9500, 0.75, 8, 0.0040, 0.28, 0.14),
-    "slick": Style(9000, 1.1, 9, 0.0040, 0.18, 0.05),
-    "bob": Style(8000, 2.2, 12, 0.0048, 0.10, 0.75, hangs=True),
-    "long": Style(8000, 3.7, 14, 0.0052, 0.08, 0.85, hangs=True),
-    "curly": Style(7500, 0.85, 13, 0.0042, 0.35, 0.30, 0.075, 9.0),
-    "afro": Style(8500, 0.48, 10, 0.0045, 1.6, 0.0, 0.035, 16.0),
-    "bun": Style(8500, 1.5, 10, 0.0042, 0.05, 0.0),
-    "bald": Style(6000, 0.09, 3, 0.0032, 0.5, 0),
-    "fringe": Style(9000, 0.85, 9, 0.0042, 0.32, 0.30),
+    "buzz": Style(12000, 0.11, 3, 0.0030, 0.8, 0, lock=4),
+    "short": Style(13000, 0.40, 6, 0.0034, 0.45, 0.10, lock=6),
+    "sidepart": Style(14000, 0.75, 8, 0.0034, 0.28, 0.14),
+    "slick": Style(14000, 1.1, 9, 0.0034, 0.18, 0.05),
+    "bob": Style(14000, 2.2, 12, 0.0040, 0.10, 0.75, hangs=True, lock=9),
+    "long": Style(14000, 3.7, 14, 0.0042, 0.08, 0.85, hangs=True, lock=9),
+    "curly": Style(10000, 0.85, 13, 0.0040, 0.35, 0.30, 0.075, 9.0, lock=6),
+    "afro": Style(10000, 0.48, 10, 0.0042, 1.6, 0.0, 0.035, 16.0, lock=5),
+    "bun": Style(15000, 1.5, 10, 0.0034, 0.05, 0.0),
+    "bald": Style(6000, 0.09, 3, 0.0030, 0.5, 0, lock=4),
+    "fringe": Style(12000, 0.85, 9, 0.0036, 0.32, 0.30),
 }
 """`bald` is a low ring of stubble."""
 
@@ -63,8 +66,9 @@ class Roots:
         return len(self.places)
 
 
-def plant(rng: np.random.Generator, name: str, skin: tuple[Floats, Floats], recession: float) -> Roots:
-    """Spread a style's roots evenly over the scalp of `skin` (places and normals), thinner at the edge."""
+def plant(rng: np.random.Generator, name: str, skin: tuple[Floats, Floats], recession: float, under_hat: bool) -> Roots:
+    """Spread a style's roots evenly over the scalp of `skin` (places and normals), thinner at the edge;
+    `under_hat`: only below one."""
     style, topo = STYLES[name], topology()
     mesh, mean = topo.skin, topo.skin.surface(topo.template)[0]
     places, normals = skin
@@ -81,13 +85,16 @@ def plant(rng: np.random.Generator, name: str, skin: tuple[Floats, Floats], rece
     scalp &= (ears[triangles].max(1) <= 0.25) & ~((middle[:, 1] < 7.02) & (middle[:, 2] > 0.35))
     if name == "bald":
         scalp &= (edge < 0.45) & (middle[:, 1] < 7.75)
+    if under_hat:
+        scalp &= above_hat(middle) < 0
     triangles = triangles[scalp]
 
     first, second, third = (places[triangles[:, k]] for k in range(3))
     area = np.linalg.norm(np.cross(second - first, third - first), axis=1)
     longest = style.length * rng.uniform(0.8, 1.25)
-    chosen = triangles[rng.choice(len(triangles), style.strands, p=area / area.sum())]
-    share = rng.dirichlet([1, 1, 1], style.strands).astype(np.float32)[..., None]
+    locks = style.strands // style.lock // (2 if under_hat else 1)
+    chosen = triangles[rng.choice(len(triangles), locks, p=area / area.sum())]
+    share = rng.dirichlet([1, 1, 1], locks).astype(np.float32)[..., None]
     normal = (normals[chosen] * share).sum(1)
     normal /= np.linalg.norm(normal, axis=1, keepdims=True)
     template = (mean[chosen] * share).sum(1)

@@ -1,4 +1,4 @@
-"""Contact sheets to look at: people, expressions, or pairs with their masks."""
+"""Contact sheets to look at: people, drawn characters, expressions, or pairs with their masks."""
 
 from pathlib import Path
 from typing import Any
@@ -6,12 +6,12 @@ from typing import Any
 import cv2
 import numpy as np
 
-from trained_models.recipes.people.actions import EXPRESSIONS, both_sides, gains
+from trained_models.recipes.people.actions import EXPRESSIONS, both_sides
 from trained_models.recipes.people.develop import Camera
 from trained_models.recipes.people.lights import Light
 from trained_models.recipes.people.moments import draw_moment
 from trained_models.recipes.people.pairs import SEED, Studio
-from trained_models.recipes.people.person import ADA, Casting
+from trained_models.recipes.people.person import ADA, Casting, calibration
 from trained_models.recipes.people.renderer import Moment, Renderer
 from trained_models.recipes.people.room import background
 from trained_models.recipes.people.topology import topology
@@ -27,13 +27,13 @@ def tiled(pictures: list[Any], columns: int) -> Any:
     return np.vstack([np.hstack(filled[k : k + columns]) for k in range(0, len(filled), columns)])
 
 
-def people(first_seed: int, count: int) -> list[Any]:
-    """`count` random people, slightly smiling, each in random light; RGB."""
+def people(first_seed: int, count: int, cartoon: bool = False) -> list[Any]:
+    """`count` random people or drawn characters, slightly smiling, each in random light; RGB."""
     renderer, names = Renderer(SIZE, SIZE), topology()
     out = []
     for seed in range(first_seed, first_seed + count):
         rng = np.random.default_rng(seed)
-        Casting(seed).load_into(renderer)
+        Casting(seed, cartoon=cartoon).load_into(renderer)
         smile = names.vector(both_sides({"mouthSmile": float(rng.uniform(0, 0.6))}))
         rot = (rng.normal(0, 5), rng.normal(0, 14), rng.normal(0, 3))
         moment = Moment(smile, rot, (0.0, 0.0), float(rng.uniform(16, 20)), light=Light(seed))
@@ -45,9 +45,9 @@ def expressions(who: Casting) -> list[Any]:
     """One person with all `EXPRESSIONS`, and neutral; RGB."""
     renderer, topo = Renderer(SIZE, SIZE), topology()
     who.load_into(renderer)
-    out = []
+    own, out = calibration(renderer), []
     for name, weights in {"neutral": {}, **EXPRESSIONS}.items():
-        actions = topo.vector(both_sides(weights)) * gains(topo.actions)
+        actions = own.drive(topo.vector(both_sides(weights)))
         picture = renderer.picture(Moment(actions, light=Light(12)), background(3, SIZE, SIZE)).pixels.copy()
         cv2.putText(picture, name, (6, 248), cv2.FONT_HERSHEY_SIMPLEX, 0.45, (255, 255, 255), 1, cv2.LINE_AA)
         out.append(picture)
@@ -60,16 +60,16 @@ def pairs(count: int) -> list[Any]:
     for index in range(count):
         drawn = draw_moment(SEED, 99_999, index, studio.names)
         person, target = studio.both(100_000 + index // 4, drawn)
-        masked = target.pixels // 2
-        masked[..., 2] = (target.face * 255).astype(np.uint8)
-        out.append(np.hstack([person.pixels, target.pixels, masked]))
+        masked = target.picture.pixels // 2
+        masked[..., 2] = (target.picture.face * 255).astype(np.uint8)
+        out.append(np.hstack([person.picture.pixels, target.picture.pixels, masked]))
     return out
 
 
 def write_sheet(kind: str, out: Path, seed: int, count: int) -> None:
-    """Draw a sheet of a `kind` (people, expressions, pairs) into a picture file."""
-    if kind == "people":
-        sheet = tiled(people(seed, count), 4)
+    """Draw a sheet of a `kind` (people, cartoons, expressions, pairs) into a picture file."""
+    if kind in ("people", "cartoons"):
+        sheet = tiled(people(seed, count, kind == "cartoons"), 6)
     elif kind == "expressions":
         sheet = tiled(expressions(ADA if seed == ADA.seed else Casting(seed)), 4)
     else:

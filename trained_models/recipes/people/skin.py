@@ -24,7 +24,7 @@ LIPSTICKS = ((150, 40, 50), (170, 70, 75), (190, 95, 95), (120, 35, 50), (200, 8
 class Complexion:
     """What the skin is painted from. `melanin` 0..1; `make_up`, `beard`, `scalp_hair` 0..1: how much of each.
 
-    `hair` (3,) linear colour; `recession` of the hairline 0..0.5.
+    `hair` (3,) linear colour; `recession` of the hairline 0..0.5. `even`: without spots, as drawn characters have it.
     """
 
     age: float
@@ -35,6 +35,7 @@ class Complexion:
     make_up: float
     scalp_hair: float
     recession: float
+    even: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,16 +69,21 @@ class _Canvas:
         self.broad = noise(self.rng, self.chart.shape, 180, 4)
         self.medium = noise(self.rng, self.chart.shape, 36, 3)
         self.fine = noise(self.rng, self.chart.shape, 7, 2)
-        self.colour *= (1 + 0.045 * self.broad + 0.035 * self.medium + 0.03 * self.fine)[..., None]
+        uneven = 0.1 if wanted.even else 1.0
+        self.colour *= (1 + uneven * (0.045 * self.broad + 0.04 * self.medium + 0.035 * self.fine))[..., None]
         self.lips: Any = 0.0
 
     def darken(self, cover: Any, by: Any) -> None:
         """Take `by` (3,) of each channel where `cover` is 1."""
-        self.colour *= 1 - cover[..., None] * np.array(by)
+        cover = np.asarray(cover, np.float32)
+        for channel, share in enumerate(by):
+            self.colour[..., channel] *= 1 - cover * np.float32(share)
 
     def lay(self, cover: Any, colour: Any) -> None:
         """Paint a colour over."""
-        self.colour = self.colour * (1 - cover[..., None]) + cover[..., None] * colour
+        cover, colour = np.asarray(cover, np.float32), np.asarray(colour, np.float32)
+        for channel in range(3):
+            self.colour[..., channel] += cover * (colour[..., channel] - self.colour[..., channel])
 
     def flush(self) -> None:
         """Red cheeks, nose, ears; shadows under the eyes; a yellower forehead."""
@@ -85,14 +91,32 @@ class _Canvas:
         strength = rng.uniform(0.4, 1.2)
         red = 0.75 * spot(at, (0.40, 6.98), (0.17, 0.16)) + 0.65 * spot(at, (0, 6.93), (0.13, 0.11))
         red = red + 0.30 * spot(at, (0, 6.36), (0.2, 0.1)) + 0.25 * spot(at, (0, 7.8), (0.35, 0.15))
-        red = red + 0.75 * self.chart.ears * 0.8 + 0.22 * self.broad + 0.12 * self.medium
+        red = red + 0.75 * self.chart.ears * 0.8 + (0.22 * self.broad + 0.12 * self.medium) * (not self.wanted.even)
         red = np.clip(red, 0, 1.2) * strength
-        absorbed = np.array([0.02, 0.27, 0.22], np.float32) * (1 - 0.5 * self.wanted.melanin)
-        self.colour *= 1 - red[..., None] * absorbed
+        self.darken(red, np.array([0.02, 0.27, 0.22]) * (1 - 0.5 * self.wanted.melanin))
         tired = spot(at, (0.30, 7.12), (0.15, 0.055)) * rng.uniform(0.1, 0.6)
         self.darken(tired + 0.5 * spot(at, (0.16, 7.24), (0.06, 0.09)), [0.16, 0.24, 0.17])
         self.darken(spot(at, (0.31, 7.38), (0.16, 0.05)), [0.05, 0.13, 0.12])
         self.darken(0.25 * spot(at, (0, 7.75), (0.5, 0.2)), [-0.03, 0.0, 0.06])
+
+    def hollow(self) -> None:
+        """What light hardly reaches, too fine for the baked light: nostrils, wings of the nose, beneath the lips."""
+        x, y, z = self.folded[..., 0], self.places[..., 1], self.places[..., 2]
+        inside = smoothstep(1.50, 1.40, z) * smoothstep(0.20, 0.15, x) * smoothstep(6.82, 6.86, y)
+        inside = inside * smoothstep(7.0, 6.96, y) * (z > 1.1)
+        rim = spot(self.folded, (0.085, 6.875), (0.045, 0.022)) * 0.55 * (self.chart.normals[..., 1] < -0.2)
+        self.darken(np.clip(inside + rim, 0, 1), [0.82, 0.90, 0.92])
+        wing = spot(self.folded, (0.205, 6.885), (0.02, 0.05))
+        self.darken(wing * 0.5, [0.35, 0.5, 0.5])
+        philtrum = spot(self.folded, (0.0, 6.78), (0.018, 0.04))
+        self.darken(philtrum * 0.3, [0.12, 0.2, 0.2])
+        below = spot(self.folded, (0.0, 6.46), (0.16, 0.03))
+        self.darken(below * 0.35, [0.15, 0.25, 0.25])
+
+    def part_lips(self) -> None:
+        """The dark line where the lips meet, and their corners."""
+        line = spot(self.folded, (0.0, 6.607), (0.15, 0.011)) + 0.4 * spot(self.folded, (0.235, 6.610), (0.022, 0.012))
+        self.darken(np.clip(line, 0, 1) * 0.75, [0.55, 0.75, 0.72])
 
     def sprinkle(self) -> None:
         """Freckles and moles."""
@@ -125,7 +149,7 @@ class _Canvas:
         """Pink lid rims, the dark line of the lashes, eye shadow."""
         rims = cv2.GaussianBlur(self.chart.lids, (0, 0), 1.5)
         pink = self.base * np.array([0.95, 0.6, 0.55])
-        self.colour = self.colour * (1 - 0.5 * rims[..., None]) + 0.5 * rims[..., None] * pink
+        self.lay(0.5 * rims, pink)
         line = rims * smoothstep(7.27, 7.31, self.places[..., 1])
         self.colour *= 1 - np.clip(line * 1.2, 0, 1)[..., None] * (0.78 if self.wanted.make_up > 0.1 else 0.6)
         if self.wanted.make_up > 0.2:
@@ -159,11 +183,12 @@ class _Canvas:
             self.colour *= 1 - (old * 0.10 * np.clip(-forehead - crows_feet, 0, 1))[..., None]
         return out
 
-    def tint_scalp(self) -> None:
-        """Hair's colour under the hair, so that gaps between strands do not shine."""
+    def tint_scalp(self) -> Any:
+        """Hair's colour under the hair, so that gaps between strands do not shine; (h, w) where."""
         edge = above_hairline(self.places, self.wanted.recession) + 0.025 * self.medium + 0.03 * self.fine
-        cover = smoothstep(-0.07, 0.09, edge) * (1 - self.chart.ears) * self.wanted.scalp_hair
-        self.lay(cover, np.array(self.wanted.hair) * 0.55)
+        cover = smoothstep(-0.06, 0.10, edge) * (1 - self.chart.ears) * self.wanted.scalp_hair
+        self.lay(cover, np.array(self.wanted.hair) * 0.32)
+        return cover
 
     def grow_beard(self) -> None:
         """Stubble, as a cover of fine dots."""
@@ -185,12 +210,15 @@ def skin_texture(seed: int, wanted: Complexion) -> SkinTexture:
     """Paint one person's skin, brows and stubble."""
     canvas = _Canvas(seed, wanted)
     canvas.flush()
-    canvas.sprinkle()
+    if not wanted.even:
+        canvas.sprinkle()
+    canvas.hollow()
     canvas.redden_lips()
+    canvas.part_lips()
     canvas.paint_lids()
     gloss = canvas.gloss()
     bump = canvas.relief()
-    canvas.tint_scalp()
+    gloss = gloss * (1 - 0.9 * canvas.tint_scalp())
     canvas.colour = np.clip(canvas.colour, 0, 1)
     brow = wanted.brow
     canvas.lay(brow_cover(canvas.rng, brow), np.array(wanted.hair) * brow.darkness)

@@ -45,7 +45,7 @@ void main() {
     float sp = max(dot(reflect(-V, nc), L), 0.);
     s += Lcol[i] * f * (smoothstep(.972, .990, sp) * .55 + .05 * pow(sp, 40.));
   }
-  float fr = .03 + .5 * pow(1. - max(dot(nc, V), 0.), 5.);
+  float fr = .03 + .5 * fifth(1. - max(dot(nc, V), 0.));
   s += envspec(reflect(-V, nc)) * fr * AO * lid;
   o0 = vec4(d, .25);
   o1 = vec4(A, 1);

@@ -1,34 +1,24 @@
 #version 330
-#include "light.frag.glsl"
-in vec3 P;
-in vec3 T;
-in vec4 prmf;
-in float AO;
-in vec4 LP;
-in vec3 NS;
-uniform vec3 hc[2];
-uniform float spec;
+in vec3 diffuse;
+in vec3 gleam;
+in vec4 lock;  // side, place along, random, density
+uniform float strands;
+layout(location = 0) out vec4 o0;
+layout(location = 1) out vec4 o1;
+layout(location = 2) out vec4 o2;
 
-// Strands after Kajiya and Kay 1989, with the head's round as a second normal.
+float hash(vec2 p) { return fract(sin(dot(p, vec2(41.31, 289.17))) * 9731.713); }
+
+// A lock is a ribbon; its strands are cut out of it here: each has its own ends, width and shade.
 void main() {
-  vec3 V = normalize(cam - P), t = normalize(T), ns = normalize(NS);
-  float rd = prmf.w;
-  vec3 A = mix(hc[0], hc[1], clamp(rd * .6 + prmf.z * .4, 0., 1.)) * (.75 + .5 * fract(rd * 17.31));
-  vec3 E = max(sh_b[0] * .282095 + .6 * (sh_b[1] * .488603 * ns.y + sh_b[2] * .488603 * ns.z + sh_b[3] * .488603 * ns.x), .02);
-  vec3 d = E * AO;
-  vec3 s = vec3(0);
-  float sf = shadowf(LP, .02);
-  for (int i = 0; i < 3; i++) {
-    vec3 L = Ldir[i];
-    float tl = dot(t, L), tv = dot(t, V);
-    float st = sqrt(max(0., 1. - tl * tl)), sv = sqrt(max(0., 1. - tv * tv));
-    float f = (i == 0 ? sf : 1.) * AO * smoothstep(-.35, .45, dot(ns, L));
-    d += Lcol[i] * (.28 + .5 * st) * f * .8;
-    float k = max(0., -tl * tv + st * sv);
-    float sh = .06 * (fract(rd * 7.77) - .5);
-    s += Lcol[i] * f * spec * (.10 * pow(max(0., k + sh), 60.) + .30 * A * pow(max(0., k - .08 + sh), 14.));
-  }
-  o0 = vec4(vec3(1), 0.);
-  o1 = vec4(d * A + s, 1.);
-  o2 = vec4(0, 0, 0, 0);
+  float s = (lock.x * .5 + .5) * strands;
+  float id = floor(s), f = abs(fract(s) - .5);
+  float lot = hash(vec2(id, floor(lock.z * 4096.))), other = fract(lot * 57.31);
+  float end = mix(.62, 1., sqrt(other)), start = .16 * fract(lot * 13.7) * (1. - lock.w);
+  float width = .62 * (1. - pow(clamp(lock.y / end, 0., 1.), 3.) * .75);
+  if (lock.y > end || lock.y < start || f > width || lot > lock.w) discard;
+  float shade = mix(.62, 1.22, fract(lot * 31.7)) * (1. - .35 * f);
+  o0 = vec4(1., 1., 1., 0.);
+  o1 = vec4(diffuse * shade + gleam * mix(.35, 1.6, other), 1.);
+  o2 = vec4(0.);
 }

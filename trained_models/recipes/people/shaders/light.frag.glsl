@@ -6,36 +6,31 @@ uniform sampler2D shadow;
 uniform float shadow_soft;
 uniform vec3 sh_b[9];
 
-float rnd(vec2 p) { return fract(sin(dot(p, vec2(12.9898, 78.233))) * 43758.5453); }
-
-// Share of the first lamp that arrives: eight samples on a spiral, turned by a random angle per pixel.
+// Share of the first lamp that arrives: five samples on a spiral, turned by another angle in each pixel.
+const vec2 SPIRAL[5] = vec2[](vec2(.316, 0.), vec2(-.404, .370), vec2(.062, -.704), vec2(.509, .664), vec2(-.934, -.165));
 float shadowf(vec4 lp, float bias) {
   vec3 p = lp.xyz * 0.5 + 0.5;
   if (any(lessThan(p, vec3(0))) || any(greaterThan(p, vec3(1)))) return 1.;
   float s = 0.;
-  float a = rnd(gl_FragCoord.xy) * 6.283;
-  vec2 r = vec2(cos(a), sin(a));
-  for (int i = 0; i < 8; i++) {
-    float t = (float(i) + .5) / 8.;
-    float an = float(i) * 2.399963;
-    vec2 o = vec2(cos(an), sin(an)) * sqrt(t) * shadow_soft;
+  float a = fract(52.9829 * fract(dot(gl_FragCoord.xy, vec2(.06711, .00584)))) * 6.283;
+  vec2 r = vec2(cos(a), sin(a)) * shadow_soft;
+  for (int i = 0; i < 5; i++) {
+    vec2 o = SPIRAL[i];
     o = vec2(o.x * r.x - o.y * r.y, o.x * r.y + o.y * r.x);
-    s += (texture(shadow, p.xy + o).r < p.z - bias) ? 0. : 1.;
+    s += (texture(shadow, p.xy + o).r < p.z - bias) ? 0. : .2;
   }
-  return s / 8.;
+  return s;
 }
 
+float fifth(float x) { float y = x * x; return y * y * x; }
+
 // Microfacet gloss (GGX, Walter et al. 2007).
-float ggx(vec3 N, vec3 V, vec3 L, float a) {
-  vec3 H = normalize(V + L);
-  float nh = max(dot(N, H), 0.), nl = max(dot(N, L), 0.), nv = max(dot(N, V), 1e-3), vh = max(dot(V, H), 0.);
+float ggx(float nh, float nl, float nv, float vh, float a) {
   float a2 = a * a;
   float d = nh * nh * (a2 - 1.) + 1.;
-  float D = a2 / (3.14159 * d * d);
   float k = a * .5;
-  float G = nl / (nl * (1. - k) + k) * nv / (nv * (1. - k) + k);
-  float F = .03 + .97 * pow(1. - vh, 5.);
-  return D * F * G / max(4. * nv, 1e-3);
+  float G = nl / ((nl * (1. - k) + k) * (nv * (1. - k) + k));
+  return a2 / (3.14159 * d * d) * (.03 + .97 * fifth(1. - vh)) * G * .25;
 }
 
 vec3 envspec(vec3 r) {

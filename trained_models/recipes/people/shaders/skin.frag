@@ -7,12 +7,13 @@ in vec4 M;
 in vec3 amb;
 in vec4 LP;
 in float AO;
-uniform sampler2D alb;
-uniform sampler2D bump;  // r: height, g: 1 in the face
+uniform sampler2D alb;   // square roots of linear colour; gloss
+uniform sampler2D bump;  // rg: slope of the relief along u and v, about .5; b: 1 in the face
 uniform vec3 base;
 uniform vec3 shirtc[2];
 uniform float bumpk;
-uniform int kind;  // 0 skin, 1 shirt, 2 tongue, 3 teeth and gums
+uniform float slopek;
+uniform int kind;  // 0 skin, 1 shirt, 2 tongue, 3 teeth and gums, 4 worn
 uniform float neck_y;
 uniform float pat;
 
@@ -25,18 +26,17 @@ void main() {
     // M: x head texture, y inside of the mouth, z eye socket, w occlusion
     vec4 t = texture(alb, UV);
     vec4 h4 = texture(bump, UV);
-    A = mix(base, t.rgb, M.x);
+    A = mix(base, t.rgb * t.rgb, M.x);
     spk = mix(.8, t.a * 2., M.x);
     A = mix(A, vec3(.42, .10, .09), M.y);
     A = mix(A, A * vec3(.8, .42, .38), M.z);
     rough = mix(rough, .25, max(M.y, M.z));
     occ = M.w;
-    region = max(max(M.y, M.z), M.x > .5 ? h4.g : 0.);
+    region = max(max(M.y, M.z), M.x > .5 ? h4.b : 0.);
     if (M.x > .5) {
       // Bump mapping without tangents (Mikkelsen 2010).
-      vec2 dx = dFdx(UV), dy = dFdy(UV);
-      float h = h4.r;
-      float hx = texture(bump, UV + dx).r - h, hy = texture(bump, UV + dy).r - h;
+      vec2 slope = (h4.rg - .5) * slopek;
+      float hx = dot(slope, dFdx(UV)), hy = dot(slope, dFdy(UV));
       vec3 px = dFdx(P), py = dFdy(P);
       vec3 r1 = cross(py, n), r2 = cross(n, px);
       float det = dot(px, r1);
@@ -64,6 +64,13 @@ void main() {
     occ = M.w * .8;
     spk = 1.;
     sss = 0.6;
+  } else if (kind == 4) {
+    if (UV.x < 0.) discard;
+    A = M.rgb;
+    rough = mix(.75, .22, M.a);
+    spk = .15 + 1.6 * M.a;
+    sss = 0.;
+    region = 0.;
   } else {
     float gum = M.x;
     A = mix(vec3(.70, .63, .52), vec3(.48, .15, .14), gum);
@@ -74,6 +81,7 @@ void main() {
   }
   vec3 d = amb * occ;
   vec3 s = vec3(0);
+  float nv = max(dot(n, V), 1e-3);
   float sf = shadowf(LP, .004);
   for (int i = 0; i < 3; i++) {
     vec3 L = Ldir[i];
@@ -83,10 +91,16 @@ void main() {
     vec3 w = max((nl + wr) / (1. + wr), 0.);
     float f = (i == 0 ? sf : mix(.35, 1., AO)) * occ;
     d += Lcol[i] * w * f;
-    if (nl > 0.) s += Lcol[i] * f * (ggx(n, V, L, rough * rough * 1.7) * .6 + ggx(n, V, L, rough * rough * .6) * .4) * spk * 1.05;
+    if (nl > 0.) {
+      vec3 H = normalize(V + L);
+      float nh = max(dot(n, H), 0.), vh = max(dot(V, H), 0.);
+      float lobes = ggx(nh, nl, nv, vh, rough * rough * 1.7) * .7;
+      if (i == 0) lobes += ggx(nh, nl, nv, vh, rough * rough * .8) * .3; else lobes *= 1.5;
+      s += Lcol[i] * f * lobes * spk * 1.05;
+    }
   }
   vec3 R = reflect(-V, n);
-  float fr = .022 + .22 * pow(1. - max(dot(n, V), 0.), 5.) * (1. - rough);
+  float fr = .022 + .22 * fifth(1. - nv) * (1. - rough);
   s += envspec(R) * fr * spk * AO * AO * occ;
   o0 = vec4(d, sss);
   o1 = vec4(A, 1.);

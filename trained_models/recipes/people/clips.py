@@ -1,0 +1,201 @@
+"""Clips for motion models: one person moves for some seconds, with the truth of every frame; stylised people too.
+
+A clip is an uncompressed `.npz` without pickles: `frame_jpg` and `mask_png` as in `pairs`, with `…_offsets`; `actions`
+(n, 52) weights 0..1 in the order of `action_names`, `driven` (n, 52) what the calibration made of them; `rot` (n, 3)
+and `gaze` (n, 2) degrees; `landmarks` (n, 68, 2) pixels; `person_seed`, `cartoon`, `fps`; `seed` = (data seed, clip).
+Everything follows from the last two numbers.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from trained_models.recipes.people.curves import hump
+from trained_models.recipes.people.pairs import JPEG_QUALITY, STOP, decoded_files, joined
+from trained_models.recipes.people.webcam import Webcam
+
+if TYPE_CHECKING:
+    from trained_models.recipes.people.renderer import Renderer
+
+Pixels = npt.NDArray[np.uint8]
+
+SEED = 20262
+FIRST_PERSON = 500_000
+"""People of the clips are counted from here."""
+FPS = 25.0
+CARTOONS = 0.25
+"""Share of drawn characters."""
+OCCLUDED = 0.35
+"""Share of clips in which something comes before the face."""
+BAKE_VIEWS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What each clip shall be: `frames` pictures of `size` × `size`; `cartoons` a share 0..1."""
+
+    frames: int = 100
+    size: int = 256
+    cartoons: float = CARTOONS
+    oversampling: int = 1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Clip:
+    """A clip decoded: `frames` (n, s, s, 3) uint8 BGR, `masks` (n, s, s) uint8, 255 in the face; the rest as stored."""
+
+    frames: Pixels
+    masks: Pixels
+    actions: npt.NDArray[np.float32]
+    action_names: list[str]
+    rot: npt.NDArray[np.float32]
+    gaze: npt.NDArray[np.float32]
+    landmarks: npt.NDArray[np.float32]
+    person_seed: int
+    cartoon: bool
+
+
+def clip_path(folder: Path, number: int) -> Path:
+    """Where clip `number` lies."""
+    return folder / f"clip_{number:05d}.npz"
+
+
+def read_clip(path: Path) -> Clip:
+    """Read and decode one clip."""
+    with np.load(path, allow_pickle=False) as stored:
+        fields = {name: stored[name] for name in stored.files}
+    return Clip(
+        frames=decoded_files(fields, "frame_jpg", cv2.IMREAD_COLOR),
+        masks=decoded_files(fields, "mask_png", cv2.IMREAD_GRAYSCALE),
+        actions=fields["actions"],
+        action_names=[str(n) for n in fields["action_names"]],
+        rot=fields["rot"],
+        gaze=fields["gaze"],
+        landmarks=fields["landmarks"],
+        person_seed=int(fields["person_seed"]),
+        cartoon=bool(fields["cartoon"]),
+    )
+
+
+class Stage:
+    """A renderer and whoever acts before it."""
+
+    def __init__(self, wanted: Wanted) -> None:
+        from trained_models.recipes.people.renderer import Renderer
+
+        self.wanted = wanted
+        self._renderer: Renderer = Renderer(wanted.size, wanted.size, wanted.oversampling)
+
+    def film(self, number: int, seed: int, stopped: Callable[[], bool]) -> dict[str, Any] | None:
+        """The arrays of a clip; None if `stopped` said so."""
+        from trained_models.recipes.people.lights import Light
+        from trained_models.recipes.people.occluders import Occluder
+        from trained_models.recipes.people.performance import improvise
+        from trained_models.recipes.people.person import Casting, calibration
+        from trained_models.recipes.people.renderer import Moment
+        from trained_models.recipes.people.room import background
+        from trained_models.recipes.people.topology import topology
+
+        wanted, names = self.wanted, topology().actions
+        rng = np.random.default_rng([seed, number])
+        who = Casting(FIRST_PERSON + number, cartoon=bool(rng.random() < wanted.cartoons))
+        who.load_into(self._renderer, BAKE_VIEWS)
+        own = calibration(self._renderer)
+        played = improvise(int(rng.integers(1 << 31)), wanted.frames, FPS, names)
+        driven = own.drive(played.actions)
+        light, room = (
+            Light(int(rng.integers(1 << 31))),
+            background(int(rng.integers(1 << 31)), wanted.size, wanted.size),
+        )
+        webcam, sight, view_deg = Webcam.drawn(rng), *_desk(rng, self._renderer)
+        held, near = Occluder(int(rng.integers(1 << 31))), np.zeros(wanted.frames)
+        if rng.random() < OCCLUDED:
+            start = rng.uniform(0, wanted.frames / FPS)
+            near = hump(np.arange(wanted.frames) / FPS, start, start + rng.uniform(0.8, 3), 0.35)
+        centre = self._renderer.cast.person.centre
+        exposure: float | None = None
+        files: dict[str, list[bytes]] = {"frame_jpg": [], "mask_png": []}
+        landmarks: list[npt.NDArray[np.floating[Any]]] = []
+        for frame in range(wanted.frames):
+            if stopped():
+                return None
+            prop = held.at(centre, float(near[frame])) if near[frame] > 0 else None
+            moment = Moment(driven[frame], played.rot[frame], played.gaze[frame], view_deg, sight, light, prop)
+            picture = self._renderer.picture(moment, room, webcam.camera(frame, exposure))
+            if exposure is None:
+                exposure = picture.exposure  # one for all, or brightness would pump with the pose
+            went = picture.landmarks.mean(0) - landmarks[-1].mean(0) if landmarks else np.zeros(2)
+            pixels = webcam.seen(picture.pixels, (float(went[0]), float(went[1])))
+            quality = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
+            files["frame_jpg"].append(cv2.imencode(".jpg", pixels[..., ::-1], quality)[1].tobytes())
+            mask = (picture.face * 255 + 0.5).astype(np.uint8)
+            files["mask_png"].append(cv2.imencode(".png", mask, [cv2.IMWRITE_PNG_COMPRESSION, 1])[1].tobytes())
+            landmarks.append(picture.landmarks)
+        fields: dict[str, Any] = {}
+        for name, pictures in files.items():
+            fields[name], fields[name + "_offsets"] = joined(pictures)
+        return fields | {
+            **{"actions": played.actions, "driven": driven, "rot": played.rot, "gaze": played.gaze},
+            **{"landmarks": np.stack(landmarks).astype(np.float32), "action_names": np.array(names)},
+            **{"person_seed": np.int64(who.seed), "cartoon": np.bool_(who.cartoon), "fps": np.float64(FPS)},
+            "seed": np.array([seed, number]),
+        }
+
+
+def _desk(rng: np.random.Generator, renderer: "Renderer") -> tuple[Any, float]:
+    """A camera that stands still, and its vertical view: it frames the head, now and then loosely."""
+    distance, height, tilt = rng.uniform(5.5, 10), rng.uniform(2.9, 3.9), np.radians(rng.normal(0, 6))
+    target = renderer.cast.person.centre + np.array([rng.normal(0, 0.12), -0.30 + rng.normal(0, 0.08), 0.3])
+    place = target + distance * np.array([np.sin(rng.normal(0, 0.06)), np.sin(tilt), np.cos(tilt)])
+    return (lambda _: (place, target)), float(2 * np.degrees(np.arctan(height / 2 / distance)))
+
+
+_stage: Stage | None = None
+"""A worker process's own; made by the pool's initializer."""
+
+
+def _open_stage(wanted: Wanted) -> None:
+    global _stage
+    import torch
+
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+    _stage = Stage(wanted)
+
+
+def _write_clip(job: tuple[Path, int, int]) -> int:
+    """Film one clip to its file; its number."""
+    folder, number, seed = job
+    assert _stage is not None
+    fields = _stage.film(number, seed, (folder.parent / STOP).exists)
+    if fields is not None:
+        path = clip_path(folder, number)
+        part = path.with_suffix(".part.npz")
+        np.savez(part, **fields)
+        part.rename(path)
+    return number
+
+
+def render_clips(data: Path, people: int, wanted: Wanted, workers: int, seed: int = SEED) -> Iterator[int]:
+    """Film what is missing of clips 0 … `people` - 1 into `data`/clips; yields each number when it is done.
+
+    One single-threaded process a worker. Ends early when `data`/STOP appears.
+    """
+    from multiprocessing import get_context
+
+    folder = data / "clips"
+    folder.mkdir(parents=True, exist_ok=True)
+    jobs = [(folder, k, seed) for k in range(people) if not clip_path(folder, k).exists()]
+    # Mesa reads this when a process makes its context: before the workers are born, not only inside them.
+    os.environ["LP_NUM_THREADS"] = "1"
+    with get_context("spawn").Pool(workers, _open_stage, (wanted,)) as pool:
+        for number in pool.imap_unordered(_write_clip, jobs):
+            yield number
+            if (data / STOP).exists():
+                return

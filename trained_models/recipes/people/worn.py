@@ -1,0 +1,205 @@
+"""Things people wear: glasses, earrings, woollen hats; built on one person's neutral head and carried by it."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from trained_models.recipes.people.assets import Floats, Ints
+from trained_models.recipes.people.chart import HEIGHT, WIDTH, chart, chart_uv
+from trained_models.recipes.people.geometry import smoothstep
+from trained_models.recipes.people.paint import linear
+from trained_models.recipes.people.shape import Identity
+from trained_models.recipes.people.topology import topology
+
+SIDES = 8  # of a tube
+FRAMES = ((25, 25, 28), (70, 45, 30), (150, 150, 155), (175, 140, 80), (120, 30, 35), (30, 50, 90), (200, 190, 180))
+METALS = ((212, 175, 95), (200, 200, 205), (220, 160, 130))
+LENS_RING = 32
+HAT_STYLES = ("buzz", "short", "fringe", "slick", "bun", "bald")
+"""Hair that a hat can be put on."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Worn:
+    """A solid thing. `places`, `normals` (n, 3) at rest; `paint` (n, 4): linear colour and gloss; `triangles` (t, 3).
+
+    `edge` (n,): drawn where it is above 0.
+    """
+
+    places: Floats
+    normals: Floats
+    paint: Floats
+    edge: Floats
+    triangles: Ints
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Lens:
+    """Two glass discs: `places` (n, 3) at rest, `triangles` (t, 3); `tint` (3,) linear, `opacity` 0..1."""
+
+    places: Floats
+    triangles: Ints
+    tint: Floats
+    opacity: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outfit:
+    """All that one person wears on the head. `hat`: its name for hair to make room, see `under_hat`."""
+
+    solids: tuple[Worn, ...] = ()
+    lens: Lens | None = None
+    hat: bool = False
+
+
+def tube(path: Floats, radius: Any, closed: bool = False, sides: int = SIDES) -> tuple[Floats, Floats, Ints]:
+    """Places, normals, triangles of a tube along `path` (m, 3); `radius` a number or (m,)."""
+    m = len(path)
+    along = (np.roll(path, -1, 0) - np.roll(path, 1, 0)) if closed else np.gradient(path, axis=0)
+    along /= np.maximum(np.linalg.norm(along, axis=1, keepdims=True), 1e-9)
+    # One fixed direction that no part of the path follows keeps the sides from twisting.
+    least = np.eye(3)[np.abs(along).mean(0).argmin()]
+    first = np.cross(along, least)
+    first /= np.maximum(np.linalg.norm(first, axis=1, keepdims=True), 1e-9)
+    second = np.cross(along, first)
+    turn = np.arange(sides) / sides * 2 * np.pi
+    normals = np.cos(turn)[None, :, None] * first[:, None] + np.sin(turn)[None, :, None] * second[:, None]
+    places = path[:, None] + normals * np.broadcast_to(np.asarray(radius), (m,))[:, None, None]
+    ring, side = np.meshgrid(np.arange(m if closed else m - 1), np.arange(sides), indexing="ij")
+    after, beside = (ring + 1) % m, (side + 1) % sides
+    corners = [ring * sides + side, after * sides + side, after * sides + beside, ring * sides + beside]
+    quads = np.stack(corners, -1).reshape(-1, 4)
+    return places.reshape(-1, 3), normals.reshape(-1, 3), quads[:, [0, 1, 2, 0, 2, 3]].reshape(-1, 3)
+
+
+def joined_solid(parts: list[tuple[Floats, Floats, Ints]], colour: Any, gloss: float) -> Worn:
+    """Several parts as one thing of one colour; `gloss` 0..1."""
+    starts = np.cumsum([0] + [len(part[0]) for part in parts])
+    places, normals = (np.concatenate([part[k] for part in parts]).astype(np.float32) for k in (0, 1))
+    triangles = np.concatenate([part[2] + start for part, start in zip(parts, starts, strict=False)])
+    paint = np.tile(np.r_[colour, gloss], (len(places), 1)).astype(np.float32)
+    return Worn(places, normals, paint, np.ones(len(places), np.float32), triangles)
+
+
+def glasses(rng: np.random.Generator, person: Identity, dark: bool) -> tuple[Worn, Lens]:
+    """Frame and lenses before both eyes, resting on the nose and reaching over the ears; `dark`: sunglasses."""
+    skin = topology().skin.surface(person.pose().vertices)[0]
+    eyes, radius = [np.asarray(centre) for centre, _ in person.eyes], person.eyes[0][1]
+    height = float((eyes[0][1] + eyes[1][1]) / 2)
+    half_way = abs(float(eyes[0][0] - eyes[1][0])) / 2
+    bridge = skin[(np.abs(skin[:, 0]) < 0.04) & (np.abs(skin[:, 1] - height) < 0.06), 2].max()
+    front = max(float(bridge) + 0.02, float(eyes[0][2]) + radius + 0.11)
+    wide = min(half_way * rng.uniform(0.74, 0.88), half_way - 0.055)
+    tall, power = wide * rng.uniform(0.62, 0.95), rng.choice([2.0, 2.6, 4.0])
+    thick = rng.choice([0.010, 0.018, 0.028]) * (1.3 if dark else 1)
+    turn = np.arange(LENS_RING) / LENS_RING * 2 * np.pi
+    round_x = np.sign(np.cos(turn)) * np.abs(np.cos(turn)) ** (2 / power)
+    round_y = np.sign(np.sin(turn)) * np.abs(np.sin(turn)) ** (2 / power)
+    parts, discs, triangles = [], [], []
+    for number, sign in enumerate((1.0, -1.0)):
+        x = sign * half_way * 1.03 + wide * round_x
+        y = height - 0.04 + tall * round_y * np.where(round_y < 0, 1.0, 0.85)
+        ring = np.stack([x, y, front - 0.16 * x**2], 1)
+        parts.append(tube(ring, thick, closed=True))
+        discs.append(np.concatenate([ring.mean(0, keepdims=True), ring]))
+        start, k = number * (LENS_RING + 1), np.arange(LENS_RING)
+        triangles.append(np.stack([0 * k, 1 + k, 1 + (k + 1) % LENS_RING], 1) + start)
+        parts.append(tube(_temple(skin, ring, sign, height), thick * 0.9))
+    inner = half_way * 1.03 - wide
+    x = np.linspace(-inner, inner, 9)
+    arch = np.stack([x, height + 0.02 + 0.03 * (1 - (x / inner) ** 2), np.full(9, front + 0.01)], 1)
+    parts.append(tube(arch, thick))
+    colour = linear(FRAMES[rng.integers(len(FRAMES))])
+    tint = linear(rng.choice([(18, 18, 20), (45, 30, 18), (20, 32, 24)])) if dark else np.array([0.5, 0.53, 0.56])
+    opacity = float(rng.uniform(0.75, 0.95)) if dark else float(rng.uniform(0.03, 0.12))
+    lens = Lens(np.concatenate(discs).astype(np.float32), np.concatenate(triangles), tint, opacity)
+    return joined_solid(parts, colour, float(rng.uniform(0.3, 0.9))), lens
+
+
+def _temple(skin: Floats, ring: Floats, sign: float, height: float) -> Floats:
+    """(m, 3) from the lens's outer edge to the ear, close to the head."""
+    start = ring[(sign * ring[:, 0] + 0.4 * ring[:, 1]).argmax()]
+    # Temples of the skull, not the ears, which stand out further back.
+    beside = skin[(np.abs(skin[:, 1] - height - 0.05) < 0.08) & (skin[:, 2] > 0.2) & (skin[:, 2] < 0.9)]
+    half = float((sign * beside[:, 0]).max()) + 0.008
+    z = np.array([start[2], start[2] - 0.12, 0.75, 0.4, 0.2])
+    x = sign * np.array([sign * start[0], max(half * 0.97, sign * start[0]), half, half, half])
+    y = np.array([start[1], start[1], height + 0.06, height + 0.06, height + 0.05])
+    return np.stack([x, y, z], 1)
+
+
+def earrings(rng: np.random.Generator, person: Identity) -> Worn:
+    """A stud or a hoop at each lobe."""
+    mesh = topology().skin
+    skin = mesh.surface(person.pose().vertices)[0]
+    ear = _of_chart(chart().ears) > 0.5
+    hoop, size = rng.random() < 0.5, rng.uniform(0.06, 0.14)
+    turn = np.arange(20) / 20 * 2 * np.pi
+    parts = []
+    for sign in (1.0, -1.0):
+        lobe = skin[np.flatnonzero(ear & (sign * skin[:, 0] > 0.3))]
+        if not len(lobe):
+            continue
+        at = lobe[lobe[:, 1].argmin()] + np.array([sign * 0.02, 0.05, 0.02])
+        if hoop:
+            ring = at + np.stack([0.15 * np.sin(turn), np.cos(turn) - 1, np.sin(turn)], 1) * size
+            parts.append(tube(ring, 0.011, closed=True))
+        else:
+            rise = np.linspace(-1, 1, 7)
+            bead = at + np.stack([0 * rise, rise, 0 * rise], 1) * size * 0.3
+            parts.append(tube(bead, size * 0.3 * np.sqrt(np.maximum(1 - rise**2, 0.02))))
+    return joined_solid(parts, linear(METALS[rng.integers(len(METALS))]), 1.0)
+
+
+def above_hat(template: Floats) -> Floats:
+    """(n,) height over the hat's brim, dm, of places on the mean head; positive under the hat."""
+    return np.asarray(template[..., 1] - (7.20 + 0.36 * template[..., 2]), np.float32)
+
+
+def woollen_hat(rng: np.random.Generator, person: Identity) -> Worn:
+    """The scalp, thickened, with a turned-up cuff."""
+    mesh = topology().skin
+    skin, normals = mesh.surface(person.pose().vertices)
+    height = above_hat(mesh.surface(topology().template)[0])
+    near = mesh.neighbour_mean()
+    inside = (height > -0.15) & (_of_chart(chart().ears) < 0.5) & (skin[:, 1] > person.centre[1] - 0.1)
+    cuff = smoothstep(0.42, 0.34, height)
+    slack = smoothstep(0.5, 1.3, height) * rng.uniform(0.05, 0.35)
+    places = skin + normals * (0.06 + 0.045 * cuff)[:, None] + np.array([0, 1, -0.4]) * slack[:, None]
+    for _ in range(2):
+        places = near @ places
+    ribs = 0.9 + 0.1 * np.sin(np.arctan2(skin[:, 0], skin[:, 2]) * 90)
+    first, second = (linear(rng.uniform(15, 190) + rng.uniform(-30, 45, 3).clip(-15)) for _ in range(2))
+    share = np.maximum(cuff, (np.sin(height * rng.choice([0.0, 18.0])) > 0.5))[:, None]
+    colour = (first * (1 - share) + second * share) * ribs[:, None]
+    kept = np.flatnonzero(inside[mesh.triangles].all(1))
+    paint = np.c_[colour, np.full(len(skin), 0.03)].astype(np.float32)
+    return Worn(places.astype(np.float32), normals, paint, height, mesh.triangles[kept])
+
+
+def _of_chart(mask: Floats) -> Floats:
+    """(n,) a chart's mask at the skin's vertices, 0 off the head."""
+    mesh = topology().skin
+    uv = chart_uv(mesh.uv)
+    inside = ((uv >= 0) & (uv < 1)).all(1)
+    out = np.zeros(len(mesh), np.float32)
+    out[mesh.corner_vertex[inside]] = mask[(uv[inside, 1] * HEIGHT).astype(int), (uv[inside, 0] * WIDTH).astype(int)]
+    return out
+
+
+def dress(seed: int, person: Identity, style: str, male: bool) -> Outfit:
+    """What somebody wears, by seed: glasses on a quarter of all, a hat on one in ten, earrings on two women in five."""
+    rng = np.random.default_rng([seed, 41])
+    lots = rng.random(3)
+    solids: list[Worn] = []
+    lens: Lens | None = None
+    if lots[0] < 0.25:
+        frame, lens = glasses(rng, person, dark=bool(rng.random() < 0.1))
+        solids.append(frame)
+    if lots[1] < (0.06 if male else 0.4):
+        solids.append(earrings(rng, person))
+    hat = bool(lots[2] < 0.18 and style in HAT_STYLES)
+    if hat:
+        solids.append(woollen_hat(rng, person))
+    return Outfit(tuple(solids), lens, hat)
