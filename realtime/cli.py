@@ -210,6 +210,15 @@ def export(arguments: tuple[str, ...]) -> None:
     command.main(args=list(arguments), prog_name="masquerade export", standalone_mode=False)
 
 
+@app.command(context_settings={"ignore_unknown_options": True, "help_option_names": []}, add_help_option=False)
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def learn(arguments: tuple[str, ...]) -> None:
+    """Clips of one person -> an identity to wear. See masquerade learn --help."""
+    from trained_models.recipes.autoencoder.learn.command import learn as command
+
+    command.main(args=list(arguments), prog_name="masquerade learn", standalone_mode=False)
+
+
 def _say_live(line: str) -> None:
     """The live line overwrites itself in a terminal and is a line each elsewhere."""
     if sys.stdout.isatty():

@@ -1,0 +1,159 @@
+"""The training of `masquerade learn`: the frozen encoder, codes of strangers, stop, resume and early end."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="the training recipes need the extra `train`")
+
+from realtime.errors import ModelError  # noqa: E402
+from trained_models.recipes.autoencoder.learn.drivers import load_drivers  # noqa: E402
+from trained_models.recipes.autoencoder.learn.fit import PREVIEW, STATE, Limits, Stopped, fit  # noqa: E402
+from trained_models.recipes.autoencoder.learn.learner import Learner  # noqa: E402
+from trained_models.recipes.autoencoder.learn.preview import Drivers, sheet  # noqa: E402
+from trained_models.recipes.autoencoder.network import Shape, SwapNetwork  # noqa: E402
+from trained_models.recipes.autoencoder.pairs_dataset import Pairs, Shard, save_shard  # noqa: E402
+from trained_models.recipes.autoencoder.training import Plan  # noqa: E402
+
+SMALL = Shape(size=32, code=8, condition=8, encoder=(4, 4, 8, 8, 8), bottom=8, decoder=(8, 8, 4, 4))
+PLAN = Plan(batch=4, peak_rate=4e-3, last_rate=1e-4, warm_up_steps=2, fall=0.5, average=0.9, bf16=False, seed=5)
+RNG = np.random.default_rng(2)
+STRANGERS = RNG.integers(0, 256, (6, 32, 32, 3), np.uint8)
+DRIVERS = Drivers(STRANGERS[:3], np.zeros((3, 52), np.float32), np.zeros((3, 3), np.float32))
+
+
+def learner(leak: float = 1.0) -> Learner:
+    """A start whose decoder takes codes `leak` times as seriously as a fresh one."""
+    torch.manual_seed(0)
+    network = SwapNetwork(SMALL)
+    with torch.no_grad():
+        network.decoder.spread_out.weight[:, : SMALL.code] *= leak
+    return Learner(network, STRANGERS, np.array([0, 0, 1, 1, 2, 2]), PLAN, device="cpu")
+
+
+def shard(count: int = 12) -> Shard:
+    """A face of one colour whose brightness goes with the jaw, before noise."""
+    rng = np.random.default_rng(3)
+    told = rng.uniform(0, 1, (count, 52)).astype(np.float32)
+    target = np.empty((count, 32, 32, 3), np.uint8)
+    target[:] = (60 + 120 * told[:, 25]).astype(np.uint8)[:, None, None, None] * np.array([0.6, 0.8, 1.0])
+    return Shard(
+        face=np.pad(target, ((0, 0), (4, 4), (4, 4), (0, 0)), mode="edge"),
+        target=target,
+        mask=np.full((count, 32, 32), 255, np.uint8),
+        weight=np.full((count, 32, 32), 16, np.uint8),
+        blendshapes=told,
+        pose=rng.normal(0, 0.1, (count, 3)).astype(np.float32),
+    )
+
+
+@pytest.fixture
+def frames(tmp_path: Path) -> Pairs:
+    save_shard(tmp_path / "frames" / "shard_00000", shard())
+    return Pairs(tmp_path / "frames")
+
+
+def train(some: Learner, frames: Pairs, folder: Path, limits: Limits, stop_after: int | None = None) -> list[str]:
+    said: list[str] = []
+    folder.mkdir(exist_ok=True)
+    fit(some, frames, frames, DRIVERS, folder, limits, said.append, lambda: some.step_number == stop_after)
+    return said
+
+
+def test_the_encoder_stays_and_the_decoder_learns(frames: Pairs, tmp_path: Path) -> None:
+    some = learner()
+    encoder = {k: v.clone() for k, v in some.network.encoder.state_dict().items()}
+    test = frames.plain(list(range(12)))
+    before = some.error(test)
+    said = train(some, frames, tmp_path / "run", Limits(steps=60, judge_every=20))
+    assert all(torch.equal(v, encoder[k]) for k, v in some.network.encoder.state_dict().items())
+    assert all(torch.equal(v, encoder[k]) for k, v in some.learnt().encoder.state_dict().items())
+    assert some.error(test) < 0.6 * before
+    assert len(said) == 3
+    assert "held out" in said[-1]
+
+
+def test_what_a_code_says_of_the_driver_comes_to_mean_nothing(frames: Pairs, tmp_path: Path) -> None:
+    """With the same readings the learnt face differs less between strangers than it did at the start."""
+    some = learner(leak=30)
+    readings, still = torch.full((6, 52), 0.5), torch.zeros(6, 3)
+
+    def spread(network: SwapNetwork) -> float:
+        with torch.no_grad():
+            face, _ = network.decoder(some.strange, readings, still, torch.zeros(6, 1))
+        return float(face.std(0).mean())
+
+    before = spread(some.learnt())
+    train(some, frames, tmp_path / "run", Limits(steps=120, judge_every=40))
+    assert spread(some.learnt()) < 0.3 * before
+
+
+def test_codes_are_disguised_by_number_of_step_only() -> None:
+    some = learner()
+    some.know(STRANGERS[:2])
+    code = torch.arange(32.0).reshape(4, 8).repeat(50, 1)
+    first, again = some._disguised(code), some._disguised(code)
+    assert torch.equal(first, again)
+    kept = (first == code).all(1).float().mean()
+    stranger = (first[:, None] == some.strange[None]).all(2).any(1).float().mean()
+    assert 0.2 < kept < 0.4
+    assert 0.15 < stranger < 0.35
+
+
+def test_a_stopped_run_goes_on_as_if_it_had_not_been(frames: Pairs, tmp_path: Path) -> None:
+    limits = Limits(seconds=1e9, steps=12, judge_every=4)
+    whole, first, second = learner(), learner(), learner()
+    with torch.no_grad():
+        next(second.network.decoder.parameters()).zero_()  # all of it comes from the saved state
+    train(whole, frames, tmp_path / "whole", limits)
+    with pytest.raises(Stopped):
+        train(first, frames, tmp_path / "halves", limits, stop_after=5)
+    assert first.step_number == 5
+    train(second, frames, tmp_path / "halves", limits)
+    assert (second.step_number, second.best_error) == (12, whole.best_error)
+    for a, b in zip(whole.learnt().decoder.parameters(), second.learnt().decoder.parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_it_ends_early_when_more_does_not_help(frames: Pairs, tmp_path: Path) -> None:
+    some = learner()
+    some.best_error = 1e-9  # nothing will be better
+    train(some, frames, tmp_path / "run", Limits(seconds=1e9, steps=100, judge_every=2, patience=3))
+    assert 70 <= some.step_number < 80, "in the last part of the run, where the rate has fallen"
+
+
+def test_the_best_decoder_is_worn_not_the_last() -> None:
+    some = learner()
+    some.judge(0.2)
+    best = [p.clone() for p in some.learnt().decoder.parameters()]
+    with torch.no_grad():
+        for tensor in some.averaged.decoder.parameters():
+            tensor.add_(1)
+    some.judge(0.3)
+    assert all(torch.equal(a, b) for a, b in zip(best, some.learnt().decoder.parameters(), strict=True))
+    some.judge(0.1)
+    assert not torch.equal(best[0], next(some.learnt().decoder.parameters()))
+
+
+def test_a_broken_state_is_named(frames: Pairs, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / STATE).write_bytes(b"no state")
+    with pytest.raises(ModelError, match="delete it"):
+        train(learner(), frames, tmp_path / "run", Limits(steps=2))
+
+
+def test_the_preview_shows_source_reconstruction_driver_swap_and_mask(frames: Pairs, tmp_path: Path) -> None:
+    picture = sheet(learner().averaged, frames.plain([0, 1, 2, 3]), DRIVERS)
+    assert picture.shape == (5 * 32, 3 * 32, 3)
+    assert np.abs(picture[64:96, :32].astype(int) - STRANGERS[0]).max() <= 1
+    train(learner(), frames, tmp_path / "run", Limits(steps=1))
+    assert (tmp_path / "run" / PREVIEW).stat().st_size > 0
+
+
+def test_the_packaged_strangers_are_many() -> None:
+    crops, person = load_drivers()
+    assert crops.shape == (len(person), 160, 160, 3)
+    assert len(np.unique(person)) >= 100
+    with pytest.raises(ModelError, match="reinstall"):
+        load_drivers(Path("nowhere.npz"))

@@ -1,0 +1,145 @@
+"""A learnt network made into a bundle of the user's own: compared, measured, its consent on record."""
+
+import hashlib
+import logging
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from realtime.add_model import add_folder
+from realtime.bundle import PREVIEW_FILE, Bundle
+from realtime.card import CARD_FILE
+from realtime.card_file import parse_card, write_toml
+from realtime.errors import ModelError
+from realtime.frame import Pixels
+from realtime.swap.open_swapper import open_swapper
+from trained_models.recipes.autoencoder.check import Report, check
+from trained_models.recipes.autoencoder.learn.coverage import BLINKS, JAW_OPEN, SMILES
+from trained_models.recipes.autoencoder.network import SwapNetwork
+from trained_models.recipes.autoencoder.pairs_dataset import Batch, Pairs
+from trained_models.recipes.autoencoder.prepare import COVERAGE, FACE_TYPE
+from trained_models.recipes.autoencoder.to_bundle import to_onnx
+
+PREVIEW_SIDE = 256
+LICENCE = "for the person shown to decide; the encoder is CC0-1.0"
+
+_TOLD = {
+    "jaw": ["jawOpen"],
+    "blinks": ["eyeBlinkLeft", "eyeBlinkRight"],
+    "smile": ["mouthSmileLeft", "mouthSmileRight"],
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Learnt:
+    """What the card says: the names, whose face it is, and of the training what is worth knowing."""
+
+    name: str
+    title: str
+    kind: str
+    statement: str
+    frames: int
+    steps: int
+    seconds: float
+    held_out_error: float
+
+
+def bundle_of(network: SwapNetwork, learnt: Learnt, frames: Pairs, clip: Path, step: int = 5) -> tuple[Bundle, Report]:
+    """The bundle among the user's own, opened once, and how it carries the driver of `clip` (every `step`-th frame).
+
+    Raises ModelError where the exported file is not the network, DeviceError where it cannot be stored; then
+    nothing is left behind.
+    """
+    some = frames.plain(np.linspace(0, len(frames) - 1, min(16, len(frames))).astype(int).tolist())
+    feed = {"face": some.face.contiguous().numpy(), "blendshapes": some.blendshapes.numpy(), "pose": some.pose.numpy()}
+    report = check(network, clip, step=step)
+    try:
+        with _quietly():
+            model, parity = to_onnx(network, feed)
+    except ValueError as error:
+        raise ModelError(f"{learnt.name}: {error}: run the same command again, or report it") from error
+    card = write_toml(
+        {
+            "schema": 1,
+            "name": learnt.name,
+            "title": learnt.title,
+            "family": "swap",
+            "licence": LICENCE,
+            "identity": {"kind": learnt.kind, "statement": learnt.statement},
+            "files": {"swap.onnx": f"sha256:{hashlib.sha256(model).hexdigest()}"},
+            "input": {
+                "size": network.shape.size,
+                "face_type": FACE_TYPE,
+                "coverage": COVERAGE,
+                "colour": "BGR",
+                "layout": "NCHW",
+                "range": "0..1",
+                "blendshapes": True,
+                "pose": True,
+            },
+            "training": {
+                "recipe": "masquerade learn",
+                "frames": learnt.frames,
+                "steps": learnt.steps,
+                "seconds": round(learnt.seconds, 1),
+            },
+            "measured": {
+                "export": f"fp32 within {parity.worst:.1e} of PyTorch, fp16 {parity.half_psnr_db:.1f} dB PSNR",
+                "held_out_error": f"{learnt.held_out_error:.4f} of 1, mean absolute colour error on footage held out",
+                "packaged_driver": f"{summary(report)}; every {step}th frame of the packaged clip, own tracker",
+            },
+        }
+    ).encode()
+    with tempfile.TemporaryDirectory(prefix="masquerade-") as made:
+        folder = Path(made)
+        parse_card(card, folder)
+        (folder / CARD_FILE).write_bytes(card)
+        (folder / "swap.onnx").write_bytes(model)
+        (folder / PREVIEW_FILE).write_bytes(portrait(some))
+        bundle = add_folder(folder)
+    open_swapper(bundle, provider="cpu").close()
+    return bundle, report
+
+
+def summary(report: Report) -> str:
+    """How expression and pose came through, in one line."""
+    parts = []
+    for label, names in _TOLD.items():
+        _, r, gain = np.mean([report.table[name] for name in names], axis=0)
+        parts.append(f"{label} r {r:.2f} gain {gain:.2f}")
+    told = ", ".join(parts)
+    return f"{told}, pose {report.pose_deg:.1f} degrees, {report.replaced} of {report.seen} frames replaced"
+
+
+def portrait(some: Batch) -> bytes:
+    """A JPEG of the person for lists: of these frames the one that looks ahead, eyes open, mouth shut or smiling."""
+    told, pose = some.blendshapes.numpy(), some.pose.numpy()
+    cost = 4 * np.abs(pose).sum(1) + told[:, BLINKS].sum(1) + told[:, JAW_OPEN] - 0.5 * told[:, SMILES].mean(1)
+    best: Pixels = (some.target[int(cost.argmin())].permute(1, 2, 0).numpy() * 255).round().astype(np.uint8)
+    large = cv2.resize(best, (PREVIEW_SIDE, PREVIEW_SIDE), interpolation=cv2.INTER_CUBIC)
+    done, stream = cv2.imencode(".jpg", large, [cv2.IMWRITE_JPEG_QUALITY, 92])
+    if not done:
+        raise ModelError("OpenCV could not encode the preview picture: reinstall opencv-python-headless")
+    return stream.tobytes()
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Without torch's remarks about its own insides, and without the thread that its progress bars leave behind."""
+    logger = logging.getLogger("torch.onnx")
+    before = logger.level
+    logger.setLevel(logging.CRITICAL)
+    if find_spec("tqdm"):
+        from tqdm import tqdm
+
+        tqdm.monitor_interval = 0
+    try:
+        yield
+    finally:
+        logger.setLevel(before)

@@ -1,0 +1,170 @@
+"""Clips read as the live loop reads them: whose face is in each frame, cut out and read by the tracker.
+
+The clips are read at up to `RATE_HZ`, with two people looked for, so that a second one is noticed. Landmarks
+are not steadied: a filter runs behind the picture, and here reading and picture must be of the same moment.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from realtime.align import crop_from_frame, cut, umeyama
+from realtime.capture import Source
+from realtime.face import Face
+from realtime.frame import Frame, Pixels
+from realtime.person import SHAPE_POINTS
+from realtime.pose import HeadPose
+from realtime.swap.head_angles import head_angles
+from trained_models.recipes.autoencoder.prepare import COVERAGE, FACE_TYPE, MARGIN, SIZE
+
+Floats = npt.NDArray[np.float32]
+
+RATE_HZ = 15.0
+"""How many frames a second are looked at: more are hardly different from their neighbours."""
+MOST_FRAMES = 3000
+"""Of all clips together: minutes of footage are thinned out evenly."""
+SMALL = 40
+"""Side of the coarse picture that covered faces are told by."""
+
+Find = Callable[[Frame], list[Face]]
+Shape = Callable[[Floats, tuple[int, int]], npt.NDArray[np.float64]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Looks:
+    """What was seen of one person in n frames; every array has n rows.
+
+    `at_s` seconds within the clip; `clip` its number; `crop` (n, S + 2m, S + 2m, 3) uint8 BGR with the margin m
+    that training moves it in; `landmarks` (n, 478, 3) float32 in the inner crop's pixels; `blendshapes` (n, 52);
+    `pose` (n, 3) pitch, yaw, roll in radians; `shape` (n, 27, 3) cm, the skull with its pose taken out; `score`
+    0..1; `side_px` the face's size in the frame; `inside` the share of its landmarks that are in the frame;
+    `sharpness` as of `sharpness`; `coarse` (n, 40, 40, 3) uint8 CIELAB of the inner crop.
+    """
+
+    at_s: npt.NDArray[np.float64]
+    clip: npt.NDArray[np.int64]
+    crop: Pixels
+    landmarks: Floats
+    blendshapes: Floats
+    pose: Floats
+    shape: npt.NDArray[np.float64]
+    score: Floats
+    side_px: Floats
+    inside: Floats
+    sharpness: Floats
+    coarse: Pixels
+
+    def __len__(self) -> int:
+        return len(self.at_s)
+
+    def __getitem__(self, which: npt.NDArray[np.int64] | npt.NDArray[np.bool_]) -> "Looks":
+        """Some of the looks, by number or mask."""
+        return Looks(**{f.name: getattr(self, f.name)[which] for f in fields(self)})
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ReadClip:
+    """One clip: how many frames were looked at over how many seconds, and the people in it, the most seen first.
+
+    `together`: in how many frames there were two or more.
+    """
+
+    name: str
+    frames: int
+    seconds: float
+    people: list[Looks]
+    together: int
+
+
+def joined(parts: Sequence[Looks]) -> Looks:
+    """Several clips' looks in one. `parts` is not empty."""
+    return Looks(**{f.name: np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(Looks)})
+
+
+def skull(pose_file: Path) -> Shape:
+    """What tells a face's shape (27, 3) in cm from its landmarks and the frame's size."""
+    head = HeadPose(pose_file)
+    return lambda landmarks, size: head.fit(landmarks, size, SHAPE_POINTS)[1]
+
+
+def read_clip(
+    source: Source,
+    number: int,
+    find: Find,
+    shape: Shape,
+    *,
+    rate_hz: float = RATE_HZ,
+    progress: Callable[[float], None] = lambda at_s: None,
+) -> ReadClip:
+    """Everyone in a clip. `find` gives the faces of a frame, numbered by person. Leaves `source` open."""
+    rows: dict[int, list[dict[str, object]]] = {}
+    due_s, last_s, seen, together = 0.0, 0.0, 0, 0
+    while (frame := source.read()) is not None:
+        at_s = frame.media_s if frame.media_s is not None else frame.seq / 30
+        if at_s + 1e-6 < due_s:
+            continue
+        due_s = max(due_s + 1 / rate_hz, at_s)
+        seen, last_s = seen + 1, at_s
+        faces = find(frame)
+        together += len(faces) > 1
+        for face in faces:
+            rows.setdefault(face.track, []).append(_look(frame, face, at_s, number, shape))
+        progress(at_s)
+    people = [_stacked(some) for some in sorted(rows.values(), key=len, reverse=True)]
+    return ReadClip(source.name, seen, last_s + 1 / rate_hz, people, together)
+
+
+def _look(frame: Frame, face: Face, at_s: float, clip: int, shape: Shape) -> dict[str, object]:
+    matrix = crop_from_frame(face.landmarks, FACE_TYPE, SIZE, coverage=COVERAGE)
+    crop = cut(frame.pixels, matrix + [[0, 0, MARGIN], [0, 0, MARGIN]], SIZE + 2 * MARGIN, "edge")
+    inner = crop[MARGIN:-MARGIN, MARGIN:-MARGIN]
+    landmarks = face.landmarks.astype(np.float64)
+    scale = float(np.hypot(matrix[0, 0], matrix[1, 0]))
+    flat = landmarks[:, :2] @ matrix[:, :2].T + matrix[:, 2]
+    x0, y0, x1, y1 = face.box
+    small = cv2.resize(inner, (SMALL, SMALL), interpolation=cv2.INTER_AREA)
+    return {
+        "at_s": at_s,
+        "clip": clip,
+        "crop": crop,
+        "landmarks": np.column_stack([flat, scale * landmarks[:, 2]]).astype(np.float32),
+        "blendshapes": face.blendshapes.astype(np.float32),
+        "pose": head_angles(face.pose),
+        "shape": shape(face.landmarks, frame.size),
+        "score": np.float32(face.score),
+        "side_px": np.float32((x1 - x0 + y1 - y0) / 2),
+        "inside": np.float32(((landmarks[:, :2] >= 0) & (landmarks[:, :2] < frame.size)).all(1).mean()),
+        "sharpness": np.float32(sharpness(inner)),
+        "coarse": cv2.cvtColor(small, cv2.COLOR_BGR2LAB),
+    }
+
+
+def _stacked(rows: Iterable[dict[str, object]]) -> Looks:
+    rows = list(rows)
+    return Looks(**{f.name: np.stack([np.asarray(row[f.name]) for row in rows]) for f in fields(Looks)})
+
+
+def sharpness(crop: Pixels) -> float:
+    """How sharp the middle of a crop is: the finest detail's share of all contrast, about 0.1 to 1.
+
+    The spread of the Laplacian over that of the brightness: light and skin tone cancel out.
+    """
+    side = crop.shape[0]
+    inner = crop[side // 5 : -side // 5, side // 5 : -side // 5]
+    grey = cv2.cvtColor(inner, cv2.COLOR_BGR2GRAY).astype(np.float32)
+    # One pixel of smoothing first: sensor noise is no detail.
+    fine = cv2.Laplacian(cv2.GaussianBlur(grey, (0, 0), 1.0), cv2.CV_32F)
+    return float(fine.std() / max(float(grey.std()), 4.0))
+
+
+def unmoved(landmarks: Floats) -> npt.NDArray[np.float64]:
+    """(478, 2): a face's landmarks on the crop's own scale with place, size and roll taken out."""
+    points = landmarks[:, :2].astype(np.float64)
+    anchor = points[[33, 263, 1, 61, 291, 152]]
+    level = np.array([[50.0, 62], [110, 62], [80, 92], [62, 112], [98, 112], [80, 145]])
+    matrix = umeyama(anchor, level)
+    return np.asarray(points @ matrix[:, :2].T + matrix[:, 2])

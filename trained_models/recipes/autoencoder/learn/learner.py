@@ -1,0 +1,193 @@
+"""A new decoder in training behind the frozen encoder, and one step of it.
+
+The decoder starts as the packaged identity's: it knows what a face is and how readings move it. The code it is
+given is not always the one of the person learnt, since live it never is: others are withheld, moved to where a
+rendered stranger's codes lie, or are a stranger's own. What a code says of who the driver is and what colours
+they have so comes to mean nothing.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from realtime.errors import ModelError
+from realtime.frame import Pixels
+from trained_models.recipes.autoencoder.losses import swap_loss
+from trained_models.recipes.autoencoder.network import Drawn, SwapNetwork
+from trained_models.recipes.autoencoder.pairs_dataset import Batch
+from trained_models.recipes.autoencoder.training import Plan
+
+STRANGERS = 0.25
+"""Share of the codes shown that are a stranger's own."""
+MOVED = 0.45
+"""Share of them that are the person's, moved to where a stranger's lie."""
+READINGS_RATE = 0.3
+"""The layers that understand readings learn slower: what a clip does not show, they know from the start."""
+
+LEARN_PLAN = Plan(batch=8, peak_rate=8e-4, last_rate=2e-5, warm_up_steps=40, fall=0.55, average=0.995, seed=1)
+
+
+class Learner:
+    """The decoder, its running average, the best of them so far, and the optimiser.
+
+    `start`: the network whose encoder stays as it is. `strangers` (n, S, S, 3) uint8 BGR crops and `person` (n,)
+    whose they are. `device`: where to compute; by default a CUDA GPU if there is one.
+    """
+
+    def __init__(
+        self,
+        start: SwapNetwork,
+        strangers: Pixels,
+        person: np.ndarray[Any, np.dtype[np.int64]],
+        plan: Plan = LEARN_PLAN,
+        device: str | None = None,
+    ) -> None:
+        self.plan = plan
+        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self.network = _copy(start).to(self.device)
+        self.averaged = _copy(start).to(self.device).eval()
+        self.network.encoder.eval().requires_grad_(False)
+        self.network.decoder.train()
+        decoder = self.network.decoder
+        # In a fixed order, and no set: the optimiser's saved state is told apart by position alone.
+        slow = list(decoder.condition.parameters())
+        others = [p for name, p in decoder.named_parameters() if not name.startswith("condition.")]
+        groups = []
+        for share, some in ((1.0, others), (READINGS_RATE, slow)):
+            groups.append({"params": [p for p in some if p.ndim >= 2], "weight_decay": 0.01, "share": share})
+            groups.append({"params": [p for p in some if p.ndim < 2], "weight_decay": 0.0, "share": share})
+        self.optimizer = torch.optim.AdamW(groups, lr=plan.peak_rate, betas=(0.9, 0.99), fused=True)
+        self._kept, self._newest = (
+            [t for t in n.decoder.state_dict().values() if t.is_floating_point()] for n in (self.averaged, self.network)
+        )
+        self.strange = self.codes(strangers)
+        middles = [self.strange[torch.from_numpy(person == p).to(self.device)].mean(0) for p in np.unique(person)]
+        self._places = torch.stack(middles)
+        self._own = self._places.mean(0)
+        self.step_number = 0
+        self.seconds = 0.0
+        self.best: dict[str, Tensor] | None = None
+        self.best_error = float("inf")
+        self.since_best = 0
+
+    def know(self, crops: Pixels) -> None:
+        """Take in where the codes of the person to learn lie, from some of their crops (n, S, S, 3)."""
+        self._own = self.codes(crops).mean(0)
+
+    def codes(self, crops: Pixels) -> Tensor:
+        """(n, code): what the encoder says of crops (n, S, S, 3) uint8 BGR."""
+        parts = []
+        with torch.no_grad():
+            for some in np.array_split(crops, max(1, len(crops) // 32)):
+                faces = torch.from_numpy(np.ascontiguousarray(some)).permute(0, 3, 1, 2).to(self.device)
+                parts.append(self.averaged.encoder(faces.float() / 255))
+        return torch.cat(parts)
+
+    def step(self, batch: Batch, progress: float) -> dict[str, float]:
+        """One step of the optimiser; the loss's terms. `progress` of the run, 0..1, sets the rate."""
+        rate = self.plan.rate(self.step_number, progress)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate * group["share"]
+        batch = self._here(batch)
+        faces = batch.face.contiguous(memory_format=torch.channels_last)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.plan.bf16):
+            with torch.no_grad():
+                code = self.network.encoder(faces)
+            code = self._disguised(code.float()) * batch.keep_code
+            face, mask = self.network.decoder(code, batch.blendshapes, batch.pose, batch.mirrored)
+        loss, terms = swap_loss(Drawn(face, mask, code), batch.target, batch.mask, batch.weight)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.network.decoder.parameters(), 5.0)
+        self.optimizer.step()
+        self.step_number += 1
+        self._average()
+        return {"loss": float(loss.detach()), "rate": rate, **terms}
+
+    def _disguised(self, code: Tensor) -> Tensor:
+        """The codes (n, code) with some moved to strangers' places and some exchanged for strangers' own."""
+        rng = np.random.default_rng([self.plan.seed, 7, self.step_number])
+        kind = rng.uniform(size=len(code))
+        place = self._places[rng.integers(len(self._places), size=len(code))]
+        stranger = self.strange[rng.integers(len(self.strange), size=len(code))]
+        moved = torch.from_numpy(kind < MOVED)[:, None].to(code.device)
+        exchanged = torch.from_numpy(kind >= 1 - STRANGERS)[:, None].to(code.device)
+        return torch.where(exchanged, stranger, torch.where(moved, code - self._own + place, code))
+
+    def error(self, batch: Batch) -> float:
+        """Mean absolute colour error in the face, 0..1: half with the person's own codes, half with strangers'."""
+        batch = self._here(batch)
+        errors = []
+        with torch.no_grad():
+            own = self.averaged.encoder(batch.face)
+            stranger = self.strange[torch.arange(len(own), device=self.device) * 7 % len(self.strange)]
+            for code in (own, stranger):
+                face, _ = self.averaged.decoder(code, batch.blendshapes, batch.pose, batch.mirrored)
+                wrong = (face.clamp(0, 1) - batch.target).abs() * batch.mask
+                errors.append(float(wrong.sum() / (3 * batch.mask.sum())))
+        return float(np.mean(errors))
+
+    def judge(self, error: float, least_gain: float = 0.003) -> None:
+        """Remember the averaged decoder if `error` is the least so far; count how long it has not been, clearly."""
+        clearly = error < self.best_error * (1 - least_gain)
+        if error < self.best_error:
+            self.best_error = error
+            self.best = {k: v.detach().clone() for k, v in self.averaged.decoder.state_dict().items()}
+        self.since_best = 0 if clearly else self.since_best + 1
+
+    def learnt(self) -> SwapNetwork:
+        """The network to wear, on the CPU: the frozen encoder and the best decoder."""
+        done: SwapNetwork = _copy(self.averaged).cpu().eval()
+        if self.best is not None:
+            done.decoder.load_state_dict(self.best)
+        return done
+
+    def _here(self, batch: Batch) -> Batch:
+        if self.device.type == "cpu":
+            return batch
+        return Batch(**{name: getattr(batch, name).to(self.device) for name in Batch.__slots__})
+
+    def _average(self) -> None:
+        keep = min(self.plan.average, (1 + self.step_number) / (10 + self.step_number))
+        with torch.no_grad():
+            torch._foreach_lerp_(self._kept, self._newest, 1 - keep)
+
+    def save(self, path: Path) -> None:
+        """Everything needed to go on, written whole or not at all."""
+        state = {
+            "decoder": self.network.decoder.state_dict(),
+            "averaged": self.averaged.decoder.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "best": self.best,
+            "best_error": self.best_error,
+            "since_best": self.since_best,
+            "step": self.step_number,
+            "seconds": self.seconds,
+        }
+        part = path.with_suffix(".part")
+        torch.save(state, part)
+        part.replace(path)
+
+    def load(self, path: Path) -> None:
+        """Go on from `save`'s file; only plain tensors are read from it. Raises ModelError."""
+        try:
+            state: dict[str, Any] = torch.load(path, weights_only=True, map_location=self.device)
+            self.network.decoder.load_state_dict(state["decoder"])
+            self.averaged.decoder.load_state_dict(state["averaged"])
+            self.optimizer.load_state_dict(state["optimizer"])
+            self.best, self.best_error = state["best"], float(state["best_error"])
+            self.since_best, self.step_number = int(state["since_best"]), int(state["step"])
+            self.seconds = float(state["seconds"])
+        except Exception as error:  # torch's own kinds are many; the file is ours, and then broken
+            raise ModelError(
+                f"{path} cannot be read: delete it, and the same command starts the training anew"
+            ) from error
+
+
+def _copy(network: SwapNetwork) -> SwapNetwork:
+    other: SwapNetwork = SwapNetwork(network.shape).to(memory_format=torch.channels_last)
+    other.load_state_dict(network.state_dict())
+    return other

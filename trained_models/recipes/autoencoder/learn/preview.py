@@ -1,0 +1,73 @@
+"""The preview sheet that a training shows, as DeepFaceLab's users know it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+
+from realtime.align import crop_from_frame, cut
+from realtime.capture.recording import Recording
+from realtime.detect import Tracker
+from realtime.frame import Pixels
+from realtime.swap.head_angles import head_angles
+from trained_models.recipes.autoencoder.learn.footage import Floats
+from trained_models.recipes.autoencoder.network import SwapNetwork
+from trained_models.recipes.autoencoder.pairs_dataset import Batch
+from trained_models.recipes.autoencoder.prepare import COVERAGE, FACE_TYPE, SIZE
+
+COLUMNS = 8
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Drivers:
+    """Somebody else's crops (n, S, S, 3) uint8 BGR with their `blendshapes` (n, 52) and `pose` (n, 3)."""
+
+    crops: Pixels
+    blendshapes: Floats
+    pose: Floats
+
+
+def drivers_of(clip: Path, count: int = COLUMNS, most_frames: int = 250) -> Drivers:
+    """`count` faces from all over a clip; fewer where fewer are found."""
+    tracker, source = Tracker(provider="cpu"), Recording(clip)
+    wanted = set(np.linspace(0, most_frames - 1, count).astype(int).tolist())
+    rows = []
+    try:
+        while (frame := source.read()) is not None and frame.seq < most_frames:
+            if frame.seq not in wanted:
+                continue
+            for face in tracker.find(frame.pixels):
+                matrix = crop_from_frame(face.landmarks, FACE_TYPE, SIZE, coverage=COVERAGE)
+                rows.append((cut(frame.pixels, matrix, SIZE, "edge"), face.blendshapes, head_angles(face.pose)))
+    finally:
+        source.close()
+        tracker.close()
+    crops, blendshapes, pose = zip(*rows, strict=True)
+    return Drivers(np.stack(crops), np.stack(blendshapes), np.stack(pose))
+
+
+def sheet(network: SwapNetwork, own: Batch, drivers: Drivers) -> Pixels:
+    """Rows: held-out source, its reconstruction, driver, swap, the swap's mask; up to eight columns of each."""
+    device = next(network.parameters()).device
+    n = min(COLUMNS, len(own.face), len(drivers.crops))
+    crops = torch.from_numpy(drivers.crops[:n]).permute(0, 3, 1, 2).float() / 255
+    told, pose = torch.from_numpy(drivers.blendshapes[:n]), torch.from_numpy(drivers.pose[:n])
+    with torch.no_grad():
+        again = network(own.face[:n].to(device), own.blendshapes[:n].to(device), own.pose[:n].to(device))
+        worn = network(crops.to(device), told.to(device), pose.to(device))
+    mask = worn.mask.sigmoid().expand(-1, 3, -1, -1)
+    rows = [own.face[:n], again.face.clamp(0, 1), crops, worn.face.clamp(0, 1), mask]
+    bands = [(r.cpu().permute(0, 2, 3, 1).numpy() * 255).round().astype(np.uint8) for r in rows]
+    return np.vstack([np.hstack(list(band)) for band in bands])
+
+
+def write_sheet(path: Path, picture: Pixels) -> None:
+    """A picture file that appears whole, for a viewer that watches it."""
+    done, stream = cv2.imencode(path.suffix, picture, [cv2.IMWRITE_JPEG_QUALITY, 90])
+    if not done:
+        raise ValueError(f"OpenCV could not encode {path.name}")
+    part = path.with_name(path.name + ".part")
+    part.write_bytes(stream.tobytes())
+    part.replace(path)
