@@ -45,14 +45,18 @@ class Judge:
         self._answers = [run(feed) for feed in samples]
         self._peaks = {name: _peak(name, [answer[name] for answer in self._answers]) for name in self._names}
 
-    def errors(self, run: Callable[[Feed], Mapping[str, Array]]) -> dict[str, float]:
-        """By output: the mean squared difference in units of its peak. Infinite where a value is no number."""
+    def errors(self, run: Callable[[Feed], Mapping[str, Array]], *, first: int | None = None) -> dict[str, float]:
+        """By output: the mean squared difference in units of its peak, over the `first` samples, None: all.
+
+        Infinite where a value is no number.
+        """
         sums = dict.fromkeys(self._names, 0.0)
-        for feed, answer in zip(self._samples, self._answers, strict=True):
+        compared = list(zip(self._samples, self._answers, strict=True))[:first]
+        for feed, answer in compared:
             given = run(feed)
             for name in self._names:
                 sums[name] += self._error(name, answer, given[name])
-        return {name: total / len(self._samples) for name, total in sums.items()}
+        return {name: total / len(compared) for name, total in sums.items()}
 
     def _error(self, name: str, answer: Mapping[str, Array], given: Array) -> float:
         if not np.isfinite(given).all():

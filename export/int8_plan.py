@@ -19,6 +19,9 @@ Rules = dict[str, Rule]
 MARGIN_DB = 1.0
 """The plan is made on other samples than it is judged by: it has to be so much better than the limit."""
 
+ALONE_ON = 1
+"""Samples on which a layer is measured alone: that makes many tries, and only puts the layers in order."""
+
 WORTH_SERVING = 0.01
 """A layer with a smaller share of the work stays in fp32 rather than that ranges are searched for it."""
 
@@ -97,7 +100,8 @@ class Planner:
         return harm, rules
 
     def _alone(self, node: str, rules: Rules) -> float:
-        return self._harm([node], {tensor: self._ends(tensor, rule) for tensor, rule in rules.items()})
+        ranges = {tensor: self._ends(tensor, rule) for tensor, rule in rules.items()}
+        return self._harm([node], ranges, first=ALONE_ON)
 
     def _made(self, chosen: Collection[str]) -> Plan:
         tensors = self._placer.tensors(chosen).values()
@@ -110,6 +114,6 @@ class Planner:
             self._known[key] = self._spreads[tensor].range(rule, symmetric=self._placer.form == "tensorrt")
         return self._known[key]
 
-    def _harm(self, chosen: Collection[str], ranges: Mapping[str, Ends]) -> float:
-        errors = self._judge.errors(self._probe.tried(chosen, ranges))
+    def _harm(self, chosen: Collection[str], ranges: Mapping[str, Ends], *, first: int | None = None) -> float:
+        errors = self._judge.errors(self._probe.tried(chosen, ranges), first=first)
         return max(error / 10 ** (-(self._limit.of(name) + MARGIN_DB) / 10) for name, error in errors.items())

@@ -25,8 +25,8 @@ from realtime.errors import ModelError
 LEAST_OPSET = 13
 """The first with a scale for each channel."""
 
-PLANNED_ON = 3
-"""Of the calibration samples, evenly taken, the planner measures every layer on so many; where there are three
+PLANNED_ON = 4
+"""Of the calibration samples, evenly taken, the planner measures its plans on so many; where there are three
 times as many or more, ranges are not taken from these, so that the planner sees what too narrow ranges do."""
 
 
