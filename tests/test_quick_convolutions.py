@@ -141,6 +141,16 @@ def test_what_cannot_be_read_is_left_to_the_runtime() -> None:
     assert with_quick_convolutions(landmarks, "it") is landmarks  # narrow layers: nothing to gain
 
 
+@pytest.mark.parametrize("seed", range(100))
+def test_a_damaged_file_raises_nothing_of_its_own(seed: int) -> None:
+    """What ONNX Runtime would refuse in one line comes back as it is, or rewritten: nothing else."""
+    spoilt = bytearray((built_in_folder() / "face" / "detector.onnx").read_bytes())
+    rng = np.random.default_rng(seed)
+    for at in rng.integers(0, len(spoilt), int(rng.integers(1, 20))):
+        spoilt[at] ^= 1 << int(rng.integers(8))
+    assert len(with_quick_convolutions(bytes(spoilt), "it")) >= len(spoilt) // 2
+
+
 def test_a_file_that_states_wrong_shapes_still_runs() -> None:
     model = onnx.load_from_string(network(WIDE / 35))
     next(v for v in model.graph.value_info if v.name == "r").type.tensor_type.shape.dim[2].dim_value = 48

@@ -67,7 +67,7 @@ class Graph:
         return {
             node.outputs[0]: node.inputs[0]
             for node in self.nodes
-            if node.operator == "Cast" and node.inputs and node.inputs[0] in self.constants
+            if node.operator == "Cast" and node.outputs and node.inputs and node.inputs[0] in self.constants
         }
 
 

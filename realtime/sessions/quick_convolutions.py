@@ -67,9 +67,11 @@ def _weights(graph: Graph, node: Node) -> tuple[Array, Array | None] | None:
     )
     shape = _shape(graph, node.inputs[0])
     weight = _constant(graph, node.inputs[1])
-    if not usual or shape is None or weight is None or weight.ndim != 4 or weight.shape[2:] != (3, 3):
+    if not usual or weight is None or weight.ndim != 4 or weight.shape[2:] != (3, 3):
         return None
-    tiles = -(-shape[2] // TILE) * -(-shape[3] // TILE) if len(shape) == 4 else 0
+    if shape is None or len(shape) != 4:
+        return None
+    tiles = -(-shape[2] // TILE) * -(-shape[3] // TILE)
     outputs, inputs = weight.shape[:2]
     large = inputs >= LEAST_INPUTS and outputs >= LEAST_OUTPUTS and inputs * outputs >= LEAST_WEIGHTS
     if shape[0] != 1 or shape[1] != inputs or tiles < LEAST_TILES or not large:

@@ -178,6 +178,9 @@ class Learner:
             self.network.decoder.load_state_dict(state["decoder"])
             self.averaged.decoder.load_state_dict(state["averaged"])
             self.optimizer.load_state_dict(state["optimizer"])
+            for weight, known in self.optimizer.state.items():
+                if known["exp_avg"].shape != weight.shape:  # the optimiser would write beyond it
+                    raise ValueError("the state of the optimiser is another network's")
             self.best, self.best_error = state["best"], float(state["best_error"])
             self.since_best, self.step_number = int(state["since_best"]), int(state["step"])
             self.seconds = float(state["seconds"])
