@@ -7,7 +7,7 @@ import pytest
 
 from trained_models.recipes.people.actions import EXPRESSIONS, GAINS, PAIRED, both_sides, gains, side_names
 from trained_models.recipes.people.moments import DRAWN, STRONGEST, draw_moment
-from trained_models.recipes.people.pairs import PICTURES, joined, read_shard, shard_path
+from trained_models.recipes.people.pairs import SAMPLES, held_by, joined, read_shard, shard_path
 from trained_models.recipes.people.speech import mouth_curves, speak
 from trained_models.recipes.people.visemes import DOMINANCE, VISEMES, viseme
 
@@ -112,11 +112,20 @@ def test_the_two_halves_are_sometimes_apart() -> None:
         assert (np.abs(left - right) > 0.2).any()
 
 
+def test_some_drivers_hold_something_before_the_face() -> None:
+    held = [held_by(1, 0, k) for k in range(3 * SAMPLES)]
+    kinds = [one.kind for one in held if one]
+    assert 0.2 < len(kinds) / len(held) < 0.4
+    assert set(kinds) == {"hand", "cup", "microphone"}
+    first, again = held_by(1, 0, 7), held_by(1, 0, 7)
+    assert (first is None) == (again is None)
+
+
 def test_a_shard_comes_back(tmp_path: Path) -> None:
     cv2 = pytest.importorskip("cv2")
     count, size = 3, 32
     fields: dict[str, object] = {}
-    for name in PICTURES:
+    for name in ("person_jpg", "target_jpg", "person_mask_png", "target_mask_png"):
         kind = ".jpg" if name.endswith("jpg") else ".png"
         shape = (size, size, 3) if kind == ".jpg" else (size, size)
         files = [cv2.imencode(kind, np.full(shape, 40 * k, np.uint8))[1].tobytes() for k in range(count)]

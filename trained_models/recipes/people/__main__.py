@@ -9,7 +9,7 @@ DATA = Path.home() / ".cache" / "masquerade" / "people"
 def _sheet(args: argparse.Namespace) -> None:
     from trained_models.recipes.people.sheet import write_sheet
 
-    write_sheet(args.kind, args.out, args.seed, args.count)
+    write_sheet(args.kind, args.out, args.seed, args.count, args.identity)
 
 
 def _pairs(args: argparse.Namespace) -> None:
@@ -17,7 +17,7 @@ def _pairs(args: argparse.Namespace) -> None:
 
     from trained_models.recipes.people.pairs import render_pairs
 
-    for _ in tqdm(render_pairs(args.data, args.shards, args.workers, args.seed), unit="shard"):
+    for _ in tqdm(render_pairs(args.data, args.identity, args.shards, args.workers, args.seed), unit="shard"):
         pass
 
 
@@ -60,13 +60,17 @@ def _parser() -> argparse.ArgumentParser:
     sheet.add_argument("--out", type=Path, default=Path("sheet.png"))
     sheet.add_argument("--seed", type=int, default=505, help="the first person, or whose expressions")
     sheet.add_argument("--count", type=int, default=16)
+    sheet.add_argument("--identity", default="ada", help="who is drawn in pairs")
     sheet.set_defaults(run=_sheet)
 
     pairs = commands.add_parser("pairs", help="training pairs; resumes, and ends when DATA/STOP appears")
-    pairs.add_argument("--data", type=Path, default=DATA, help="shards go to DATA/pairs")
+    pairs.add_argument("--data", type=Path, default=DATA, help="shards go to DATA/pairs/IDENTITY")
     pairs.add_argument("--shards", type=int, default=200, help="of 100 pairs each")
     pairs.add_argument("--workers", type=int, default=2, help="processes, one core each")
     pairs.add_argument("--seed", type=int, default=20261)
+    pairs.add_argument(
+        "--identity", nargs="+", default=["ada"], help="who is drawn beside the drivers: names in person.py"
+    )
     pairs.set_defaults(run=_pairs)
 
     clips = commands.add_parser("clips", help="people in motion, drawn ones too; resumes, ends when DATA/STOP appears")

@@ -1,16 +1,17 @@
 """Training pairs: two people in the same moment, in shards that a trainer can read while more are rendered.
 
+A driver is drawn once for all identities, which share the cost; each identity has a folder of shards of its own.
 A shard is an uncompressed `.npz` without pickles. `person_jpg`, `target_jpg`, `person_mask_png` and `target_mask_png`
 are files one after the other in one uint8 array; `<name>_offsets` (n + 1,) say where each begins. `actions` (n, 52) are
 weights in the order of `action_names`, `person_driven` and `target_driven` (n, 52) what each one's calibration made of
 them, so that the tracker reads the same on both; `rot` (n, 3) and `gaze` (n, 2) in degrees; `person_landmarks` and
-`target_landmarks` (n, 68, 2) pixels; `person_seed` (n,); `seed` = (data seed, shard number). Everything in a shard
-follows from these last two numbers.
+`target_landmarks` (n, 68, 2) pixels; `person_seed` (n,); `occluder` (n,) what is held before the driver's face, "" for
+nothing; `seed` = (data seed, shard number). Everything in a shard follows from the identity and these two numbers.
 """
 
 import os
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,12 +24,19 @@ if TYPE_CHECKING:
     from trained_models.recipes.people.calibrate import Calibration
     from trained_models.recipes.people.develop import Picture
     from trained_models.recipes.people.moments import MomentDraw
+    from trained_models.recipes.people.occluders import Occluder
+    from trained_models.recipes.people.person import Casting
     from trained_models.recipes.people.renderer import Renderer
+    from trained_models.recipes.people.worn import Worn
 
 Pixels = npt.NDArray[np.uint8]
 
 SEED = 20261
 SIZE = 256
+TARGET_SIZE = 320
+"""The identity is drawn larger: from this the crop of a fine variant is cut without blowing it up."""
+OCCLUDED = 0.3
+"""The share of drivers who hold something before their face."""
 SAMPLES = 100
 SAMPLES_PER_PERSON = 25
 FIRST_PERSON = 100_000
@@ -38,14 +46,12 @@ JPEG_QUALITY = 95
 STOP = "STOP"
 """A file of this name in the data folder ends the rendering after the current sample."""
 
-PICTURES = ("person_jpg", "target_jpg", "person_mask_png", "target_mask_png")
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Shard:
-    """A shard decoded: `person`, `target` (n, 256, 256, 3) uint8 BGR; their masks (n, 256, 256) uint8, 255 in the face.
+    """A shard decoded: `person` (n, 256, 256, 3) and `target` (n, 320, 320, 3) uint8 BGR; their masks uint8.
 
-    The rest as stored, see the module's text.
+    A mask is 255 where the face shows. The rest as stored, see the module's text.
     """
 
     person: Pixels
@@ -104,41 +110,44 @@ class Shot:
 
 
 class Studio:
-    """Two renderers: the identity, loaded for good and drawn fourfold, and whoever drives it.
+    """The identities, loaded for good and drawn fourfold, and whoever drives them.
 
     The driver is drawn without oversampling: trainers make webcam pictures of it anyway.
     """
 
-    def __init__(self) -> None:
-        from trained_models.recipes.people.person import ADA, calibration
+    def __init__(self, identities: "Sequence[Casting]") -> None:
+        from trained_models.recipes.people.person import calibration
         from trained_models.recipes.people.renderer import Renderer
         from trained_models.recipes.people.topology import topology
 
         self.names = topology().actions
-        self._target = Renderer(SIZE, SIZE, oversampling=2)
         self._person = Renderer(SIZE, SIZE, oversampling=1)
         self._person_seed: int | None = None
-        ADA.load_into(self._target)
-        self._target_moves = self._person_moves = calibration(self._target)
+        self._targets: list[tuple[Renderer, Calibration]] = []
+        for identity in identities:
+            target = Renderer(TARGET_SIZE, TARGET_SIZE, oversampling=2)
+            identity.load_into(target)
+            self._targets.append((target, calibration(target)))
+        self._person_moves = self._targets[0][1]
 
-    def both(self, person_seed: int, drawn: "MomentDraw") -> tuple["Shot", "Shot"]:
-        """The driver and the identity in the same moment."""
+    def all(self, person_seed: int, drawn: "MomentDraw", held: "Occluder | None" = None) -> list["Shot"]:
+        """The driver, who may hold something before the face, then each identity in the same moment."""
         from trained_models.recipes.people.person import Casting, calibration
-        from trained_models.recipes.people.room import background
 
         if person_seed != self._person_seed:
             Casting(person_seed).load_into(self._person, DRIVER_BAKE_VIEWS)
             self._person_moves = calibration(self._person)
             self._person_seed = person_seed
-        room = background(drawn.room, SIZE, SIZE)
-        return (
-            self._shot(self._person, self._person_moves, drawn, room),
-            self._shot(self._target, self._target_moves, drawn, room),
-        )
+        centre = self._person.cast.person.centre
+        return [
+            self._shot(self._person, self._person_moves, drawn, held.at(centre, 1.0) if held else None),
+            *(self._shot(target, moves, drawn, None) for target, moves in self._targets),
+        ]
 
-    def _shot(self, renderer: "Renderer", moves: "Calibration", drawn: "MomentDraw", room: Any) -> "Shot":
+    def _shot(self, renderer: "Renderer", moves: "Calibration", drawn: "MomentDraw", before: "Worn | None") -> "Shot":
         from trained_models.recipes.people.lights import Light
         from trained_models.recipes.people.renderer import Moment
+        from trained_models.recipes.people.room import background
 
         tilt = np.radians(drawn.tilt)
 
@@ -147,69 +156,95 @@ class Studio:
             return target + drawn.distance * np.array([0, np.sin(tilt), np.cos(tilt)]), target
 
         driven = moves.drive(drawn.actions)
-        moment = Moment(driven, drawn.rot, drawn.gaze, drawn.view_deg, sight, Light(drawn.light))
-        return Shot(renderer.picture(moment, room), driven)
+        moment = Moment(driven, drawn.rot, drawn.gaze, drawn.view_deg, sight, Light(drawn.light), before)
+        return Shot(renderer.picture(moment, background(drawn.room, *renderer.size)), driven)
 
 
-def render_shard(studio: Studio, number: int, seed: int, stopped: Callable[[], bool]) -> dict[str, Any] | None:
-    """The arrays of a shard; None if `stopped` said so."""
+def held_by(seed: int, number: int, index: int) -> "Occluder | None":
+    """What the driver of a shard's sample holds before the face, None for most."""
+    from trained_models.recipes.people.occluders import Occluder
+
+    rng = np.random.default_rng([seed, number, index, 3])
+    return Occluder(int(rng.integers(1 << 31))) if rng.random() < OCCLUDED else None
+
+
+@dataclass(slots=True, eq=False)
+class Roll:
+    """One person's part of a shard: the encoded pictures and masks, the landmarks, and the driven actions."""
+
+    jpg: list[bytes] = field(default_factory=list)
+    mask_png: list[bytes] = field(default_factory=list)
+    driven: list[Any] = field(default_factory=list)
+    landmarks: list[Any] = field(default_factory=list)
+
+    def add(self, shot: Shot) -> None:
+        picture = shot.picture
+        quality, fast = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY], [cv2.IMWRITE_PNG_COMPRESSION, 1]
+        self.jpg.append(cv2.imencode(".jpg", picture.pixels[..., ::-1], quality)[1].tobytes())
+        mask = (picture.face * 255 + 0.5).astype(np.uint8)
+        self.mask_png.append(cv2.imencode(".png", mask, fast)[1].tobytes())
+        self.driven.append(shot.driven)
+        self.landmarks.append(picture.landmarks)
+
+    def fields(self, role: str) -> dict[str, Any]:
+        """The arrays of the shard, named for `role`."""
+        out: dict[str, Any] = {f"{role}_driven": np.stack(self.driven), f"{role}_landmarks": np.stack(self.landmarks)}
+        for name in ("jpg", "mask_png"):
+            out[f"{role}_{name}"], out[f"{role}_{name}_offsets"] = joined(getattr(self, name))
+        return out
+
+
+def render_shard(studio: Studio, number: int, seed: int, stopped: Callable[[], bool]) -> list[dict[str, Any]] | None:
+    """The arrays of a shard, once for each identity of the studio; None if `stopped` said so."""
     from trained_models.recipes.people.moments import draw_moment
 
-    files: dict[str, list[bytes]] = {name: [] for name in PICTURES}
-    driven: dict[str, list[Any]] = {"person": [], "target": []}
-    landmarks: dict[str, list[Any]] = {"person": [], "target": []}
+    rolls: list[Roll] = []
     people: list[int] = []
+    occluders: list[str] = []
     draws: list[MomentDraw] = []
     for index in range(SAMPLES):
         if stopped():
             return None
         drawn = draw_moment(seed, number, index, studio.names)
         who = FIRST_PERSON + number * (SAMPLES // SAMPLES_PER_PERSON) + index // SAMPLES_PER_PERSON
-        for role, shot in zip(("person", "target"), studio.both(who, drawn), strict=True):
-            picture = shot.picture
-            driven[role].append(shot.driven)
-            landmarks[role].append(picture.landmarks)
-            mask = (picture.face * 255 + 0.5).astype(np.uint8)
-            quality = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
-            files[role + "_jpg"].append(cv2.imencode(".jpg", picture.pixels[..., ::-1], quality)[1].tobytes())
-            fast = [cv2.IMWRITE_PNG_COMPRESSION, 1]
-            files[role + "_mask_png"].append(cv2.imencode(".png", mask, fast)[1].tobytes())
+        held = held_by(seed, number, index)
+        shots = studio.all(who, drawn, held)
+        rolls = rolls or [Roll() for _ in shots]
+        for roll, shot in zip(rolls, shots, strict=True):
+            roll.add(shot)
         people.append(who)
+        occluders.append(held.kind if held else "")
         draws.append(drawn)
-    fields: dict[str, Any] = {}
-    for name, pictures in files.items():
-        fields[name], fields[name + "_offsets"] = joined(pictures)
-    fields.update({name: np.stack([getattr(d, name) for d in draws]) for name in ("actions", "rot", "gaze")})
-    names = np.array(studio.names)
-    return fields | {
+    shared: dict[str, Any] = {name: np.stack([getattr(d, name) for d in draws]) for name in ("actions", "rot", "gaze")}
+    shared |= rolls[0].fields("person") | {
         "person_seed": np.array(people, np.int64),
-        "action_names": names,
-        **{f"{role}_driven": np.stack(rows) for role, rows in driven.items()},
-        **{f"{role}_landmarks": np.stack(rows) for role, rows in landmarks.items()},
+        "occluder": np.array(occluders),
+        "action_names": np.array(studio.names),
         "seed": np.array([seed, number]),
     }
+    return [shared | roll.fields("target") for roll in rolls[1:]]
 
 
 _studio: Studio | None = None
 """A worker process's own; made by the pool's initializer."""
 
 
-def _open_studio() -> None:
+def _open_studio(identities: "Sequence[Casting]") -> None:
     global _studio
     import torch
 
     os.environ["LP_NUM_THREADS"] = "1"
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
-    _studio = Studio()
+    _studio = Studio(identities)
 
 
-def _write_shard(job: tuple[Path, int, int]) -> int:
-    """Render one shard to its file; its number."""
-    folder, number, seed = job
+def _write_shard(job: tuple[tuple[Path, ...], int, int]) -> int:
+    """Render one shard to each identity's file; its number."""
+    folders, number, seed = job
     assert _studio is not None
-    fields = render_shard(_studio, number, seed, (folder.parent / STOP).exists)
-    if fields is not None:
+    shards = render_shard(_studio, number, seed, (folders[0].parents[1] / STOP).exists)
+    for folder, fields in zip(folders, shards or [], strict=False):
         path = shard_path(folder, number)
         part = path.with_suffix(".part.npz")
         np.savez(part, **fields)
@@ -217,19 +252,25 @@ def _write_shard(job: tuple[Path, int, int]) -> int:
     return number
 
 
-def render_pairs(data: Path, shards: int, workers: int, seed: int = SEED) -> Iterator[int]:
-    """Render what is missing of shards 0 … `shards` - 1 into `data`/pairs; yields each number when it is done.
+def render_pairs(data: Path, identities: Sequence[str], shards: int, workers: int, seed: int = SEED) -> Iterator[int]:
+    """Render what is missing of shards 0 … `shards` - 1 into `data`/pairs/NAME; yields each number when it is done.
 
-    One single-threaded process a worker. Ends early when `data`/STOP appears.
+    `identities`: names in `person.IDENTITIES`. One single-threaded process a worker. Ends early when `data`/STOP
+    appears.
     """
     from multiprocessing import get_context
 
-    folder = data / "pairs"
-    folder.mkdir(parents=True, exist_ok=True)
-    jobs = [(folder, k, seed) for k in range(shards) if not shard_path(folder, k).exists()]
+    from trained_models.recipes.people.person import IDENTITIES
+
+    folders = tuple(data / "pairs" / name for name in identities)
+    for folder in folders:
+        folder.mkdir(parents=True, exist_ok=True)
+    missing = [k for k in range(shards) if not all(shard_path(folder, k).exists() for folder in folders)]
+    jobs = [(folders, k, seed) for k in missing]
     # Mesa reads this when a process makes its context: before the workers are born, not only inside them.
     os.environ["LP_NUM_THREADS"] = "1"
-    with get_context("spawn").Pool(workers, _open_studio) as pool:
+    drawn = [IDENTITIES[name] for name in identities]
+    with get_context("spawn").Pool(workers, _open_studio, (drawn,)) as pool:
         for number in pool.imap_unordered(_write_shard, jobs):
             yield number
             if (data / STOP).exists():

@@ -77,5 +77,11 @@ class Casting:
 ADA = Casting(505, "bun", wears=False)
 """The first identity. Chosen because her neutral face reads as neutral and her actions move the readings widely
 (`ceiling`); her hair is tied back, so that all of the face shows."""
+IDENTITIES = {
+    "ada": ADA,
+    "amos": Casting(603, "short", wears=False),  # old, with dark skin and white brows
+    "fern": Casting(512, "bun", cartoon=True, wears=False),  # drawn, with large green eyes
+}
+"""Who can be worn, by the name of the bundle."""
 DRIVER = Casting(401, "short", wears=False)
 """The man of the bundled driving clip."""

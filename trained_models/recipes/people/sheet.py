@@ -10,13 +10,12 @@ from trained_models.recipes.people.actions import EXPRESSIONS, both_sides
 from trained_models.recipes.people.develop import Camera
 from trained_models.recipes.people.lights import Light
 from trained_models.recipes.people.moments import draw_moment
-from trained_models.recipes.people.pairs import SEED, Studio
-from trained_models.recipes.people.person import ADA, Casting, calibration
+from trained_models.recipes.people.pairs import SEED, SIZE, Studio, held_by
+from trained_models.recipes.people.person import IDENTITIES, Casting, calibration
 from trained_models.recipes.people.renderer import Moment, Renderer
 from trained_models.recipes.people.room import background
 from trained_models.recipes.people.topology import topology
 
-SIZE = 256
 WEBCAM = Camera(noise=0.007, blur=0.3)
 
 
@@ -54,24 +53,30 @@ def expressions(who: Casting) -> list[Any]:
     return out
 
 
-def pairs(count: int) -> list[Any]:
-    """Driver, identity and the identity's mask in blue, `count` times; RGB."""
-    studio, out = Studio(), []
+def pairs(who: Casting, count: int) -> list[Any]:
+    """Driver, identity, and their masks in blue, `count` times; RGB."""
+    studio, out = Studio([who]), []
     for index in range(count):
         drawn = draw_moment(SEED, 99_999, index, studio.names)
-        person, target = studio.both(100_000 + index // 4, drawn)
-        masked = target.picture.pixels // 2
-        masked[..., 2] = (target.picture.face * 255).astype(np.uint8)
-        out.append(np.hstack([person.picture.pixels, target.picture.pixels, masked]))
+        shots = studio.all(100_000 + index // 4, drawn, held_by(SEED, 99_999, index))
+        plain = [cv2.resize(shot.picture.pixels, (SIZE, SIZE), interpolation=cv2.INTER_AREA) for shot in shots]
+        masked = [picture // 2 for picture in plain]
+        for picture, shot in zip(masked, shots, strict=True):
+            picture[..., 2] = (cv2.resize(shot.picture.face, (SIZE, SIZE)) * 255).astype(np.uint8)
+        out.append(np.hstack(plain + masked))
     return out
 
 
-def write_sheet(kind: str, out: Path, seed: int, count: int) -> None:
-    """Draw a sheet of a `kind` (people, cartoons, expressions, pairs) into a picture file."""
+def write_sheet(kind: str, out: Path, seed: int, count: int, identity: str = "ada") -> None:
+    """Draw a sheet of a `kind` (people, cartoons, expressions, pairs) into a picture file.
+
+    `seed`: the first person, or whose expressions; `identity`: who is drawn in pairs, a key of `IDENTITIES`.
+    """
     if kind in ("people", "cartoons"):
         sheet = tiled(people(seed, count, kind == "cartoons"), 6)
     elif kind == "expressions":
-        sheet = tiled(expressions(ADA if seed == ADA.seed else Casting(seed)), 4)
+        named = {one.seed: one for one in IDENTITIES.values()}
+        sheet = tiled(expressions(named.get(seed, Casting(seed))), 4)
     else:
-        sheet = tiled(pairs(count), 2)
+        sheet = tiled(pairs(IDENTITIES[identity], count), 2)
     cv2.imwrite(str(out), np.ascontiguousarray(sheet[..., ::-1]))
