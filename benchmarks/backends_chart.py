@@ -3,8 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from benchmarks.stamp import one_line
-from realtime.errors import ConfigError
+from benchmarks.chart_file import written
 
 COLOURS = {"fp32": "#3b7dd8", "bf16": "#7a4fd0", "fp16": "#d05fa2", "int8": "#e0a23b", "auto": "#57b8d9"}
 OTHERS = "#9aa5b1"
@@ -25,16 +24,9 @@ def draw_backends(report: dict[str, Any], path: Path) -> None:
     figure, axes = pyplot.subplots(
         len(panels), 1, figsize=(9.0, sum(heights)), layout="constrained", squeeze=False, height_ratios=heights
     )
-    try:
+    with written(figure, path, report["stamp"]):
         for (title, rows), place in zip(panels, axes[:, 0], strict=True):
             _bars(place, title, rows)
-        figure.text(0.5, -0.01, one_line(report["stamp"]), ha="center", va="top", fontsize=6.5, color="#555555")
-        undated = {"Date": None} if path.suffix.lower() == ".svg" else None
-        figure.savefig(path, bbox_inches="tight", dpi=130, metadata=undated)
-    except OSError as error:
-        raise ConfigError(f"the chart can't be written to {path}: {error.strerror}") from error
-    finally:
-        pyplot.close(figure)
 
 
 Row = tuple[str, float, float, str, str]

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.stamp import one_line
+from benchmarks.chart_file import written
 from benchmarks.timings import STAGES, Window
 from realtime.errors import ConfigError
 
@@ -47,7 +47,7 @@ def draw_latency(found: Window, run: dict[str, Any], report: dict[str, Any], pat
     figure, axes = pyplot.subplot_mosaic(
         [["time", "time"], ["spread", "stages"]], figsize=(9.6, 6.0), layout="constrained"
     )
-    try:
+    with written(figure, path, report["stamp"], below=-0.02):
         _over_time(axes["time"], found, run)
         _distribution(axes["spread"], found)
         _stages(axes["stages"], run)
@@ -59,15 +59,6 @@ def draw_latency(found: Window, run: dict[str, Any], report: dict[str, Any], pat
             f"swap on {run['providers']['swap']}",
             fontsize=10,
         )
-        where = one_line(report["stamp"])
-        figure.text(0.5, -0.02, where, ha="center", va="top", fontsize=6.5, color="#555555")
-        # Without the date the same figures give the same file.
-        undated = {"Date": None} if path.suffix.lower() == ".svg" else None
-        figure.savefig(path, bbox_inches="tight", dpi=130, metadata=undated)
-    except OSError as error:
-        raise ConfigError(f"the chart can't be written to {path}: {error.strerror}") from error
-    finally:
-        pyplot.close(figure)
 
 
 def _over_time(axes: Any, found: Window, run: dict[str, Any]) -> None:

@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks.agreement import moving
+from benchmarks.chart_file import written
 from benchmarks.goals import GOALS
-from benchmarks.stamp import one_line
-from realtime.errors import ConfigError
 
 _OUTPUT, _DRIVER, _CEILING, _MISSED, _MET = "#7a4fd0", "#9aa5b1", "#3b7dd8", "#c0392b", "#2f9e6b"
 
@@ -31,7 +30,7 @@ def draw_quality(report: Mapping[str, Any], path: Path) -> None:
         height_ratios=[3.2, *[1.0] * len(clips)],
         layout="constrained",
     )
-    try:
+    with written(figure, path, report["stamp"]):
         _goals(axes["goals"], report["goals"])
         _channels(axes["channels"], clips)
         for n, clip in enumerate(clips):
@@ -41,14 +40,6 @@ def draw_quality(report: Mapping[str, Any], path: Path) -> None:
             f"{report['asked']['model']}, {sum(c['frames'] for c in clips)} frames; read by {report['reader']}",
             fontsize=10,
         )
-        figure.text(0.5, -0.01, one_line(report["stamp"]), ha="center", va="top", fontsize=6.5, color="#555555")
-        # Without the date the same figures give the same file.
-        undated = {"Date": None} if path.suffix.lower() == ".svg" else None
-        figure.savefig(path, bbox_inches="tight", dpi=130, metadata=undated)
-    except OSError as error:
-        raise ConfigError(f"the chart can't be written to {path}: {error.strerror}") from error
-    finally:
-        pyplot.close(figure)
 
 
 def _goals(axes: Any, lines: list[dict[str, Any]]) -> None:

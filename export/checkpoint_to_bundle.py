@@ -1,6 +1,5 @@
 """From a checkpoint to a bundle or a .dfm: read, export, compare, write, all or nothing."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from export.families import Plan
 from export.families.deepfacelab import plan_deepfacelab
 from export.families.first_order_motion import plan_first_order_motion
 from export.families.wav2lip import plan_wav2lip
+from export.int8_plan import Say
 from export.precision import Cast, Caster
 from export.request import Request
 from export.to_onnx import Exported, to_onnx, verify
@@ -23,8 +23,6 @@ from realtime.swap.lip_sync_network import open_lip_sync
 from realtime.swap.motion_network import open_motion
 from realtime.swap.open_swapper import open_swapper
 from realtime.whole_folder import whole_folder
-
-Say = Callable[[str], None]
 
 
 def export_checkpoint(request: Request, say: Say = lambda line: None) -> Path:
@@ -61,7 +59,7 @@ def _plan(request: Request) -> Plan:
 
 
 def _write_bundle(folder: Path, plan: Plan, name: str, title: str, request: Request, say: Say) -> None:
-    cast = Caster(plan, request)
+    cast = Caster(plan, request, say)
     networks = []
     for part in plan.parts:
         cast_network = cast(to_onnx(part, dynamic_batch=request.dynamic_batch), part)

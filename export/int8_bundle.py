@@ -18,6 +18,7 @@ from export.int8_acting import check_acting
 from export.int8_feeds import lip_sync_feeds, motion_feeds, swap_feeds
 from export.int8_graph import Form
 from export.int8_judge import Limit
+from export.int8_plan import Say
 from export.int8_ranges import Feed
 from export.parity import TorchNetwork
 from export.quantise import quantise
@@ -45,7 +46,8 @@ class Int8Part:
 class Int8Bundle:
     """Quantises the parts of one plan, on faces that are looked for once.
 
-    `folder`: pictures or videos to calibrate with, None for the packaged clip; or `calibration` itself.
+    `folder`: pictures or videos to calibrate with, None for the packaged clip; or `calibration` itself. `say` is
+    called with a line for each step.
     """
 
     def __init__(
@@ -55,8 +57,10 @@ class Int8Bundle:
         folder: Path | None = None,
         form: Form = "cpu",
         calibration: Calibration | None = None,
+        say: Say = lambda line: None,
     ) -> None:
         self._plan, self._folder, self._form, self._given = plan, folder, form, calibration
+        self._say = say
 
     def quantised(self, model: onnx.ModelProto, part: Part) -> Int8Part:
         """`part`, whose fp32 graph is `model`, in int8; unchanged where it is to stay fp32.
@@ -72,9 +76,11 @@ class Int8Bundle:
             held_out=held_out,
             limit=self._limit(part),
             form=self._form,
+            say=lambda line: self._say(f"{part.file}: {line}"),
         )
         facts = {**done.facts, "calibrated_on": self._calibration.source}
         if self._plan.family == "swap":
+            self._say(f"{part.file}: int8: acting compared with fp32")
             facts["acting"] = check_acting(model, done.model, self._plan)
         if self._plan.family == "lip-sync":
             facts["sounds"] = "seeded noise in the shape of speech's spectra"

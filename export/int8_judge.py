@@ -45,6 +45,11 @@ class Judge:
         self._answers = [run(feed) for feed in samples]
         self._peaks = {name: _peak(name, [answer[name] for answer in self._answers]) for name in self._names}
 
+    @property
+    def samples(self) -> int:
+        """How many it compares on."""
+        return len(self._samples)
+
     def errors(self, run: Callable[[Feed], Mapping[str, Array]], *, first: int | None = None) -> dict[str, float]:
         """By output: the mean squared difference in units of its peak, over the `first` samples, None: all.
 

@@ -20,7 +20,7 @@ LEAST_WORK = 0.002
 class Layer:
     """One layer with constant weights: its node's name, its tensors, the weights' axis of output channels.
 
-    `work` is its share of the work of all such layers, 0..1.
+    `work` is its share of the work of all such layers, 0..1; `cost` the work itself, in multiply-adds.
     """
 
     node: str
@@ -31,6 +31,7 @@ class Layer:
     bias: str | None
     axis: int
     work: float
+    cost: int
 
 
 def named(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -73,6 +74,7 @@ def find_layers(model: onnx.ModelProto, operators: frozenset[str]) -> list[Layer
             bias=node.input[2] if len(node.input) > 2 and node.input[2] else None,
             axis=axis,
             work=cost / total,
+            cost=cost,
         )
         for node, axis, cost in costs
         if node.op_type in operators and cost >= LEAST_WORK * total

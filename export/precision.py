@@ -14,6 +14,7 @@ from export.families import Part, Plan
 from export.graph import to_fp16
 from export.int8_bundle import HEAVY, Int8Bundle
 from export.int8_graph import Form
+from export.int8_plan import Say
 from export.parity import Precision
 from export.request import Request
 
@@ -35,12 +36,15 @@ class Cast:
 
 
 class Caster:
-    """Casts the graphs of one plan; what int8 needs to be calibrated on is read once for all of them."""
+    """Casts the graphs of one plan; what int8 needs to be calibrated on is read once for all of them.
 
-    def __init__(self, plan: Plan, request: Request) -> None:
+    `say` is called with a line for each step of what takes long.
+    """
+
+    def __init__(self, plan: Plan, request: Request, say: Say = lambda line: None) -> None:
         self._asked = request.precision
         form: Form = "tensorrt" if request.engine else "cpu"
-        self._int8 = Int8Bundle(plan, folder=request.calibration, form=form)
+        self._int8 = Int8Bundle(plan, folder=request.calibration, form=form, say=say)
 
     def __call__(self, model: onnx.ModelProto, part: Part) -> Cast:
         """`model` is the float32 graph of `part`. Raises ModelError where int8 is not good enough."""

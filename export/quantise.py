@@ -15,7 +15,7 @@ import onnx
 from export.int8_graph import OPERATORS, Form, Placer
 from export.int8_judge import Judge, Limit, psnr_db, runner
 from export.int8_layers import find_layers, named
-from export.int8_plan import Plan, Planner
+from export.int8_plan import BUDGET, Plan, Planner, Say
 from export.int8_probe import Probe
 from export.int8_ranges import Feed, spreads
 from export.widen import widen
@@ -46,11 +46,14 @@ def quantise(
     limit: Limit | None = None,
     form: Form = "cpu",
     keep: Collection[str] = (),
+    say: Say = lambda line: None,
+    budget: float = BUDGET,
 ) -> Quantised:
     """`model` (fp32, or fp16 as in a bundle) with static shapes, in int8 where it can be.
 
     `samples` and `held_out`: feeds by input name, no sample in both. `form`: see `export.int8_graph`. `keep`:
-    nodes, by name, that stay fp32 whatever they cost.
+    nodes, by name, that stay fp32 whatever they cost. `say` is called with a line for each step; `budget`: how long
+    the search may take, see `export.int8_plan`.
     Raises ModelError, in one line, where an output falls below its limit on the held-out samples, where too
     little of the work could be int8 to be worth it, and for a model that can't be quantised at all.
     """
@@ -71,13 +74,16 @@ def quantise(
     every = max(1, len(samples) // PLANNED_ON)
     judge = Judge(exact, samples[::every][:PLANNED_ON], limit.seen)
     ranged = [feed for n, feed in enumerate(samples) if n % every] if every >= 3 else samples
-    plan = Planner(placer, probe, spreads(exact, probe.tensors, ranged), judge, limit).plan()
+    say(f"int8: ranges of {len(probe.tensors)} tensors on {len(ranged)} samples")
+    found = spreads(exact, probe.tensors, ranged)
+    plan = Planner(placer, probe, found, judge, limit, say=lambda line: say(f"int8: {line}"), budget=budget).plan()
     work = sum(placer.layers[node].work for node in plan.chosen)
     if work < limit.least_work:
         raise ModelError(
             f"only {work:.0%} of the work can be int8 within the limit (wanted {limit.least_work:.0%}): "
             "keep this model in fp16, give more calibration pictures, or allow a lower PSNR"
         )
+    say(f"int8: {len(plan.chosen)} of {len(layers)} layers, {work:.0%} of the work; judged on {len(held_out)} others")
     made = placer.place(plan.chosen, plan.ranges)
     errors = Judge(exact, held_out, limit.seen).errors(runner(made))
     for output, error in errors.items():

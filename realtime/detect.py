@@ -11,8 +11,7 @@ from realtime.finder import Finder
 from realtime.follow import MOST_CANDIDATES, SAME_FACE
 from realtime.frame import Pixels
 from realtime.models import built_in_folder, load_bundle
-from realtime.person import SHAPE_POINTS, Person, Seen, overlap
-from realtime.pose import HeadPose
+from realtime.person import Person, Seen, overlap
 
 
 class Tracker(Finder):
@@ -32,7 +31,7 @@ class Tracker(Finder):
         threads: int = 1,
     ) -> None:
         bundle = load_bundle(folder or built_in_folder() / "face")
-        super().__init__(faces, steadiness, HeadPose(bundle.path("pose.npz")))
+        super().__init__(faces, steadiness, bundle)
         self._networks = FaceNetworks(
             bundle.path("detector.onnx"),
             bundle.path("landmarks.onnx"),
@@ -70,5 +69,6 @@ class Tracker(Finder):
         landmarks, score = self._networks.landmarks(pixels, region)
         if score < MIN_SCORE:
             return None
-        pose, shape = self._pose.fit(landmarks, (pixels.shape[1], pixels.shape[0]), SHAPE_POINTS)
-        return Seen(landmarks, self._networks.blendshapes(landmarks), pose, shape, score)
+        return self._seen_of(
+            landmarks, self._networks.blendshapes(landmarks), score, (pixels.shape[1], pixels.shape[0])
+        )

@@ -2,29 +2,36 @@
 
 from abc import ABC, abstractmethod
 
+from realtime.bundle import Bundle
 from realtime.clock import NS_PER_S
 from realtime.errors import ConfigError
-from realtime.face import Face
+from realtime.face import Face, Floats
 from realtime.follow import Followers
 from realtime.frame import Frame, Pixels
 from realtime.person import Person, Seen, prominence
 from realtime.pose import HeadPose
+from realtime.skull import SHAPE_POINTS, Skull
 from realtime.smooth import FaceFilter
+
+WHOLE = 0.97
+"""The share of a face's landmarks that must be in the picture: an ear may be cut off."""
 
 
 class Finder(ABC):
     """Called with frames, gives the faces of the people followed; for one thread.
 
+    `bundle`: a `landmarks` bundle, of which it reads `pose.npz` and `skull.npz`.
     `faces`: how many people at most. `steadiness`: 0 = unfiltered landmarks, 1 = default; may be set between
     frames. Raises ConfigError for fewer than one face.
     """
 
-    def __init__(self, faces: int, steadiness: float, pose: HeadPose) -> None:
+    def __init__(self, faces: int, steadiness: float, bundle: Bundle) -> None:
         if faces < 1:
             raise ConfigError(f"{faces} faces cannot be followed: pass 1 or more")
         self.steadiness = steadiness
         self._faces = faces
-        self._pose = pose
+        self._pose = HeadPose(bundle.path("pose.npz"))
+        self._skull = Skull(bundle.path("skull.npz"))
         self._people = Followers(faces)
         self._filters: dict[int, FaceFilter] = {}
         self._now_s = 0.0
@@ -73,6 +80,14 @@ class Finder(ABC):
         size = (pixels.shape[1], pixels.shape[0])
         found = sorted(self._search(pixels), key=lambda s: prominence(s, size), reverse=True)
         return [Face(s.landmarks, s.blendshapes, s.pose, s.score, i) for i, s in enumerate(found[: self._faces])]
+
+    def _seen_of(self, landmarks: Floats, blendshapes: Floats, score: float, size: tuple[int, int]) -> Seen:
+        """What the networks said of one face in a frame of `size` (width, height), and what follows from it."""
+        pose, shape = self._pose.fit(landmarks, size, SHAPE_POINTS)
+        inside = (landmarks[:, :2] >= 0) & (landmarks[:, :2] <= size)
+        return Seen(
+            landmarks, blendshapes, pose, self._skull(shape, pose), score, bool(inside.all(axis=1).mean() > WHOLE)
+        )
 
     def _steadied(self, person: Person, size: tuple[int, int]) -> Face:
         seen = person.last

@@ -6,8 +6,8 @@
   gets a second's lead. If none moves within `PATIENCE_S`, as in a still picture, the most prominent is taken.
 - A confirmed person is followed by continuity alone, whoever else comes or moves. If the face in that place
   becomes somebody else's, the person is lost.
-- After a loss, at once: a face near the last place (the gate widens with time) and of the same shape, or one
-  anywhere of very much the same shape. Anybody else only after `PATIENCE_S` and with signs of life: the
+- After a loss, at once: a face near the last place (the gate widens with time) and of the same skull, or one
+  anywhere of very much the same skull. Anybody else only after `PATIENCE_S` and with signs of life: the
   poster that is left behind never gets the swap.
 - With several faces asked for each keeps its number by the same rules, and new faces are taken without delay.
 """
@@ -81,11 +81,11 @@ class Followers:
 
     def _welcome_back(self, strangers: list[Seen], now_s: float) -> None:
         for person in reversed(self._lost.copy()):
-            back = min(strangers, key=person.distance_cm, default=None)
+            back = min(strangers, key=person.distance, default=None)
             if back is not None and len(self.followed) < self._faces and person.returns_as(back, now_s):
                 self._lost.remove(person)
                 strangers.remove(back)
-                person.update(back, now_s)
+                person.welcome(back, now_s)
                 self.followed.append(person)
 
     def _watch(self, strangers: list[Seen], now_s: float) -> None:

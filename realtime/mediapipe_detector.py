@@ -3,6 +3,7 @@
 It needs more time and memory than `detect.Tracker` and follows people by the same rules.
 """
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,7 @@ from realtime.finder import Finder
 from realtime.follow import SAME_FACE
 from realtime.frame import Frame, Pixels
 from realtime.models import built_in_folder, load_bundle
-from realtime.person import SHAPE_POINTS, Person, Seen, overlap
-from realtime.pose import HeadPose
+from realtime.person import Person, Seen, overlap
 
 STEP_MS = 33  # MediaPipe only needs times that rise; its own filter, which would use them, is off
 
@@ -27,7 +27,7 @@ class MediapipeDetector(Finder):
 
     def __init__(self, folder: Path | None = None, *, faces: int = 1, steadiness: float = 1.0) -> None:
         bundle = load_bundle(folder or built_in_folder() / "face")
-        super().__init__(faces, steadiness, HeadPose(bundle.path("pose.npz")))
+        super().__init__(faces, steadiness, bundle)
         self._mediapipe, vision, options = _import_mediapipe()
         self._landmarker: Any = vision.FaceLandmarker.create_from_options(
             vision.FaceLandmarkerOptions(
@@ -94,8 +94,8 @@ class MediapipeDetector(Finder):
         for points, scores, matrix in rows:
             landmarks = np.array([(p.x * width, p.y * height, p.z * width) for p in points], np.float32)
             blendshapes = np.array([c.score for c in scores], np.float32)
-            _, shape = self._pose.fit(landmarks, (width, height), SHAPE_POINTS)
-            found.append(Seen(landmarks, blendshapes, np.asarray(matrix, np.float32), shape, 1.0))
+            seen = self._seen_of(landmarks, blendshapes, 1.0, (width, height))
+            found.append(replace(seen, pose=np.asarray(matrix, np.float32)))
         return found
 
 

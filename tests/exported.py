@@ -9,8 +9,13 @@ import numpy as np
 from export.families import Part
 from export.parity import Runs
 from export.to_onnx import Exported, to_onnx, verify
+from realtime.bundle import open_bundle
+from realtime.frame import Frame, Pixels
 from realtime.sessions import Array, Session
 from realtime.sessions.ort import open_session
+from realtime.swap.first_order_puppet import FirstOrderPuppet
+from realtime.swap.motion_network import open_motion
+from realtime.swap.puppet import Motion
 from realtime.swap.relative_motion import KeyPoints, RelativeMotion
 
 SAEHD_OUTPUTS = {"celeb_face": "out_celeb_face", "celeb_mask": "out_celeb_face_mask", "driver_mask": "out_face_mask"}
@@ -75,3 +80,31 @@ def check_motion(networks: Mapping[str, Runs], wanted: Mapping[str, Any], *, ali
         # Those recorded in half precision are 2.5e-4 off by themselves.
         tolerance = 1e-4 if picture.dtype == np.float32 else 5e-4
         assert worst(networks["frame.onnx"].run(feed)["prediction"], picture) <= tolerance
+
+
+def check_animation(folder: Path, wanted: Mapping[str, Any], *, align_corners: bool) -> None:
+    """The whole animation is upstream's, in every mode: fixed squares, no filter, no limits."""
+    corners = "_align_corners_true" if align_corners else ""
+    network = open_motion(open_bundle(folder), provider="cpu", precision="fp32", threads=1)
+    puppet = FirstOrderPuppet(network, needs_face=False, limits=None)
+    try:
+        cast = puppet.cast(_bgr(wanted["source"]), None)
+        initial = puppet.perceive(Frame(_bgr(wanted["initial"]), 0, 0, 0.0), None, 0.0)
+        driving = puppet.perceive(Frame(_bgr(wanted["driving"]), 1, 0, 0.04), None, 0.0)
+        assert np.array_equal(cast.crop_from_avatar, [[1, 0, 0], [0, 1, 0]])
+        assert driving is not None
+        # Without relative movement there is no scale to adapt.
+        modes = {"abs": (False, False), "abs_adapt": (False, True), "rel": (True, False), "rel_adapt": (True, True)}
+        for mode, (relative, adapt) in modes.items():
+            drawn = puppet.draw(cast, driving, initial if relative else None, Motion(relative, adapt))
+            picture = wanted[f"prediction_{mode.replace('abs_adapt', 'abs')}{corners}"]
+            upstream = picture[0].astype(np.float32).transpose(1, 2, 0)[:, :, ::-1] * 255
+            # Ours are whole numbers; recordings in half precision are off by themselves.
+            tolerance = 0.5 + 255 * (1e-4 if picture.dtype == np.float32 else 5e-4)
+            assert np.abs(drawn.pixels - upstream).max() <= tolerance
+    finally:
+        puppet.close()
+
+
+def _bgr(rgb: Any) -> Pixels:
+    return np.ascontiguousarray(rgb[:, :, ::-1])

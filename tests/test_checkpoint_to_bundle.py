@@ -13,7 +13,7 @@ from deepfacelab_models import filled, names_of, write_model
 
 torch = pytest.importorskip("torch", reason="the export needs the extra `export`")
 
-from exported import SAEHD_OUTPUTS, check_motion, nchw, on_cpu, planar, recorded, worst  # noqa: E402
+from exported import SAEHD_OUTPUTS, check_animation, check_motion, nchw, on_cpu, planar, recorded, worst  # noqa: E402
 from torch_keyfill import keyfill  # noqa: E402
 
 from export.checkpoint_to_bundle import export_checkpoint  # noqa: E402
@@ -104,6 +104,7 @@ def test_a_motion_model_becomes_three_networks(shared: Path, tmp_path: Path) -> 
     networks = {file: on_cpu(bundle.path(file)) for file in card.files if file.endswith(".onnx")}
     wanted = recorded(shared / "reference" / "fomm_small.npz")
     check_motion(networks, wanted, align_corners=False)
+    check_animation(bundle.folder, wanted, align_corners=False)
 
 
 def test_wav2lip_becomes_a_bundle(shared: Path, tmp_path: Path) -> None:

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from realtime.follow import LEAD_S, Followers
-from realtime.person import LIVE_BLENDSHAPES, PATIENCE_S, SHAPE_POINTS, Person, Seen, overlap, prominence
+from realtime.person import LIVE_BLENDSHAPES, PATIENCE_S, Person, Seen, overlap, prominence
+from realtime.skull import NUMBERS
 
 SIZE = (1280, 720)
 RATE_HZ = 30.0
-POINTS = len(SHAPE_POINTS)
 
 
 class Actor:
@@ -18,7 +18,7 @@ class Actor:
 
     def __init__(self, x: float, y: float = 360, side: float = 200, skull: int = 0, alive: bool = True) -> None:
         self.x, self.y, self.side, self.alive = x, y, side, alive
-        self.skull = np.random.default_rng(skull).normal(0, 0.4, (POINTS, 3))
+        self.skull = np.random.default_rng(skull).normal(0, 4, NUMBERS)
         self.noise = np.random.default_rng(skull + 100)
 
     def at(self, frame: int) -> Seen:
@@ -30,9 +30,9 @@ class Actor:
         if self.alive:  # a blink every second and a half, the jaw at work
             blendshapes[9:11] += 0.8 * (frame % 45 in (20, 21, 22, 23))
             blendshapes[25] += 0.15 * (1 + np.sin(frame / 5))
-        shape = self.skull + rng.normal(0, 0.03, (POINTS, 3))
+        skull = self.skull + rng.normal(0, 0.5, NUMBERS)
         return Seen(
-            landmarks.astype(np.float32), blendshapes.astype(np.float32), np.eye(4, dtype=np.float32), shape, 0.9
+            landmarks.astype(np.float32), blendshapes.astype(np.float32), np.eye(4, dtype=np.float32), skull, 0.9
         )
 
 

@@ -73,7 +73,8 @@ def test_the_packaged_clip_calibrates(calibration: Calibration) -> None:
 
 def test_a_swap_network_is_calibrated_judged_and_recorded(calibration: Calibration) -> None:
     plan, part = plan_of()
-    done = Int8Bundle(plan, calibration=calibration).quantised(swap_network(), part)
+    said: list[str] = []
+    done = Int8Bundle(plan, calibration=calibration, say=said.append).quantised(swap_network(), part)
     assert done.facts["precision"] == "int8"
     assert done.facts["psnr_db"]["celeb_face"] >= done.facts["limit_db"]["celeb_face"] == 44.0
     assert done.facts["calibrated_on"] == "the packaged clip"
@@ -82,6 +83,8 @@ def test_a_swap_network_is_calibrated_judged_and_recorded(calibration: Calibrati
     assert acting["frames"] >= 30
     assert 0 < acting["tremble_levels"] < 3
     assert acting["least_expression_r"] > 0.9
+    assert all(line.startswith("swap.onnx: int8: ") for line in said)
+    assert "acting" in said[-1]
     samples = done.part.samples(4)
     assert len(samples) == 4
     assert samples[0]["face"].shape == (1, 3, SIZE, SIZE)

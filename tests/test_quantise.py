@@ -165,3 +165,42 @@ def test_what_cannot_be_quantised_is_named() -> None:
     ):
         assert says in one_line(lambda model=model: quantise(model, SEEN, held_out=UNSEEN))
     assert "give pictures for both" in one_line(lambda: quantise(picture_network(), SEEN, held_out=[]))
+
+
+def test_it_says_what_it_does_and_how_far_it_is() -> None:
+    said: list[str] = []
+    quantise(picture_network(), SEEN, held_out=UNSEEN, limit=Limit(psnr_db=60, least_work=0.0), say=said.append)
+    assert said[0].startswith("int8: ranges of ")
+    assert "3 layers in int8: " in said[1]
+    assert said[1].endswith("dB worse than the plan must be")
+    assert any("3 of 3 layers measured alone (run " in line for line in said)
+    assert any("left out: " in line for line in said)
+    assert "judged on 4 others" in said[-1]
+    assert all("\n" not in line for line in said)
+
+
+def runs(said: list[str]) -> tuple[int, int]:
+    """The last run that was told, and the most there could be."""
+    line = next(line for line in reversed(said) if "(run " in line)
+    run, most = line.split("(run ")[1].removesuffix(" at most)").split(" of ")
+    return int(run), int(most)
+
+
+def test_a_spent_budget_ends_the_search_and_not_the_promise() -> None:
+    all_of_it = quantise(picture_network(), SEEN, held_out=UNSEEN, form="tensorrt").facts["psnr_db"]["drawn"]
+    limit = Limit(psnr_db=all_of_it + 2, least_work=0.1)
+    told: dict[float, list[str]] = {}
+    done = {}
+    for budget in (1.0, 1e12):
+        said = told[budget] = []
+        done[budget] = quantise(
+            picture_network(), SEEN, held_out=UNSEEN, limit=limit, form="tensorrt", say=said.append, budget=budget
+        )
+        assert done[budget].facts["psnr_db"]["drawn"] >= all_of_it + 2
+        assert done[budget].facts["layers_in_int8"] >= 1
+    assert runs(told[1.0])[1] == 4 * 3  # so many for each layer, whatever the budget
+    assert runs(told[1.0])[0] < runs(told[1e12])[0]
+    assert any("no more ranges are searched for" in line for line in told[1.0])
+    assert not any("no more ranges" in line for line in told[1e12])
+    again = quantise(picture_network(), SEEN, held_out=UNSEEN, limit=limit, form="tensorrt", budget=1.0)
+    assert again.model.SerializeToString() == done[1.0].model.SerializeToString()

@@ -26,6 +26,9 @@ from realtime.errors import ConfigError
 DEFAULT_SIZE = 256
 """The side of all published models' pictures, in pixels."""
 
+OTHER_THINGS = ("mgif", "taichi", "fashion", "bair")
+"""What upstream calls its configurations of things without a face."""
+
 FRAME = (
     "features",
     "source_small",
@@ -49,12 +52,13 @@ def plan_first_order_motion(file: Path, *, config: str | None = None, align_corn
     _check_size(size, model.config)
     flag = "--align-corners" if corners else "--no-align-corners"
     why = "" if align_corners is not None else ", by the age of the file's format"
+    form: dict[str, str | int | bool] = {"size": size, "colour": "RGB", "layout": "NCHW", "range": "0..1"}
     return Plan(
         family="motion",
         name=stem_of(file),
         parts=motion_parts(model, size),
         sources=(file,),
-        input={"size": size, "colour": "RGB", "layout": "NCHW", "range": "0..1"},
+        input=form if moves_faces(stem_of(file), config, model.config) else {**form, "subject": "any"},
         training={
             "program": "First Order Motion Model",
             "key_points": model.config.key_points,
@@ -62,6 +66,15 @@ def plan_first_order_motion(file: Path, *, config: str | None = None, align_corn
         },
         notes=(f"features are looked up with {flag}{why}",),
     )
+
+
+def moves_faces(name: str, config: str | None, sizes: MotionConfig) -> bool:
+    """False for a model of bodies, clothes or drawn animals, whose avatars and drivers need no face.
+
+    Nothing in the weights says so; the names of upstream's files and configurations do, and mgif's detector.
+    """
+    named = f"{name} {Path(config).stem if config else ''}".lower()
+    return not (sizes.single_jacobian or any(other in named for other in OTHER_THINGS))
 
 
 def was_made_with_corners(file: Path) -> bool:

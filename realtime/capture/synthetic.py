@@ -8,9 +8,10 @@ a wrong number. The squares are 1/40 of the width, which survives scaling, JPEG 
 import numpy as np
 import numpy.typing as npt
 
+from realtime.capture.counted import CountedSource
 from realtime.clock import Clock, now_ns
 from realtime.errors import ConfigError
-from realtime.frame import Frame, Pixels
+from realtime.frame import Pixels
 
 COLUMNS, ROWS = 20, 2
 DARK, BRIGHT = 16, 235
@@ -19,8 +20,8 @@ DARK, BRIGHT = 16, 235
 SMALLEST = (80, 16)
 
 
-class Synthetic:
-    """Numbered pictures: `count` of them, or without end. Obeys `Source`; reads never block."""
+class Synthetic(CountedSource):
+    """Numbered pictures. Obeys `Source`; reads never block."""
 
     live = False
     state = "ok"
@@ -37,10 +38,7 @@ class Synthetic:
                 f"the synthetic source needs at least {SMALLEST[0]}x{SMALLEST[1]}, not {size[0]}x{size[1]}: "
                 "pass a larger --size"
             )
-        self._size, self._rate_hz, self._count, self._clock = size, rate_hz, count, clock
-        self._ended = False
-        self._seq = 0
-        self._start = 0
+        super().__init__(size, rate_hz, count, clock)
         self._wide = _backdrop(size)
 
     @property
@@ -48,42 +46,8 @@ class Synthetic:
         """`synthetic`."""
         return "synthetic"
 
-    @property
-    def size(self) -> tuple[int, int]:
-        """(width, height)."""
-        return self._size
-
-    @property
-    def rate_hz(self) -> float:
-        """Frames a second, as asked for."""
-        return self._rate_hz
-
-    @property
-    def duration_s(self) -> float | None:
-        """How long it lasts; None without end."""
-        return None if self._count is None else self._count / self._rate_hz
-
-    def read(self) -> Frame | None:
-        """The next picture; None after `count` of them."""
-        position = self._seq - self._start
-        if self._ended or (self._count is not None and position >= self._count):
-            return None
-        pixels = numbered(self._wide, self._size, self._seq)
-        frame = Frame(pixels, self._seq, self._clock(), position / self._rate_hz)
-        self._seq += 1
-        return frame
-
-    def rewind(self) -> None:
-        """Start again; the numbers in the pictures go on, so that order shows across the seam."""
-        self._start = self._seq
-
-    def unblock(self) -> None:
-        """Make `read` return None."""
-        self._ended = True
-
-    def close(self) -> None:
-        """Nothing more will come."""
-        self._ended = True
+    def _picture(self, seq: int) -> Pixels:
+        return numbered(self._wide, self._size, seq)
 
 
 def _backdrop(size: tuple[int, int]) -> Pixels:

@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 import onnxruntime as ort
 
-from realtime.clock import now_ns
 from realtime.errors import ModelError
 from realtime.sessions import Array, Port, Session
 from realtime.sessions.binding import Run, bind
-from realtime.sessions.feed import blank_feed, check_feed
+from realtime.sessions.feed import blank_feed
+from realtime.sessions.loaded import LoadedSession, model_bytes
 from realtime.sessions.memory_limit import limit_memory
 from realtime.sessions.onnx_file import Contents, read_contents
 from realtime.sessions.processor import default_threads
@@ -42,7 +42,7 @@ QUIET = 4  # ONNX Runtime's log level "fatal": its errors come as exceptions too
 ort.set_default_logger_severity(QUIET)
 
 
-class OrtSession:
+class OrtSession(LoadedSession):
     """One network on ONNX Runtime: see `Session`. Use `open_session` to make one.
 
     `runtime` is ONNX Runtime's module, or a stand-in for it. Any thread may call it, one at a time.
@@ -57,12 +57,11 @@ class OrtSession:
         threads: int,
         runtime: Any = ort,
     ) -> None:
-        self._name = name
+        super().__init__(name)
         self._session: Any = _create(data, name, choice, threads, runtime)
         self._inputs = MappingProxyType({i.name: _port(i, name) for i in self._session.get_inputs()})
         self._outputs = MappingProxyType({o.name: _port(o, name) for o in self._session.get_outputs()})
         self._output_names = list(self._outputs)
-        self._spent_ns = 0
         self._run: Run = self._plain_run
         if choice.on_nvidia and (bound := bind(self._session, self._inputs, self._outputs, runtime)):
             self._run = bound
@@ -83,41 +82,19 @@ class OrtSession:
                 f"{name} did not run on {TITLES[choice.provider]} but on {self._ran_on}: use --provider cpu"
             )
 
-    @property
-    def inputs(self) -> Mapping[str, Port]:
-        return self._inputs
-
-    @property
-    def outputs(self) -> Mapping[str, Port]:
-        return self._outputs
-
-    @property
-    def ran_on(self) -> str:
-        return self._ran_on
-
-    @property
-    def precision(self) -> str:
-        return self._precision
-
-    @property
-    def spent_ns(self) -> int:
-        return self._spent_ns
-
-    def run(self, feed: Mapping[str, Array]) -> dict[str, Array]:
-        if self._session is None:
-            raise ModelError(f"{self._name} is closed: open it again")
-        check_feed(self._inputs, feed, self._name)
-        started = now_ns()
-        try:
-            result = self._run(feed)
-        except Exception as error:  # ONNX Runtime's errors share no class of their own
-            raise ModelError(f"{self._name} failed while running ({first_line(error)}): try --provider cpu") from error
-        self._spent_ns += now_ns() - started
-        return result
-
     def close(self) -> None:
         self._session = None
         self._run = self._plain_run  # a binding holds the GPU's memory
+
+    @property
+    def _running(self) -> bool:
+        return self._session is not None
+
+    def _answer(self, feed: Mapping[str, Array]) -> dict[str, Array]:
+        try:
+            return self._run(feed)
+        except Exception as error:  # ONNX Runtime's errors share no class of their own
+            raise ModelError(f"{self._name} failed while running ({first_line(error)}): try --provider cpu") from error
 
     def _plain_run(self, feed: Mapping[str, Array]) -> dict[str, Array]:
         values = self._session.run(self._output_names, dict(feed))
@@ -152,7 +129,7 @@ def open_session(
     if threads is not None and threads < 1:
         raise ModelError(f"{threads} threads cannot run a network: pass 1 or more")
     threads = threads or default_threads()
-    data, name = _read(model)
+    data, name = model_bytes(model)
     contents = read_contents(data, name)
     choices = choose(provider, precision, threads)
     for choice in choices:
@@ -188,15 +165,6 @@ def _start(
     from realtime.sessions.tensorrt_engine import open_engine_session
 
     return open_engine_session(model, provider=choice.name, precision=choice.precision)
-
-
-def _read(model: Path | bytes) -> tuple[bytes, str]:
-    if isinstance(model, bytes):
-        return model, "the model"
-    try:
-        return model.read_bytes(), model.name
-    except OSError as error:
-        raise ModelError(f"{model} cannot be read ({error.strerror}): check the path") from error
 
 
 def _create(data: bytes, name: str, choice: Choice, threads: int, runtime: Any) -> Any:

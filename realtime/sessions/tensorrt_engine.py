@@ -13,13 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from realtime.clock import now_ns
 from realtime.errors import ModelError
 from realtime.sessions import Array, Port
 from realtime.sessions.compile_apart import Compiler, compile_apart
 from realtime.sessions.cuda_driver import Gpu, GpuError, open_gpu
 from realtime.sessions.engine_cache import EngineFacts, engine_facts, find_engine, open_cache
-from realtime.sessions.feed import blank_feed, check_feed
+from realtime.sessions.feed import blank_feed
+from realtime.sessions.loaded import LoadedSession, model_bytes
 from realtime.sessions.onnx_file import read_contents
 from realtime.sessions.sealed_cache import SealedCache
 from realtime.sessions.tensorrt_build import Built
@@ -29,7 +29,7 @@ from realtime.sessions.tensorrt_module import check_card, last_error, load_modul
 log = logging.getLogger(__name__)
 
 
-class EngineSession:
+class EngineSession(LoadedSession):
     """One engine on one GPU: see `Session`. Use `open_engine_session` to make one.
 
     It owns `gpu` from here on, also when it raises. `kernels` are what an earlier session of this engine compiled
@@ -38,9 +38,9 @@ class EngineSession:
     """
 
     def __init__(self, trt: Any, gpu: Gpu, engine: bytes, name: str, precision: str, kernels: bytes = b"") -> None:
-        self._trt, self._gpu, self._name, self._precision = trt, gpu, name, precision
+        super().__init__(name)
+        self._trt, self._gpu, self._precision = trt, gpu, precision
         self._graph: int | None = None
-        self._spent_ns = 0
         self._host: dict[str, Array] = {}
         self._owned = ExitStack()
         self._open = True
@@ -65,36 +65,15 @@ class EngineSession:
             on_error.pop_all()
 
     @property
-    def inputs(self) -> Mapping[str, Port]:
-        return self._inputs
-
-    @property
-    def outputs(self) -> Mapping[str, Port]:
-        return self._outputs
-
-    @property
-    def ran_on(self) -> str:
-        """The module, the GPU, the precision, and whether a run is one recorded graph."""
-        return self._ran_on
-
-    @property
-    def precision(self) -> str:
-        return self._precision
-
-    @property
-    def spent_ns(self) -> int:
-        return self._spent_ns
-
-    @property
     def kernels(self) -> bytes:
         """What this session compiled on the GPU, for the next one's `kernels`; empty for plain TensorRT."""
         return bytes(self._kernels.serialize() or b"") if self._kernels is not None else b""
 
-    def run(self, feed: Mapping[str, Array]) -> dict[str, Array]:
-        if not self._open:
-            raise ModelError(f"{self._name} is closed: open it again")
-        check_feed(self._inputs, feed, self._name)
-        started = now_ns()
+    @property
+    def _running(self) -> bool:
+        return self._open
+
+    def _answer(self, feed: Mapping[str, Array]) -> dict[str, Array]:
         self._gpu.make_current()
         for name, value in feed.items():
             np.copyto(self._host[name], value)
@@ -103,9 +82,7 @@ class EngineSession:
         else:
             self._queue()
         self._gpu.wait(self._stream)
-        result = {name: self._host[name].copy() for name in self._outputs}
-        self._spent_ns += now_ns() - started
-        return result
+        return {name: self._host[name].copy() for name in self._outputs}
 
     def close(self) -> None:
         if not self._open:
@@ -197,7 +174,7 @@ def open_engine_session(
     engine comes from this user's cache, or is compiled and kept there; one that the GPU refuses is compiled again.
     Raises ModelError where there is no driver, GPU or module, and for a file or graph that is refused.
     """
-    data, name = _read(model)
+    data, name = model_bytes(model)
     own = read_contents(data, name).precision
     if precision not in ("fp32", "auto", own):
         raise ModelError(f"{name} computes in {own}, not {precision}: export it again (masquerade export --precision)")
@@ -257,12 +234,3 @@ def _start(
     if compiled and compiled != kernels:
         cache.store(facts.of("kernels"), compiled)
     return session
-
-
-def _read(model: Path | bytes) -> tuple[bytes, str]:
-    if isinstance(model, bytes):
-        return model, "the model"
-    try:
-        return model.read_bytes(), model.name
-    except OSError as error:
-        raise ModelError(f"{model} cannot be read ({error.strerror}): check the path") from error

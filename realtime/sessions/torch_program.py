@@ -18,10 +18,10 @@ from typing import Any
 
 import numpy as np
 
-from realtime.clock import now_ns
 from realtime.errors import ModelError
 from realtime.sessions import Array, Port
-from realtime.sessions.feed import blank_feed, check_feed
+from realtime.sessions.feed import blank_feed
+from realtime.sessions.loaded import LoadedSession, model_bytes
 from realtime.sessions.onnx_graph import read_graph
 from realtime.sessions.processor import default_threads
 
@@ -38,7 +38,7 @@ LOW = {"fp32": None, "auto": None, "fp16": "float16", "bf16": "bfloat16"}
 RUNS_BEFORE_RECORDING = 3  # PyTorch's own advice: libraries choose their algorithms in the first ones
 
 
-class TorchSession:
+class TorchSession(LoadedSession):
     """One network on PyTorch: see `Session`. Use `open_torch_session` to make one.
 
     Any thread may call it, one at a time. The arrays it returns are the caller's own. `threads` counts on a CPU
@@ -46,26 +46,18 @@ class TorchSession:
     """
 
     def __init__(self, data: bytes, name: str, *, device: str, precision: str, threads: int) -> None:
-        self._name, self._device, self._threads = name, device, threads
+        super().__init__(name)
+        self._device, self._threads = device, threads
         self._on_gpu = device.startswith("cuda")
         self._tf32 = self._on_gpu and precision == "auto"
         self._graph: TorchGraph | None = TorchGraph(read_graph(data, name), name, device, LOW[precision])
         self._precision = "tf32" if self._tf32 else "fp32" if precision == "auto" else precision
         self._inputs, self._outputs = _ports(self._graph)
-        self._spent_ns = 0
         self._recorded: Any = None
         if self._on_gpu:
             self._record()
         self.run(blank_feed(self._inputs))
         self._spent_ns = 0
-
-    @property
-    def inputs(self) -> Mapping[str, Port]:
-        return self._inputs
-
-    @property
-    def outputs(self) -> Mapping[str, Port]:
-        return self._outputs
 
     @property
     def ran_on(self) -> str:
@@ -74,25 +66,16 @@ class TorchSession:
         return f"PyTorch ({where}, {self._precision}{', CUDA graph' if self._on_gpu else ''})"
 
     @property
-    def precision(self) -> str:
-        return self._precision
+    def _running(self) -> bool:
+        return self._graph is not None
 
-    @property
-    def spent_ns(self) -> int:
-        return self._spent_ns
-
-    def run(self, feed: Mapping[str, Array]) -> dict[str, Array]:
-        if self._graph is None:
-            raise ModelError(f"{self._name} is closed: open it again")
-        check_feed(self._inputs, feed, self._name)
-        started = now_ns()
+    def _answer(self, feed: Mapping[str, Array]) -> dict[str, Array]:
+        assert self._graph is not None
         try:
-            result = self._run_on_gpu(feed) if self._on_gpu else self._run_on_cpu(feed, self._graph)
+            return self._run_on_gpu(feed) if self._on_gpu else self._run_on_cpu(feed, self._graph)
         except RuntimeError as error:  # PyTorch's errors share no class of their own
             said = (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
             raise ModelError(f"{self._name} failed while running ({said}): try --provider cpu") from error
-        self._spent_ns += now_ns() - started
-        return result
 
     def close(self) -> None:
         self._graph = self._recorded = None
@@ -171,13 +154,7 @@ def open_torch_session(
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     if device == "cpu" and precision == "fp16":
         raise ModelError("fp16 needs a GPU (a CPU would run it slower than fp32): use precision fp32 or bf16")
-    if isinstance(model, bytes):
-        data, name = model, "the model"
-    else:
-        try:
-            data, name = model.read_bytes(), model.name
-        except OSError as error:
-            raise ModelError(f"{model} cannot be read ({error.strerror}): check the path") from error
+    data, name = model_bytes(model)
     session = TorchSession(data, name, device=device, precision=precision, threads=threads or default_threads())
     log.info("%s runs on %s", name, session.ran_on)
     return session

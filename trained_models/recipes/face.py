@@ -43,6 +43,8 @@ NETS: dict[str, tuple[str, dict[str, str], dict[str, list[int]]]] = {
 }
 TASK = "face_landmarker.task"  # kept beside them for the mediapipe package and for this recipe
 GEOMETRY = "geometry_pipeline_metadata_landmarks.binarypb"
+SKULL = "skull.npz"
+HERE = Path(__file__).resolve().parents[1] / "face"
 CARD = """\
 schema = 1
 name = "face"
@@ -82,18 +84,18 @@ def read_geometry(message: bytes) -> dict[str, Array]:
     canonical: list[float] = []
     basis: list[int] = []
     weights: list[float] = []
-    for field, value in _fields(message):
+    for field, value in fields_of(message):
         if field == 1 and isinstance(value, bytes):
-            canonical = [number for f, number in _fields(value) if f == 3 and isinstance(number, float)]
+            canonical = [number for f, number in fields_of(value) if f == 3 and isinstance(number, float)]
         elif field == 2 and isinstance(value, bytes):
-            point = dict(_fields(value))
+            point = dict(fields_of(value))
             basis.append(int(point[1]))
             weights.append(float(point[2]))
     mesh = np.array(canonical, np.float32).reshape(-1, 5)[:, :3]
     return {"canonical": mesh, "basis": np.array(basis), "weights": np.array(weights, np.float32)}
 
 
-def _fields(message: bytes) -> list[tuple[int, int | float | bytes]]:
+def fields_of(message: bytes) -> list[tuple[int, int | float | bytes]]:
     found: list[tuple[int, int | float | bytes]] = []
     at = 0
 
@@ -124,16 +126,20 @@ def _fields(message: bytes) -> list[tuple[int, int | float | bytes]]:
     return found
 
 
-def convert(task: Path, out: Path) -> dict[str, str]:
-    """Writes the bundle's files into `out` and gives back their hashes (file name → sha256)."""
+def convert(task: Path, out: Path, skull: Path = HERE / SKULL) -> dict[str, str]:
+    """Writes the bundle's files into `out` and gives back their hashes (file name → sha256).
+
+    `skull` is what `trained_models.recipes.skull` made.
+    """
     out.mkdir(parents=True, exist_ok=True)
-    data = task.read_bytes()
+    data, people = task.read_bytes(), skull.read_bytes()
+    (out / SKULL).write_bytes(people)
     (out / TASK).write_bytes(data)
     with zipfile.ZipFile(io.BytesIO(data)) as bundle:
         for name, (tflite, names, outputs) in NETS.items():
             onnx.save(to_onnx(bundle.read(tflite), names, outputs), out / name)
         np.savez(out / "pose.npz", **read_geometry(bundle.read(GEOMETRY)))
-    digests = {n: hashlib.sha256((out / n).read_bytes()).hexdigest() for n in [*NETS, "pose.npz", TASK]}
+    digests = {n: hashlib.sha256((out / n).read_bytes()).hexdigest() for n in [*NETS, "pose.npz", SKULL, TASK]}
     files = "\n".join(f'"{name}" = "sha256:{digest}"' for name, digest in digests.items())
     source = hashlib.sha256(data).hexdigest()
     (out / "model.toml").write_text(CARD.format(files=files, source=source, speed=SPEED))

@@ -16,8 +16,8 @@ from realtime.align import crop_from_frame, cut, umeyama
 from realtime.capture import Source
 from realtime.face import Face
 from realtime.frame import Frame, Pixels
-from realtime.person import SHAPE_POINTS
 from realtime.pose import HeadPose
+from realtime.skull import SHAPE_POINTS
 from realtime.swap.head_angles import head_angles
 from trained_models.recipes.autoencoder.prepare import COVERAGE, FACE_TYPE, MARGIN, SIZE
 

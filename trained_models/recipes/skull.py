@@ -1,0 +1,139 @@
+"""What tells people apart by their landmarks, measured on rendered people → `trained_models/face/skull.npz`.
+
+    python -m trained_models.recipes.people pairs --data DATA
+    python -m trained_models.recipes.skull DATA/pairs/ada --out trained_models/face/skull.npz
+
+Reads every driver in the shards as the live loop would (25 moments of each person, in other poses, expressions and
+light), fits what turning does to everybody's points, then the directions that separate people. With `--hold-out` some
+people are kept apart and it is said how well they are told apart. See `realtime.skull` for what is done with the file.
+Afterwards `python -m trained_models.recipes.face` writes the new hash into the card.
+"""
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from realtime.face_networks import MIN_SCORE, FaceNetworks
+from realtime.models import built_in_folder
+from realtime.pose import HeadPose
+from realtime.skull import NUMBERS, SHAPE_POINTS, turned
+from trained_models.recipes.people.pairs import read_shard
+
+Doubles = npt.NDArray[np.float64]
+
+LEAST_FORWARD = 0.80
+"""Faces turned further than 37° are left out: more than half of what is read there is guessed."""
+RIDGE = 0.01
+"""Of the mean variance, added to each: directions in which nobody was seen to vary are not trusted."""
+TIMES, LEARNT_FROM, ASKED = 40, 8, 3
+"""The test of held-out people: draws a person, frames that a person is learnt from, frames asked about."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Views:
+    """n faces: `person` (n,) numbers, `shape` (n, 81) cm, `turned` (n, 7)."""
+
+    person: npt.NDArray[np.int64]
+    shape: Doubles
+    turned: Doubles
+
+    def of(self, which: npt.NDArray[np.bool_]) -> "Views":
+        """Some of them."""
+        return Views(self.person[which], self.shape[which], self.turned[which])
+
+
+def read_views(shards: Sequence[Path]) -> Views:
+    """Every driver of the shards in whom a face is found whole."""
+    folder = built_in_folder() / "face"
+    files = (folder / name for name in ("detector.onnx", "landmarks.onnx", "blendshapes.onnx"))
+    networks, head = FaceNetworks(*files, "cpu", 1), HeadPose(folder / "pose.npz")
+    person: list[int] = []
+    shape: list[Doubles] = []
+    turns: list[Doubles] = []
+    for shard in map(read_shard, shards):
+        for pixels, who in zip(shard.person, shard.person_seed, strict=True):
+            size = pixels.shape[1], pixels.shape[0]
+            for found in networks.search(pixels)[:1]:
+                landmarks, score = networks.landmarks(pixels, found.region)
+                pose, points = head.fit(landmarks, size, SHAPE_POINTS)
+                inside = bool(((landmarks[:, :2] > 0) & (landmarks[:, :2] < size)).all())
+                if score > MIN_SCORE and inside and pose[2, 2] > LEAST_FORWARD:
+                    person.append(int(who))
+                    shape.append(points.reshape(-1))
+                    turns.append(turned(pose))
+    networks.close()
+    return Views(np.array(person), np.array(shape), np.array(turns))
+
+
+def fit(views: Views) -> dict[str, Doubles]:
+    """`directions` (81, 8) and `turning` (7, 8): see `realtime.skull.Skull`."""
+    people = np.unique(views.person)
+    turns, shapes = _within(views.turned, views.person), _within(views.shape, views.person)
+    turning = np.linalg.lstsq(turns, shapes, rcond=None)[0]
+    varied = shapes - turns @ turning
+    within = varied.T @ varied / (len(varied) - len(people))
+    within += RIDGE * np.trace(within) / len(within) * np.eye(len(within))
+    still = views.shape - views.turned @ turning
+    between = np.cov(np.array([still[views.person == who].mean(axis=0) for who in people]).T)
+    # The generalised problem between · v = λ within · v, by way of within's Cholesky factor.
+    half = np.linalg.inv(np.linalg.cholesky(within))
+    _, vectors = np.linalg.eigh(half @ between @ half.T)
+    directions = half.T @ vectors[:, -NUMBERS:]
+    return {"directions": directions, "turning": turning @ directions}
+
+
+def apart(views: Views, made: dict[str, Doubles]) -> tuple[Doubles, Doubles]:
+    """Distances of single frames to a person learnt from eight others: of the same person, and of others."""
+    codes = views.shape @ made["directions"] - views.turned @ made["turning"]
+    rng = np.random.default_rng(1)
+    people = np.unique(views.person)
+    same: list[float] = []
+    other: list[float] = []
+    for who in people:
+        own, strangers = codes[views.person == who], codes[views.person != who]
+        for _ in range(TIMES if len(own) > LEARNT_FROM else 0):
+            order = rng.permutation(len(own))
+            known = own[order[:LEARNT_FROM]].mean(axis=0)
+            asked = own[order[LEARNT_FROM : LEARNT_FROM + ASKED]]
+            same += np.linalg.norm(asked - known, axis=1).tolist()
+            other += np.linalg.norm(rng.choice(strangers, ASKED) - known, axis=1).tolist()
+    return np.array(same), np.array(other)
+
+
+def _within(values: Doubles, person: npt.NDArray[np.int64]) -> Doubles:
+    """The values less their mean over the same person."""
+    out = values.copy()
+    for who in np.unique(person):
+        out[person == who] -= out[person == who].mean(axis=0)
+    return out
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("shards", type=Path, nargs="+", help="folders with shard_*.npz")
+    parser.add_argument("--out", type=Path, required=True, help="the file to write")
+    parser.add_argument("--hold-out", type=float, default=0.0, help="share of people kept for a test, 0 to 1")
+    arguments = parser.parse_args()
+    cv2.setNumThreads(1)
+    views = read_views([path for folder in arguments.shards for path in sorted(folder.glob("shard_*.npz"))])
+    people = np.random.default_rng(0).permutation(np.unique(views.person))
+    held = np.isin(views.person, people[: round(arguments.hold_out * len(people))])
+    made = fit(views.of(~held))
+    np.savez(arguments.out, **{name: value.astype(np.float32) for name, value in made.items()})
+    print(f"{arguments.out}: {np.count_nonzero(~held)} faces of {len(np.unique(views.person[~held]))} people")
+    if held.any():
+        same, other = apart(views.of(held), made)
+        found = np.mean(other > np.percentile(same, 95))
+        print(
+            f"{len(np.unique(views.person[held]))} people held out: same {np.percentile(same, [50, 95, 99]).round(2)}"
+        )
+        print(f"others {np.percentile(other, [5, 50]).round(2)}; {found:.0%} of them beyond 95 % of the same")
+
+
+if __name__ == "__main__":
+    main()
