@@ -22,10 +22,12 @@ def checks() -> Iterator[Check]:
     """Every check, one after another, so that a slow one does not hide the others."""
     yield Check(f"Python {sys.version.split()[0]}", sys.version_info >= (3, 11), "install Python 3.11 or newer")
     yield from _models()
+    yield from _avatars()
     yield _try("user folder", _user_folder)
     yield _try("inference", _inference)
     yield _cameras()
     yield _virtual_camera()
+    yield from _sound()
 
 
 def _try(what: str, look: Callable[[], str]) -> Check:
@@ -47,6 +49,15 @@ def _models() -> Iterator[Check]:
             yield Check(f"model {bundle.name}", True)
         else:
             yield Check(f"model {bundle.name}", False, bundle.reason)
+
+
+def _avatars() -> Iterator[Check]:
+    """Only those that are broken: they can be many, and a shelf without any is well."""
+    from realtime.avatars.shelf import BrokenAvatar, list_avatars
+
+    for avatar in list_avatars():
+        if isinstance(avatar, BrokenAvatar):
+            yield Check(f"avatar {avatar.folder.name}", False, avatar.reason)
 
 
 def _user_folder() -> str:
@@ -92,11 +103,18 @@ def _virtual_camera() -> Check:
     return Check(f"virtual camera: {found}" if found else "virtual camera", found is not None, how_to_get_one())
 
 
+def _sound() -> Iterator[Check]:
+    from realtime.sound.checks import sound_checks
+
+    yield from (Check(*check) for check in sound_checks())
+
+
 def device_lines() -> Iterator[str]:
     """`masquerade devices`, line by line."""
     from realtime.capture.devices import offered
     from realtime.output.virtual_camera import find_virtual_camera, how_to_get_one
     from realtime.sessions.providers import available_providers
+    from realtime.sound.checks import microphone_lines
 
     yield "cameras:"
     found = offered()
@@ -110,7 +128,7 @@ def device_lines() -> Iterator[str]:
     virtual = find_virtual_camera()
     yield f"  {virtual}" if virtual else f"  none: {how_to_get_one()}"
     yield "microphones:"
-    yield from (f"  {name}" for name in microphones())
+    yield from (f"  {line}" for line in microphone_lines())
     yield "providers:"
     for name, note in available_providers().items():
         yield f"  {name}: {note}"
@@ -132,16 +150,3 @@ def _measured(address: str) -> str:
     finally:
         camera.close()
     return f"really sends {mode}" if mode else "sends nothing: covered, or used by another program?"
-
-
-def microphones() -> list[str]:
-    """The names of the sound inputs; a line that says what to install where they can't be asked."""
-    if importlib.util.find_spec("sounddevice") is None:
-        return ['unknown: pip install "masquerade[sound]"']
-    try:
-        import sounddevice
-
-        names = [d["name"] for d in sounddevice.query_devices() if d["max_input_channels"] > 0]
-    except OSError as error:  # PortAudio itself is missing
-        return [f"unknown: {error} (Debian: sudo apt install libportaudio2)"]
-    return names or ["none"]

@@ -30,8 +30,8 @@ class Lips(Script):
         return self
 
 
-def lip_bundle(folder: Path, **changes: object) -> Bundle:
-    made = a_bundle(folder, family="lip-sync", identity={"kind": "none"}, input={"size": S}, **changes)
+def lip_bundle(folder: Path, size: int = S, **changes: object) -> Bundle:
+    made = a_bundle(folder, family="lip-sync", identity={"kind": "none"}, input={"size": size}, **changes)
     (made / "swap.onnx").rename(made / LIP_SYNC_FILE)
     card = (made / "model.toml").read_text(encoding="utf-8").replace('"swap.onnx"', f'"{LIP_SYNC_FILE}"')
     (made / "model.toml").write_text(card, encoding="utf-8")

@@ -17,6 +17,7 @@ from realtime.output.sound_track import SoundTrack
 from realtime.output.timeline import Pace
 from realtime.output.video_file import CONTAINERS, VideoFile, check_writable
 from realtime.output.virtual_camera import VirtualCamera
+from realtime.output.voice_track import VoiceTrack
 from realtime.panel.server import Panel
 
 log = logging.getLogger(__name__)
@@ -68,7 +69,7 @@ def open_sinks(
     rate_hz: float,
     label: str = CAMERA_LABEL,
     metadata: Mapping[str, str] | None = None,
-    sound: SoundTrack | None = None,
+    sound: SoundTrack | VoiceTrack | None = None,
     panel: Panel | None = None,
     source: str | None = None,
     pace: Pace = "live",

@@ -38,6 +38,11 @@ class Timeline:
         self._zero_s = 0.0
         self._lag_ns = 0
 
+    @property
+    def zero_ns(self) -> int:
+        """The time that is the recording's 0: the clock's with pace `live`, the source's own otherwise."""
+        return round(self._zero_s * NS_PER_S)
+
     def place(self, frame: Frame, now_ns: int) -> Place:
         """The place of the picture handed over at `now_ns`."""
         if self._pace == "live":

@@ -19,6 +19,7 @@ from realtime.frame import Frame
 from realtime.output.letterbox import even, pad_to_even
 from realtime.output.sound_track import SoundTrack, SoundWriter
 from realtime.output.timeline import Pace, Timeline
+from realtime.output.voice_track import VoiceTrack, VoiceWriter
 
 log = logging.getLogger(__name__)
 
@@ -137,14 +138,14 @@ class VideoFile:
         size: tuple[int, int],
         rate_hz: float,
         metadata: Mapping[str, str] | None = None,
-        sound: SoundTrack | None = None,
+        sound: SoundTrack | VoiceTrack | None = None,
         pace: Pace = "live",
         clock: Clock = now_ns,
         open_file: Callable[[Path], ByteFile] = DiskFile,
     ) -> None:
         self._path = path
         self._fresh = check_writable(path)
-        if sound is not None and path.exists() and path.samefile(sound.path):
+        if isinstance(sound, SoundTrack) and path.exists() and path.samefile(sound.path):
             raise ConfigError(f"output {path} is the source itself: give another name")
         self._size, self._rate_hz, self._pace, self._clock = size, rate_hz, pace, clock
         self._metadata = dict(metadata or {})
@@ -155,7 +156,7 @@ class VideoFile:
         self._guarded: _Guarded | None = None
         self._container: OutputContainer | None = None
         self._video: VideoStream | None = None
-        self._sound: SoundWriter | None = None
+        self._sound: SoundWriter | VoiceWriter | None = None
         self._lost: DeviceError | None = None
         self._closed = False
 
@@ -179,7 +180,9 @@ class VideoFile:
             if self._container is None:
                 self._begin()
             self._encode(frame, place.out_s)
-            if self._sound is not None:
+            if isinstance(self._sound, VoiceWriter):
+                self._sound.show(place.out_s, self._timeline.zero_ns, 1 / self._rate_hz)
+            elif self._sound is not None:
                 self._sound.show(place.out_s, place.media_s, 1 / self._rate_hz)
         except (OSError, av.error.FFmpegError) as error:
             self._lost = self._explain(error)
@@ -194,7 +197,11 @@ class VideoFile:
         self._video = self._add_video(self._container)
         if self._track is not None:
             try:
-                self._sound = SoundWriter(self._container, self._track, self._path.suffix.lower())
+                suffix = self._path.suffix.lower()
+                if isinstance(self._track, VoiceTrack):
+                    self._sound = VoiceWriter(self._container, self._track, suffix)
+                else:
+                    self._sound = SoundWriter(self._container, self._track, suffix)
             except (OSError, av.error.FFmpegError, IndexError, ValueError) as error:
                 log.warning("%s is recorded without sound: %s", self._path.name, error)
 

@@ -1,0 +1,128 @@
+"""The voice as a video call hears it: delayed like the mouth, through a virtual microphone."""
+
+import contextlib
+import logging
+from collections.abc import Callable
+from typing import Protocol
+
+from realtime.capture.bell import Bell
+from realtime.clock import NS_PER_S, Clock, now_ns
+from realtime.errors import DeviceError
+from realtime.sound import Floats
+from realtime.sound.delayed import Delayed
+from realtime.sound.device import OpenOutput, OutputDevice, SoundDeviceGone
+
+log = logging.getLogger(__name__)
+
+PIECE_S = 0.020
+RETRY_S = 0.5
+
+
+class Closable(Protocol):
+    """Something that must be put away."""
+
+    def close(self) -> None: ...
+
+
+class OwnedOutput:
+    """An output device and the virtual cable made for it, closed together."""
+
+    def __init__(self, device: OutputDevice, cable: Closable, name: str) -> None:
+        self._device, self._cable = device, cable
+        self.name = name
+
+    @property
+    def latency_s(self) -> float:
+        """The device's own."""
+        return self._device.latency_s
+
+    def write(self, samples: Floats) -> bool:
+        """As `OutputDevice`."""
+        return self._device.write(samples)
+
+    def close(self) -> None:
+        """Both. May be called twice."""
+        self._device.close()
+        self._cable.close()
+
+
+class VirtualMicrophone:
+    """Speaks a delayed voice into a device; made for a thread of its own, which runs `speak`.
+
+    What the device holds back itself is taken off the delay, so that the voice is heard when the mouth is seen. A
+    device that is gone is waited for, and that said once. `lost` counts pieces that the device had no room for.
+    """
+
+    def __init__(
+        self,
+        voice: Delayed,
+        *,
+        open_output: OpenOutput,
+        clock: Clock = now_ns,
+        wait: Callable[[float], bool] | None = None,
+    ) -> None:
+        self.lost = 0
+        self._voice, self._open, self._clock = voice, open_output, clock
+        self._bell = Bell()
+        self._wait = wait or self._bell.wait
+        self._state = "ok"
+        try:
+            self._device: OutputDevice | None = open_output()
+        except BaseException:
+            self._bell.close()
+            raise
+        self._name = self._device.name
+
+    @property
+    def name(self) -> str:
+        """What a video call shows as the microphone's name."""
+        return self._name
+
+    @property
+    def state(self) -> str:
+        """`ok`, or what is wrong in one line."""
+        return self._state
+
+    def speak(self) -> None:
+        """Until `unblock`: every 20 ms, what is due."""
+        next_ns = self._clock()
+        while not self._bell.rung:
+            if self._device is None:
+                self._look_for_it()
+                next_ns = self._clock()
+                continue
+            self._say(self._device)
+            next_ns = max(next_ns + round(PIECE_S * NS_PER_S), self._clock() - round(PIECE_S * NS_PER_S))
+            self._wait((next_ns - self._clock()) / NS_PER_S)
+
+    def _say(self, device: OutputDevice) -> None:
+        try:
+            ahead_ns = round(device.latency_s * NS_PER_S)
+            if not device.write(self._voice(self._clock(), ahead_ns)):
+                self.lost += 1
+        except SoundDeviceGone as error:
+            self._state = f"{self._name} is gone: waiting for it"
+            log.warning("%s", error)
+            self._device = None
+            with contextlib.suppress(DeviceError):
+                device.close()
+
+    def _look_for_it(self) -> None:
+        if self._wait(RETRY_S):
+            return
+        try:
+            self._device = self._open()
+        except DeviceError:
+            return  # not yet
+        self._state = "ok"
+
+    def unblock(self) -> None:
+        """Make `speak` return. From any thread."""
+        self._bell.ring()
+
+    def close(self) -> None:
+        """Let go of the device. May be called twice; not while another thread is in `speak`."""
+        self._bell.close()
+        device, self._device = self._device, None
+        if device is not None:
+            device.close()
