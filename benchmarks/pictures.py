@@ -165,9 +165,10 @@ def network_masks(frame: Pixels, face: Face, swapped: Swapped, swapper: Swapper)
     height, width = frame.shape[:2]
     back = invert(_crop_of(face, swapped, swapper)[0])
     mask = np.ascontiguousarray(swapped.mask, dtype=np.float32)
-    if swapped.driver_mask is None:
+    own = swapped.visible if swapped.driver_mask is None else swapped.driver_mask
+    if own is None:
         return {"both": warp(mask, back, width, height)}
-    driver = np.ascontiguousarray(swapped.driver_mask, dtype=np.float32)
+    driver = np.ascontiguousarray(own, dtype=np.float32)
     return {"both": warp(mask * driver, back, width, height), "driver": warp(driver, back, width, height)}
 
 

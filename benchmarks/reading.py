@@ -199,7 +199,7 @@ class OwnFace:
             return Swapped(crop, np.ones(crop.shape[:2], np.float32))
         side = made.pixels.shape[0]
         own = crop if side == crop.shape[0] else cv2.resize(crop, (side, side), interpolation=cv2.INTER_AREA)
-        return Swapped(np.asarray(own, dtype=np.uint8), made.mask, made.driver_mask)
+        return Swapped(np.asarray(own, dtype=np.uint8), made.mask, made.driver_mask, made.visible)
 
     def close(self) -> None:
         """Nothing is open."""

@@ -15,6 +15,7 @@ from realtime.clock import now_ns
 from realtime.engine import Engine, FaceFinder
 from realtime.errors import ConfigError
 from realtime.face import Face
+from realtime.face_swap import FaceSwap
 from realtime.frame import Frame, Pixels
 from realtime.settings import Settings
 from realtime.swap import Swapper
@@ -45,8 +46,10 @@ class Stand:
         self._finder = WatchedFinder(finder, [])
         self._swapper = WatchedSwapper(swapper)
         self._settings = settings
-        self._engine = Engine(self._finder, self._swapper, lambda: settings, now_ns)
-        self._ceiling = Engine(SameFaces(self._finder), OwnFace(self._swapper), lambda: plain(settings), now_ns)
+        self._engine = Engine(self._finder, FaceSwap(self._swapper), lambda: settings, now_ns)
+        self._ceiling = Engine(
+            SameFaces(self._finder), FaceSwap(OwnFace(self._swapper)), lambda: plain(settings), now_ns
+        )
         self._readers = readers
         self._examiners = examiners
         self._truth = truth
@@ -134,7 +137,7 @@ def freeze(finder: FaceFinder, swapper: Swapper, settings: Settings, record: Cli
         record.frozen = {"missing": "no frame was replaced"}
         return
     watched, drawing = WatchedFinder(finder, []), WatchedSwapper(swapper)
-    engine = Engine(watched, drawing, lambda: settings, now_ns)
+    engine = Engine(watched, FaceSwap(drawing), lambda: settings, now_ns)
 
     def taken_over(frame: Frame) -> Floats | None:
         made, drawing.last = drawing.last, None

@@ -19,7 +19,7 @@ from realtime.shelf import built_in_folder, bundle_folders, load_bundle, unknown
 from realtime.swap.dfm import DfmFacts, inspect_dfm
 from realtime.whole_folder import UNFINISHED, storage_error, whole_folder
 
-_MAKE_ROOM = "make room there, or set MASQUERADE_HOME to another folder"
+MAKE_ROOM = "make room there, or set MASQUERADE_HOME to another folder"
 _STALE_S = 24 * 3600
 # Beside the files of the card: what people keep with a bundle.
 _COMPANIONS = (PREVIEW_FILE, "README.md", "NOTICE.txt", "LICENSE.txt", "LICENSE")
@@ -139,7 +139,7 @@ def remove(name: str) -> None:
         folder.rename(gone / name)  # at once and whole; deleting may take a while
         shutil.rmtree(gone)
     except OSError as error:
-        raise storage_error(f"{name} cannot be removed from", shelf, error, _MAKE_ROOM) from error
+        raise storage_error(f"{name} cannot be removed from", shelf, error, MAKE_ROOM) from error
 
 
 @contextmanager
@@ -152,8 +152,8 @@ def _whole_or_nothing(name: str) -> Iterator[Path]:
             if time.time() - old.stat().st_mtime > _STALE_S:
                 shutil.rmtree(old, ignore_errors=True)
     except OSError as error:
-        raise storage_error(f"{name} cannot be stored in", shelf, error, _MAKE_ROOM) from error
-    with whole_folder(shelf / name, do=_MAKE_ROOM) as unfinished:
+        raise storage_error(f"{name} cannot be stored in", shelf, error, MAKE_ROOM) from error
+    with whole_folder(shelf / name, do=MAKE_ROOM) as unfinished:
         yield unfinished
 
 

@@ -30,12 +30,18 @@ _HALF = 0.5
 _LEAST_TAKEN = 0.3
 """Of the driver's face. A working mask takes 60 % and more; one that finds no face takes nothing."""
 
+_LEAST_BESIDE_HANDS = 0.12
+"""Of the driver's whole face, however much of it a hand covers."""
+
 _LEAST_OF_CROP = 0.05
 """The same of the whole crop, where nobody said what of it is the driver's face."""
 
 _CROSS = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (3, 3))
 
 _WIDE_PX = 3.0
+
+_OUTLINE_SIGMA_PX = 1.2
+"""How soft the outline of what lies before the face is, in pixels of a `_UNIT_PX` crop: about as soft as a camera's."""
 
 _SHARPEN_SIGMA_PX = 1.2
 """The unsharp mask's radius in pixels of a `_UNIT_PX` crop: the finest detail a network draws."""
@@ -64,7 +70,7 @@ def blend(
         crop_from_frame = crop_from_frame * (size / crop.shape[0])
         crop = np.asarray(cv2.resize(crop, (size, size), interpolation=cv2.INTER_AREA), dtype=np.uint8)
     mask = shape_mask(swapped, settings, region)
-    _check_covers(mask, region, settings)
+    _check_covers(mask, region, swapped.visible, settings)
     box = _visible(mask)
     if box is None:
         return pixels.copy()
@@ -85,12 +91,13 @@ def shape_mask(swapped: Swapped, settings: Settings, region: Floats | None = Non
     """What is taken over, (S, S) float32 0..1, soft, 0 at the crop's border; opacity is not in it.
 
     As DeepFaceLive shapes it: erode by `mask_erode` // 2 pixels (a negative one grows), clear a border of
-    `mask_blur` // 2, blur with a Gaussian of sigma `mask_blur` / 4, nothing beyond the crop.
+    `mask_blur` // 2, blur with a Gaussian of sigma `mask_blur` / 4, nothing beyond the crop. Then what lies before
+    the face is cut out along its own outline.
     """
     mask = np.ascontiguousarray(swapped.mask, dtype=np.float32)
     for other in (swapped.driver_mask, region):
         if other is not None:
-            mask = mask * other
+            mask = mask * _fitted(other, mask.shape[0])
     if mask.shape != swapped.pixels.shape[:2] or not math.isfinite(float(mask.sum())):
         raise ModelError(
             f"the swap's mask is {mask.shape} for {swapped.pixels.shape[:2]} pixels, or has values that are "
@@ -106,7 +113,19 @@ def shape_mask(swapped: Swapped, settings: Settings, region: Floats | None = Non
     clear = max(1, round(settings.mask_blur // 2 * scale))
     inner = np.zeros_like(mask)
     inner[clear:-clear, clear:-clear] = mask[clear:-clear, clear:-clear]
-    return _blurred(inner, 0.25 * settings.mask_blur * scale) if settings.mask_blur else inner
+    if settings.mask_blur:
+        inner = _blurred(inner, 0.25 * settings.mask_blur * scale)
+    if swapped.visible is not None:
+        # Eroded and blurred with the rest it would leave a rim of the driver's own face around every hand.
+        inner = inner * _blurred(np.ascontiguousarray(swapped.visible, np.float32), _OUTLINE_SIGMA_PX * scale)
+    return inner
+
+
+def _fitted(mask: Floats, size: int) -> Floats:
+    """The mask at (size, size): a fine variant draws larger than the crop that the region was made for."""
+    if mask.shape[0] == size:
+        return mask
+    return np.asarray(cv2.resize(mask, (size, size), interpolation=cv2.INTER_LINEAR), dtype=np.float32)
 
 
 def _blurred(mask: Floats, sigma: float) -> Floats:
@@ -125,14 +144,20 @@ def _blurred(mask: Floats, sigma: float) -> Floats:
     return np.asarray(cv2.resize(soft, (columns, rows), interpolation=cv2.INTER_LINEAR), dtype=np.float32)
 
 
-def _check_covers(mask: Floats, region: Floats | None, settings: Settings) -> None:
-    """Raises Uncovered where too little is taken over for the driver to be hidden."""
+def _check_covers(mask: Floats, region: Floats | None, visible: Floats | None, settings: Settings) -> None:
+    """Raises Uncovered where too little is taken over for the driver to be hidden.
+
+    What a hand covers need not be taken over, but a mask that finds hands everywhere hides nobody.
+    """
     taken = np.count_nonzero(mask * np.float32(settings.opacity) >= _HALF)
-    face = mask.size if region is None else np.count_nonzero(region >= _HALF)
-    least = _LEAST_OF_CROP if region is None else _LEAST_TAKEN
-    if taken <= least * face:
+    whole = mask.size if region is None else np.count_nonzero(_fitted(region, mask.shape[0]) >= _HALF)
+    shown = whole
+    if region is not None and visible is not None:
+        shown = np.count_nonzero(_fitted(region, mask.shape[0]) * visible >= _HALF)
+    least = _LEAST_OF_CROP * whole if region is None else max(_LEAST_TAKEN * shown, _LEAST_BESIDE_HANDS * whole)
+    if taken <= least:
         raise Uncovered(
-            f"the new face covers only {taken} of {face} pixels, so the driver's own would show: "
+            f"the new face covers only {taken} of {shown} pixels, so the driver's own would show: "
             f"lower mask_erode ({settings.mask_erode}) and mask_blur ({settings.mask_blur}), "
             f"raise opacity ({settings.opacity:g}), or choose another model"
         )

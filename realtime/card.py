@@ -64,7 +64,7 @@ def _one_line(text: str) -> str:
     return text.strip()
 
 
-def _plain_file(name: str) -> str:
+def plain_file(name: str) -> str:
     if not _FILE_PATTERN.fullmatch(name) or name.endswith((".", " ")) or ".." in name:
         raise ValueError("a file's name is plain, without folders")
     if name.partition(".")[0].rstrip().lower() in _DEVICE_NAMES or name == CARD_FILE:
@@ -74,7 +74,7 @@ def _plain_file(name: str) -> str:
     return name
 
 
-def _digest(text: str) -> str:
+def digest(text: str) -> str:
     if not _SHA256_PATTERN.fullmatch(text):
         raise ValueError('a hash is written "sha256:" and 64 digits 0-9a-f')
     return text
@@ -117,7 +117,7 @@ class Input(_OpenTable):
 
     `size`: the crop's side in pixels. `coverage`: the crop's side as a multiple of the mean face's, None for
     the face type's own. `colour`, `layout`, `range` describe the picture's numbers. `blendshapes`, `pose`,
-    `morph`: further inputs the network may have.
+    `morph`: further inputs the network may have. `subject`: what a motion model moves, a `face`, or `any` thing.
     """
 
     size: Annotated[int, Field(ge=16, le=1024)] | None = None
@@ -129,14 +129,24 @@ class Input(_OpenTable):
     blendshapes: bool = False
     pose: bool = False
     morph: bool = False
+    subject: Literal["face", "any"] = "face"
 
 
 class Output(_OpenTable):
-    """The names of a swap network's outputs; `driver_mask` None where it has none."""
+    """The names of a swap network's outputs; `driver_mask` None where it has none.
+
+    `driver_mask`: where the driver's own face is, a soft mask to be shaped with the other; `visible`: where it shows,
+    an outline that hands and hair are cut out of, taken as it is. `features`: what a fine variant draws from,
+    `fine` the output of that second network (`fine.onnx`) and `fine_size` its side in pixels.
+    """
 
     face: str = "celeb_face"
     mask: str = "celeb_mask"
     driver_mask: str | None = None
+    visible: str | None = None
+    features: str | None = None
+    fine: str | None = None
+    fine_size: Annotated[int, Field(ge=16, le=1024)] | None = None
 
 
 class Facts(_OpenTable):
@@ -154,7 +164,7 @@ class Card(_Table):
     description: Line | None = None
     identity: Identity
     files: Annotated[
-        dict[Annotated[str, AfterValidator(_plain_file)], Annotated[str, AfterValidator(_digest)]],
+        dict[Annotated[str, AfterValidator(plain_file)], Annotated[str, AfterValidator(digest)]],
         Field(min_length=1, max_length=64),
     ]
     input: Input = Input()

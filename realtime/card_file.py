@@ -28,24 +28,24 @@ def read_card(folder: Path) -> Card:
     return parse_card(read_card_text(folder), folder)
 
 
-def read_card_text(folder: Path) -> bytes:
-    """The card of a bundle folder as it is written, at most `MAX_CARD_BYTES` of it. Raises ModelError."""
-    path = folder / CARD_FILE
+def read_card_text(folder: Path, name: str = CARD_FILE) -> bytes:
+    """The card of a folder as it is written, at most `MAX_CARD_BYTES` of it; `name` is its file. Raises ModelError."""
+    path = folder / name
     try:
         if not path.is_file():  # a FIFO or a device would block or never end
-            raise refusal(folder, f"there is no {CARD_FILE} in it", "name a bundle's folder")
+            raise refusal(folder, f"there is no {name} in it", "name a bundle's folder")
         with path.open("rb") as file:
             raw = file.read(MAX_CARD_BYTES + 1)
     except OSError as error:
-        raise refusal(folder, f"{CARD_FILE} cannot be read ({error.strerror})") from error
+        raise refusal(folder, f"{name} cannot be read ({error.strerror})") from error
     if len(raw) > MAX_CARD_BYTES:
-        raise refusal(folder, f"{CARD_FILE} is larger than {MAX_CARD_BYTES // 1024} KiB")
+        raise refusal(folder, f"{name} is larger than {MAX_CARD_BYTES // 1024} KiB")
     return raw
 
 
 def parse_card(raw: bytes, folder: Path) -> Card:
     """The card written in `raw` (TOML, UTF-8); `folder` is only named in errors. Raises ModelError."""
-    table = _table(raw, folder)
+    table = read_table(raw, folder)
     schema = table.get("schema")
     if type(schema) is int and schema > 1:
         raise refusal(folder, f"{CARD_FILE} has schema {printable(schema, 20)}, this version reads 1", "update")
@@ -58,12 +58,12 @@ def parse_card(raw: bytes, folder: Path) -> Card:
     try:
         return Card.model_validate(table)
     except ValidationError as error:
-        raise refusal(folder, _first(error)) from error
+        raise refusal(folder, first_fault(error)) from error
 
 
 def says_whose(raw: bytes, folder: Path) -> bool:
     """True where the card written in `raw` has an [identity], of whatever kind. Raises ModelError."""
-    return "identity" in _table(raw, folder)
+    return "identity" in read_table(raw, folder)
 
 
 def write_toml(table: Mapping[str, Any]) -> str:
@@ -75,14 +75,15 @@ def write_toml(table: Mapping[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _table(raw: bytes, folder: Path) -> dict[str, Any]:
+def read_table(raw: bytes, folder: Path, name: str = CARD_FILE) -> dict[str, Any]:
+    """The TOML of a card's file `name`, safe to walk and to print, not yet validated. Raises ModelError."""
     if max(map(len, raw.split(b"\n"))) > MAX_LINE_BYTES:
-        raise refusal(folder, f"{CARD_FILE} has a line longer than {MAX_LINE_BYTES // 1024} KiB")
+        raise refusal(folder, f"{name} has a line longer than {MAX_LINE_BYTES // 1024} KiB")
     try:
         table = tomllib.loads(raw.decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:  # ValueError: bad TOML, bad UTF-8, endless integers
-        raise refusal(folder, f"{CARD_FILE} is not TOML ({printable(error, 80)})") from error
-    _check_text(table, folder)
+        raise refusal(folder, f"{name} is not TOML ({printable(error, 80)})") from error
+    _check_text(table, folder, name)
     return table
 
 
@@ -96,7 +97,7 @@ def _value(value: object) -> str:
     return json.dumps(value, ensure_ascii=False)  # the same in TOML for these types
 
 
-def _check_text(table: dict[str, Any], folder: Path) -> None:
+def _check_text(table: dict[str, Any], folder: Path, name: str) -> None:
     """Refuse depth, characters and numbers that could harm whoever walks or prints the card.
 
     Not recursive itself.
@@ -105,22 +106,22 @@ def _check_text(table: dict[str, Any], folder: Path) -> None:
     while waiting:
         value, depth, top = waiting.pop()
         if depth > MAX_DEPTH:
-            raise refusal(folder, f"{CARD_FILE} is nested deeper than {MAX_DEPTH} levels")
+            raise refusal(folder, f"{name} is nested deeper than {MAX_DEPTH} levels")
         if isinstance(value, dict):
             waiting += [(v, depth + 1, top or str(k)) for k, v in value.items()]
             waiting += [(k, depth + 1, "a key") for k in value]
         elif isinstance(value, list):
             waiting += [(v, depth + 1, top) for v in value]
         elif isinstance(value, int) and value.bit_length() > 64:  # Python refuses to print much longer ones
-            raise refusal(folder, f"{CARD_FILE} has an endless number in {printable(top, 40)}")
+            raise refusal(folder, f"{name} has an endless number in {printable(top, 40)}")
         elif isinstance(value, str):
             # Only free facts may run over several lines; what a screen shows as one line must be one.
             bad = unprintable(value, allow="\n\t" if top in ("training", "measured") else "")
             if bad:
-                raise refusal(folder, f"{CARD_FILE} has the character {bad} in {printable(top, 40)}")
+                raise refusal(folder, f"{name} has the character {bad} in {printable(top, 40)}")
 
 
-def _first(error: ValidationError) -> str:
+def first_fault(error: ValidationError) -> str:
     """The first thing wrong, in one line."""
     first = error.errors(include_url=False)[0]
     where = ".".join(printable(part, 60) for part in first["loc"] if part != "[key]")

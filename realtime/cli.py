@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import click
 
 from realtime import __version__
+from realtime.avatars.command import avatars
 from realtime.errors import MasqueradeError
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -51,7 +52,7 @@ def _run_options(command: F) -> F:
 @app.command()
 @click.option("--source", help="Camera (0, /dev/video2, a name), file, picture, stream address, or synthetic.")
 @click.option("--model", help="A bundle's name or folder (masquerade models).")
-@click.option("--avatar", type=click.Path(path_type=Path), help="The still picture that motion and lip-sync animate.")
+@click.option("--avatar", help="What motion models move: a name (masquerade avatars), a picture, a folder of pictures.")
 @click.option("--sound", help="mic or a file: the voice that drives lip-sync.")
 @click.option("--output", multiple=True, help="camera[:DEVICE], FILE.mp4|.mkv|.webm, page or null. Repeatable.")
 @click.option("--pace", help="live drops frames to keep up; all processes every frame of a file.")
@@ -66,7 +67,12 @@ def _run_options(command: F) -> F:
 @click.option("--opacity", type=float)
 @click.option("--color-transfer", "color_transfer", help="none, rct, lct, mkl or idt.")
 @click.option("--sharpen", type=int)
+@click.option("--variant", help="fast, or fine: a larger face for more time, where the model has it.")
 @click.option("--morph", type=float, help="The morph factor of AMP models, 0 to 1.")
+@click.option("--movement", help="relative to your neutral pose, or absolute.")
+@click.option("--region", help="What of your motion an avatar takes over: all, expression, head, lips or eyes.")
+@click.option("--background", help="Behind and beside an avatar: kept, blurred, #rrggbb or a picture.")
+@click.option("--adapt-scale/--no-adapt-scale", "adapt_scale", default=None, help="Motion as large as the avatar.")
 @click.option("--steadiness", type=float, help="Strength of the landmark filter: 0 is off, 1 the default.")
 @click.option("--config", "config_file", type=click.Path(path_type=Path), help="A TOML file with these options.")
 @_run_options
@@ -85,7 +91,8 @@ def run(config_file: Path | None, output: tuple[str, ...], **flags: Any) -> None
 
 @app.command()
 @click.option("--source", help="0 for your camera; the bundled clip if not given.")
-@click.option("--model", help="The identity to wear.")
+@click.option("--model", help="The identity to wear; motion for a picture that moves.")
+@click.option("--avatar", help="What a motion model moves; those built in if not given.")
 @click.option("--headless", is_flag=True, help="Don't open a browser.")
 @_run_options
 def demo(source: str | None, headless: bool, **flags: Any) -> None:
@@ -161,9 +168,10 @@ def models_show(name: str) -> None:
     bundle = load_bundle(name)
     click.echo((bundle.folder / "model.toml").read_text(encoding="utf-8").rstrip())
     click.echo(f"# folder: {bundle.folder}")
-    drives = {"motion": "a still picture moves as you do", "lip-sync": "a still picture speaks as you do"}
-    if bundle.card.family in drives:
-        click.echo(f"# {drives[bundle.card.family]}: --avatar; the live loop of this version cannot run it yet")
+    if bundle.card.family == "motion":
+        click.echo(f"# a still picture moves as you do: masquerade run --model {bundle.name} --avatar NAME|FILE|FOLDER")
+    if bundle.card.family == "lip-sync":
+        click.echo("# a still picture speaks as you do: --avatar; the live loop of this version cannot run it yet")
 
 
 @models.command("add")
@@ -190,6 +198,9 @@ def models_remove(name: str) -> None:
 
     remove(name)
     click.echo(f"removed {name}")
+
+
+app.add_command(avatars)
 
 
 @app.command(context_settings={"ignore_unknown_options": True, "help_option_names": []}, add_help_option=False)

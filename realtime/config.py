@@ -33,14 +33,14 @@ Size = Annotated[tuple[int, int], BeforeValidator(_size), AfterValidator(_sane)]
 class RunConfig(Settings):
     """All options of `masquerade run`, named as on the command line with underscores.
 
-    The live settings are the ones inherited: they are where the run starts, and may change.
+    The live settings are the ones inherited: they are where the run starts, and may change. `avatar` may here be a
+    file or a folder, too: it says which avatars are made ready.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     source: str = "0"
     model: str | None = "ada"
-    avatar: Path | None = None
     sound: str | None = None
     output: tuple[str, ...] = ()
     pace: Literal["live", "all"] | None = None
@@ -56,8 +56,9 @@ class RunConfig(Settings):
     metrics: Path | None = None
 
     def settings(self) -> Settings:
-        """The live settings at the start. `model` is left out: the run loads it itself."""
-        return Settings(**{name: getattr(self, name) for name in Settings.model_fields if name != "model"})
+        """The live settings at the start. `model` and `avatar` are left out: the run loads them itself."""
+        kept = (name for name in Settings.model_fields if name not in ("model", "avatar"))
+        return Settings(**{name: getattr(self, name) for name in kept})
 
 
 def read_toml(path: Path) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""One frame in, one result out: detect, align, swap, blend."""
+"""One frame in, one result out: the faces are found, the character makes its picture of them."""
 
 import math
 from collections.abc import Callable
@@ -8,15 +8,13 @@ from typing import Protocol
 import cv2
 import numpy as np
 
-from realtime.align import crop_from_frame, cut
-from realtime.blend import Uncovered, blend
+from realtime.character import Character
 from realtime.clock import Clock
 from realtime.errors import ModelError
 from realtime.face import Face
 from realtime.frame import Frame, Pixels
-from realtime.masks import oval_mask
+from realtime.laps import Laps
 from realtime.settings import Settings
-from realtime.swap import Swapper
 
 LEAST_IN_SIGHT = 0.2
 """Of the face's box: with less of it in the picture there is no face to replace."""
@@ -44,7 +42,8 @@ class Result:
 
     `frame` is the source's frame with the engine's stage times (`networks`: the part of them spent
     inside the networks). `title` names the identity worn. `pixels` is the synthetic picture,
-    None when there is none: no face was found, or a stage failed (then `error` says how).
+    None when there is none: no face was found, or a stage failed (then `error` says how). `resting`:
+    the picture is synthetic, but nobody was there to drive it.
     """
 
     frame: Frame
@@ -52,6 +51,7 @@ class Result:
     pixels: Pixels | None
     faces: int = 0
     error: Exception | None = None
+    resting: bool = False
 
 
 class Engine:
@@ -61,66 +61,47 @@ class Engine:
     what leaves the program stays with the guard.
     """
 
-    def __init__(self, finder: FaceFinder, swapper: Swapper, settings: Callable[[], Settings], clock: Clock) -> None:
+    def __init__(
+        self, finder: FaceFinder, character: Character, settings: Callable[[], Settings], clock: Clock
+    ) -> None:
         self._finder = finder
-        self._swapper = swapper
+        self._character = character
         self._settings = settings
         self._clock = clock
 
-    def wear(self, swapper: Swapper) -> None:
+    def wear(self, character: Character) -> None:
         """Change the identity; the old one is closed."""
-        old, self._swapper = self._swapper, swapper
+        old, self._character = self._character, character
         old.close()
 
     @property
-    def swapper(self) -> Swapper:
+    def character(self) -> Character:
         """The identity worn now."""
-        return self._swapper
+        return self._character
 
     def __call__(self, frame: Frame) -> Result:
-        clock = self._clock
-        started = clock()
-        title = self._swapper.title
-        in_networks = self._finder.spent_ns + self._swapper.spent_ns
-        spans = {"capture": started - frame.captured_ns}
+        laps = Laps(self._clock)
+        character = self._character
+        in_networks = self._finder.spent_ns + character.spent_ns
+        laps.spans["capture"] = laps.started - frame.captured_ns
         try:
             settings = self._settings()
             self._finder.steadiness = settings.steadiness
             faces = self._finder(frame)
-            found = clock()
-            spans["detect"] = found - started
-            pixels: Pixels | None = None
-            for face in faces:
-                if _in_sight(face, frame.size):
-                    pixels = self._put_on(frame.pixels if pixels is None else pixels, face, settings, spans)
+            laps.lap("detect")
+            seen = [face for face in faces if _in_sight(face, frame.size)]
+            pixels = character(frame, seen, settings, laps)
             if pixels is not None and settings.mirror:
                 pixels = np.ascontiguousarray(cv2.flip(pixels, 1), dtype=np.uint8)
-            spans["networks"] = self._finder.spent_ns + self._swapper.spent_ns - in_networks
-            return Result(frame.with_spans(**spans), title, pixels, len(faces))
-        except Uncovered:
-            # A hand before the face, say: no picture to show, and nothing is broken.
-            return Result(frame.with_spans(**spans), title, None)
+            laps.spans["networks"] = self._finder.spent_ns + character.spent_ns - in_networks
+            timed = frame.with_spans(**laps.spans)
+            return Result(timed, character.title, pixels, len(faces), resting=character.resting)
         except Exception as error:  # any stage, any reason: the guard must decide, not the exception
-            return Result(frame.with_spans(**spans), title, None, 0, error)
-
-    def _put_on(self, pixels: Pixels, face: Face, settings: Settings, spans: dict[str, int]) -> Pixels:
-        clock, swapper = self._clock, self._swapper
-        t0 = clock()
-        matrix = crop_from_frame(face.landmarks, swapper.face_type, swapper.size, coverage=swapper.coverage)
-        crop = cut(pixels, matrix, swapper.size)
-        region = oval_mask(face.landmarks, matrix, swapper.size)
-        t1 = clock()
-        swapped = swapper(crop, face)
-        t2 = clock()
-        picture = blend(pixels, crop, swapped, matrix, settings, region)
-        t3 = clock()
-        for stage, ns in (("align", t1 - t0), ("swap", t2 - t1), ("blend", t3 - t2)):
-            spans[stage] = spans.get(stage, 0) + ns
-        return picture
+            return Result(frame.with_spans(**laps.spans), character.title, None, 0, error)
 
     def close(self) -> None:
         """Close the networks. May be called twice."""
-        self._swapper.close()
+        self._character.close()
         self._finder.close()
 
 

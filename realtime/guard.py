@@ -16,7 +16,7 @@ from realtime.frame import Pixels
 from realtime.output.letterbox import letterbox
 from realtime.settings import Settings
 
-Kind = Literal["synthetic", "hold", "card", "blur", "raw"]
+Kind = Literal["synthetic", "rest", "hold", "card", "blur", "raw"]
 
 HOLD_NS = NS_PER_S
 """How long the last synthetic picture stands in before the card does."""
@@ -24,7 +24,10 @@ HOLD_NS = NS_PER_S
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Outgoing:
-    """One picture as it leaves: (H, W, 3) of the sinks' size, and what it is."""
+    """One picture as it leaves: (H, W, 3) of the sinks' size, and what it is.
+
+    `rest` is synthetic too: a character whom nobody drives just now.
+    """
 
     pixels: Pixels
     kind: Kind
@@ -64,7 +67,7 @@ class Guard:
         if result is not None and result.pixels is not None:
             self._last = letterbox(result.pixels, self._size)
             self._last_ns = now_ns
-            return Outgoing(self._last, "synthetic")
+            return Outgoing(self._last, "rest" if result.resting else "synthetic")
         choice = self._settings().on_miss
         if choice == "raw" and self._allow_raw and result is not None:
             return Outgoing(letterbox(result.frame.pixels, self._size), "raw")

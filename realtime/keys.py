@@ -1,19 +1,24 @@
 """Single keys typed in the terminal while the loop runs."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from realtime.settings import Settings
 
-HELP = "keys: m mirror, c colour transfer, + - mask blur, h hold/card/blur on a miss, q quit"
+HELP = (
+    "keys: m mirror, c colour transfer, + - mask blur, h hold/card/blur on a miss, a A next and previous avatar, "
+    "1-9 that avatar, r this pose is neutral, e what moves, q quit"
+)
 
 _COLORS = ("none", "rct", "lct", "mkl", "idt")
 _MISSES = ("hold", "card", "blur")
+_DIGITS = tuple("123456789")
+_REGIONS = ("all", "expression", "head", "lips", "eyes")
 
 
-def changed(settings: Settings, key: str) -> Settings | None:
-    """The settings after a key, None where the key means nothing. Pure."""
+def changed(settings: Settings, key: str, avatars: Sequence[str] = ()) -> Settings | None:
+    """The settings after a key, None where the key means nothing. `avatars`: those to choose from. Pure."""
     change: dict[str, object]
     if key == "m":
         change = {"mirror": not settings.mirror}
@@ -21,6 +26,14 @@ def changed(settings: Settings, key: str) -> Settings | None:
         change = {"color_transfer": _next(_COLORS, settings.color_transfer)}
     elif key == "h":
         change = {"on_miss": _next(_MISSES, settings.on_miss)}
+    elif key == "r":
+        change = {"reference": settings.reference + 1}
+    elif key == "e":
+        change = {"region": _next(_REGIONS, settings.region)}
+    elif avatars and (key in ("a", "A") or key in _DIGITS[: len(avatars)]):
+        now = avatars.index(settings.avatar) if settings.avatar in avatars else 0
+        chosen = _DIGITS.index(key) if key in _DIGITS else (now + (1 if key == "a" else -1)) % len(avatars)
+        change = {"avatar": avatars[chosen]}
     elif key in "+-":
         change = {"mask_blur": min(200, max(0, settings.mask_blur + (5 if key == "+" else -5)))}
     else:

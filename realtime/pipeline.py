@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from realtime.capture import Source
+from realtime.character import Character
 from realtime.clock import Clock
 from realtime.disclose import badge
 from realtime.engine import Engine, Result
@@ -14,7 +15,6 @@ from realtime.guard import Guard, Outgoing
 from realtime.metrics import Tally
 from realtime.output import Sink
 from realtime.settings import Settings
-from realtime.swap import Swapper
 from realtime.threads import Closed, Crew, Slot
 
 log = logging.getLogger(__name__)
@@ -27,7 +27,7 @@ MANY_ERRORS = 100
 class Loop:
     """One run: the parts, opened by the caller, who also closes them.
 
-    `rate_hz` is the sinks' constant rate. `open_swapper` loads another identity by name when the
+    `rate_hz` is the sinks' constant rate. `open_character` loads another identity by name when the
     settings ask for one. `state` is one plain line for the page and the terminal. `lost` collects
     the errors of sinks that failed while others went on.
     """
@@ -37,7 +37,7 @@ class Loop:
     guard: Guard
     sinks: list[Sink]
     settings: Callable[[], Settings]
-    open_swapper: Callable[[str], Swapper]
+    open_character: Callable[[str], Character]
     clock: Clock
     rate_hz: float
     tally: Tally = field(default_factory=Tally)
@@ -52,7 +52,7 @@ class Loop:
         if asked is not None and asked != self._worn:
             self._worn = asked
             try:
-                self.engine.wear(self.open_swapper(asked))
+                self.engine.wear(self.open_character(asked))
             except MasqueradeError as error:
                 log.warning("%s; the identity worn stays on", error)
         result = self.engine(frame)
@@ -83,7 +83,7 @@ class Loop:
         # is held later, a second badge lands on the first one, which changes nothing to look at.
         pixels = out.pixels
         if self.settings().badge == "on":
-            pixels = badge(pixels, in_place=out.kind == "synthetic" and pixels.flags.writeable)
+            pixels = badge(pixels, in_place=out.kind in ("synthetic", "rest") and pixels.flags.writeable)
         fresh = result is not None
         captured_ns = result.frame.captured_ns if result is not None else started
         media_s = result.frame.media_s if result is not None else None

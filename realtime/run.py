@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from realtime import __version__
+from realtime.avatars.background import read_background
 from realtime.capture import Source
 from realtime.capture.open_source import open_source
+from realtime.character import Character
 from realtime.clock import Clock, now_ns
 from realtime.config import RunConfig
 from realtime.detect import Tracker
@@ -20,16 +22,14 @@ from realtime.errors import ConfigError, DeviceError
 from realtime.guard import Guard, check_allowed
 from realtime.keys import changed, typed_keys
 from realtime.metrics import machine, peak_memory_mb
-from realtime.models import Bundle, load_bundle, may_hide_badge
 from realtime.output.open_sink import check_specs, open_sinks, wants_page
 from realtime.output.sound_track import SoundTrack
 from realtime.output.timeline import Pace
 from realtime.panel import Panel
 from realtime.pipeline import Loop, run_live, run_offline
+from realtime.role import Role, find_role, open_character
 from realtime.sessions.providers import why_not
 from realtime.settings import Settings
-from realtime.swap import Swapper
-from realtime.swap.open_swapper import open_swapper
 from realtime.threads import Crew, Latest
 
 log = logging.getLogger(__name__)
@@ -50,7 +50,7 @@ class Run:
         self._on_page = on_page or (lambda address: say(f"page: {address}"))
         self._settings: Latest[Settings] = Latest(config.settings())
         self._loop: Loop | None = None
-        self._bundle: Bundle | None = None
+        self._role: Role | None = None
         self._facts: dict[str, Any] = {}
 
     def __call__(self) -> dict[str, Any]:
@@ -84,18 +84,23 @@ class Run:
         if config.model is None:
             raise ConfigError("no model given: choose one with --model (masquerade models lists them)")
         check_specs(config.output, config.source)
-        bundle = self._bundle = load_bundle(config.model)
-        check_allowed(config, allow_raw=config.allow_raw, badge_optional=may_hide_badge(bundle.card))
-        if bundle.card.family == "swap" and (config.avatar or config.sound):
-            raise ConfigError(f"--avatar and --sound are for motion and lip-sync models: {bundle.name} is a swap model")
-        swapper = self._swapper(bundle)
+        role = self._role = find_role(config.model, config.avatar)
+        self._check(config, role)
+        family = role.bundle.card.family
+        if family == "swap" and (config.avatar or config.sound):
+            name = config.model
+            raise ConfigError(f"--avatar and --sound are for motion and lip-sync models: {name} is a swap model")
+        if family == "motion" and config.sound:
+            raise ConfigError(f"--sound is for lip-sync models: {config.model} is a motion model")
+        character = self._character(role)
         finder = _finder(config)
-        engine = Engine(finder, swapper, self._settings.get, self._clock)
+        engine = Engine(finder, character, self._settings.get, self._clock)
         stack.callback(engine.close)
         source: Source = open_source(
             config.source, size=config.size, fps=config.fps, clock=self._clock, pace=self._pace, loop=config.loop
         )
         stack.callback(source.close)
+        character.prepare(source.size, self._settings.get())
         size = config.size or source.size
         rate_hz = config.fps or source.rate_hz or 30.0
         panel = self._panel(stack)
@@ -104,7 +109,7 @@ class Run:
             size=size,
             rate_hz=rate_hz,
             label=CAMERA_LABEL,
-            metadata=metadata(bundle.name, bundle.card.identity.kind, __version__),
+            metadata=metadata(role.name, role.identity_kind, __version__),
             sound=SoundTrack.of(source),
             panel=panel,
             source=config.source,
@@ -116,10 +121,10 @@ class Run:
         loop = self._loop = Loop(
             source,
             engine,
-            Guard(size, swapper.title, self._settings.get, allow_raw=config.allow_raw),
+            Guard(size, character.title, self._settings.get, allow_raw=config.allow_raw),
             sinks,
             self._settings.get,
-            lambda name: self._swapper(self._another(name)),
+            self._another,
             self._clock,
             rate_hz,
         )
@@ -127,32 +132,37 @@ class Run:
         self._facts = {
             "source": source.name,
             "size": list(size),
-            "providers": {"detect": finder.ran_on, "swap": swapper.ran_on},
-            "precision": {"detect": "fp32", "swap": swapper.precision},
+            "providers": {"detect": finder.ran_on, "swap": character.ran_on},
+            "precision": {"detect": "fp32", "swap": character.precision},
         }
         return loop
 
-    def _swapper(self, bundle: Bundle) -> Swapper:
-        return open_swapper(
-            bundle, provider=self._config.provider, precision=self._config.precision, settings=self._settings.get
+    def _character(self, role: Role) -> Character:
+        return open_character(
+            role, provider=self._config.provider, precision=self._config.precision, settings=self._settings.get
         )
 
-    def _another(self, name: str) -> Bundle:
-        bundle = load_bundle(name)
-        check_allowed(
-            self._settings.get(), allow_raw=self._config.allow_raw, badge_optional=may_hide_badge(bundle.card)
-        )
-        self._bundle = bundle
-        return bundle
+    def _check(self, settings: Settings, role: Role) -> None:
+        check_allowed(settings, allow_raw=self._config.allow_raw, badge_optional=role.may_hide_badge)
+
+    def _another(self, name: str) -> Character:
+        role = find_role(name, self._config.avatar)
+        self._check(self._settings.get(), role)
+        character = self._character(role)
+        self._role = role
+        return character
 
     def change(self, settings: Settings) -> Settings:
         """Replace the live settings, if this run may use them. Raises ConfigError. Any thread."""
-        assert self._bundle is not None
-        allowed = check_allowed(
-            settings, allow_raw=self._config.allow_raw, badge_optional=may_hide_badge(self._bundle.card)
-        )
-        self._settings.set(allowed)
-        return allowed
+        role = self._role
+        assert role is not None
+        self._check(settings, role)
+        if settings.avatar != self._settings.get().avatar:
+            role.check(settings)
+        if settings.background != self._settings.get().background:
+            read_background(settings.background)
+        self._settings.set(settings)
+        return settings
 
     def _panel(self, stack: ExitStack) -> Panel | None:
         if not wants_page(self._config.output):
@@ -185,7 +195,7 @@ class Run:
                 key = read_key(0.1)
                 if key == "q":
                     break
-                if key and (settings := changed(self._settings.get(), key)) is not None:
+                if key and (settings := changed(self._settings.get(), key, self._avatars)) is not None:
                     self.change(settings)
                 now = self._clock()
                 if now - last_line >= 1e9:
@@ -193,6 +203,10 @@ class Run:
                     self._say(self.line())
                 if limit is not None and (now - started) / 1e9 >= limit:
                     break
+
+    @property
+    def _avatars(self) -> tuple[str, ...]:
+        return self._role.avatar_names if self._role else ()
 
     def line(self) -> str:
         """The live line: frames a second, latency, drops, what runs, and what goes out."""
@@ -207,13 +221,14 @@ class Run:
 
     def report(self) -> dict[str, Any]:
         """The metrics so far, as the contract shapes them. Any thread."""
-        if self._loop is None or self._bundle is None:
+        if self._loop is None or self._role is None:
             return {"schema": 1, "state": "starting", "version": __version__}
         return {
             "schema": 1,
-            "model": self._bundle.name,
-            "title": self._bundle.card.title,
-            "family": self._bundle.card.family,
+            "model": self._role.bundle.name,
+            "title": self._loop.engine.character.title,
+            "family": self._role.bundle.card.family,
+            "avatars": list(self._avatars),
             "state": self._loop.state,
             **self._facts,
             **self._loop.tally.report(),

@@ -15,13 +15,20 @@ class Settings(BaseModel):
     The defaults differ from DeepFaceLive's (5, 25, rct): docs/decisions/0001 says why.
     `morph` is the AMP models' factor. `steadiness` scales the landmark filter (0 = off, 1 = default).
     `on_miss` says what goes out while there is no synthetic picture; `raw` only where the run was
-    started with --allow-raw. `model` names the bundle worn; None keeps the one of the start.
+    started with --allow-raw. `model` names the bundle worn; None keeps the one of the start. `variant`: `fine` draws a
+    larger, sharper face, where the model has that, and takes longer.
+
+    The rest is for models that move a still picture. `avatar` names the one shown, of those the run has ready;
+    None is the first. `movement`: by how much the driver differs from a neutral pose, or the driver's own pose as
+    it is. `adapt_scale`: movements grow with the avatar's head. `region`: what of the motion is taken over.
+    `background`: what is behind a picture with transparency and beside one of another shape: `kept`, `blurred`, a
+    colour (#rrggbb) or a picture's file. Raising `reference` takes the driver's pose of that moment as neutral.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    mask_erode: Annotated[int, Field(ge=-200, le=200)] = 15
-    mask_blur: Annotated[int, Field(ge=0, le=200)] = 20
+    mask_erode: Annotated[int, Field(ge=-200, le=200)] = 8
+    mask_blur: Annotated[int, Field(ge=0, le=200)] = 12
     opacity: Annotated[float, Field(ge=0.0, le=1.0)] = 1.0
     color_transfer: ColorTransfer = "mkl"
     sharpen: Annotated[int, Field(ge=0, le=200)] = 60
@@ -31,3 +38,10 @@ class Settings(BaseModel):
     badge: Literal["on", "off"] = "on"
     on_miss: Literal["hold", "card", "blur", "raw"] = "hold"
     model: str | None = None
+    variant: Literal["fast", "fine"] = "fast"
+    avatar: str | None = None
+    movement: Literal["relative", "absolute"] = "relative"
+    adapt_scale: bool = True
+    region: Literal["all", "expression", "head", "lips", "eyes"] = "all"
+    background: Annotated[str, Field(min_length=1, max_length=1024)] = "kept"
+    reference: Annotated[int, Field(ge=0, le=2**31)] = 0

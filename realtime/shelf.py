@@ -24,10 +24,15 @@ def built_in_folder() -> Path:
 
 def user_folder() -> Path:
     """The folder of the user's own bundles; it may not exist yet."""
+    return user_home() / "models"
+
+
+def user_home() -> Path:
+    """The folder of everything that is the user's own: MASQUERADE_HOME, else the platform's data folder."""
     home = os.environ.get("MASQUERADE_HOME")
     if home:
-        return Path(home).expanduser().absolute() / "models"
-    return platformdirs.user_data_path("masquerade", appauthor=False) / "models"
+        return Path(home).expanduser().absolute()
+    return platformdirs.user_data_path("masquerade", appauthor=False)
 
 
 def load_bundle(name_or_folder: str | Path) -> Bundle:
@@ -66,8 +71,8 @@ def list_bundles() -> list[Bundle | BrokenBundle]:
 
 def bundle_folders() -> Iterator[Path]:
     """The folders where bundles are or should be: the built-in ones, then the user's own, by name."""
-    yield from (folder for folder in _visible(built_in_folder()) if (folder / CARD_FILE).is_file())
-    yield from _visible(user_folder())
+    yield from (folder for folder in visible_folders(built_in_folder()) if (folder / CARD_FILE).is_file())
+    yield from visible_folders(user_folder())
 
 
 def unknown_model(name: str) -> ModelError:
@@ -78,7 +83,8 @@ def unknown_model(name: str) -> ModelError:
     return ModelError(f"there is no model {printable(name, 80)!r}: {hint}see the ones there are (masquerade models)")
 
 
-def _visible(shelf: Path) -> list[Path]:
+def visible_folders(shelf: Path) -> list[Path]:
+    """The folders on a shelf by name, without hidden ones; none where there is no shelf yet."""
     try:
         return sorted(entry for entry in shelf.iterdir() if not entry.name.startswith((".", "_")) and entry.is_dir())
     except OSError:  # not made yet, or not ours to read: then there are no bundles there

@@ -20,6 +20,7 @@ from realtime.capture.paced import Paced
 from realtime.capture.synthetic import Synthetic
 from realtime.engine import Engine
 from realtime.errors import ConfigError
+from realtime.face_swap import FaceSwap
 from realtime.guard import Guard
 from realtime.pipeline import Loop, run_live, run_offline
 from realtime.settings import Settings
@@ -29,9 +30,9 @@ from realtime.threads import Crew
 def a_loop(source: Any, sink: FakeSink, **engine: Any) -> Loop:
     clock = FakeClock()
     settings = lambda: Settings(color_transfer="none", mask_blur=0, mask_erode=0)  # noqa: E731
-    worker = Engine(engine.get("finder") or FakeFinder(), FakeSwapper(), settings, clock)
+    worker = Engine(engine.get("finder") or FakeFinder(), FaceSwap(FakeSwapper()), settings, clock)
     guard = Guard(SIZE, "Fake", settings)
-    return Loop(source, worker, guard, [sink], settings, lambda _: FakeSwapper(), clock, 30.0)
+    return Loop(source, worker, guard, [sink], settings, lambda _: FaceSwap(FakeSwapper()), clock, 30.0)
 
 
 def test_the_measured_loop_notes_every_frame_and_changes_none() -> None:

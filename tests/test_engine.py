@@ -5,13 +5,14 @@ from fakes import SIZE, FakeClock, FakeFinder, FakeSwapper, a_face, pixels
 
 from realtime.engine import Engine
 from realtime.face import Face
+from realtime.face_swap import FaceSwap
 from realtime.frame import Frame
 from realtime.settings import Settings
 
 
 def engine_with(faces: list[Face], settings: Settings | None = None) -> Engine:
     chosen = settings or Settings(color_transfer="none")
-    return Engine(FakeFinder(lambda _: faces), FakeSwapper(), lambda: chosen, FakeClock())
+    return Engine(FakeFinder(lambda _: faces), FaceSwap(FakeSwapper()), lambda: chosen, FakeClock())
 
 
 def frame() -> Frame:
@@ -64,7 +65,7 @@ def test_a_covered_face_is_a_miss_and_no_error() -> None:
             good.mask[...] = 0
             return good
 
-    engine = Engine(FakeFinder(), Blind(), Settings, FakeClock())
+    engine = Engine(FakeFinder(), FaceSwap(Blind()), Settings, FakeClock())
     result = engine(frame())
     assert result.pixels is None
     assert result.error is None
@@ -81,9 +82,9 @@ def test_mirror_flips_the_finished_picture() -> None:
 
 def test_an_identity_is_changed_and_the_old_one_closed() -> None:
     first, second = FakeSwapper(200, "One"), FakeSwapper(90, "Two")
-    engine = Engine(FakeFinder(), first, lambda: Settings(color_transfer="none"), FakeClock())
+    engine = Engine(FakeFinder(), FaceSwap(first), lambda: Settings(color_transfer="none"), FakeClock())
     assert engine(frame()).title == "One"
-    engine.wear(second)
+    engine.wear(FaceSwap(second))
     result = engine(frame())
     assert result.title == "Two"
     assert result.pixels is not None

@@ -14,7 +14,7 @@ torch = pytest.importorskip("torch", reason="the export needs the extra `export`
 
 from export.checkpoints.deepfacelab import read_deepfacelab  # noqa: E402
 from export.checkpoints.restricted_pickle import read_restricted_pickle  # noqa: E402
-from export.families.first_order_motion import plan_first_order_motion, was_made_with_corners  # noqa: E402
+from export.families.first_order_motion import moves_faces, plan_first_order_motion, was_made_with_corners  # noqa: E402
 from export.networks.autoencoder import Archi, SaehdShape, saehd  # noqa: E402
 from export.networks.motion_config import PUBLISHED  # noqa: E402
 from realtime.models import built_in_folder  # noqa: E402
@@ -156,6 +156,18 @@ def test_the_age_of_a_checkpoint_tells_how_it_looked_features_up(shared: Path) -
     asked = plan_first_order_motion(shared / "reference" / "fomm_small_legacy_cuda.pth.tar", align_corners=False)
     assert asked.training["align_corners"] is False
     assert "by the age" not in asked.notes[0]
+
+
+def test_a_model_of_other_things_than_faces_says_so(shared: Path) -> None:
+    drawn = plan_first_order_motion(shared / "reference" / "fomm_small_mgif.pth.tar")
+    assert drawn.input["subject"] == "any"
+    faces = plan_first_order_motion(shared / "reference" / "fomm_small.pth.tar")
+    assert "subject" not in faces.input  # a card's default
+    sizes = PUBLISHED["vox-256"]
+    assert moves_faces("vox-adv-cpk", None, sizes)
+    assert not moves_faces("taichi-cpk", None, sizes)
+    assert not moves_faces("mine", "config/fashion-256.yaml", sizes)
+    assert not moves_faces("mine", "mgif-256", PUBLISHED["mgif-256"])
 
 
 def test_a_config_that_is_not_the_checkpoints_is_refused(shared: Path, call: Call, tmp_path: Path) -> None:

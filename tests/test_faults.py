@@ -12,14 +12,16 @@ import numpy as np
 import pytest
 from fakes import SIZE, FakeClock, FakeFinder, FakeSink, FakeSource, FakeSwapper, a_face, pixels
 
+from realtime.character import Character
 from realtime.engine import Engine
 from realtime.errors import DeviceError, MasqueradeError, ModelError
 from realtime.face import Face
+from realtime.face_swap import FaceSwap
 from realtime.frame import Pixels
 from realtime.guard import Guard
 from realtime.pipeline import Loop, run_live, run_offline
 from realtime.settings import Settings
-from realtime.swap import Swapped, Swapper
+from realtime.swap import Swapped
 from realtime.threads import Crew
 
 RAW = 17
@@ -115,15 +117,15 @@ def build(stage: str, fault: Fault, sink: FakeSink, source: FakeSource) -> Loop:
             return calm.model_copy(update={"model": f"identity-{fault.seq}"})
         return calm
 
-    def open_swapper(name: str) -> Swapper:
+    def open_character(name: str) -> Character:
         if fault.seq % 2:
             raise ModelError(f"{name} is broken")
-        return FakeSwapper(90, name)
+        return FaceSwap(FakeSwapper(90, name))
 
     clock = FakeClock()
-    engine = Engine(FaultyFinder(fault, stage), FaultySwapper(fault, stage), settings, clock)
+    engine = Engine(FaultyFinder(fault, stage), FaceSwap(FaultySwapper(fault, stage)), settings, clock)
     # The guard reads settings of its own: its copy does not fail.
-    return Loop(source, engine, Guard(SIZE, "Fake", lambda: calm), [sink], wish, open_swapper, clock, 30.0)
+    return Loop(source, engine, Guard(SIZE, "Fake", lambda: calm), [sink], wish, open_character, clock, 30.0)
 
 
 def no_raw_face(sink: FakeSink) -> bool:

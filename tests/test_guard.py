@@ -87,3 +87,10 @@ def test_what_a_run_may_not_do_is_refused_in_words() -> None:
     with pytest.raises(ConfigError, match="badge = off"):
         check_allowed(Settings(badge="off"), allow_raw=True, badge_optional=False)
     assert check_allowed(Settings(on_miss="raw"), allow_raw=True, badge_optional=False).on_miss == "raw"
+
+
+def test_a_character_at_rest_is_synthetic_and_said_to_rest() -> None:
+    out = guard().picture(Result(Frame(pixels(RAW), 0, 0), "Ada", pixels(200), resting=True), 0)
+    assert out.kind == "rest"
+    assert not out.guarded
+    assert (out.pixels == 200).all()

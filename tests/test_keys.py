@@ -33,3 +33,24 @@ def test_the_mask_blur_stays_in_range() -> None:
     after = changed(settings, "-")
     assert after is not None
     assert after.mask_blur == 0
+
+
+def test_keys_choose_among_avatars() -> None:
+    names = ("ann", "bob", "cleo")
+    settings = Settings()
+    worn = []
+    for key in "aaaA1329":
+        settings = changed(settings, key, names) or settings
+        worn.append(settings.avatar)
+    assert worn == ["bob", "cleo", "ann", "cleo", "ann", "cleo", "bob", "bob"]  # there is no ninth
+    assert changed(settings, "a") is None
+    assert changed(settings, "²", names) is None
+
+
+def test_a_key_takes_this_pose_as_neutral_and_another_changes_what_moves() -> None:
+    after = changed(Settings(), "r")
+    assert after is not None
+    assert after.reference == 1
+    moves = changed(after, "e")
+    assert moves is not None
+    assert moves.region == "expression"

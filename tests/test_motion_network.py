@@ -228,23 +228,14 @@ def test_other_families_and_missing_files_are_refused(tmp_path: Path) -> None:
     assert networks.closed[:2] == [1, 1]
 
 
-def test_the_command_shows_it_and_says_that_it_cannot_run_it_yet(
-    bundle: Bundle, capsys: pytest.CaptureFixture[str]
-) -> None:
-    folder = str(bundle.folder)
+def test_the_command_shows_what_it_is_for(bundle: Bundle, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
-        main(["models", "show", folder])
+        main(["models", "show", str(bundle.folder)])
     assert ended.value.code == 0
     shown = capsys.readouterr().out
     assert 'family = "motion"' in shown
-    assert "# a still picture moves as you do: --avatar" in shown
-    with pytest.raises(SystemExit) as ended:
-        main(["run", "--source", "synthetic", "--model", folder, "--avatar", "me.jpg", "--output", "null"])
-    assert ended.value.code == 4
-    said = capsys.readouterr().err
-    assert said.count("\n") == 1
-    assert "family motion is not in this version" in said
-    assert "family motion is not in this version" in one_line(lambda: open_swapper(bundle))
+    assert "# a still picture moves as you do: masquerade run --model eve --avatar" in shown
+    assert "it moves a picture and is nobody to wear" in one_line(lambda: open_swapper(bundle))
 
 
 def test_a_recorded_checkpoint_draws_what_upstream_drew(shared: Path, tmp_path: Path) -> None:

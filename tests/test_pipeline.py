@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 from fakes import SIZE, FakeClock, FakeFinder, FakeSink, FakeSource, FakeSwapper, pixels
 
+from realtime.character import Character
 from realtime.engine import Engine
 from realtime.errors import DeviceError, ModelError
+from realtime.face_swap import FaceSwap
 from realtime.frame import Pixels
 from realtime.guard import Guard
 from realtime.pipeline import MANY_ERRORS, Loop, run_live, run_offline
 from realtime.settings import Settings
-from realtime.swap import Swapper
 from realtime.threads import Crew
 
 RAW = 17
@@ -25,13 +26,15 @@ def make_loop(
     finder: FakeFinder | None = None,
     swapper: FakeSwapper | None = None,
     settings: Callable[[], Settings] = Settings,
-    open_swapper: Callable[[str], Swapper] | None = None,
+    open_character: Callable[[str], Character] | None = None,
     clock: Callable[[], int] | None = None,
 ) -> Loop:
     clock = clock or FakeClock()
-    engine = Engine(finder or FakeFinder(), swapper or FakeSwapper(), settings, clock)
+    engine = Engine(finder or FakeFinder(), FaceSwap(swapper or FakeSwapper()), settings, clock)
     guard = Guard(SIZE, "Fake", settings)
-    return Loop(source, engine, guard, list(sinks), settings, open_swapper or (lambda _: FakeSwapper()), clock, 30.0)
+    return Loop(
+        source, engine, guard, list(sinks), settings, open_character or (lambda _: FaceSwap(FakeSwapper())), clock, 30.0
+    )
 
 
 def centre(picture: Pixels) -> int:
@@ -139,14 +142,14 @@ def test_the_identity_changes_while_running_and_a_bad_name_keeps_the_old_one() -
             now["settings"] = plain().model_copy(update={"model": name or None})
             return super().read()
 
-    def another(name: str) -> Swapper:
+    def another(name: str) -> Character:
         if name == "nobody":
             raise ModelError("no bundle nobody")
-        return FakeSwapper(90, "Bo")
+        return FaceSwap(FakeSwapper(90, "Bo"))
 
     sink, first = FakeSink(), FakeSwapper()
     loop = make_loop(
-        Source([pixels()] * 5), sink, swapper=first, settings=lambda: now["settings"], open_swapper=another
+        Source([pixels()] * 5), sink, swapper=first, settings=lambda: now["settings"], open_character=another
     )
     run_offline(loop, lambda: False)
     assert [round(centre(p) / 10) * 10 for p in sink.shown] == [200, 90, 90, 90, 90]

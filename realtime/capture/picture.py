@@ -7,10 +7,11 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from realtime.capture.counted import CountedSource
 from realtime.capture.fit import capped, letterbox
 from realtime.clock import Clock, now_ns
 from realtime.errors import ConfigError
-from realtime.frame import Frame, Pixels
+from realtime.frame import Pixels
 
 NEUTRAL = 128
 """What shows through transparent places: mid grey, which favours neither light nor dark hair."""
@@ -19,8 +20,8 @@ _EXIF = 0  # cv2.IMAGE_METADATA_EXIF
 _ORIENTATION = 0x0112  # TIFF 6.0 / EXIF 2.32 tag
 
 
-class Picture:
-    """One picture, shown `count` times, or without end. Obeys `Source`; reads never block."""
+class Picture(CountedSource):
+    """One picture, the same read-only array each time. Obeys `Source`; reads never block."""
 
     live = False
     state = "ok"
@@ -36,51 +37,16 @@ class Picture:
     ) -> None:
         pixels = load_picture(path)
         self._pixels = letterbox(pixels, size) if size else pixels
-        self._path, self._rate_hz, self._count, self._clock = path, rate_hz, count, clock
-        self._ended = False
-        self._seq = 0
-        self._start = 0
+        self._path = path
+        super().__init__((self._pixels.shape[1], self._pixels.shape[0]), rate_hz, count, clock)
 
     @property
     def name(self) -> str:
         """The file's name."""
         return self._path.name
 
-    @property
-    def size(self) -> tuple[int, int]:
-        """(width, height)."""
-        return self._pixels.shape[1], self._pixels.shape[0]
-
-    @property
-    def rate_hz(self) -> float:
-        """How often a second the picture is shown."""
-        return self._rate_hz
-
-    @property
-    def duration_s(self) -> float | None:
-        """How long it is shown; None without end."""
-        return None if self._count is None else self._count / self._rate_hz
-
-    def read(self) -> Frame | None:
-        """The picture again (the same read-only array); None after `count` times."""
-        position = self._seq - self._start
-        if self._ended or (self._count is not None and position >= self._count):
-            return None
-        frame = Frame(self._pixels, self._seq, self._clock(), position / self._rate_hz)
-        self._seq += 1
-        return frame
-
-    def rewind(self) -> None:
-        """Start again."""
-        self._start = self._seq
-
-    def unblock(self) -> None:
-        """Make `read` return None."""
-        self._ended = True
-
-    def close(self) -> None:
-        """Nothing more will come."""
-        self._ended = True
+    def _picture(self, seq: int) -> Pixels:
+        return self._pixels
 
 
 def load_picture(path: Path) -> Pixels:
@@ -88,6 +54,16 @@ def load_picture(path: Path) -> Pixels:
 
     16-bit and float pictures are reduced to 8 bits, transparency is laid over mid grey. Raises
     ConfigError when the file cannot be read or is not a whole picture.
+    """
+    pixels = over_grey(decode_picture(path))
+    size = pixels.shape[1], pixels.shape[0]
+    return np.ascontiguousarray(letterbox(pixels, capped(size)))
+
+
+def decode_picture(path: Path) -> npt.NDArray[np.uint8]:
+    """A picture file as (H, W) or (H, W, 1..4) uint8, upright, channels as they are stored, alpha last.
+
+    Of an animation the first picture. Raises ConfigError as `load_picture`.
     """
     try:
         encoded = np.fromfile(path, np.uint8)
@@ -104,9 +80,7 @@ def load_picture(path: Path) -> Pixels:
         raise ConfigError(f"{path} is not a whole picture, damaged or cut off: give another file")
     kinds, blobs = found[1], found[2]
     exif = b"".join(np.asarray(b).tobytes() for kind, b in zip(kinds, blobs, strict=True) if kind == _EXIF)
-    pixels = upright(over_grey(eight_bits(image)), orientation(exif))
-    size = pixels.shape[1], pixels.shape[0]
-    return np.ascontiguousarray(letterbox(pixels, capped(size)))
+    return upright(eight_bits(image), orientation(exif))
 
 
 def eight_bits(image: npt.NDArray[np.generic]) -> npt.NDArray[np.uint8]:
@@ -133,7 +107,7 @@ def over_grey(image: npt.NDArray[np.uint8]) -> Pixels:
 def upright(pixels: Pixels, turned: int) -> Pixels:
     """The picture as it is meant to be seen, for an EXIF orientation of 1 to 8."""
     if turned in (5, 6, 7, 8):
-        pixels = pixels.transpose(1, 0, 2)
+        pixels = np.swapaxes(pixels, 0, 1)
     if turned in (2, 3, 6, 7):
         pixels = pixels[:, ::-1]
     if turned in (3, 4, 7, 8):

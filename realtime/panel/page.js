@@ -68,6 +68,7 @@ function sentence(report) {
   const who = report.title || report.model || "the character";
   switch (report.state) {
     case "synthetic": return [`You are ${who}. Others see ${who}.`, "good"];
+    case "rest": return [`Your face is lost. Others see ${who} at rest.`, "warn"];
     case "hold": return [`Your face is lost. Others see ${who}'s last picture.`, "warn"];
     case "card": return ["Your face is lost. Others see a card.", "warn"];
     case "blur": return ["Your face is lost. Others see a blurred picture.", "warn"];
@@ -88,8 +89,17 @@ function tell({ report, settings: now, page_delay_ms: delay }) {
   find("dropped").textContent = report.frames ? String(report.frames.dropped) : "–";
   const providers = Object.entries(report.providers || {}).map(([what, where]) => `${what}: ${where}`);
   find("provider").textContent = providers.join(", ") || "–";
+  offer(report.avatars || [], report.family === "motion");
   document.title = report.title ? `${report.title} – masquerade` : "masquerade";
   take(now);
+}
+
+// Models that move a still picture have controls that others lack.
+function offer(avatars, moves) {
+  const select = document.querySelector('[data-key="avatar"]');
+  for (const control of document.querySelectorAll(".avatars")) control.hidden = !moves;
+  if ([...select.options].map((option) => option.value).join("\n") === avatars.join("\n")) return;
+  select.replaceChildren(...avatars.map((name) => new Option(name, name)));
 }
 
 // ---- settings -------------------------------------------------------------------------------
@@ -101,7 +111,7 @@ function take(now) {
     if (field === document.activeElement && field.type === "range" && pending.has(field.dataset.key)) continue;
     const value = now[field.dataset.key];
     if (field.type === "checkbox") field.checked = value;
-    else field.value = value;
+    else field.value = value ?? field.options?.[0]?.value ?? "";
     label(field);
   }
 }
@@ -148,6 +158,7 @@ for (const field of fields) {
 }
 
 find("controls").addEventListener("submit", (event) => event.preventDefault());
+find("neutral").addEventListener("click", () => change("reference", settings.reference + 1));
 find("defaults").addEventListener("click", () => {
   for (const field of fields) if (first) change(field.dataset.key, first[field.dataset.key]);
 });
@@ -161,6 +172,13 @@ document.addEventListener("keydown", (event) => {
   if (event.key === "m") change("mirror", !settings.mirror);
   else if (event.key === "c") change("color_transfer", next("color_transfer"));
   else if (event.key === "h") change("on_miss", next("on_miss"));
+  else if (find("neutral").hidden) return;
+  else if (event.key === "r") change("reference", settings.reference + 1);
+  else if (event.key === "e") change("region", next("region"));
+  else if (event.key === "a") {
+    const names = [...document.querySelector('[data-key="avatar"]').options].map((option) => option.value);
+    change("avatar", names[(Math.max(names.indexOf(settings.avatar), 0) + 1) % names.length]);
+  }
 });
 
 connect();

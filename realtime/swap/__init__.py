@@ -17,12 +17,14 @@ class Swapped:
     """What a swap network made of one crop.
 
     `pixels`: (S, S, 3) uint8 BGR, the new face in the crop. `mask`: (S, S) float32 0..1, where the
-    new face is. `driver_mask`: the same for the driver's own face, None where the network gives none.
+    new face is. `driver_mask`: the same for the driver's own face, and `visible` where of it
+    nothing lies before it, as an outline to cut along; None where the network gives none.
     """
 
     pixels: Pixels
     mask: Floats
     driver_mask: Floats | None = None
+    visible: Floats | None = None
 
 
 class Swapper(Protocol):

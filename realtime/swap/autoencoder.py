@@ -7,6 +7,7 @@ and give a face and a mask by the names of the card. A .dfm differs only in its 
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 from realtime.card import Card
@@ -16,6 +17,7 @@ from realtime.frame import Pixels
 from realtime.sessions import Array, Port, Session
 from realtime.swap import Swapped
 from realtime.swap.crop_format import CropFormat
+from realtime.swap.fine_head import FineHead
 from realtime.swap.head_angles import head_angles
 
 BLENDSHAPES = 52
@@ -30,15 +32,17 @@ class Wiring:
     drawn: str
     mask: str
     driver_mask: str | None = None
+    visible: str | None = None
     blendshapes: str | None = None
     pose: str | None = None
     morph: str | None = None
 
 
 class Autoencoder:
-    """One identity ready to be worn (a `Swapper`). Owns `session` and closes it.
+    """One identity ready to be worn (a `Swapper`). Owns `session` and `fine` and closes them.
 
-    `morph` is asked at every call and used only where the network has that input.
+    `morph` is asked at every call and used only where the network has that input; so is `wants_fine`, where there is
+    a `fine` variant.
     """
 
     def __init__(
@@ -50,6 +54,8 @@ class Autoencoder:
         face_type: str,
         coverage: float | None = None,
         morph: Callable[[], float],
+        fine: FineHead | None = None,
+        wants_fine: Callable[[], bool] = lambda: False,
     ) -> None:
         self.title = title
         self.face_type = face_type
@@ -58,6 +64,8 @@ class Autoencoder:
         self._session = session
         self._wiring = wiring
         self._morph = morph
+        self._fine = fine
+        self._wants_fine = wants_fine
         # One set of arrays for all calls: the engine's thread is the only caller, and `run` has read them
         # when it returns.
         self._face: Floats = np.empty(wiring.form.shape(3), np.float32)
@@ -76,7 +84,7 @@ class Autoencoder:
     @property
     def spent_ns(self) -> int:
         """Nanoseconds spent inside the network since it was loaded."""
-        return self._session.spent_ns
+        return self._session.spent_ns + (self._fine.session.spent_ns if self._fine else 0)
 
     def __call__(self, crop: Pixels, face: Face) -> Swapped:
         """The identity's face in place of the one in `crop`, (S, S, 3) uint8 BGR.
@@ -93,15 +101,21 @@ class Autoencoder:
             feed[wiring.morph] = np.array([self._morph()], np.float32)
         drawn = self._session.run(feed)
         form = wiring.form
-        return Swapped(
-            pixels=form.pixels(drawn[wiring.drawn]),
-            mask=form.mask(drawn[wiring.mask]),
-            driver_mask=form.mask(drawn[wiring.driver_mask]) if wiring.driver_mask else None,
-        )
+        fine = self._fine if self._wants_fine() else None
+        pixels = form.pixels(drawn[wiring.drawn]) if fine is None else fine(drawn[fine.features])
+        names = (wiring.mask, wiring.driver_mask, wiring.visible)
+        masks = [None if name is None else form.mask(drawn[name]) for name in names]
+        if fine is not None:
+            masks = [None if mask is None else _grown(mask, fine.form.size) for mask in masks]
+        mask, driver_mask, visible = masks
+        assert mask is not None
+        return Swapped(pixels, mask, driver_mask, visible)
 
     def close(self) -> None:
-        """Give the network back. May be called twice."""
+        """Give the networks back. May be called twice."""
         self._session.close()
+        if self._fine is not None:
+            self._fine.session.close()
 
 
 def own_wiring(session: Session, card: Card) -> Wiring:
@@ -127,8 +141,7 @@ def own_wiring(session: Session, card: Card) -> Wiring:
     if "face" not in wants:
         raise _unfit(card, "its network has no input 'face'")
     promised = {stated.face: form.shape(3), stated.mask: form.shape(1)}
-    if stated.driver_mask:
-        promised[stated.driver_mask] = form.shape(1)
+    promised |= {name: form.shape(1) for name in (stated.driver_mask, stated.visible) if name}
     for name, shape in promised.items():
         if name not in gives:
             raise _unfit(card, f"its network gives no {name!r}, but {', '.join(gives)} ([output] in the card)")
@@ -139,10 +152,15 @@ def own_wiring(session: Session, card: Card) -> Wiring:
         drawn=stated.face,
         mask=stated.mask,
         driver_mask=stated.driver_mask,
+        visible=stated.visible,
         blendshapes="blendshapes" if "blendshapes" in wants else None,
         pose="pose" if "pose" in wants else None,
         morph="morph" if "morph" in wants else None,
     )
+
+
+def _grown(mask: Floats, size: int) -> Floats:
+    return np.asarray(cv2.resize(mask, (size, size), interpolation=cv2.INTER_LINEAR), np.float32)
 
 
 def check_port(model: str, name: str, port: Port, shape: tuple[int, ...]) -> None:

@@ -1,6 +1,7 @@
 """From a bundle to an identity ready to be worn."""
 
 from collections.abc import Callable
+from contextlib import ExitStack
 
 from realtime.bundle import Bundle
 from realtime.errors import ModelError
@@ -10,6 +11,7 @@ from realtime.swap import Swapper
 from realtime.swap.autoencoder import Autoencoder, own_wiring
 from realtime.swap.crop_format import CropFormat
 from realtime.swap.dfm import dfm_wiring
+from realtime.swap.fine_head import FINE_FILE, fine_head
 
 _DEFAULTS = Settings()
 
@@ -33,14 +35,27 @@ def open_swapper(
     if card.family != "swap":
         if card.family == "landmarks":
             why = "it finds faces and is nobody to wear: choose another (masquerade models)"
+        elif card.family == "motion":
+            why = "it moves a picture and is nobody to wear: use it live (masquerade run --model NAME --avatar PICTURE)"
         else:
             why = f"the family {card.family} is not in this version yet: choose a swap model"
         raise ModelError(f"model {card.name} cannot be worn: {why}")
     file = bundle.model
-    session = (open_session or _runtime())(bundle.path(file), provider=provider, precision=precision, threads=threads)
-    try:
+    opened = ExitStack()
+
+    def network(name: str) -> Session:
+        session = (open_session or _runtime())(
+            bundle.path(name), provider=provider, precision=precision, threads=threads
+        )
+        opened.callback(session.close)
+        return session
+
+    with opened:
+        session, fine = network(file), None
         if file == "swap.onnx":
             wiring = own_wiring(session, card)
+            if FINE_FILE in card.files:
+                fine = fine_head(network(FINE_FILE), card, session)
         else:
             wiring = dfm_wiring(session, card.name)
             stated = CropFormat(card.input.size or 0, card.input.layout, card.input.colour, card.input.range)
@@ -49,17 +64,18 @@ def open_swapper(
                     f"model {card.name}: [input] in its card ({stated.size} {stated.layout} {stated.colour} "
                     f"{stated.range}) but its .dfm takes ({wiring.form.size} NHWC BGR 0..1): correct it"
                 )
-        return Autoencoder(
+        worn = Autoencoder(
             session,
             wiring,
             title=card.title,
             face_type=card.input.face_type or "whole_face",
             coverage=card.input.coverage,
             morph=lambda: settings().morph,
+            fine=fine,
+            wants_fine=lambda: settings().variant == "fine",
         )
-    except BaseException:
-        session.close()
-        raise
+        opened.pop_all()
+        return worn
 
 
 def _runtime() -> Callable[..., Session]:

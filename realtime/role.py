@@ -1,0 +1,89 @@
+"""Who is worn: a bundle and, for models that move a still picture, the avatars they show."""
+
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+
+from realtime.avatars.background import read_background
+from realtime.avatars.choose import Find, ready_avatars, wanted_avatars
+from realtime.avatars.shelf import ShelvedAvatar
+from realtime.card import may_hide_badge
+from realtime.character import Character
+from realtime.errors import ConfigError
+from realtime.face_swap import FaceSwap
+from realtime.models import Bundle, load_bundle
+from realtime.settings import Settings
+
+MOST_FACES = 4
+"""So many are told apart in an avatar's picture; the largest is taken."""
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """A verified bundle and verified avatars; nothing is loaded yet. `avatars` is empty for a swap model."""
+
+    bundle: Bundle
+    avatars: tuple[ShelvedAvatar, ...] = ()
+
+    @property
+    def avatar_names(self) -> tuple[str, ...]:
+        """What the avatars are called, in their order."""
+        return tuple(avatar.card.name for avatar in self.avatars)
+
+    @property
+    def name(self) -> str:
+        """What a file's metadata call it."""
+        return " ".join([self.bundle.name, *(["with", *self.avatar_names] if self.avatars else [])])
+
+    @property
+    def identity_kind(self) -> str:
+        """Whose faces may be seen: the bundle's own kind, or those of all avatars."""
+        kinds = sorted({avatar.card.identity.kind for avatar in self.avatars})
+        return ", ".join(kinds) if kinds else self.bundle.card.identity.kind
+
+    @property
+    def may_hide_badge(self) -> bool:
+        """True where the badge is the user's choice, whichever avatar is shown."""
+        if self.avatars:
+            return all(avatar.card.identity.kind in ("synthetic", "self") for avatar in self.avatars)
+        return may_hide_badge(self.bundle.card)
+
+    def check(self, settings: Settings) -> None:
+        """Raises ConfigError where the settings name an avatar that is not ready."""
+        if settings.avatar is not None and settings.avatar not in self.avatar_names:
+            known = ", ".join(self.avatar_names) or "none, as this model shows its own face"
+            raise ConfigError(f"avatar = {settings.avatar!r} is not ready in this run: known are {known}")
+
+
+def find_role(model: str, avatar: str | None) -> Role:
+    """The bundle of that name or folder, and what `--avatar` says. Raises ConfigError, ModelError."""
+    bundle = load_bundle(model)
+    return Role(bundle, wanted_avatars(avatar) if bundle.card.family == "motion" else ())
+
+
+def open_character(
+    role: Role, *, provider: str, precision: str, settings: Callable[[], Settings], find: Find | None = None
+) -> Character:
+    """The role, loaded and warm. `find` stands in for a tracker of the avatars' faces. Raises MasqueradeError."""
+    bundle = role.bundle
+    if bundle.card.family != "motion":
+        from realtime.swap.open_swapper import open_swapper
+
+        return FaceSwap(open_swapper(bundle, provider=provider, precision=precision, settings=settings))
+    from realtime.detect import Tracker
+    from realtime.swap.motion import Puppeteer
+    from realtime.swap.open_puppet import open_puppet
+
+    puppet = open_puppet(bundle, provider=provider, precision=precision)
+    try:
+        if not puppet.needs_face:
+            avatars = ready_avatars(role.avatars, None)
+        elif find is not None:
+            avatars = ready_avatars(role.avatars, find)
+        else:
+            with closing(Tracker(provider="cpu", faces=MOST_FACES)) as tracker:
+                avatars = ready_avatars(role.avatars, tracker.find)
+        return Puppeteer(puppet, avatars, background=read_background)
+    except BaseException:
+        puppet.close()
+        raise

@@ -1,0 +1,96 @@
+"""The delayed voice spoken into a device: in time, and through the loss of the device."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from sounds import NS, FakeOutput, blocks, clicks, onsets
+
+from realtime.errors import DeviceError
+from realtime.sound import HEARD_HZ
+from realtime.sound.delayed import Delayed
+from realtime.sound.gate import AlwaysOpen
+from realtime.sound.virtual_microphone import OwnedOutput, VirtualMicrophone
+from realtime.sound.voice import Voice
+
+START = 60 * NS
+
+
+class Hands:
+    """A clock that waiting moves; after `seconds` it unblocks."""
+
+    def __init__(self, seconds: float) -> None:
+        self.now, self.end = START, START + round(seconds * NS)
+        self.stop: Callable[[], None] = lambda: None
+        self.states: list[str] = []
+        self.state: Callable[[], str] = lambda: ""
+
+    def __call__(self) -> int:
+        return self.now
+
+    def wait(self, seconds: float) -> bool:
+        self.states.append(self.state())
+        self.now += max(round(seconds * NS), 0)
+        if self.now >= self.end:
+            self.stop()
+        return False
+
+
+def spoken(*devices: FakeOutput | DeviceError, seconds: float = 3.0) -> tuple[VirtualMicrophone, Hands]:
+    voice = Voice(AlwaysOpen())
+    for block in blocks(clicks([1.0, 2.0], 4.0, 48_000), 48_000, START):
+        voice.hear(block)
+    script = iter(devices)
+
+    def open_output() -> FakeOutput:
+        device = next(script, DeviceError("no such cable"))
+        if isinstance(device, Exception):
+            raise device
+        return device
+
+    hands = Hands(seconds)
+    speaker = VirtualMicrophone(Delayed(voice, lambda: 0.25), open_output=open_output, clock=hands, wait=hands.wait)
+    hands.stop, hands.state = speaker.unblock, lambda: speaker.state
+    speaker.speak()
+    speaker.close()
+    speaker.close()
+    return speaker, hands
+
+
+def test_the_voice_is_heard_when_the_mouth_is_seen() -> None:
+    device = FakeOutput(latency_s=0.04)
+    speaker, _ = spoken(device)
+    sound = np.concatenate(device.written)
+    assert len(sound) == pytest.approx(3.0 * HEARD_HZ, rel=0.01)
+    # Written 40 ms before it is heard.
+    assert onsets(sound, HEARD_HZ) == pytest.approx([1.21, 2.21], abs=0.001)
+    assert (device.closed, speaker.lost, speaker.name, speaker.state) == (1, 0, "fake cable", "ok")
+
+
+def test_a_full_device_is_counted() -> None:
+    speaker, _ = spoken(FakeOutput(full_at=5))
+    assert speaker.lost == 1
+
+
+def test_a_cable_that_is_gone_is_waited_for(caplog: pytest.LogCaptureFixture) -> None:
+    first, second = FakeOutput(gone_at=40), FakeOutput()
+    speaker, hands = spoken(first, DeviceError("not yet"), second)
+    assert (first.closed, second.closed) == (1, 1)
+    assert "fake cable is gone: waiting for it" in hands.states
+    assert speaker.state == "ok"
+    assert sum("is gone" in record.getMessage() for record in caplog.records) == 1
+    assert onsets(np.concatenate(second.written), HEARD_HZ) == pytest.approx([0.45], abs=0.05)
+
+
+def test_one_that_is_not_there_is_an_error_at_once() -> None:
+    with pytest.raises(DeviceError, match="no such cable"):
+        spoken()
+
+
+def test_a_cable_made_for_it_is_closed_with_it() -> None:
+    device, cable = FakeOutput(latency_s=0.01), FakeOutput()
+    out = OwnedOutput(device, cable, "both")
+    assert out.write(np.zeros(5, np.float32))
+    assert (out.name, out.latency_s, len(device.written)) == ("both", 0.01, 1)
+    out.close()
+    assert (device.closed, cable.closed) == (1, 1)
