@@ -8,7 +8,7 @@ from realtime.align import Matrix, warp
 from realtime.errors import ConfigError
 from realtime.face import Face, Floats
 from realtime.frame import Pixels
-from realtime.swap.mesh_inside import Eyeball, Layer, eyeball, mouth, without_openings
+from realtime.swap.mesh_inside import Eyeball, Layer, eyeball, is_open, mouth, without_openings
 from realtime.swap.mesh_motion import Moved, freedom, levers, placed, still
 from realtime.swap.mesh_patches import Patches, patches_at_rest
 from realtime.swap.mesh_points import EYES, OVAL, Doubles, EyePoints, Head
@@ -28,12 +28,13 @@ MAP_SIDE = 256
 @dataclass(frozen=True, slots=True, eq=False)
 class MeshCast:
     """An avatar; plain data. `rest` reads its picture in crop pixels (y up); `still` is its crop (S, S, 3),
-    `skin` the same without eyes and mouth."""
+    `skin` the same without eyes, and without a mouth that is open (`shows_mouth`)."""
 
     size: int
     crop_from_avatar: Matrix
     still: Pixels
     skin: Pixels
+    shows_mouth: bool
     rest: Reading
     free: Doubles
     rings: Doubles
@@ -107,11 +108,13 @@ def cast_crop(head: Head, crop: Pixels, landmarks: Floats, face: Face, crop_from
     to_map = MAP_SIDE / size
     weave = Weave(MAP_SIDE, (points + 0.5) * to_map - 0.5, head.triangles, strips())
     eyes = (eyeball(crop, flat, EYES[0]), eyeball(crop, flat, EYES[1]))
+    shows_mouth = is_open(flat, rest.scale)
     return MeshCast(
         size=size,
         crop_from_avatar=crop_from_avatar,
         still=crop,
-        skin=without_openings(crop, flat),
+        skin=without_openings(crop, flat, shows_mouth),
+        shows_mouth=shows_mouth,
         rest=rest,
         free=freedom(rest.shape),
         rings=rings,

@@ -140,6 +140,11 @@ def _iris(part: Pixels, opening: npt.NDArray[np.bool_], centre: Doubles, away: D
     return out
 
 
+def is_open(points: Doubles, px_per_cm: float) -> bool:
+    """Whether a mouth of landmarks (478, 2) shows what is in it; landmarks keep lips that meet a little apart."""
+    return float((points[INNER_LOWER_LIP, 1] - points[INNER_UPPER_LIP, 1]).mean()) / px_per_cm > OPEN_CM
+
+
 def mouth(crop: Pixels, points: Doubles, px_per_cm: float) -> Layer:
     """What is behind an avatar's lips: its own teeth where its mouth is open, else drawn ones and the dark."""
     corner_l, corner_r = points[MOUTH_CORNERS]
@@ -169,31 +174,38 @@ def mouth(crop: Pixels, points: Doubles, px_per_cm: float) -> Layer:
     dark = MOUTH_DARK + deep[..., None] * np.array([38.0, 34.0, 78.0])
     painted = light * (dark * (1 - tooth[..., None]) + TEETH * (tooth * shade)[..., None])
     out = np.clip(painted, 0, 255).astype(np.uint8)
-    gap = float((points[INNER_LOWER_LIP, 1] - points[INNER_UPPER_LIP, 1]).mean()) / px_per_cm
-    if gap > OPEN_CM:
+    if is_open(points, px_per_cm):
         own = cv2.GaussianBlur(filled(size, points[INNER_LIPS] - corner), (0, 0), 0.8)
         own = np.clip((own.astype(np.float64) - 128.0) / 127.0, 0, 1)[..., None]
         out = np.asarray(out * (1 - own) + crop[y0:y1, x0:x1] * own, np.uint8)
     return Layer(out, corner)
 
 
-def without_openings(crop: Pixels, points: Doubles) -> Pixels:
-    """An avatar's crop (S, S, 3) whose eyes and mouth are closed over with what is around them.
+def without_openings(crop: Pixels, points: Doubles, shows_mouth: bool) -> Pixels:
+    """An avatar's crop (S, S, 3) whose eyes, and mouth where it is open, are closed over with what is around them.
 
-    This is what the mesh carries: where lids or lips meet, nothing that was between them can show.
+    This is what the mesh carries: where lids or lips meet, nothing that was between them can show. Lips that are closed
+    keep their seam.
     """
     mask = np.zeros(crop.shape[:2], np.uint8)
-    for ring in (EYES[0].ring, EYES[1].ring, INNER_LIPS):
+    rings = [eye.ring for eye in EYES] + ([INNER_LIPS] if shows_mouth else [])
+    for ring in rings:
         mask |= (filled((crop.shape[1], crop.shape[0]), points[ring]) > 160).astype(np.uint8)
     return np.asarray(cv2.inpaint(crop, mask, 3, cv2.INPAINT_TELEA), np.uint8)
 
 
 def lay(
-    pixels: Pixels, layer: Layer, there_from_here: Doubles, opening: Doubles, box: tuple[int, int, int, int]
+    pixels: Pixels,
+    layer: Layer,
+    there_from_here: Doubles,
+    opening: Doubles,
+    box: tuple[int, int, int, int],
+    strength: float = 1.0,
 ) -> None:
     """Show a layer through an opening, in place.
 
     `there_from_here` (2, 3): from the still crop to the picture. `opening` (n, 2) and `box` in the picture's pixels.
+    `strength` 0..1: how much of it is seen.
     """
     x0, y0, x1, y1 = box
     size = (x1 - x0, y1 - y0)
@@ -205,7 +217,7 @@ def lay(
     if layer.cover is not None:
         cover = cv2.warpAffine(layer.cover, matrix, size)
         window = np.asarray(cv2.multiply(window, cover, scale=1 / 255), np.uint8)
-    share = window.astype(np.float32)[..., None] * np.float32(1 / 255)
+    share = window.astype(np.float32)[..., None] * np.float32(strength / 255)
     part = pixels[y0:y1, x0:x1]
     part[...] = (part + (seen.astype(np.float32) - part) * share + 0.5).astype(np.uint8)
 

@@ -40,6 +40,8 @@ SHUT = 0.07
 """The gap at which lids touch, in eye widths: below it landmarks say nothing."""
 BLINK_SHUT = 0.55
 """The reading of eyeBlink at which an eye is shut."""
+AJAR = 0.1
+"""An eye open less than this is shut: what is left is the landmarks' doubt."""
 WIDEST = 1.35
 """The most that an eye opens beyond the avatar's own."""
 UPPER_SHARE = 0.85
@@ -47,6 +49,8 @@ UPPER_SHARE = 0.85
 GAZE_REACH = np.array([0.24, 0.13])
 """How far an iris goes aside, and up or down, in eye widths."""
 LIPS_MEET_CM = 0.10
+PARTED_CM = 0.18
+"""Closed lips that went this far apart show all that is between them."""
 LIPS_PARTED_CM = 0.15
 """Lips further apart than this are not at rest."""
 
@@ -158,7 +162,7 @@ def _pull(
     mouth = np.clip(_width(rest.shape, MOUTH_CORNERS) / max(_width(zero.shape, MOUTH_CORNERS), 1e-6), 0.7, 1.4)
     y = rest.shape[:, 1:2]
     below = np.clip((1.0 - y) / 3.0, 0.0, 1.0)  # 0 at the eyes, 1 at the mouth
-    went *= 1.0 + (mouth - 1.0) * below * (1.0 - np.clip((-5.5 - y) / 3.0, 0.0, 1.0))
+    went[:, :1] *= 1.0 + (mouth - 1.0) * below * (1.0 - np.clip((-5.5 - y) / 3.0, 0.0, 1.0))
     if how.region == "lips":
         went *= below
     elif how.region == "eyes":
@@ -186,7 +190,7 @@ def _opening(driving: Reading, zero: Reading, eye: EyePoints, number: int) -> fl
     if by_lids > 1.0:
         return float(min(by_lids, WIDEST)) if by_blink > 0.7 else 1.0
     least, most = sorted((by_lids, min(by_blink, 1.0)))
-    return float(np.clip(0.7 * least + 0.3 * most, 0.0, 1.0))
+    return float(np.clip((0.55 * least + 0.45 * most - AJAR) / (1.0 - AJAR), 0.0, 1.0))
 
 
 def _lids(shape: Doubles, rest: Doubles, eye: EyePoints, opening: float, face: float) -> None:
@@ -223,10 +227,9 @@ def _gaze(driving: Reading, zero: Reading) -> Doubles:
 
 def _lips(shape: Doubles, rest: Doubles, driving: Doubles, zero: Doubles, face: float) -> None:
     """Set the gaps between the inner lips; the red follows; in place."""
-    gain = np.clip(_width(rest, MOUTH_CORNERS) / max(_width(zero, MOUTH_CORNERS), 1e-6), 0.7, 1.4)
     # A neutral with lips apart is a mouth caught in speaking: where they meet is where the measure begins.
     usual = np.minimum(_gaps(zero), LIPS_PARTED_CM)
-    more = soft_limit((_gaps(driving) - usual) * gain, FARTHEST_CM)
+    more = soft_limit(_gaps(driving) - usual, FARTHEST_CM)
     # What is less than the landmarks' own noise is nothing.
     more = np.sign(more) * np.maximum(np.abs(more) - LIPS_MEET_CM * np.exp(-np.abs(more) / 0.4), 0.0)
     gap = np.maximum(_gaps(rest) + more * face, 0.0)
@@ -238,6 +241,11 @@ def _lips(shape: Doubles, rest: Doubles, driving: Doubles, zero: Doubles, face: 
         shape[inner, 1] += share * change
         shape[outer, 1] += 0.75 * share * change
     shape[CHIN, 1] -= 0.35 * float(change.mean())
+
+
+def lips_parted(rest: Doubles, shape: Doubles) -> float:
+    """0..1: whether lips that are closed at rest are still, or show what is between them."""
+    return float(np.clip((_gaps(shape) - _gaps(rest)).max() / PARTED_CM, 0.0, 1.0))
 
 
 def _gaps(shape: Doubles) -> Doubles:

@@ -85,7 +85,7 @@ class Head:
     """MediaPipe's canonical head: `canonical` (468, 3) centimetres, x to the picture's right, y up, z to the viewer.
 
     `basis` (33,) and `weights` (33,): the points that carry its pose. `triangles` (n, 3): its skin, without the
-    openings of eyes and mouth.
+    openings of the eyes; over the mouth it is closed, as lips are that meet.
     """
 
     canonical: Doubles
@@ -106,7 +106,7 @@ def open_head(file: Path) -> Head:
     if canonical.shape != (VERTICES, 3) or triangles.ndim != 2 or triangles.shape[1] != 3:
         raise ModelError(f"{file.name} holds a mesh of {canonical.shape} points: reinstall masquerade")
     skin = triangles.astype(np.intp)
-    for opening in (INNER_LIPS, *(eye.ring for eye in EYES)):
-        skin = skin[~np.isin(skin, opening).all(axis=1)]
+    for eye in EYES:
+        skin = skin[~np.isin(skin, eye.ring).all(axis=1)]
     weights = weights.astype(np.float64)
     return Head(canonical.astype(np.float64), basis.astype(np.intp), weights / weights.sum(), skin)

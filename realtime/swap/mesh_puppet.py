@@ -14,7 +14,7 @@ from realtime.frame import Frame, Pixels
 from realtime.swap.mesh_cast import MAP_SIDE, MeshCast, make_cast
 from realtime.swap.mesh_inside import lay, opening_box
 from realtime.swap.mesh_mender import Mender, open_mender
-from realtime.swap.mesh_motion import Moved, move
+from realtime.swap.mesh_motion import Moved, lips_parted, move
 from realtime.swap.mesh_points import (
     EYES,
     INNER_LIPS,
@@ -142,16 +142,17 @@ def open_eyes(pixels: Pixels, cast: MeshCast, points: Doubles, moved: Moved) -> 
 
 def open_mouth(pixels: Pixels, cast: MeshCast, points: Doubles, moved: Moved) -> None:
     """Lay the mouth's inside between the lips, in place: teeth hang from the skull, as deep as the lips' ends."""
+    parted = 1.0 if cast.shows_mouth else lips_parted(cast.rest.shape, moved.shape)
     outline = points[INNER_LIPS, :2]
     box = opening_box(outline, cast.size)
-    if box is None:
+    if box is None or not parted > 0:
         return
     here, there = cast.flat[UNDER_NOSE], points[UNDER_NOSE, :2]
     along = points[LEFT_EYE.corners[0], :2] - points[RIGHT_EYE.corners[0], :2]
     along /= max(float(np.linalg.norm(along)), 1e-6)
     lips_went = points[MOUTH_CORNERS, :2].mean(axis=0) - cast.flat[MOUTH_CORNERS].mean(axis=0)
     aside = float((lips_went - (there - here)) @ along)
-    lay(pixels, cast.mouth, cast.rigid(moved, here, there + aside * along), outline, box)
+    lay(pixels, cast.mouth, cast.rigid(moved, here, there + aside * along), outline, box, parted)
 
 
 def open_mesh_puppet(
