@@ -1,4 +1,4 @@
-"""`python -m trained_models.recipes.autoencoder prepare|train|check|export`."""
+"""`python -m trained_models.recipes.autoencoder prepare|train|plot|check|export|show`."""
 
 import argparse
 import platform
@@ -11,7 +11,7 @@ import numpy as np
 from realtime.face import Face
 from trained_models.recipes.autoencoder.augment import Pixels
 
-CHECKPOINT = Path(__file__).resolve().parent.parent / "checkpoints" / "ada.npz"
+BUNDLES = Path(__file__).resolve().parents[2]
 
 
 def _prepare(args: argparse.Namespace) -> None:
@@ -27,9 +27,9 @@ def _prepare(args: argparse.Namespace) -> None:
         return found[0] if found else None
 
     while True:
-        tally = prepare_folder(args.raw, args.out, find)
-        if tally.kept:
-            print(tally, flush=True)
+        for folder in sorted(args.raw.iterdir()):
+            if folder.is_dir() and (tally := prepare_folder(folder, args.out / folder.name, find)).kept:
+                print(folder.name, tally, flush=True)
         if not args.watch:
             return
         time.sleep(args.watch)
@@ -38,15 +38,23 @@ def _prepare(args: argparse.Namespace) -> None:
 def _train(args: argparse.Namespace) -> None:
     from trained_models.recipes.autoencoder.train import train
 
-    done = train(args.data, args.out, hours=args.hours, steps=args.steps, start_from=args.start, threads=args.threads)
+    start = {name: BUNDLES / name for name in args.names} if args.from_bundles else {}
+    start |= {name: Path(path) for name, path in (text.split("=", 1) for text in args.start)}
+    done = train(args.data, args.out, args.names, hours=args.hours, steps=args.steps, start=start, threads=args.threads)
     print(f"{done.step_number} steps, {done.seconds / 3600:.2f} h")
+
+
+def _plot(args: argparse.Namespace) -> None:
+    from trained_models.recipes.autoencoder.plot import plot
+
+    plot(args.log, args.out)
 
 
 def _check(args: argparse.Namespace) -> None:
     from trained_models.recipes.autoencoder.check import check
-    from trained_models.recipes.autoencoder.training import load_weights
+    from trained_models.recipes.autoencoder.weights import read_network
 
-    network = load_weights(args.weights)
+    network = read_network(args.weights)
     for clip in args.clips:
         report = check(network, clip, step=args.step)
         print(
@@ -63,9 +71,9 @@ def _check(args: argparse.Namespace) -> None:
 def _export(args: argparse.Namespace) -> None:
     from trained_models.recipes.autoencoder.pairs_dataset import Pairs
     from trained_models.recipes.autoencoder.to_bundle import Story, to_onnx, write_bundle, write_preview
-    from trained_models.recipes.autoencoder.training import load_weights
+    from trained_models.recipes.autoencoder.weights import read_network
 
-    network = load_weights(args.weights)
+    network = read_network(args.weights)
     pairs = Pairs(args.data)
     some = pairs.plain(np.linspace(0, len(pairs) - 1, 24).astype(int).tolist())
     feed = {
@@ -73,12 +81,12 @@ def _export(args: argparse.Namespace) -> None:
         "blendshapes": some.blendshapes.numpy(),
         "pose": some.pose.numpy(),
     }
-    model, parity = to_onnx(network, feed)
+    files = to_onnx(network, feed)
     with np.load(args.weights, allow_pickle=False) as file:
         facts = {k: file[k].item() for k in ("steps", "batch", "hours", "seed") if k in file.files}
     story = Story(
         name=args.name,
-        title=args.title,
+        title=args.title or args.name.capitalize(),
         statement="Rendered character. No real person.",
         pairs=len(pairs),
         steps=int(facts.get("steps", 0)),
@@ -88,10 +96,17 @@ def _export(args: argparse.Namespace) -> None:
         hardware=args.hardware,
     )
     measured = dict(fact.split("=", 1) for fact in args.measured)
-    write_bundle(args.out, model, story, network.shape.size, parity, measured)
+    write_bundle(args.out, files, story, network.shape, measured, args.fails)
     if args.raw:
         write_preview(args.out / "preview.jpg", sorted(args.raw.glob("shard_*.npz")))
-    print(f"{args.out}: {len(model) / 1e6:.2f} MB, {parity}")
+    size = sum(len(model) for model in files.named().values())
+    print(f"{args.out}: {size / 1e6:.2f} MB, {files.parity}")
+
+
+def _show(args: argparse.Namespace) -> None:
+    from trained_models.recipes.autoencoder.show import show
+
+    show(args.clip, args.names, args.out, variant=args.variant)
 
 
 def main() -> None:
@@ -100,26 +115,28 @@ def main() -> None:
     steps = parser.add_subparsers(required=True)
 
     prepare = steps.add_parser("prepare", help="find, cut and weigh the faces of rendered pairs")
-    prepare.add_argument("raw", type=Path, help="folder of shard_*.npz from the people recipe")
-    prepare.add_argument("out", type=Path)
+    prepare.add_argument("raw", type=Path, help="folder of IDENTITY/shard_*.npz from the people recipe")
+    prepare.add_argument("out", type=Path, help="folder for IDENTITY/shard_*")
     prepare.add_argument("--watch", type=float, metavar="S", help="look for new shards every S seconds")
     prepare.set_defaults(do=_prepare)
 
     train = steps.add_parser("train", help="train, or go on training")
-    train.add_argument("data", type=Path, help="folder of prepared shards")
-    train.add_argument("out", type=Path, help="folder for the state, weights, log and sheet")
+    train.add_argument("data", type=Path, help="folder of prepared shards, one for each identity")
+    train.add_argument("out", type=Path, help="folder for the state, weights, log and sheets; a state there goes first")
+    train.add_argument("names", nargs="+", help="the identities, trained together behind one encoder")
     train.add_argument("--hours", type=float)
     train.add_argument("--steps", type=int)
     train.add_argument("--threads", type=int, default=2)
+    train.add_argument("--from-bundles", action="store_true", help="start from the weights of the packaged bundles")
     train.add_argument(
-        "--resume",
-        dest="start",
-        type=Path,
-        nargs="?",
-        const=CHECKPOINT,
-        help="start from a weights file (default: the one in the repository); a state in OUT goes first",
+        "--start", action="append", default=[], metavar="NAME=PATH", help="start NAME from a weights file or a bundle"
     )
     train.set_defaults(do=_train)
+
+    plot = steps.add_parser("plot", help="draw the training's log as a chart")
+    plot.add_argument("log", type=Path, help="log.jsonl of a training")
+    plot.add_argument("out", type=Path, help="an .svg or .png")
+    plot.set_defaults(do=_plot)
 
     check = steps.add_parser("check", help="wear the network over clips and read the output back")
     check.add_argument("weights", type=Path)
@@ -134,12 +151,20 @@ def main() -> None:
     export.add_argument("--raw", type=Path, help="the rendered shards, for the preview picture")
     export.add_argument("out", type=Path)
     export.add_argument("--name", default="ada")
-    export.add_argument("--title", default="Ada")
+    export.add_argument("--title", help="as people read it; else the name")
     export.add_argument(
         "--measured", action="append", default=[], metavar="KEY=TEXT", help="a line for the card's [measured]"
     )
+    export.add_argument("--fails", action="append", default=[], metavar="TEXT", help="where it fails, for the card")
     export.add_argument("--hardware", default=f"{platform.machine()} CPU, 2 cores")
     export.set_defaults(do=_export)
+
+    show = steps.add_parser("show", help="identities side by side on one driver: a clip and a contact sheet")
+    show.add_argument("clip", type=Path)
+    show.add_argument("out", type=Path, help="a path without suffix: .mp4 and .jpg are added")
+    show.add_argument("names", nargs="+", help="bundles")
+    show.add_argument("--variant", default="fast", choices=["fast", "fine"])
+    show.set_defaults(do=_show)
 
     args = parser.parse_args()
     args.do(args)

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 Pixels = npt.NDArray[np.uint8]
+Floats = npt.NDArray[np.float32]
 Rng = np.random.Generator
 
 LEFT_RIGHT = (
@@ -45,13 +46,13 @@ def mirrored_blendshapes(blendshapes: npt.NDArray[np.float32]) -> npt.NDArray[np
     return blendshapes[order]
 
 
-def moved(picture: Pixels, size: int, rng: Rng) -> Pixels:
-    """The middle (size, size) of a larger crop, moved as an unsteady landmark fit would move it.
+def shaken(large: int, size: int, rng: Rng) -> npt.NDArray[np.float64]:
+    """The (2, 3) matrix to the middle (size, size) of a crop of side `large`, as an unsteady landmark fit would cut it.
 
     Little: the crops come from a tracker that trembles of itself, and what the code says of where the chin
     is keeps its outline sharp.
     """
-    margin = (picture.shape[0] - size) / 2
+    margin = (large - size) / 2
     angle = np.deg2rad(rng.normal(0, 1.2))
     scale = np.exp(rng.normal(0, 0.012))
     stretch = np.exp(rng.normal(0, 0.02))
@@ -60,10 +61,15 @@ def moved(picture: Pixels, size: int, rng: Rng) -> Pixels:
     turn = np.array([[c * stretch, -s], [s, c / stretch]])
     middle = np.full(2, (size - 1) / 2)
     offset = middle - turn @ (middle + margin) + shift
-    crop_from_picture = np.column_stack([turn, offset])
-    return cv2.warpAffine(
+    return np.column_stack([turn, offset])
+
+
+def warped(picture: Pixels, crop_from_picture: npt.NDArray[np.float64], size: int) -> Pixels:
+    """The (size, size) crop, the picture's edge repeated beyond it."""
+    out = cv2.warpAffine(
         picture, crop_from_picture, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
     )
+    return np.asarray(out, np.uint8)
 
 
 def tone_curve(rng: Rng) -> Pixels:
@@ -83,18 +89,19 @@ def lit_unevenly(picture: Pixels, rng: Rng) -> Pixels:
     return cv2.multiply(picture, gains, dtype=cv2.CV_8U)
 
 
-def covered(picture: Pixels, rng: Rng) -> Pixels:
-    """The picture with a hand-, cable- or mug-like patch of one colour over part of it."""
+def covered(picture: Pixels, rng: Rng) -> tuple[Pixels, Floats]:
+    """The picture with a hand-, cable- or mug-like patch of one colour over part of it, and the patch (S, S) 0..1."""
     size = picture.shape[0]
     patch = np.zeros((size, size), np.float32)
     for _ in range(int(rng.integers(1, 4))):
         centre = (int(rng.uniform(0, size)), int(rng.uniform(0, size)))
         axes = (int(rng.uniform(0.02, 0.22) * size), int(rng.uniform(0.04, 0.3) * size))
         cv2.ellipse(patch, centre, axes, float(rng.uniform(0, 180)), 0, 360, 1.0, -1)
-    patch = cv2.GaussianBlur(patch, (0, 0), float(rng.uniform(0.5, 2.5)))[..., None]
+    patch = np.asarray(cv2.GaussianBlur(patch, (0, 0), float(rng.uniform(0.5, 2.5))), np.float32)
+    soft = patch[..., None]
     speckle = rng.normal(0, 12, (size // 8, size // 8, 3)).astype(np.float32)
     colour = rng.uniform(10, 235, 3).astype(np.float32) + cv2.resize(speckle, (size, size))
-    return np.clip(picture * (1 - patch) + colour * patch, 0, 255).astype(np.uint8)
+    return np.clip(picture * (1 - soft) + colour * soft, 0, 255).astype(np.uint8), patch
 
 
 def softened(picture: Pixels, rng: Rng) -> Pixels:
@@ -135,13 +142,18 @@ def jpeg(picture: Pixels, rng: Rng) -> Pixels:
     return np.asarray(cv2.imdecode(stream, cv2.IMREAD_COLOR), np.uint8)
 
 
-def webcam(picture: Pixels, size: int, rng: Rng) -> Pixels:
-    """(size, size, 3) uint8 BGR: a rendered crop as some webcam might have shown it."""
-    out = moved(picture, size, rng)
+def webcam(picture: Pixels, driver_mask: Pixels, size: int, rng: Rng) -> tuple[Pixels, Pixels]:
+    """(size, size, 3) uint8 BGR: a rendered crop as some webcam might have shown it; and where the face shows in it.
+
+    `driver_mask`: (H, W) uint8 of the picture's size, 255 where the face shows; cut and covered likewise.
+    """
+    cut = shaken(picture.shape[0], size, rng)
+    out, shows = warped(picture, cut, size), warped(driver_mask, cut, size)
     if rng.uniform() < 0.2:  # seldom: the network is to follow the light it sees
         out = lit_unevenly(out, rng)
     if rng.uniform() < 0.15:
-        out = covered(out, rng)
+        out, patch = covered(out, rng)
+        shows = np.asarray(shows * (1 - patch) + 0.5, np.uint8)
     out = cv2.LUT(out, tone_curve(rng))
     grey_share = 0.0 if rng.uniform() < 0.4 else rng.uniform(-0.3, 0.6)
     if rng.uniform() < 0.06:
@@ -157,4 +169,4 @@ def webcam(picture: Pixels, size: int, rng: Rng) -> Pixels:
         out = noisy(out, rng)
     if rng.uniform() < 0.35:
         out = jpeg(out, rng)
-    return np.ascontiguousarray(out, np.uint8)
+    return np.ascontiguousarray(out, np.uint8), shows

@@ -23,8 +23,9 @@ from realtime.settings import Settings
 from realtime.swap import Swapped
 from realtime.swap.head_angles import head_angles
 from trained_models.recipes.autoencoder.augment import Pixels
-from trained_models.recipes.autoencoder.network import SwapNetwork, Wearable
+from trained_models.recipes.autoencoder.network import SwapNetwork
 from trained_models.recipes.autoencoder.prepare import COVERAGE, FACE_TYPE
+from trained_models.recipes.autoencoder.wearable import Wearable
 
 WATCHED = {
     "jawOpen": 25,
@@ -80,11 +81,11 @@ def wear(network: Wearable, pixels: Pixels, face: Face, settings: Settings) -> t
     crop = cut(pixels, matrix, size)
     feed = torch.from_numpy(crop).permute(2, 0, 1)[None].float() / 255
     with torch.no_grad():
-        drawn, mask = network(
+        drawn, mask, shows, _ = network(
             feed, torch.from_numpy(face.blendshapes)[None], torch.from_numpy(head_angles(face.pose))[None]
         )
     bare = (drawn[0].permute(1, 2, 0).numpy() * 255).round().astype(np.uint8)
-    swapped = Swapped(pixels=bare, mask=mask[0, 0].numpy())
+    swapped = Swapped(pixels=bare, mask=mask[0, 0].numpy(), visible=shows[0, 0].numpy())
     out = blend(pixels, crop, swapped, matrix, settings, oval_mask(face.landmarks, matrix, size))
     return out, bare
 

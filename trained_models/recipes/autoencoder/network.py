@@ -3,17 +3,22 @@
 A shared encoder squeezes the driver's crop to a short code (light, gaze, what the eyes can see) and one
 decoder an identity draws the new face from it, the DF shape of DeepFaceLab. Expression and pose are told
 to the decoder directly: the 52 blendshapes and the head angles that the face tracker reads. A short code
-alone loses brows, smile and pucker; the tracker does not.
+alone loses brows, smile and pucker; the tracker does not. Beside the code the encoder's maps say where the
+driver's face shows (`driver_mask`), and the decoder's last map can be drawn larger (`fine`).
 
 Everything is plain 3x3 convolutions: that is what both CPUs and GPUs run near their peak, and
 batch norm folds into them at export.
 """
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
+
+from trained_models.recipes.autoencoder.driver_mask import DriverMask
+from trained_models.recipes.autoencoder.fine import GROWTH, Fine
 
 BLENDSHAPES = 52
 ANGLES = 3
@@ -27,14 +32,21 @@ class Shape:
     code: int = 192
     condition: int = 96
     encoder: tuple[int, ...] = (16, 32, 64, 96, 128)
-    bottom: int = 96
+    bottom: int = 72
     decoder: tuple[int, ...] = (128, 96, 72, 40)
+    driver_mask: tuple[int, ...] = (64, 48, 32)
+    fine: int = 64
 
     def __post_init__(self) -> None:
         if self.size % 32 or self.size <= 0:
             raise ValueError(f"size must be a positive multiple of 32, not {self.size}")
-        if len(self.encoder) != 5 or len(self.decoder) != 4:
-            raise ValueError("the encoder halves five times and the decoder doubles four times")
+        if len(self.encoder) != 5 or len(self.decoder) != 4 or len(self.driver_mask) != 3:
+            raise ValueError("the encoder halves five times, the decoder doubles four times, the mask three times")
+
+    @property
+    def fine_size(self) -> int:
+        """The side of the fine variant's face."""
+        return self.size // 2 * GROWTH
 
     def as_dict(self) -> dict[str, object]:
         """Plain values for a checkpoint's header."""
@@ -43,11 +55,17 @@ class Shape:
 
 @dataclass(slots=True)
 class Drawn:
-    """What the decoder drew: `face` (N, 3, S, S) BGR about 0..1, unclamped; `mask` (N, 1, S, S) logits."""
+    """What the network drew: `face` (N, 3, S, S) BGR about 0..1, unclamped; `mask` (N, 1, S, S) logits.
+
+    `driver_mask` (N, 1, S, S): logits, above 0 where the driver's own face shows; None where it was not asked.
+    `features` (N, d, S/2, S/2): the decoder's last map, from which `Fine` draws.
+    """
 
     face: Tensor
     mask: Tensor
     code: Tensor = field(repr=False)
+    driver_mask: Tensor | None = None
+    features: Tensor | None = field(default=None, repr=False)
 
 
 class Halve(nn.Module):
@@ -74,8 +92,17 @@ class Encoder(nn.Module):
         self.norm = nn.LayerNorm(shape.code)
 
     def forward(self, face: Tensor) -> Tensor:
-        code: Tensor = self.norm(self.squeeze(self.steps(face * 2 - 1).flatten(1)))
-        return code
+        return self.look(face)[0]
+
+    def look(self, face: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """The code, and the maps it came from: five, each half as large as the one before."""
+        levels: list[Tensor] = []
+        x = face * 2 - 1
+        for step in self.steps:
+            x = step(x)
+            levels.append(x)
+        code: Tensor = self.norm(self.squeeze(x.flatten(1)))
+        return code, levels
 
 
 class Condition(nn.Module):
@@ -152,29 +179,46 @@ class Decoder(nn.Module):
         )
         self.head = nn.Conv2d(d, 16, 3, padding=1)
         self.pixels = nn.PixelShuffle(2)
+        self.fine = Fine(shape)
         with torch.no_grad():
             self.head.weight.mul_(0.2)
             self.head.bias.zero_()
             self.head.bias[:12] = 0.5
 
     def forward(self, code: Tensor, blendshapes: Tensor, pose: Tensor, mirrored: Tensor) -> tuple[Tensor, Tensor]:
+        """The face and the mask's logits."""
+        return self.draw(self.features(code, blendshapes, pose, mirrored))
+
+    def features(self, code: Tensor, blendshapes: Tensor, pose: Tensor, mirrored: Tensor) -> Tensor:
+        """The last map, (N, d, S/2, S/2)."""
         told = self.condition(blendshapes, pose, mirrored)
         x = self.spread_out(torch.cat([code, told], 1)).relu()
         x = x.unflatten(1, (self.bottom, self.cells, self.cells))
         for block in self.blocks:
             x = block(x, told)
-        drawn = self.pixels(self.head(x))
+        return x
+
+    def draw(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """The face and the mask's logits that a last map shows."""
+        drawn = self.pixels(self.head(features))
         return drawn[:, :3], drawn[:, 3:]
 
 
 class SwapNetwork(nn.Module):
-    """The encoder and one identity's decoder, as trained."""
+    """The encoder, the head for the driver's mask and one identity's decoder; parts that are not given are new."""
 
-    def __init__(self, shape: Shape | None = None) -> None:
+    def __init__(
+        self,
+        shape: Shape | None = None,
+        encoder: Encoder | None = None,
+        driver_mask: DriverMask | None = None,
+        decoder: Decoder | None = None,
+    ) -> None:
         super().__init__()
         self.shape = shape or Shape()
-        self.encoder = Encoder(self.shape)
-        self.decoder = Decoder(self.shape)
+        self.encoder = encoder or Encoder(self.shape)
+        self.driver_mask = driver_mask or DriverMask(self.shape)
+        self.decoder = decoder or Decoder(self.shape)
 
     def forward(
         self,
@@ -185,25 +229,28 @@ class SwapNetwork(nn.Module):
         keep_code: Tensor | None = None,
     ) -> Drawn:
         """Draw the identity. `keep_code` (N, 1), 0 or 1, blanks single samples' codes (training only)."""
-        code = self.encoder(face)
+        code, levels = self.encoder.look(face)
         if keep_code is not None:
             code = code * keep_code.to(code.dtype)
         if mirrored is None:
             mirrored = torch.zeros_like(pose[:, :1])
-        drawn, mask = self.decoder(code, blendshapes, pose, mirrored)
-        return Drawn(face=drawn, mask=mask, code=code)
+        features = self.decoder.features(code, blendshapes, pose, mirrored)
+        drawn, mask = self.decoder.draw(features)
+        return Drawn(face=drawn, mask=mask, code=code, driver_mask=self.driver_mask(levels), features=features)
 
 
-class Wearable(nn.Module):
-    """The network as a bundle runs it.
+class Family(nn.Module):
+    """Several identities behind one encoder, as they are trained: a decoder for each name."""
 
-    `celeb_face` (N, 3, S, S) BGR 0..1 and `celeb_mask` (N, 1, S, S) 0..1.
-    """
-
-    def __init__(self, network: SwapNetwork) -> None:
+    def __init__(self, names: Sequence[str], shape: Shape | None = None) -> None:
         super().__init__()
-        self.network = network
+        self.shape = shape or Shape()
+        self.encoder = Encoder(self.shape)
+        self.driver_mask = DriverMask(self.shape)
+        self.decoders = nn.ModuleDict({name: Decoder(self.shape) for name in names})
 
-    def forward(self, face: Tensor, blendshapes: Tensor, pose: Tensor) -> tuple[Tensor, Tensor]:
-        drawn = self.network(face, blendshapes, pose)
-        return drawn.face.clamp(0, 1), drawn.mask.sigmoid()
+    def member(self, name: str) -> SwapNetwork:
+        """One identity's network; its parts are this one's, not copies."""
+        decoder = self.decoders[name]
+        assert isinstance(decoder, Decoder)
+        return SwapNetwork(self.shape, self.encoder, self.driver_mask, decoder)

@@ -5,6 +5,7 @@ larger than memory costs nothing to open, and new shards are picked up while tra
 is a pure function of (seed, n, shards): a resumed run sees exactly what an unbroken one would.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,7 +45,9 @@ class Shard:
 
     `face` (n, S + 2m, S + 2m, 3) the driver with a margin m on all sides; `target` (n, S, S, 3) the
     identity; `mask` (n, S, S) 0..255; `weight` (n, S, S) in sixteenths; all uint8, pictures BGR.
-    `blendshapes` (n, 52) and `pose` (n, 3) are the tracker's readings of the target, float32.
+    `blendshapes` (n, 52) and `pose` (n, 3) are the tracker's readings of the target, float32. Where they are known,
+    `driver_mask` (n, S + 2m, S + 2m) is 255 where the driver's face shows, and `fine` (n, F, F, 3) the target
+    larger.
     """
 
     face: Pixels
@@ -53,31 +56,40 @@ class Shard:
     weight: Pixels
     blendshapes: Floats
     pose: Floats
+    driver_mask: Pixels | None = None
+    fine: Pixels | None = None
 
     def __len__(self) -> int:
         return len(self.face)
 
 
 PARTS = ("face", "target", "mask", "weight", "blendshapes", "pose")
+OPTIONAL_PARTS = ("driver_mask", "fine")
 
 
 def save_shard(folder: Path, shard: Shard) -> None:
     """Write a shard so that it appears under its name only when complete."""
     part = folder.with_name(folder.name + ".part")
     part.mkdir(parents=True, exist_ok=True)
-    for name in PARTS:
-        np.save(part / f"{name}.npy", getattr(shard, name))
+    for name in PARTS + OPTIONAL_PARTS:
+        if getattr(shard, name) is not None:
+            np.save(part / f"{name}.npy", getattr(shard, name))
     part.rename(folder)
 
 
 def load_shard(folder: Path) -> Shard:
     """A shard, memory-mapped."""
-    return Shard(**{name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in PARTS})
+    names = [name for name in PARTS + OPTIONAL_PARTS if name in PARTS or (folder / f"{name}.npy").exists()]
+    return Shard(**{name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in names})
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """n samples: `face`, `target` (n, 3, S, S) 0..1; `mask`, `weight` (n, 1, S, S); the rest (n, k)."""
+    """n samples: `face`, `target` (n, 3, S, S) 0..1; `mask`, `weight` (n, 1, S, S); the rest (n, k).
+
+    `driver_mask` (n, 1, S, S) 0..1 and `fine` (n, 3, F, F) 0..1 are None where the data does not have them, and
+    `driver_known` (n, 1) is 0 for samples whose `driver_mask` says nothing.
+    """
 
     face: Tensor
     target: Tensor
@@ -87,6 +99,16 @@ class Batch:
     pose: Tensor
     mirrored: Tensor
     keep_code: Tensor
+    driver_mask: Tensor | None = None
+    driver_known: Tensor | None = None
+    fine: Tensor | None = None
+
+    def to(self, device: torch.device) -> "Batch":
+        """The same batch on another device."""
+        if device.type == "cpu":
+            return self
+        parts = {name: getattr(self, name) for name in self.__slots__}
+        return Batch(**{name: None if part is None else part.to(device) for name, part in parts.items()})
 
 
 class Pairs:
@@ -130,30 +152,33 @@ class Pairs:
         return self._shards[which], index - (int(self._ends[which - 1]) if which else 0)
 
     def batch(self, number: int, count: int) -> Batch:
-        """Batch `number` of `count` random samples, augmented."""
+        """Batch `number` of `count` random samples, augmented.
+
+        Two samples in a row are one moment before two cameras: the same but for what cameras and trackers add.
+        """
         size = self.size
         faces = np.empty((count, size, size, 3), np.uint8)
         targets = np.empty_like(faces)
-        flat = np.empty((2, count, size, size), np.uint8)
+        flat = np.empty((3, count, size, size), np.uint8)
         told = np.empty((count, 55), np.float32)
-        flags = np.empty((count, 2), np.float32)
+        flags = np.empty((count, 3), np.float32)
+        fine = None
         for i in range(count):
-            rng = np.random.default_rng([self._seed, number, i])
+            rng = np.random.default_rng([self._seed, number, i // 2])
             if len(self._rare) and rng.uniform() < RARE_SHARE:
                 index = int(rng.choice(self._rare))
             else:
                 index = int(rng.integers(len(self)))
             shard, k = self._locate(index)
             face, target = shard.face[k], shard.target[k]
+            known = shard.driver_mask is not None
+            shows = shard.driver_mask[k] if shard.driver_mask is not None else np.zeros(face.shape[:2], np.uint8)
             if rng.uniform() < SELF_SHARE:
                 margin = (face.shape[0] - size) // 2
                 face = np.pad(target, ((margin, margin), (margin, margin), (0, 0)), mode="edge")
+                shows, known = np.pad(shard.mask[k], margin), True
             mirror = rng.uniform() < 0.5
             way = slice(None, None, -1 if mirror else 1)
-            faces[i] = webcam(np.ascontiguousarray(face[:, way]), size, rng)
-            targets[i] = target[:, way]
-            flat[0, i] = shard.mask[k][:, way]
-            flat[1, i] = shard.weight[k][:, way]
             blendshapes, pose = shard.blendshapes[k], shard.pose[k]
             if mirror:
                 blendshapes = mirrored_blendshapes(blendshapes)
@@ -162,9 +187,19 @@ class Pairs:
             if rng.uniform() < FOREIGN_SHARE:
                 other, n = self._locate(int(rng.integers(len(self))))
                 told[i, FAINT] = other.blendshapes[n][FAINT]
+            flags[i] = mirror, rng.uniform() >= BLANK_CODE_SHARE, known
+            targets[i] = target[:, way]
+            flat[0, i] = shard.mask[k][:, way]
+            flat[1, i] = shard.weight[k][:, way]
+            if shard.fine is not None:
+                fine = np.empty((count, *shard.fine.shape[1:]), np.uint8) if fine is None else fine
+                fine[i] = shard.fine[k][:, way]
+            camera = np.random.default_rng([self._seed, number, i, 1])
+            faces[i], flat[2, i] = webcam(
+                np.ascontiguousarray(face[:, way]), np.ascontiguousarray(shows[:, way]), size, camera
+            )
             # A tracker's reading trembles: about 0.01 on a blendshape, a quarter of a degree on an angle.
-            told[i] += rng.normal(0, np.repeat([0.01, 0.004], [52, 3])).astype(np.float32)
-            flags[i] = mirror, rng.uniform() >= BLANK_CODE_SHARE
+            told[i] += camera.normal(0, np.repeat([0.01, 0.004], [52, 3])).astype(np.float32)
         return Batch(
             face=_picture(faces),
             target=_picture(targets),
@@ -173,7 +208,10 @@ class Pairs:
             blendshapes=torch.from_numpy(told[:, :52]),
             pose=torch.from_numpy(told[:, 52:]),
             mirrored=torch.from_numpy(flags[:, :1]),
-            keep_code=torch.from_numpy(flags[:, 1:]),
+            keep_code=torch.from_numpy(flags[:, 1:2]),
+            driver_mask=torch.from_numpy(flat[2]).float()[:, None] / 255,
+            driver_known=torch.from_numpy(flags[:, 2:]),
+            fine=None if fine is None else _picture(fine),
         )
 
     def plain(self, indices: list[int]) -> Batch:
@@ -183,6 +221,8 @@ class Pairs:
         margin = (found[0][0].face.shape[1] - size) // 2
         inner = slice(margin, margin + size)
         flags = torch.zeros(len(indices), 1)
+        shows = [None if s.driver_mask is None else s.driver_mask[k][inner, inner] for s, k in found]
+        fine = [None if s.fine is None else s.fine[k] for s, k in found]
         return Batch(
             face=_picture(np.stack([s.face[k][inner, inner] for s, k in found])),
             target=_picture(np.stack([s.target[k] for s, k in found])),
@@ -192,9 +232,17 @@ class Pairs:
             pose=torch.from_numpy(np.stack([s.pose[k] for s, k in found])),
             mirrored=flags,
             keep_code=1 - flags,
+            driver_mask=_all(shows, lambda some: torch.from_numpy(some).float()[:, None] / 255),
+            fine=_all(fine, _picture),
         )
 
 
 def _picture(pixels: Pixels) -> Tensor:
     """(n, H, W, 3) uint8 to (n, 3, H, W) float32 0..1, channels last in memory."""
     return torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255
+
+
+def _all(parts: Sequence[Pixels | None], made: Callable[[Pixels], Tensor]) -> Tensor | None:
+    """The parts as one tensor, None where one of them is missing."""
+    there = [part for part in parts if part is not None]
+    return made(np.stack(there)) if there and len(there) == len(parts) else None

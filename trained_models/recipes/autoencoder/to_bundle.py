@@ -1,10 +1,14 @@
 """A trained network made into a bundle: ONNX, card and picture."""
 
 import hashlib
+import logging
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -15,9 +19,11 @@ import torch
 from onnxruntime.transformers.float16 import convert_float_to_float16
 from onnxruntime.transformers.onnx_model import OnnxModel
 
-from trained_models.recipes.autoencoder.network import ANGLES, BLENDSHAPES, SwapNetwork, Wearable
+from realtime.card_file import write_toml
+from trained_models.recipes.autoencoder.network import ANGLES, BLENDSHAPES, Shape, SwapNetwork
 from trained_models.recipes.autoencoder.prepare import COVERAGE, FACE_TYPE
 from trained_models.recipes.autoencoder.rendered_pairs import friendliest
+from trained_models.recipes.autoencoder.wearable import Wearable, WearableFine
 
 OPSET = 20
 TOLERANCE = 1e-4
@@ -32,11 +38,14 @@ class Parity:
     half_psnr_db: float
 
 
-def _run(model: bytes, feed: dict[str, npt.NDArray[np.float32]]) -> list[npt.NDArray[np.float32]]:
+Feed = dict[str, npt.NDArray[np.float32]]
+
+
+def _run(model: bytes, outputs: Sequence[str], feed: Feed) -> list[npt.NDArray[np.float32]]:
     options = ort.SessionOptions()
     options.log_severity_level = 3
     session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    return list(session.run(["celeb_face", "celeb_mask"], feed))
+    return list(session.run(list(outputs), feed))
 
 
 def _strip(model: onnx.ModelProto) -> None:
@@ -49,23 +58,64 @@ def _strip(model: onnx.ModelProto) -> None:
     onnx.checker.check_model(model)
 
 
-def to_onnx(network: SwapNetwork, feed: dict[str, npt.NDArray[np.float32]]) -> tuple[bytes, Parity]:
-    """The network as one ONNX file with half-precision weights and float32 inputs and outputs.
+FAST_OUTPUTS = ("celeb_face", "celeb_mask", "visible", "features")
+FINE_OUTPUTS = ("fine_face",)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Files:
+    """A bundle's networks as ONNX files: what draws the face, and what draws it larger."""
+
+    swap: bytes
+    fine: bytes
+    parity: Parity
+
+    def named(self) -> dict[str, bytes]:
+        """By the names that they have in the bundle."""
+        return {"swap.onnx": self.swap, "fine.onnx": self.fine}
+
+
+def to_onnx(network: SwapNetwork, feed: Feed) -> Files:
+    """The network as two ONNX files with half-precision weights and float32 inputs and outputs.
 
     `feed` holds `face`, `blendshapes` and `pose` of some real samples: parity is measured on them, one by
-    one. Raises ValueError where the float32 file is off by more than 1e-4 or the half-precision one's PSNR
+    one. Raises ValueError where a float32 file is off by more than 1e-4 or a half-precision one's PSNR
     is under 45 dB.
     """
-    wearable = Wearable(network.to(memory_format=torch.contiguous_format)).eval()
-    size = network.shape.size
-    blank = (torch.zeros(1, 3, size, size), torch.zeros(1, BLENDSHAPES), torch.zeros(1, ANGLES))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    network = network.to(memory_format=torch.contiguous_format).eval()
+    shape = network.shape
+    blank = (torch.zeros(1, 3, shape.size, shape.size), torch.zeros(1, BLENDSHAPES), torch.zeros(1, ANGLES))
+    wearable = Wearable(network).eval()
+    swap = _written(wearable, blank, ("face", "blendshapes", "pose"), FAST_OUTPUTS)
+    features = torch.zeros(1, shape.decoder[-1], shape.size // 2, shape.size // 2)
+    larger = WearableFine(network).eval()
+    fine = _written(larger, (features,), ("features",), FINE_OUTPUTS)
+    worst, squares = 0.0, []
+    for i in range(len(feed["face"])):
+        one = {k: v[i : i + 1] for k, v in feed.items()}
+        with torch.no_grad():
+            drawn = wearable(*(torch.from_numpy(one[k]) for k in ("face", "blendshapes", "pose")))
+            expected = [*drawn, larger(drawn[-1])]
+        given = {"features": expected[3].numpy()}
+        exact, rounded = ([*_run(swap[k], FAST_OUTPUTS, one), *_run(fine[k], FINE_OUTPUTS, given)] for k in (0, 1))
+        worst = max(worst, *(float(np.abs(a.numpy() - b).max()) for a, b in zip(expected, exact, strict=True)))
+        squares += [float(((expected[k].numpy() - rounded[k]) ** 2).mean()) for k in (0, 4)]
+    parity = Parity(worst, float(10 * np.log10(1 / max(np.mean(squares), 1e-12))))
+    if parity.worst > TOLERANCE or parity.half_psnr_db < LEAST_PSNR_DB:
+        raise ValueError(f"the export differs from the network: {parity}")
+    return Files(swap[1], fine[1], parity)
+
+
+def _written(
+    module: torch.nn.Module, blank: tuple[torch.Tensor, ...], inputs: Sequence[str], outputs: Sequence[str]
+) -> tuple[bytes, bytes]:
+    """A module as an ONNX file, in float32 and with half-precision weights."""
+    with _quietly():
         program = torch.onnx.export(
-            wearable,
+            module,
             blank,
-            input_names=["face", "blendshapes", "pose"],
-            output_names=["celeb_face", "celeb_mask"],
+            input_names=list(inputs),
+            output_names=list(outputs),
             opset_version=OPSET,
             dynamo=True,
             verbose=False,
@@ -74,25 +124,11 @@ def to_onnx(network: SwapNetwork, feed: dict[str, npt.NDArray[np.float32]]) -> t
         raise ValueError("torch gave no ONNX program")
     model: onnx.ModelProto = program.model_proto
     _strip(model)
-    full_bytes = model.SerializeToString()
+    full = model.SerializeToString()
     half = OnnxModel(convert_float_to_float16(model, keep_io_types=True))
     half.topological_sort()
     _strip(half.model)
-    half_bytes = half.model.SerializeToString()
-    worst, squares = 0.0, []
-    for i in range(len(feed["face"])):
-        one = {k: v[i : i + 1] for k, v in feed.items()}
-        with torch.no_grad():
-            expected = [
-                t.numpy() for t in wearable(*(torch.from_numpy(one[k]) for k in ("face", "blendshapes", "pose")))
-            ]
-        exact, rounded = _run(full_bytes, one), _run(half_bytes, one)
-        worst = max(worst, *(float(np.abs(a - b).max()) for a, b in zip(expected, exact, strict=True)))
-        squares.append(float(((expected[0] - rounded[0]) ** 2).mean()))
-    parity = Parity(worst, float(10 * np.log10(1 / max(np.mean(squares), 1e-12))))
-    if parity.worst > TOLERANCE or parity.half_psnr_db < LEAST_PSNR_DB:
-        raise ValueError(f"the export differs from the network: {parity}")
-    return half_bytes, parity
+    return full, half.model.SerializeToString()
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,55 +146,83 @@ class Story:
     hardware: str
 
 
-def write_bundle(
-    folder: Path, model: bytes, story: Story, size: int, parity: Parity, measured: dict[str, str | float]
-) -> None:
-    """`swap.onnx` and `model.toml` of a bundle; the preview is drawn apart."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "swap.onnx").write_bytes(model)
-    digest = hashlib.sha256(model).hexdigest()
-    facts = {
-        "export": f"fp32 within {parity.worst:.1e} of PyTorch, fp16 {parity.half_psnr_db:.1f} dB PSNR",
-        **measured,
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Without torch's remarks about its own insides, and without the thread that its progress bars leave behind."""
+    logger = logging.getLogger("torch.onnx")
+    before = logger.level
+    logger.setLevel(logging.CRITICAL)
+    if find_spec("tqdm"):
+        from tqdm import tqdm
+
+        tqdm.monitor_interval = 0
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(before)
+
+
+def input_of(shape: Shape) -> dict[str, object]:
+    """The card's [input]."""
+    return {
+        "size": shape.size,
+        "face_type": FACE_TYPE,
+        "coverage": COVERAGE,
+        "colour": "BGR",
+        "layout": "NCHW",
+        "range": "0..1",
+        "blendshapes": True,
+        "pose": True,
     }
-    lines = [
-        "schema = 1",
-        f'name = "{story.name}"',
-        f'title = "{story.title}"',
-        'family = "swap"',
-        'licence = "CC0-1.0"',
-        "",
-        "[identity]",
-        'kind = "synthetic"',
-        f'statement = "{story.statement}"',
-        "",
-        "[files]",
-        f'"swap.onnx" = "sha256:{digest}"',
-        "",
-        "[input]",
-        f"size = {size}",
-        f'face_type = "{FACE_TYPE}"',
-        f"coverage = {COVERAGE}",
-        'colour = "BGR"',
-        'layout = "NCHW"',
-        'range = "0..1"',
-        "blendshapes = true",
-        "pose = true",
-        "",
-        "[training]",
-        'recipe = "trained_models/recipes/autoencoder"',
-        'data = "rendered pairs of synthetic people: trained_models/recipes/people and its prototype"',
-        f"pairs = {story.pairs}",
-        f"steps = {story.steps}",
-        f"batch = {story.batch}",
-        f"seed = {story.seed}",
-        f"hours = {story.hours:.2f}",
-        f'hardware = "{story.hardware}"',
-        "",
-        "[measured]",
-        *(f"{k} = {v}" if isinstance(v, float) else f'{k} = "{v}"' for k, v in facts.items()),
-    ]
-    (folder / "model.toml").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def output_of(shape: Shape, *, fine: bool = True) -> dict[str, object]:
+    """The card's [output], with or without a `fine` variant."""
+    names: dict[str, object] = {"visible": "visible"}
+    if fine:
+        names |= {"features": "features", "fine": "fine_face", "fine_size": shape.fine_size}
+    return names
+
+
+def export_line(parity: Parity) -> str:
+    """What the card says of the export."""
+    return f"fp32 within {parity.worst:.1e} of PyTorch, fp16 {parity.half_psnr_db:.1f} dB PSNR"
+
+
+def write_bundle(
+    folder: Path, files: Files, story: Story, shape: Shape, measured: Mapping[str, str | float], limits: Sequence[str]
+) -> None:
+    """The networks and `model.toml` of a bundle; the preview is drawn apart. `limits`: where it fails, in words."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, model in files.named().items():
+        (folder / name).write_bytes(model)
+    card: dict[str, Any] = {
+        "schema": 1,
+        "name": story.name,
+        "title": story.title,
+        "family": "swap",
+        "licence": "CC0-1.0",
+        "identity": {"kind": "synthetic", "statement": story.statement},
+        "files": {name: f"sha256:{hashlib.sha256(model).hexdigest()}" for name, model in files.named().items()},
+        "input": input_of(shape),
+        "output": output_of(shape),
+        "training": {
+            "recipe": "trained_models/recipes/autoencoder",
+            "data": "rendered pairs of synthetic people: trained_models/recipes/people",
+            "pairs": story.pairs,
+            "steps": story.steps,
+            "batch": story.batch,
+            "seed": story.seed,
+            "hours": round(story.hours, 2),
+            "hardware": story.hardware,
+        },
+        "measured": {"export": export_line(files.parity), **measured},
+    }
+    if limits:
+        card["measured"]["fails"] = "; ".join(limits)
+    (folder / "model.toml").write_text(write_toml(card), encoding="utf-8")
 
 
 def write_preview(path: Path, shards: Sequence[Path]) -> None:

@@ -1,7 +1,7 @@
 """The training loop's state and one step of it: exact to resume, light enough for two CPU cores."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,20 +9,26 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from trained_models.recipes.autoencoder.augment import mirrored_blendshapes
-from trained_models.recipes.autoencoder.losses import swap_loss
-from trained_models.recipes.autoencoder.network import Shape, SwapNetwork
+from trained_models.recipes.autoencoder.fine import Critic
+from trained_models.recipes.autoencoder.losses import Shares, fine_loss, swap_loss
+from trained_models.recipes.autoencoder.network import Family, Shape, SwapNetwork
 from trained_models.recipes.autoencoder.pairs_dataset import Batch, Floats, Pairs
 
+SHARES = Shares()
 LEAST_SPREAD = np.repeat(np.array([0.06, 0.05], np.float32), [52, 3])
 """Blendshapes the tracker hardly moves are not blown up beyond this; angles in radians."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How to train. `peak_rate` is AdamW's; it falls along a cosine over the last `fall` of the run."""
+    """How to train. `peak_rate` is AdamW's; it falls along a cosine over the last `fall` of the run.
+
+    The fine head joins in when `fine_from` of the run is over, its critic at `sharp_from`, once the expression is
+    right.
+    """
 
     batch: int = 8
     peak_rate: float = 1e-3
@@ -32,6 +38,9 @@ class Plan:
     average: float = 0.998
     seed: int = 1
     bf16: bool = True
+    fine_from: float = 0.5
+    sharp_from: float = 0.75
+    critic_rate: float = 2e-4
 
     def rate(self, step: int, progress: float) -> float:
         """The learning rate at `step` when `progress` (0..1) of the run is over."""
@@ -42,54 +51,117 @@ class Plan:
 
 
 class Training:
-    """A network in training, its running average, and the optimiser.
+    """A family of identities in training, its running average, and the optimisers.
 
     The running average of weights and statistics is what is exported: it is steadier than any single step.
+    `device`: where to compute; by default a CUDA GPU if there is one.
     """
 
-    def __init__(self, plan: Plan, shape: Shape | None = None) -> None:
+    def __init__(
+        self, plan: Plan, shape: Shape | None = None, names: Sequence[str] = ("ada",), device: str | None = None
+    ) -> None:
         torch.manual_seed(plan.seed)
         self.plan = plan
-        self.network = SwapNetwork(shape).to(memory_format=torch.channels_last).train()
-        self.averaged = SwapNetwork(shape).to(memory_format=torch.channels_last).eval()
-        self.averaged.load_state_dict(self.network.state_dict())
-        plain = [p for p in self.network.parameters() if p.ndim < 2]
-        weights = [p for p in self.network.parameters() if p.ndim >= 2]
+        self.names = tuple(names)
+        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self.family = Family(names, shape).to(self.device, memory_format=torch.channels_last).train()
+        self.averaged = Family(names, shape).to(self.device, memory_format=torch.channels_last).eval()
+        self.averaged.load_state_dict(self.family.state_dict())
+        self.critics = nn.ModuleDict({name: Critic() for name in names}).to(self.device)
+        plain = [p for p in self.family.parameters() if p.ndim < 2]
+        weights = [p for p in self.family.parameters() if p.ndim >= 2]
         groups = [{"params": weights, "weight_decay": 0.01}, {"params": plain, "weight_decay": 0.0}]
         self.optimizer = torch.optim.AdamW(groups, lr=plan.peak_rate, betas=(0.9, 0.99), fused=True)
+        self.critics_optimizer = torch.optim.AdamW(self.critics.parameters(), lr=plan.critic_rate, betas=(0.5, 0.9))
         self._kept, self._newest = (
-            [t for t in n.state_dict().values() if t.is_floating_point()] for n in (self.averaged, self.network)
+            [t for t in n.state_dict().values() if t.is_floating_point()] for n in (self.averaged, self.family)
         )
         self.step_number = 0
         self.seconds = 0.0
 
-    def fit_condition(self, readings: Floats) -> None:
-        """Set what the condition is measured against: the data's readings (n, 55) and their mirror images."""
+    def member(self, name: str) -> SwapNetwork:
+        """An identity's averaged network, ready to draw; not a copy."""
+        return self.averaged.member(name).eval()
+
+    def start_from(self, name: str, known: SwapNetwork) -> None:
+        """Take an identity's first weights from a trained network, and the parts that all share."""
+        for family in (self.family, self.averaged):
+            family.member(name).load_state_dict(known.state_dict())
+
+    def fit_condition(self, name: str, readings: Floats) -> None:
+        """Set what a condition is measured against: the data's readings (n, 55) and their mirror images."""
         turned = readings.copy()
         turned[:, :52] = np.stack([mirrored_blendshapes(b) for b in readings[:, :52]])
         turned[:, 53:] *= -1
         both = np.concatenate([readings, turned])
         spread = np.maximum(both.std(axis=0), LEAST_SPREAD)
-        for network in (self.network, self.averaged):
-            network.decoder.condition.mean.copy_(torch.from_numpy(both.mean(axis=0)))
-            network.decoder.condition.spread.copy_(torch.from_numpy(spread))
+        for family in (self.family, self.averaged):
+            condition = family.member(name).decoder.condition
+            condition.mean.copy_(torch.from_numpy(both.mean(axis=0)))
+            condition.spread.copy_(torch.from_numpy(spread))
 
-    def step(self, batch: Batch, progress: float) -> dict[str, float]:
-        """One step of the optimiser; the loss's terms."""
-        rate = self.plan.rate(self.step_number, progress)
+    def step(self, name: str, batch: Batch, progress: float) -> dict[str, float]:
+        """One step of the optimisers on identity `name`; the loss's terms."""
+        plan, batch = self.plan, batch.to(self.device)
+        rate = plan.rate(self.step_number, progress)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
+        network = self.family.member(name)
         face = batch.face.contiguous(memory_format=torch.channels_last)
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.plan.bf16):
-            drawn = self.network(face, batch.blendshapes, batch.pose, batch.mirrored, batch.keep_code)
-        loss, terms = swap_loss(drawn, batch.target, batch.mask, batch.weight)
+        wants_fine = batch.fine is not None and progress >= plan.fine_from
+        wants_sharp = wants_fine and progress >= plan.sharp_from
+        fine: Tensor | None = None
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=plan.bf16):
+            drawn = network(face, batch.blendshapes, batch.pose, batch.mirrored, batch.keep_code)
+            if wants_fine:
+                assert drawn.features is not None
+                # Half of the batch is enough for so many pixels: one of each pair of twins.
+                fine = network.decoder.fine(drawn.features[0::2])
+        loss, terms = swap_loss(
+            drawn,
+            batch.target,
+            batch.mask,
+            batch.weight,
+            driver_mask=batch.driver_mask,
+            driver_known=batch.driver_known,
+            twins=len(face) % 2 == 0,
+        )
+        if fine is not None and batch.fine is not None:
+            added = fine_loss(fine.float(), batch.fine[0::2], batch.weight[0::2])
+            terms["fine"] = float(added.detach())
+            loss = loss + SHARES.fine * added
+            if wants_sharp:
+                sharp, terms["critic"] = self._criticised(name, fine.float(), batch)
+                terms["sharp"] = float(sharp.detach())
+                loss = loss + SHARES.sharp * sharp
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
+        torch.nn.utils.clip_grad_norm_([p for p in self.family.parameters() if p.grad is not None], 5.0)
         self.optimizer.step()
         self.step_number += 1
         self._average()
         return {"loss": float(loss.detach()), "rate": rate, **terms}
+
+    def _criticised(self, name: str, fine: Tensor, batch: Batch) -> tuple[Tensor, float]:
+        """What the identity's critic has against the drawn faces; and its own loss, after it has learnt from them.
+
+        Hinge losses (Lim and Ye 2017). Outside the mask both faces show the target, so that nothing there counts.
+        """
+        assert batch.fine is not None
+        critic = self.critics[name]
+        mask = torch.nn.functional.interpolate(batch.mask[0::2], fine.shape[-2:], mode="nearest")
+        real, made = batch.fine[0::2], fine * mask + batch.fine[0::2] * (1 - mask)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.plan.bf16):
+            said_real, said_made = critic(real), critic(made.detach())
+        own = torch.relu(1 - said_real.float()).mean() + torch.relu(1 + said_made.float()).mean()
+        self.critics_optimizer.zero_grad(set_to_none=True)
+        own.backward()
+        self.critics_optimizer.step()
+        critic.requires_grad_(False)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.plan.bf16):
+            against = -critic(made).float().mean()
+        critic.requires_grad_(True)
+        return against, float(own.detach())
 
     @torch.no_grad()
     def _average(self) -> None:
@@ -100,10 +172,13 @@ class Training:
     def save(self, path: Path) -> None:
         """Everything needed to go on, written whole or not at all."""
         state = {
-            "shape": self.network.shape.as_dict(),
-            "network": self.network.state_dict(),
+            "shape": self.family.shape.as_dict(),
+            "names": list(self.names),
+            "family": self.family.state_dict(),
             "averaged": self.averaged.state_dict(),
+            "critics": self.critics.state_dict(),
             "optimizer": self.optimizer.state_dict(),
+            "critics_optimizer": self.critics_optimizer.state_dict(),
             "step": self.step_number,
             "seconds": self.seconds,
         }
@@ -113,42 +188,21 @@ class Training:
 
     def load(self, path: Path) -> None:
         """Go on from `save`'s file. Only plain tensors are read from it."""
-        state: dict[str, Any] = torch.load(path, weights_only=True)
-        if state["shape"] != self.network.shape.as_dict():
+        state: dict[str, Any] = torch.load(path, weights_only=True, map_location=self.device)
+        if state["shape"] != self.family.shape.as_dict():
             raise ValueError(f"{path.name} holds a network of shape {state['shape']}: pass the same sizes")
-        self.network.load_state_dict(state["network"])
+        if tuple(state["names"]) != self.names:
+            raise ValueError(f"{path.name} holds the identities {', '.join(state['names'])}: pass the same names")
+        self.family.load_state_dict(state["family"])
         self.averaged.load_state_dict(state["averaged"])
+        self.critics.load_state_dict(state["critics"])
         self.optimizer.load_state_dict(state["optimizer"])
+        self.critics_optimizer.load_state_dict(state["critics_optimizer"])
         self.step_number = int(state["step"])
         self.seconds = float(state["seconds"])
 
 
-def save_weights(network: SwapNetwork, path: Path, facts: dict[str, float]) -> None:
-    """The weights alone in half precision, an `.npz` without pickles, with some numbers of the training."""
-    tensors = {k: v.numpy() for k, v in network.state_dict().items()}
-    halves = {k: v.astype(np.float16) if v.dtype == np.float32 and v.ndim > 1 else v for k, v in tensors.items()}
-    sizes = {f"shape.{k}": np.array(v) for k, v in network.shape.as_dict().items()}
-    part = path.with_suffix(".part.npz")
-    np.savez_compressed(part, **halves, **sizes, **{k: np.array(v) for k, v in facts.items()})
-    part.replace(path)
-
-
-def load_weights(path: Path) -> SwapNetwork:
-    """The network of a `save_weights` file, in float32, ready to draw."""
-    with np.load(path, allow_pickle=False) as file:
-        sizes = {k.removeprefix("shape."): file[k].tolist() for k in file.files if k.startswith("shape.")}
-        shape = Shape(**{k: tuple(v) if isinstance(v, list) else v for k, v in sizes.items()})
-        network = SwapNetwork(shape)
-        names = network.state_dict().keys()
-        network.load_state_dict({k: _widened(file[k]) for k in names})
-    return network.to(memory_format=torch.channels_last).eval()
-
-
-def _widened(values: np.ndarray[Any, Any]) -> Tensor:
-    return torch.from_numpy(values.astype(np.float32) if values.dtype == np.float16 else values)
-
-
-def batches_ahead(pairs: Pairs, first: int, count: int, ahead: int = 3) -> Iterator[Batch]:
+def batches_ahead(pairs: Pairs, first: int, count: int, ahead: int = 3) -> Generator[Batch, None, None]:
     """Batches from number `first` on, made in the background while the network works."""
     with ThreadPoolExecutor(1) as worker:
         waiting: list[Future[Batch]] = []

@@ -1,12 +1,8 @@
 """A learnt network made into a bundle of the user's own: compared, measured, its consent on record."""
 
 import hashlib
-import logging
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
 import cv2
@@ -23,8 +19,7 @@ from trained_models.recipes.autoencoder.check import Report, check
 from trained_models.recipes.autoencoder.learn.coverage import BLINKS, JAW_OPEN, SMILES
 from trained_models.recipes.autoencoder.network import SwapNetwork
 from trained_models.recipes.autoencoder.pairs_dataset import Batch, Pairs
-from trained_models.recipes.autoencoder.prepare import COVERAGE, FACE_TYPE
-from trained_models.recipes.autoencoder.to_bundle import to_onnx
+from trained_models.recipes.autoencoder.to_bundle import export_line, input_of, output_of, to_onnx
 
 PREVIEW_SIDE = 256
 LICENCE = "for the person shown to decide; the encoder is CC0-1.0"
@@ -60,8 +55,8 @@ def bundle_of(network: SwapNetwork, learnt: Learnt, frames: Pairs, clip: Path, s
     feed = {"face": some.face.contiguous().numpy(), "blendshapes": some.blendshapes.numpy(), "pose": some.pose.numpy()}
     report = check(network, clip, step=step)
     try:
-        with _quietly():
-            model, parity = to_onnx(network, feed)
+        files = to_onnx(network, feed)
+        model = files.swap  # the fine head is the packaged identity's, and draws none but hers
     except ValueError as error:
         raise ModelError(f"{learnt.name}: {error}: run the same command again, or report it") from error
     card = write_toml(
@@ -73,16 +68,8 @@ def bundle_of(network: SwapNetwork, learnt: Learnt, frames: Pairs, clip: Path, s
             "licence": LICENCE,
             "identity": {"kind": learnt.kind, "statement": learnt.statement},
             "files": {"swap.onnx": f"sha256:{hashlib.sha256(model).hexdigest()}"},
-            "input": {
-                "size": network.shape.size,
-                "face_type": FACE_TYPE,
-                "coverage": COVERAGE,
-                "colour": "BGR",
-                "layout": "NCHW",
-                "range": "0..1",
-                "blendshapes": True,
-                "pose": True,
-            },
+            "input": input_of(network.shape),
+            "output": output_of(network.shape, fine=False),
             "training": {
                 "recipe": "masquerade learn",
                 "frames": learnt.frames,
@@ -90,7 +77,7 @@ def bundle_of(network: SwapNetwork, learnt: Learnt, frames: Pairs, clip: Path, s
                 "seconds": round(learnt.seconds, 1),
             },
             "measured": {
-                "export": f"fp32 within {parity.worst:.1e} of PyTorch, fp16 {parity.half_psnr_db:.1f} dB PSNR",
+                "export": export_line(files.parity),
                 "held_out_error": f"{learnt.held_out_error:.4f} of 1, mean absolute colour error on footage held out",
                 "packaged_driver": f"{summary(report)}; every {step}th frame of the packaged clip, own tracker",
             },
@@ -127,19 +114,3 @@ def portrait(some: Batch) -> bytes:
     if not done:
         raise ModelError("OpenCV could not encode the preview picture: reinstall opencv-python-headless")
     return stream.tobytes()
-
-
-@contextmanager
-def _quietly() -> Iterator[None]:
-    """Without torch's remarks about its own insides, and without the thread that its progress bars leave behind."""
-    logger = logging.getLogger("torch.onnx")
-    before = logger.level
-    logger.setLevel(logging.CRITICAL)
-    if find_spec("tqdm"):
-        from tqdm import tqdm
-
-        tqdm.monitor_interval = 0
-    try:
-        yield
-    finally:
-        logger.setLevel(before)

@@ -61,9 +61,8 @@ def fit(
     state = folder / STATE
     if state.exists():
         learner.load(state)
-    size, some = frames.size, np.linspace(0, len(frames) - 1, min(64, len(frames))).astype(int).tolist()
-    known = frames.plain(some).face.permute(0, 2, 3, 1).numpy()
-    learner.know((known * 255).round().astype(np.uint8).reshape(-1, size, size, 3))
+    some = np.linspace(0, len(frames) - 1, min(64, len(frames))).astype(int).tolist()
+    learner.know(frames.plain(some))
     shown = held_out if len(held_out) else frames
     test = shown.plain(np.linspace(0, len(shown) - 1, min(40, len(shown))).astype(int).tolist())
     row = shown.plain(np.linspace(0, len(shown) - 1, min(8, len(shown))).astype(int).tolist())

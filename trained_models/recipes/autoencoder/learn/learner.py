@@ -19,6 +19,7 @@ from trained_models.recipes.autoencoder.losses import swap_loss
 from trained_models.recipes.autoencoder.network import Drawn, SwapNetwork
 from trained_models.recipes.autoencoder.pairs_dataset import Batch
 from trained_models.recipes.autoencoder.training import Plan
+from trained_models.recipes.autoencoder.weights import settle_norms
 
 STRANGERS = 0.25
 """Share of the codes shown that are a stranger's own."""
@@ -73,9 +74,14 @@ class Learner:
         self.best_error = float("inf")
         self.since_best = 0
 
-    def know(self, crops: Pixels) -> None:
-        """Take in where the codes of the person to learn lie, from some of their crops (n, S, S, 3)."""
-        self._own = self.codes(crops).mean(0)
+    def know(self, some: Batch) -> None:
+        """Take in where the codes of the person to learn lie, and how the decoder's maps spread, from some samples."""
+        some = some.to(self.device)
+        with torch.no_grad():
+            self._own = self.averaged.encoder(some.face).mean(0)
+        if self.step_number == 0:
+            settle_norms(self.averaged, some.face, some.blendshapes, some.pose, self.averaged.decoder)
+            self.network.decoder.load_state_dict(self.averaged.decoder.state_dict())
 
     def codes(self, crops: Pixels) -> Tensor:
         """(n, code): what the encoder says of crops (n, S, S, 3) uint8 BGR."""
@@ -91,14 +97,15 @@ class Learner:
         rate = self.plan.rate(self.step_number, progress)
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group["share"]
-        batch = self._here(batch)
+        batch = batch.to(self.device)
         faces = batch.face.contiguous(memory_format=torch.channels_last)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.plan.bf16):
             with torch.no_grad():
                 code = self.network.encoder(faces)
             code = self._disguised(code.float()) * batch.keep_code
             face, mask = self.network.decoder(code, batch.blendshapes, batch.pose, batch.mirrored)
-        loss, terms = swap_loss(Drawn(face, mask, code), batch.target, batch.mask, batch.weight)
+        drawn, twins = Drawn(face, mask, code), len(face) % 2 == 0
+        loss, terms = swap_loss(drawn, batch.target, batch.mask, batch.weight, twins=twins)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.network.decoder.parameters(), 5.0)
@@ -119,7 +126,7 @@ class Learner:
 
     def error(self, batch: Batch) -> float:
         """Mean absolute colour error in the face, 0..1: half with the person's own codes, half with strangers'."""
-        batch = self._here(batch)
+        batch = batch.to(self.device)
         errors = []
         with torch.no_grad():
             own = self.averaged.encoder(batch.face)
@@ -144,11 +151,6 @@ class Learner:
         if self.best is not None:
             done.decoder.load_state_dict(self.best)
         return done
-
-    def _here(self, batch: Batch) -> Batch:
-        if self.device.type == "cpu":
-            return batch
-        return Batch(**{name: getattr(batch, name).to(self.device) for name in Batch.__slots__})
 
     def _average(self) -> None:
         keep = min(self.plan.average, (1 + self.step_number) / (10 + self.step_number))

@@ -22,10 +22,11 @@ from trained_models.recipes.autoencoder.learn.preview import drivers_of, write_s
 from trained_models.recipes.autoencoder.learn.training_set import HELD_OUT, save_frames
 from trained_models.recipes.autoencoder.learn.workbench import Workbench, footage_key, free_name
 from trained_models.recipes.autoencoder.pairs_dataset import Pairs
-from trained_models.recipes.autoencoder.training import Plan, load_weights
+from trained_models.recipes.autoencoder.training import Plan
+from trained_models.recipes.autoencoder.weights import from_bundle
 
-START = Path(__file__).resolve().parents[2] / "checkpoints" / "ada.npz"
-"""The encoder that stays, and the decoder that is begun with."""
+START = "ada"
+"""The packaged identity whose encoder stays, and whose decoder is begun with."""
 KEPT_SHEET = "kept.jpg"
 DEFAULT_LIMITS = fitting.Limits()
 
@@ -55,8 +56,8 @@ def learn(wish: Wish, say: Say, progress: Say) -> Bundle:
     kind, statement = whose(wish.identity, wish.statement)
     name = free_name(wish.name)
     title = stated("--title", wish.title or title_from(name), "give a title", 80)
-    bench = Workbench(name, footage_key(wish.clips, START))
-    driving = built_in_folder() / "clips" / "driving.mp4"
+    driving, start = built_in_folder() / "clips" / "driving.mp4", built_in_folder() / START
+    bench = Workbench(name, footage_key(wish.clips, start / "swap.onnx"))
     fitting.quiet_threads(wish.threads)
     if bench.lines is None:
         bench.clear_frames()
@@ -68,7 +69,7 @@ def learn(wish: Wish, say: Say, progress: Say) -> Bundle:
         f"and at how it goes: {bench.folder / fitting.PREVIEW}"
     )
     frames, held_out = Pairs(bench.frames, wish.plan.seed), Pairs(bench.frames / HELD_OUT)
-    learner = Learner(load_weights(START), *load_drivers(), wish.plan)
+    learner = Learner(from_bundle(start), *load_drivers(), wish.plan)
     if (bench.folder / fitting.STATE).exists():
         say("goes on where it was interrupted")
     fitting.fit(learner, frames, held_out, drivers_of(driving), bench.folder, wish.limits, progress)

@@ -1,0 +1,73 @@
+"""The swap recipe's networks on disk, and bundles that are trained on."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="the training recipes need the extra `train`")
+
+from made_up_pairs import SMALL  # noqa: E402
+
+from trained_models.recipes.autoencoder.network import SwapNetwork  # noqa: E402
+from trained_models.recipes.autoencoder.to_bundle import to_onnx  # noqa: E402
+from trained_models.recipes.autoencoder.wearable import _closed  # noqa: E402
+from trained_models.recipes.autoencoder.weights import (  # noqa: E402
+    from_bundle,
+    load_weights,
+    save_weights,
+    settle_norms,
+)
+
+
+def test_saved_weights_draw_the_same_picture(tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    network = SwapNetwork(SMALL).eval()
+    save_weights(network, tmp_path / "w.npz", {"steps": 7})
+    again = load_weights(tmp_path / "w.npz")
+    feed = torch.rand(1, 3, 32, 32), torch.rand(1, 52), torch.zeros(1, 3)
+    with torch.no_grad():
+        assert torch.allclose(network(*feed).face, again(*feed).face, atol=5e-3)
+    with np.load(tmp_path / "w.npz", allow_pickle=False) as file:
+        assert int(file["steps"]) == 7
+
+
+def lived_in() -> SwapNetwork:
+    """A small network whose batch norms have seen something."""
+    torch.manual_seed(3)
+    network = SwapNetwork(SMALL).train()
+    for name, weight in network.named_parameters():
+        if name.endswith("bias"):
+            torch.nn.init.normal_(weight, std=0.05)  # equal tensors are stored once
+    for _ in range(5):
+        network(torch.rand(4, 3, 32, 32), torch.rand(4, 52), torch.zeros(4, 3))
+    return network.eval()
+
+
+def test_a_bundles_network_can_be_trained_on(tmp_path: Path) -> None:
+    network = lived_in()
+    face, told, pose = torch.rand(4, 3, 32, 32), torch.rand(4, 52), torch.zeros(4, 3)
+    files = to_onnx(network, {"face": face.numpy(), "blendshapes": told.numpy(), "pose": pose.numpy()})
+    for name, content in files.named().items():
+        (tmp_path / name).write_bytes(content)
+    again = from_bundle(tmp_path)
+    with torch.no_grad():
+        first, second = network(face, told, pose), again(face, told, pose)
+        assert torch.allclose(first.face, second.face, atol=5e-3)
+        assert torch.allclose(first.driver_mask, second.driver_mask, atol=2e-2)
+        assert torch.allclose(network.decoder.fine(first.features), again.decoder.fine(second.features), atol=5e-3)
+        settle_norms(again, face, told, pose)
+        settled = again.eval()(face, told, pose)
+        assert torch.allclose(second.face, settled.face, atol=1e-3)
+        trained = again.train()(face, told, pose)
+    assert torch.allclose(second.face, trained.face, atol=2e-2)  # what training sees is what was drawn
+
+
+def test_thin_gaps_in_the_drivers_mask_are_closed_and_hands_stay() -> None:
+    mask = torch.ones(1, 1, 40, 40)
+    mask[..., 5] = 0.2  # a rim
+    mask[..., 20:30] = 0.0  # a finger
+    closed = _closed(mask)[0, 0]
+    assert float(closed[:, 5].min()) == 1
+    assert float(closed[:, 20:30].max()) == 0
+    assert float(closed[:, 31:].min()) == 1
