@@ -52,8 +52,9 @@ def _run_options(command: F) -> F:
 @app.command()
 @click.option("--source", help="Camera (0, /dev/video2, a name), file, picture, stream address, or synthetic.")
 @click.option("--model", help="A bundle's name or folder (masquerade models).")
-@click.option("--avatar", help="What motion models move: a name (masquerade avatars), a picture, a folder of pictures.")
-@click.option("--sound", help="mic or a file: the voice that drives lip-sync.")
+@click.option("--avatar", help="Who moves or speaks: a name (masquerade avatars), a picture, a folder of pictures.")
+@click.option("--sound", help="mic, mic:NAME or a file: the voice that lip-sync models speak with, others go with.")
+@click.option("--virtual-microphone/--no-virtual-microphone", default=None, help="Let calls hear the voice, in step.")
 @click.option("--output", multiple=True, help="camera[:DEVICE], FILE.mp4|.mkv|.webm, page or null. Repeatable.")
 @click.option("--pace", help="live drops frames to keep up; all processes every frame of a file.")
 @click.option("--loop/--no-loop", default=None, help="Begin a file again when it ends.")
@@ -171,7 +172,7 @@ def models_show(name: str) -> None:
     if bundle.card.family == "motion":
         click.echo(f"# a still picture moves as you do: masquerade run --model {bundle.name} --avatar NAME|FILE|FOLDER")
     if bundle.card.family == "lip-sync":
-        click.echo("# a still picture speaks as you do: --avatar; the live loop of this version cannot run it yet")
+        click.echo(f"# a picture speaks: masquerade run --model {bundle.name} --avatar NAME|FILE --sound mic|FILE")
 
 
 @models.command("add")

@@ -34,7 +34,8 @@ class RunConfig(Settings):
     """All options of `masquerade run`, named as on the command line with underscores.
 
     The live settings are the ones inherited: they are where the run starts, and may change. `avatar` may here be a
-    file or a folder, too: it says which avatars are made ready.
+    file or a folder, too: it says which avatars are made ready. `virtual_microphone` None: with a camera as output,
+    where there can be one.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -42,6 +43,7 @@ class RunConfig(Settings):
     source: str = "0"
     model: str | None = "ada"
     sound: str | None = None
+    virtual_microphone: bool | None = None
     output: tuple[str, ...] = ()
     pace: Literal["live", "all"] | None = None
     size: Size | None = None

@@ -58,17 +58,21 @@ class Guard:
     def picture(self, result: Result | None, now_ns: int) -> Outgoing:
         """What leaves now: for the engine's newest result, or for None when it is silent.
 
-        Silence right after a synthetic picture repeats that picture; after HOLD_NS it is a stall,
-        and a stall is a miss.
+        `panic` shows the card whatever comes. Silence right after a synthetic picture repeats that picture; after
+        HOLD_NS it is a stall, and a stall is a miss.
         """
+        settings = self._settings()
         if result is not None and result.title != self._title:
             # Another identity is worn: holding the old one would show the wrong person.
             self._title, self._last = result.title, None
         if result is not None and result.pixels is not None:
             self._last = letterbox(result.pixels, self._size)
             self._last_ns = now_ns
-            return Outgoing(self._last, "rest" if result.resting else "synthetic")
-        choice = self._settings().on_miss
+            if not settings.panic:
+                return Outgoing(self._last, "rest" if result.resting else "synthetic")
+        if settings.panic:
+            return Outgoing(self._card(), "card")
+        choice = settings.on_miss
         if choice == "raw" and self._allow_raw and result is not None:
             return Outgoing(letterbox(result.frame.pixels, self._size), "raw")
         if choice == "blur" and result is not None:

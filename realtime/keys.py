@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from realtime.settings import Settings
 
 HELP = (
-    "keys: m mirror, c colour transfer, + - mask blur, h hold/card/blur on a miss, a A next and previous avatar, "
-    "1-9 that avatar, r this pose is neutral, e what moves, q quit"
+    "keys: p card at once, m mirror, c colour transfer, + - mask blur, h hold/card/blur on a miss, "
+    "a A next and previous avatar, 1-9 that avatar, r this pose is neutral, e what moves, q quit"
 )
 
 _COLORS = ("none", "rct", "lct", "mkl", "idt")
@@ -22,6 +22,8 @@ def changed(settings: Settings, key: str, avatars: Sequence[str] = ()) -> Settin
     change: dict[str, object]
     if key == "m":
         change = {"mirror": not settings.mirror}
+    elif key == "p":
+        change = {"panic": not settings.panic}
     elif key == "c":
         change = {"color_transfer": _next(_COLORS, settings.color_transfer)}
     elif key == "h":

@@ -1,16 +1,20 @@
 """Counts and percentiles of a run, in bounded memory."""
 
+import json
 import math
 import os
 import platform
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from realtime.clock import NS_PER_MS
+from realtime.errors import ConfigError
+from realtime.last_minute import LastMinute
 
 STAGES = ("capture", "detect", "align", "swap", "blend", "output")
 """`capture` runs from the capture timestamp to the moment the engine takes the frame; `output`
@@ -77,6 +81,7 @@ class Tally:
     errors: int = 0
     latency: Histogram = field(default_factory=Histogram)
     stages: dict[str, Histogram] = field(default_factory=lambda: {s: Histogram() for s in STAGES})
+    minute: LastMinute = field(default_factory=LastMinute)
     first_ns: int | None = None
     last_ns: int | None = None
 
@@ -86,6 +91,8 @@ class Tally:
         if self.first_ns is None:
             self.first_ns = now_ns
         self.last_ns = now_ns
+        late_ns = None if captured_ns is None else max(now_ns - captured_ns, 0)
+        self.minute.add(now_ns, late_ns, spans, self.dropped)
         if captured_ns is None:
             return
         self.latency.add(now_ns - captured_ns)
@@ -154,3 +161,23 @@ def machine() -> dict[str, Any]:
     except OSError:
         pass
     return {"cpu": cpu, "cores": os.cpu_count(), "gpu": gpu}
+
+
+def write_report(path: Path, report: Mapping[str, Any]) -> None:
+    """The report as a JSON file. Raises ConfigError where it can't be written."""
+    try:
+        path.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"the metrics can't be written to {path}: {error.strerror}") from error
+
+
+def commit() -> str | None:
+    """The commit of the checkout this runs from, None for an installed package."""
+    git = Path(__file__).resolve().parent.parent / ".git"
+    try:
+        head = (git / "HEAD").read_text(encoding="utf-8").strip()
+        if not head.startswith("ref: "):
+            return head[:12]
+        return (git / head[5:]).read_text(encoding="utf-8").strip()[:12]
+    except OSError:
+        return None

@@ -29,7 +29,8 @@ class Loop:
 
     `rate_hz` is the sinks' constant rate. `open_character` loads another identity by name when the
     settings ask for one. `state` is one plain line for the page and the terminal. `lost` collects
-    the errors of sinks that failed while others went on.
+    the errors of sinks that failed while others went on. Raising `edition` opens the asked identity anew; `changing`
+    names it while it loads. `see` gets every frame of the source, for the user's own eyes.
     """
 
     source: Source
@@ -43,18 +44,23 @@ class Loop:
     tally: Tally = field(default_factory=Tally)
     state: str = "starting"
     lost: list[DeviceError] = field(default_factory=list)
-    _worn: str | None = None
+    edition: int = 0
+    changing: str | None = None
+    see: Callable[[Frame], None] | None = None
+    _worn: tuple[str, int] | None = None
     _failed_in_a_row: int = 0
 
     def work(self, frame: Frame) -> Result:
         """The engine's turn: change identity if asked, then one frame. Raises after MANY_ERRORS."""
         asked = self.settings().model
-        if asked is not None and asked != self._worn:
-            self._worn = asked
+        if asked is not None and (asked, self.edition) != self._worn:
+            self._worn, self.changing = (asked, self.edition), asked
             try:
                 self.engine.wear(self.open_character(asked))
             except MasqueradeError as error:
                 log.warning("%s; the identity worn stays on", error)
+            finally:
+                self.changing = None
         result = self.engine(frame)
         self.tally.processed += 1
         if result.error is None:
@@ -100,7 +106,10 @@ class Loop:
             self.tally.emit(now, captured_ns, {**spans, "output": now - done})
         else:
             self.tally.emit(now, None, {})
-        self.state = self.source.state if self.source.state != "ok" else out.kind
+        if self.source.state != "ok":
+            self.state = self.source.state
+        elif fresh or out.kind != "hold":  # a machine that is slow repeats pictures, and no face is lost
+            self.state = out.kind
 
     def _hand_over(self, sink: Sink, frame: Frame) -> None:
         """A full disk must not take the call's camera away: a failing sink leaves, the rest goes on."""
@@ -145,6 +154,8 @@ def run_live(loop: Loop, crew: Crew) -> None:
                 if frame is None:
                     break
                 tally.captured += 1
+                if loop.see is not None:
+                    loop.see(frame)
                 frames.put(frame)
                 tally.dropped = frames.replaced + results.replaced
         finally:

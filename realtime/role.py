@@ -1,9 +1,10 @@
-"""Who is worn: a bundle and, for models that move a still picture, the avatars they show."""
+"""Who is worn: a bundle and, for models that move a still picture or make it speak, the avatars they show."""
 
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 
+from realtime.avatars import Avatar
 from realtime.avatars.background import read_background
 from realtime.avatars.choose import Find, ready_avatars, wanted_avatars
 from realtime.avatars.shelf import ShelvedAvatar
@@ -13,6 +14,7 @@ from realtime.errors import ConfigError
 from realtime.face_swap import FaceSwap
 from realtime.models import Bundle, load_bundle
 from realtime.settings import Settings
+from realtime.sound.look_ahead import Speech
 
 MOST_FACES = 4
 """So many are told apart in an avatar's picture; the largest is taken."""
@@ -20,7 +22,10 @@ MOST_FACES = 4
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """A verified bundle and verified avatars; nothing is loaded yet. `avatars` is empty for a swap model."""
+    """A verified bundle and verified avatars; nothing is loaded yet.
+
+    `avatars` is empty for a swap model, and for a lip-sync model that makes the people of a video speak.
+    """
 
     bundle: Bundle
     avatars: tuple[ShelvedAvatar, ...] = ()
@@ -46,7 +51,13 @@ class Role:
         """True where the badge is the user's choice, whichever avatar is shown."""
         if self.avatars:
             return all(avatar.card.identity.kind in ("synthetic", "self") for avatar in self.avatars)
+        if self.bundle.card.family == "lip-sync":
+            return False  # the face is the video's, and no card says whose that is
         return may_hide_badge(self.bundle.card)
+
+    def shown(self, settings: Settings) -> str | None:
+        """The avatar that these settings show, of those ready; None where there are none."""
+        return settings.avatar if settings.avatar in self.avatar_names else next(iter(self.avatar_names), None)
 
     def check(self, settings: Settings) -> None:
         """Raises ConfigError where the settings name an avatar that is not ready."""
@@ -58,32 +69,53 @@ class Role:
 def find_role(model: str, avatar: str | None) -> Role:
     """The bundle of that name or folder, and what `--avatar` says. Raises ConfigError, ModelError."""
     bundle = load_bundle(model)
-    return Role(bundle, wanted_avatars(avatar) if bundle.card.family == "motion" else ())
+    family = bundle.card.family
+    wanted = family == "motion" or (family == "lip-sync" and avatar is not None)
+    return Role(bundle, wanted_avatars(avatar) if wanted else ())
 
 
 def open_character(
-    role: Role, *, provider: str, precision: str, settings: Callable[[], Settings], find: Find | None = None
+    role: Role,
+    *,
+    provider: str,
+    precision: str,
+    settings: Callable[[], Settings],
+    find: Find | None = None,
+    speech: Speech | None = None,
 ) -> Character:
-    """The role, loaded and warm. `find` stands in for a tracker of the avatars' faces. Raises MasqueradeError."""
+    """The role, loaded and warm. `find` stands in for a tracker of the avatars' faces. Raises MasqueradeError.
+
+    `speech`: what a lip-sync model says; not owned.
+    """
     bundle = role.bundle
+    if bundle.card.family == "lip-sync":
+        from realtime.swap.open_lips import open_lips
+
+        if speech is None:
+            raise ConfigError(f"{bundle.name} is a lip-sync model and has no voice: give one with --sound mic or FILE")
+        ready = _with_faces(role, find) if role.avatars else []
+        return open_lips(bundle, speech, ready, background=read_background, provider=provider, precision=precision)
     if bundle.card.family != "motion":
         from realtime.swap.open_swapper import open_swapper
 
         return FaceSwap(open_swapper(bundle, provider=provider, precision=precision, settings=settings))
-    from realtime.detect import Tracker
     from realtime.swap.motion import Puppeteer
     from realtime.swap.open_puppet import open_puppet
 
     puppet = open_puppet(bundle, provider=provider, precision=precision)
     try:
-        if not puppet.needs_face:
-            avatars = ready_avatars(role.avatars, None)
-        elif find is not None:
-            avatars = ready_avatars(role.avatars, find)
-        else:
-            with closing(Tracker(provider="cpu", faces=MOST_FACES)) as tracker:
-                avatars = ready_avatars(role.avatars, tracker.find)
+        avatars = _with_faces(role, find) if puppet.needs_face else ready_avatars(role.avatars, None)
         return Puppeteer(puppet, avatars, background=read_background)
     except BaseException:
         puppet.close()
         raise
+
+
+def _with_faces(role: Role, find: Find | None) -> list[Avatar]:
+    """The role's avatars and where their faces are."""
+    if find is not None:
+        return ready_avatars(role.avatars, find)
+    from realtime.detect import Tracker
+
+    with closing(Tracker(provider="cpu", faces=MOST_FACES)) as tracker:
+        return ready_avatars(role.avatars, tracker.find)

@@ -1,36 +1,35 @@
 """`masquerade run`: opens the parts in order, turns the loop, closes them in reverse."""
 
-import json
 import logging
-import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
 from realtime import __version__
 from realtime.avatars.background import read_background
-from realtime.capture import Source
-from realtime.capture.open_source import open_source
+from realtime.casting import role_for, same_cast
 from realtime.character import Character
 from realtime.clock import Clock, now_ns
 from realtime.config import RunConfig
-from realtime.detect import Tracker
 from realtime.disclose import CAMERA_LABEL, metadata
-from realtime.engine import Engine, FaceFinder
+from realtime.engine import Engine
 from realtime.errors import ConfigError, DeviceError
 from realtime.guard import Guard, check_allowed
 from realtime.keys import changed, typed_keys
-from realtime.metrics import machine, peak_memory_mb
+from realtime.metrics import commit, machine, peak_memory_mb, write_report
+from realtime.no_faces import NoFaces
+from realtime.open_finder import open_finder
+from realtime.output import Sink
 from realtime.output.open_sink import check_specs, open_sinks, wants_page
+from realtime.output.recorder import Recorder
 from realtime.output.sound_track import SoundTrack
-from realtime.output.timeline import Pace
 from realtime.panel import Panel
 from realtime.pipeline import Loop, run_live, run_offline
 from realtime.role import Role, find_role, open_character
-from realtime.sessions.providers import why_not
 from realtime.settings import Settings
+from realtime.sound.speaker import OpenSpeaker, Speaker, open_speaker
 from realtime.threads import Crew, Latest
+from realtime.voicing import Voicing, check_change, open_pictures, open_voice, settings_of, voicing
 
 log = logging.getLogger(__name__)
 
@@ -40,17 +39,29 @@ Say = Callable[[str], None]
 class Run:
     """One run, from its configuration to its summary.
 
-    `say` prints a line for the user; `on_page` gets the page's address once it can be opened.
+    `say` prints a line for the user; `on_page` gets the page's address once it can be opened. `open_speaker` stands in
+    for this machine's own way to a voice.
     """
 
-    def __init__(self, config: RunConfig, *, say: Say, on_page: Say | None = None, clock: Clock = now_ns) -> None:
+    def __init__(
+        self,
+        config: RunConfig,
+        *,
+        say: Say,
+        on_page: Say | None = None,
+        clock: Clock = now_ns,
+        open_speaker: OpenSpeaker = open_speaker,
+    ) -> None:
         self._config = config
+        self._open_speaker = open_speaker
         self._say = say
         self._clock = clock
         self._on_page = on_page or (lambda address: say(f"page: {address}"))
         self._settings: Latest[Settings] = Latest(config.settings())
         self._loop: Loop | None = None
         self._role: Role | None = None
+        self._plan: Voicing | None = None
+        self._speaker: Speaker | None = None
         self._facts: dict[str, Any] = {}
 
     def __call__(self) -> dict[str, Any]:
@@ -58,22 +69,13 @@ class Run:
         with ExitStack() as stack:
             stack.callback(self._write_metrics)
             loop = self._open(stack)
-            if self._pace == "live":
+            if self._plan is not None and self._plan.pace == "live":
                 self._turn_live(loop)
             else:
                 self._turn_offline(loop)
         if loop.lost:
             raise loop.lost[0]
         return self.report()
-
-    @property
-    def _pace(self) -> Pace:
-        """A file that goes into files only is worked off in full; everything else is live."""
-        config = self._config
-        if config.pace is not None:
-            return config.pace
-        live_outputs = not config.output or any(o in ("page", "null") or o.startswith("camera") for o in config.output)
-        return "live" if live_outputs or not os.path.isfile(config.source) else "all"
 
     def _open(self, stack: ExitStack) -> Loop:
         """What can be refused is refused before a device is touched: options, models, outputs' names.
@@ -86,38 +88,42 @@ class Run:
         check_specs(config.output, config.source)
         role = self._role = find_role(config.model, config.avatar)
         self._check(config, role)
-        family = role.bundle.card.family
-        if family == "swap" and (config.avatar or config.sound):
-            name = config.model
-            raise ConfigError(f"--avatar and --sound are for motion and lip-sync models: {name} is a swap model")
-        if family == "motion" and config.sound:
-            raise ConfigError(f"--sound is for lip-sync models: {config.model} is a motion model")
+        plan = self._plan = voicing(config, role)
+        self._settings.set(settings_of(config, plan))
+        speaker = self._speaker = open_voice(config, plan, self._open_speaker, lambda: self._loop, self._clock)
+        if speaker is not None:
+            stack.callback(speaker.close)
         character = self._character(role)
-        finder = _finder(config)
+        finder = open_finder(config) if plan.looks else NoFaces()
         engine = Engine(finder, character, self._settings.get, self._clock)
         stack.callback(engine.close)
-        source: Source = open_source(
-            config.source, size=config.size, fps=config.fps, clock=self._clock, pace=self._pace, loop=config.loop
-        )
+        source = open_pictures(config, plan, speaker, self._clock)
         stack.callback(source.close)
         character.prepare(source.size, self._settings.get())
         size = config.size or source.size
         rate_hz = config.fps or source.rate_hz or 30.0
         panel = self._panel(stack)
-        sinks = open_sinks(
-            config.output,
-            size=size,
-            rate_hz=rate_hz,
-            label=CAMERA_LABEL,
-            metadata=metadata(role.name, role.identity_kind, __version__),
-            sound=SoundTrack.of(source),
-            panel=panel,
-            source=config.source,
-            pace=self._pace,
-            clock=self._clock,
-        )
-        if panel is not None and any(sink.name == "page" for sink in sinks):
-            self._on_page(panel.url)
+
+        def sinks_of(specs: Sequence[str]) -> list[Sink]:
+            worn = self._role or role
+            return open_sinks(
+                specs,
+                size=size,
+                rate_hz=rate_hz,
+                label=CAMERA_LABEL,
+                metadata=metadata(worn.name, worn.identity_kind, __version__),
+                sound=speaker.track if speaker is not None else SoundTrack.of(source),
+                panel=panel,
+                source=plan.source,
+                pace=plan.pace,
+                clock=self._clock,
+            )
+
+        sinks = sinks_of(config.output)
+        on_page = panel is not None and any(sink.name == "page" for sink in sinks)
+        if panel is not None and on_page and plan.pace == "live":
+            panel.recorder = Recorder(lambda path: sinks_of([str(path)])[0])
+            sinks.append(panel.recorder)
         loop = self._loop = Loop(
             source,
             engine,
@@ -127,7 +133,12 @@ class Run:
             self._another,
             self._clock,
             rate_hz,
+            see=panel.see if panel is not None else None,
         )
+        if panel is not None:
+            panel.minute = loop.tally.minute.report
+        if panel is not None and on_page:
+            self._on_page(panel.url)
         stack.callback(_close_all, loop)
         self._facts = {
             "source": source.name,
@@ -139,30 +150,52 @@ class Run:
 
     def _character(self, role: Role) -> Character:
         return open_character(
-            role, provider=self._config.provider, precision=self._config.precision, settings=self._settings.get
+            role,
+            provider=self._config.provider,
+            precision=self._config.precision,
+            settings=self._settings.get,
+            speech=self._speaker.speech if self._speaker is not None else None,
         )
 
     def _check(self, settings: Settings, role: Role) -> None:
         check_allowed(settings, allow_raw=self._config.allow_raw, badge_optional=role.may_hide_badge)
 
     def _another(self, name: str) -> Character:
-        role = find_role(name, self._config.avatar)
+        role = self._cast(self._settings.get().model_copy(update={"model": name}))
         self._check(self._settings.get(), role)
         character = self._character(role)
         self._role = role
+        self._facts["providers"] = {**self._facts["providers"], "swap": character.ran_on}
+        self._facts["precision"] = {**self._facts["precision"], "swap": character.precision}
         return character
+
+    def _cast(self, settings: Settings) -> Role:
+        assert self._role is not None
+        role = role_for(settings, self._role, model=self._config.model, avatar=self._config.avatar)
+        check_change(self._config, self._role, role)
+        return role
 
     def change(self, settings: Settings) -> Settings:
         """Replace the live settings, if this run may use them. Raises ConfigError. Any thread."""
-        role = self._role
+        role, before, again = self._role, self._settings.get(), False
         assert role is not None
+        if (settings.model, settings.avatar) != (before.model, before.avatar):
+            wanted = self._cast(settings)
+            if settings.avatar != before.avatar:
+                wanted.check(settings)
+            if not same_cast(wanted, role):
+                settings = settings.model_copy(update={"model": settings.model or self._config.model})
+                again = settings.model == before.model  # with another avatar, or because it failed before
+            role = wanted
         self._check(settings, role)
-        if settings.avatar != self._settings.get().avatar:
-            role.check(settings)
-        if settings.background != self._settings.get().background:
+        if settings.background != before.background:
             read_background(settings.background)
-        self._settings.set(settings)
-        return settings
+        # What took long must not undo what was changed meanwhile, least of all `panic`.
+        change = {key: value for key, value in settings if value != getattr(before, key)}
+        now = self._settings.update(lambda now: now.model_copy(update=change))
+        if again and self._loop is not None:
+            self._loop.edition += 1
+        return now
 
     def _panel(self, stack: ExitStack) -> Panel | None:
         if not wants_page(self._config.output):
@@ -189,6 +222,8 @@ class Run:
     def _turn_live(self, loop: Loop) -> None:
         limit = self._config.seconds
         with Crew() as crew, typed_keys() as read_key:
+            for work in self._speaker.works if self._speaker is not None else ():
+                crew.start(work.name, work.do, work.unblock)
             run_live(loop, crew)
             started = last_line = self._clock()
             while not crew.wait("output", 0):
@@ -213,10 +248,11 @@ class Run:
         if self._loop is None:
             return "starting"
         tally = self._loop.tally
+        sound = self._speaker.state if self._speaker is not None else "ok"
         return (
             f"{max(tally.fps, 0):5.1f} fps   latency p50 {tally.latency.percentile_ms(50):.0f} "
             f"p95 {tally.latency.percentile_ms(95):.0f} ms   dropped {tally.dropped}   "
-            f"{self._facts['providers']['swap']}   {self._loop.state}"
+            f"{self._facts['providers']['swap']}   {self._loop.state}{'' if sound == 'ok' else f'   {sound}'}"
         )
 
     def report(self) -> dict[str, Any]:
@@ -229,8 +265,12 @@ class Run:
             "title": self._loop.engine.character.title,
             "family": self._role.bundle.card.family,
             "avatars": list(self._avatars),
+            "avatar": self._role.shown(self._settings.get()),
             "state": self._loop.state,
+            "changing": self._loop.changing,
+            "outputs": [sink.name for sink in self._loop.sinks if sink.name != "recorder"],
             **self._facts,
+            **({"sound": self._speaker.report()} if self._speaker is not None else {}),
             **self._loop.tally.report(),
             "peak_memory_mb": peak_memory_mb(),
             "machine": machine(),
@@ -242,10 +282,7 @@ class Run:
         path = self._config.metrics
         if path is None or self._loop is None:
             return
-        try:
-            path.write_text(json.dumps(self.report(), indent=1) + "\n", encoding="utf-8")
-        except OSError as error:
-            raise ConfigError(f"the metrics can't be written to {path}: {error.strerror}") from error
+        write_report(path, self.report())
 
 
 def _close_all(loop: Loop) -> None:
@@ -255,26 +292,3 @@ def _close_all(loop: Loop) -> None:
         except DeviceError as error:
             log.warning("%s", error)
             loop.lost.append(error)
-
-
-def _finder(config: RunConfig) -> FaceFinder:
-    if config.detector == "mediapipe":
-        from realtime.mediapipe_detector import MediapipeDetector
-
-        return MediapipeDetector(faces=config.faces)
-    # Three small networks in a row: on a graphics card their transfers cost more than they save.
-    on_cpu = ("cpu", "openvino")
-    provider = config.provider if config.provider in on_cpu else "cpu" if why_not("openvino") else "openvino"
-    return Tracker(provider=provider, faces=config.faces, steadiness=config.steadiness)
-
-
-def commit() -> str | None:
-    """The commit of the checkout this runs from, None for an installed package."""
-    git = Path(__file__).resolve().parent.parent / ".git"
-    try:
-        head = (git / "HEAD").read_text(encoding="utf-8").strip()
-        if not head.startswith("ref: "):
-            return head[:12]
-        return (git / head[5:]).read_text(encoding="utf-8").strip()[:12]
-    except OSError:
-        return None

@@ -16,7 +16,7 @@ class Settings(BaseModel):
     `morph` is the AMP models' factor. `steadiness` scales the landmark filter (0 = off, 1 = default).
     `on_miss` says what goes out while there is no synthetic picture; `raw` only where the run was
     started with --allow-raw. `model` names the bundle worn; None keeps the one of the start. `variant`: `fine` draws a
-    larger, sharper face, where the model has that, and takes longer.
+    larger, sharper face, where the model has that, and takes longer. `panic` shows the card, whatever else is set.
 
     The rest is for models that move a still picture. `avatar` names the one shown, of those the run has ready;
     None is the first. `movement`: by how much the driver differs from a neutral pose, or the driver's own pose as
@@ -36,6 +36,7 @@ class Settings(BaseModel):
     steadiness: Annotated[float, Field(ge=0.0, le=4.0)] = 1.0
     mirror: bool = False
     badge: Literal["on", "off"] = "on"
+    panic: bool = False
     on_miss: Literal["hold", "card", "blur", "raw"] = "hold"
     model: str | None = None
     variant: Literal["fast", "fine"] = "fast"

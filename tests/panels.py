@@ -1,13 +1,17 @@
 """A panel with settings and a report, and a browser's stand-in."""
 
 import asyncio
+import os
+import tempfile
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from aiohttp import ClientSession, CookieJar
 from fakes import FakeClock
 
+from realtime.clock import Clock
 from realtime.errors import ConfigError
 from realtime.panel import Panel
 from realtime.settings import Settings
@@ -21,10 +25,10 @@ REPORT: dict[str, Any] = {
 
 
 class Opened:
-    """A panel, its settings, and a browser's stand-in."""
+    """A panel, its settings, its report, the user's folder, and a browser's stand-in."""
 
-    def __init__(self, panel: Panel, settings: Latest[Settings]) -> None:
-        self.panel, self.settings = panel, settings
+    def __init__(self, panel: Panel, settings: Latest[Settings], report: dict[str, Any], folder: Path) -> None:
+        self.panel, self.settings, self.report, self.folder = panel, settings, report, folder
         self.home = f"http://127.0.0.1:{panel.port}"
 
     def browse(self, visit: Callable[[ClientSession], Awaitable[None]], *, let_in: bool = True) -> None:
@@ -39,17 +43,33 @@ class Opened:
 
 
 @contextmanager
-def open_panel() -> Iterator[Opened]:
+def open_panel(clock: Clock | None = None) -> Iterator[Opened]:
+    """Open for the block, with a user's folder of its own. Another model or avatar changes the report, as in a run."""
     settings = Latest(Settings())
+    report = dict(REPORT)
 
     def change(wanted: Settings) -> None:
         if wanted.badge == "off":
             raise ConfigError("badge = off is not allowed for this identity")
         settings.set(wanted)
+        if wanted.model == "motion":
+            shown = wanted.avatar or "finn"
+            report.update(model="motion", family="motion", avatar=shown, title=shown.replace("-", " ").title())
+        elif wanted.model is not None:
+            report.update(model=wanted.model, family="swap", avatar=None, title=wanted.model.title())
 
-    panel = Panel(report=lambda: dict(REPORT), get_settings=settings.get, set_settings=change, clock=FakeClock())
-    try:
-        yield Opened(panel, settings)
-    finally:
-        panel.close()
-        panel.close()
+    before = os.environ.get("MASQUERADE_HOME")
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["MASQUERADE_HOME"] = folder
+        panel = Panel(
+            report=lambda: dict(report), get_settings=settings.get, set_settings=change, clock=clock or FakeClock()
+        )
+        try:
+            yield Opened(panel, settings, report, Path(folder))
+        finally:
+            panel.close()
+            panel.close()
+            if before is None:
+                del os.environ["MASQUERADE_HOME"]
+            else:
+                os.environ["MASQUERADE_HOME"] = before

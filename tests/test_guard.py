@@ -94,3 +94,27 @@ def test_a_character_at_rest_is_synthetic_and_said_to_rest() -> None:
     assert out.kind == "rest"
     assert not out.guarded
     assert (out.pixels == 200).all()
+
+
+@pytest.mark.parametrize("on_miss", ["hold", "blur", "raw"])
+def test_panic_shows_the_card_whatever_else_is_set_and_comes(on_miss: str) -> None:
+    now = Settings.model_validate({"on_miss": on_miss})
+    g = Guard(SIZE, "Ada", lambda: now, allow_raw=True)
+    assert g.picture(result(200), 0).kind == "synthetic"
+    now = now.model_copy(update={"panic": True})
+    for comes in (result(200), result(None), None, Result(Frame(pixels(RAW), 0, 0), "Ada", pixels(200), resting=True)):
+        out = g.picture(comes, 1)
+        assert out.kind == "card"
+        assert out.guarded
+        assert not (out.pixels == 200).all()
+        assert not (out.pixels == RAW).all()
+    now = now.model_copy(update={"panic": False})
+    assert g.picture(result(201), 2).kind == "synthetic"
+
+
+def test_what_was_made_during_a_panic_is_not_held_long_after_it() -> None:
+    now = Settings(panic=True)
+    g = Guard(SIZE, "Ada", lambda: now)
+    g.picture(result(200), 0)
+    now = Settings()
+    assert g.picture(None, HOLD_NS).kind == "card"

@@ -54,3 +54,12 @@ def test_a_key_takes_this_pose_as_neutral_and_another_changes_what_moves() -> No
     moves = changed(after, "e")
     assert moves is not None
     assert moves.region == "expression"
+
+
+def test_the_panic_key_shows_the_card_and_takes_it_back() -> None:
+    after = changed(Settings(), "p")
+    assert after is not None
+    assert after.panic
+    again = changed(after, "p")
+    assert again is not None
+    assert not again.panic

@@ -52,7 +52,10 @@ def test_a_second_address_opens_a_second_browser(opened: Opened) -> None:
     opened.browse(visit, let_in=False)
 
 
-PATHS = ["/", "/page.js", "/page.css", "/api/report", "/api/settings", "/metrics", "/ws/live"]
+PATHS = [
+    "/", "/page.js", "/page.css", "/api/report", "/api/settings", "/api/minute", "/api/gallery", "/api/presets",
+    "/api/recordings", "/api/preview/model/ada", "/api/recordings/x.mp4", "/metrics", "/ws/own", "/ws/live",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -126,7 +129,7 @@ def test_a_websocket_needs_the_cookie(opened: Opened) -> None:
     opened.browse(visit, let_in=False)
 
 
-@pytest.mark.parametrize("path", [*PATHS[:-1], "/nothing"])
+@pytest.mark.parametrize("path", [*PATHS[:-2], "/nothing"])
 def test_every_answer_carries_the_headers(opened: Opened, path: str) -> None:
     async def visit(browser: ClientSession) -> None:
         async with browser.get(opened.home + path) as answer:

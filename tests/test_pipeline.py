@@ -191,3 +191,47 @@ def test_every_picture_carries_the_badge_unless_it_may_be_off() -> None:
     without = plain().model_copy(update={"badge": "off"})
     run_offline(make_loop(FakeSource([pixels(size=SIZE)] * 2), off, settings=lambda: without), lambda: False)
     assert not np.array_equal(on.shown[0], off.shown[0])
+
+
+def test_raising_the_edition_opens_the_same_identity_anew_and_says_so_meanwhile() -> None:
+    asked: list[tuple[str, str | None]] = []
+
+    class Source(FakeSource):
+        def read(self):  # type: ignore[no-untyped-def]
+            frame = super().read()
+            if frame is not None and frame.seq in (2, 4):
+                loop.edition += 1
+            return frame
+
+    def another(name: str) -> Character:
+        asked.append((name, loop.changing))
+        return FaceSwap(FakeSwapper(90 + 10 * len(asked), "Bo"))
+
+    sink = FakeSink()
+    settings = plain().model_copy(update={"model": "bo"})
+    loop = make_loop(Source([pixels()] * 6), sink, settings=lambda: settings, open_character=another)
+    run_offline(loop, lambda: False)
+    assert asked == [("bo", "bo")] * 3
+    assert loop.changing is None
+    assert [round(centre(p) / 10) * 10 for p in sink.shown] == [100, 100, 110, 110, 120, 120]
+
+
+def test_a_repeat_on_a_slow_machine_is_no_lost_face() -> None:
+    loop = make_loop(FakeSource([pixels()] * 2), FakeSink(), settings=plain)
+    run_offline(loop, lambda: False)
+    assert loop.state == "synthetic"
+    loop.show(loop.guard.picture(None, 40_000_000), None)
+    assert loop.tally.repeated == 1
+    assert loop.state == "synthetic"
+    loop.show(loop.guard.picture(None, 5_000_000_000), None)
+    assert loop.state == "card"
+
+
+def test_the_user_sees_every_frame_of_the_camera() -> None:
+    seen: list[int] = []
+    loop = make_loop(FakeSource([pixels(30), pixels(31)]), FakeSink(), settings=plain)
+    loop.see = lambda frame: seen.append(int(frame.pixels[0, 0, 0]))
+    with Crew() as crew:
+        run_live(loop, crew)
+        assert crew.wait("output", 10)
+    assert seen == [30, 31]

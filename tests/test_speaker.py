@@ -41,7 +41,7 @@ def test_a_file_goes_along_with_the_pictures(tmp_path: Path) -> None:
     assert speaker.works == ()
     assert speaker.speech.by_media
     assert speaker.speech(NS).mel[:, 0].mean() > speaker.speech(round(1.2 * NS)).mel[:, 0].mean()
-    assert (speaker.state, speaker.report()) == ("ok", {"delay_s": 0.0})
+    assert (speaker.state, speaker.report()) == ("ok", {"state": "ok", "delay_s": 0.0})
     speaker.close()
     speaker.close()
     assert Closing.closed == 1
@@ -75,7 +75,8 @@ def test_a_microphone_listens_and_speaks_in_threads_of_its_own() -> None:
     assert voice.arrival.cut_s > 0  # two seconds of sound came within no time at all
     told = speaker.report()
     assert told["delay_s"] > LOOK_AHEAD_S
-    assert set(told) == {"delay_s", "late", "gaps", "missing_s", "clipped", "broken"}
+    stream = {"state", "delay_s", "late", "gaps", "missing_s", "clipped", "broken"}
+    assert set(told) == {*stream, "spoken_delay_s", "lost"}
     speaker.close()
     assert (Closing.closed, out.closed) == (1, 1)
 
@@ -109,3 +110,38 @@ def test_what_cannot_be_opened_leaves_nothing_open(tmp_path: Path) -> None:
     assert (mic.closed, Closing.closed) == (1, 1)
     with pytest.raises(ConfigError):
         open_speaker(str(tmp_path / "nothing.wav"), along_with_media=True, make_voice=a_voice)
+
+
+@pytest.mark.parametrize("lips", [True, False])
+def test_a_call_hears_the_voice_as_late_as_it_sees_the_picture(lips: bool) -> None:
+    speaker = open_speaker(
+        "mic",
+        along_with_media=False,
+        virtual_microphone=True,
+        lips=lips,
+        latency_s=lambda: 0.1,
+        make_voice=a_voice,
+        open_input=Devices(FakeInput([])),
+        open_output=FakeOutput,
+    )
+    told = speaker.report()
+    assert told["delay_s"] == (pytest.approx(LOOK_AHEAD_S + 0.06) if lips else 0.0)
+    # A recording has the time of capture, so what its sound waits for is the look ahead alone.
+    assert isinstance(speaker.track, VoiceTrack)
+    assert speaker.track.delay_s() == told["delay_s"]
+    assert told["spoken_delay_s"] == pytest.approx(speaker.track.delay_s() + 0.1)
+    speaker.close()
+
+
+def test_it_is_over_when_the_last_sound_was_seen(tmp_path: Path) -> None:
+    path = write_sound(tmp_path / "a.wav", [noise(0.5, 16_000)], 16_000)
+    for along in (True, False):
+        speaker = open_speaker(str(path), along_with_media=along, make_voice=a_voice)
+        assert not speaker.over(10 * NS)  # nobody has listened yet
+        for work in speaker.works:
+            work.do()
+        speaker.speech(NS // 2 if along else speaker.speech.voice.heard.zero_ns)
+        end_ns = speaker.speech.voice.heard.sound_until_ns + round(speaker.speech.delay_s * NS)
+        assert not speaker.over(end_ns - NS // 20)
+        assert speaker.over(end_ns + 1)
+        speaker.close()

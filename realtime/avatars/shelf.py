@@ -121,7 +121,13 @@ def avatar_of_picture(picture: Path) -> ShelvedAvatar:
 
 
 def add_avatar(
-    file: Path, *, identity: str | None, statement: str | None, name: str | None = None, licence: str | None = None
+    file: Path,
+    *,
+    identity: str | None,
+    statement: str | None,
+    name: str | None = None,
+    licence: str | None = None,
+    title: str | None = None,
 ) -> ShelvedAvatar:
     """Put a picture on the user's shelf, with a card that says whose face it is.
 
@@ -149,7 +155,7 @@ def add_avatar(
         card = {
             "schema": 1,
             "name": chosen,
-            "title": stated("--name", title_from(name or file.stem), "give another", 80),
+            "title": stated("--name", title_from(title or name or file.stem), "give another", 80),
             "licence": stated("--licence", licence or "unknown", "name a licence"),
             "identity": {"kind": kind, "statement": said},
             "picture": {"file": copy.name, "sha256": hash_file(copy)},

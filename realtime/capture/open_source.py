@@ -126,6 +126,12 @@ def _is_a_camera(spec: str) -> bool:
         return any(spec.lower() in camera.name.lower() for camera in cameras)
 
 
+def is_still(spec: str) -> bool:
+    """True where a `--source` string names a still picture's file. Raises ConfigError for one that cannot be read."""
+    path = Path(spec).expanduser()
+    return path.is_file() and _is_picture(path)
+
+
 def _is_picture(path: Path) -> bool:
     """True where OpenCV knows the file's first bytes as those of a still picture."""
     if path.suffix.lower() in _MOVING:

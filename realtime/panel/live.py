@@ -45,12 +45,19 @@ class Viewer:
 class Live:
     """Serves frames and the report over WebSockets. Everything but `offer` runs on the panel's loop.
 
-    `status` gives what the page shows beside the picture. `delays_ns` holds, for the last pictures, the
+    `status` gives what the page shows beside the picture, None where it shows nothing; `largest` is the (width, height)
+    that no picture exceeds. `delays_ns` holds, for the last pictures, the
     time from the hand-over to the moment the page had drawn it.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, clock: Clock, status: Callable[[], dict[str, Any]]) -> None:
-        self._loop, self._clock, self._status = loop, clock, status
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        clock: Clock,
+        status: Callable[[], dict[str, Any]] | None = None,
+        largest: tuple[int, int] = LARGEST,
+    ) -> None:
+        self._loop, self._clock, self._status, self._largest = loop, clock, status, largest
         self._viewers: set[Viewer] = set()
         self._newest: tuple[Frame, int] | None = None
         self._jpeg: tuple[int, bytes] | None = None
@@ -62,6 +69,11 @@ class Live:
         if self._viewers:
             with suppress(RuntimeError):  # the loop ended this very moment
                 self._loop.call_soon_threadsafe(self._wake)
+
+    @property
+    def newest(self) -> Frame | None:
+        """The last picture offered; None before any."""
+        return self._newest[0] if self._newest is not None else None
 
     @property
     def viewers(self) -> int:
@@ -78,10 +90,9 @@ class Live:
         if self._newest is not None:
             viewer.fresh.set()
         self._viewers.add(viewer)
-        talk = [
-            asyncio.create_task(self._send_frames(viewer)),
-            asyncio.create_task(self._send_status(viewer)),
-        ]
+        talk = [asyncio.create_task(self._send_frames(viewer))]
+        if self._status is not None:
+            talk.append(asyncio.create_task(self._send_status(viewer, self._status)))
         try:
             await viewer.hear(self._clock, self.delays_ns)
         finally:
@@ -106,12 +117,12 @@ class Live:
     def _encode(self, frame: Frame, shown_ns: int) -> bytes:
         """Once for all pages. On the panel's thread: 2 ms, with the interpreter's lock released."""
         if self._jpeg is None or self._jpeg[0] != shown_ns:
-            self._jpeg = (shown_ns, encode_jpeg(frame.pixels))
+            self._jpeg = (shown_ns, encode_jpeg(frame.pixels, self._largest))
         return self._jpeg[1]
 
-    async def _send_status(self, viewer: Viewer) -> None:
+    async def _send_status(self, viewer: Viewer, status: Callable[[], dict[str, Any]]) -> None:
         while True:
-            await viewer.socket.send_str(json.dumps({**self._status(), "page_delay_ms": self.delay_ms()}))
+            await viewer.socket.send_str(json.dumps({**status(), "page_delay_ms": self.delay_ms()}))
             await asyncio.sleep(STATUS_EVERY_S)
 
     def delay_ms(self) -> float | None:
@@ -125,10 +136,10 @@ class Live:
             await viewer.socket.close(code=1001, message=b"masquerade has ended")
 
 
-def encode_jpeg(pixels: Pixels) -> bytes:
-    """The picture as JPEG, scaled down to LARGEST where it is larger."""
+def encode_jpeg(pixels: Pixels, largest: tuple[int, int] = LARGEST) -> bytes:
+    """The picture as JPEG, scaled down to `largest`, (width, height), where it is larger."""
     height, width = pixels.shape[:2]
-    scale = min(LARGEST[0] / width, LARGEST[1] / height)
+    scale = min(largest[0] / width, largest[1] / height)
     if scale < 1:
         small = (max(1, round(width * scale)), max(1, round(height * scale)))
         pixels = cv2.resize(pixels, small, interpolation=cv2.INTER_AREA)  # type: ignore[assignment]

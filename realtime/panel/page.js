@@ -1,50 +1,55 @@
-"use strict";
-// The live page: draws what the server sends, says what others see, changes settings.
+// The live page: draws what the server sends and says what others see.
 
-const find = (id) => document.getElementById(id);
-const canvas = find("picture");
-const pen = canvas.getContext("2d", { alpha: false });
-const fields = [...document.querySelectorAll("[data-key]")];
-let settings = {};
-let first = null; // the settings as they were when the page was opened
-let drawnAt = 0;
+import "./adding.js";
+import "./keyboard.js";
+import { numbers } from "./charts.js";
+import { mark, refresh } from "./gallery.js";
+import { mark as markRecording, refresh as refreshRecordings } from "./recordings.js";
+import { showPresets, take } from "./settings.js";
+import { sentence, show } from "./state.js";
+import { ask, find, made } from "./talk.js";
+
 const STALE_MS = 2000;
+let drawnAt = 0;
 
 // ---- pictures -------------------------------------------------------------------------------
 
-function connect(wait = 250) {
-  const socket = new WebSocket(`ws://${location.host}/ws/live`);
-  socket.binaryType = "arraybuffer";
-  socket.onopen = () => { wait = 250; };
-  socket.onmessage = async ({ data }) => {
-    if (typeof data === "string") { tell(JSON.parse(data)); return; }
-    let bitmap = null;
-    try {
-      bitmap = await createImageBitmap(new Blob([data], { type: "image/jpeg" }));
-      draw(bitmap);
-    } catch { // a picture that can't be read is left out
-    } finally {
-      if (bitmap) bitmap.close();
-      // The server sends the next one only now, so nothing piles up on a slow machine.
-      if (socket.readyState === WebSocket.OPEN) socket.send("drawn");
-    }
+// Pictures from `path` into a canvas; `heard` gets what else is said. Gives what closes it.
+function view(path, canvas, { drawn = () => {}, heard = () => {}, lost = () => {} }) {
+  const pen = canvas.getContext("2d", { alpha: false });
+  let socket = null;
+  let wanted = true;
+  const connect = (wait) => {
+    socket = new WebSocket(`ws://${location.host}${path}`);
+    socket.binaryType = "arraybuffer";
+    const mine = socket;
+    let patience = wait;
+    mine.onopen = () => { patience = 250; };
+    mine.onmessage = async ({ data }) => {
+      if (typeof data === "string") { heard(JSON.parse(data)); return; }
+      try {
+        const bitmap = await createImageBitmap(new Blob([data], { type: "image/jpeg" }));
+        if (canvas.width !== bitmap.width || canvas.height !== bitmap.height) {
+          canvas.width = bitmap.width;
+          canvas.height = bitmap.height;
+        }
+        pen.drawImage(bitmap, 0, 0);
+        bitmap.close();
+        drawn();
+      } catch { // a picture that can't be read is left out
+      } finally {
+        // The server sends the next one only now, so nothing piles up on a slow machine.
+        if (mine.readyState === WebSocket.OPEN) mine.send("drawn");
+      }
+    };
+    mine.onclose = () => {
+      if (!wanted) return;
+      lost();
+      setTimeout(() => { if (wanted) connect(Math.min(patience * 2, 4000)); }, patience);
+    };
   };
-  socket.onclose = () => {
-    // An old picture must not look like a live one.
-    veil("Not connected. Is masquerade still running?");
-    state("Not connected.", "bad");
-    setTimeout(connect, wait, Math.min(wait * 2, 4000));
-  };
-}
-
-function draw(bitmap) {
-  if (canvas.width !== bitmap.width || canvas.height !== bitmap.height) {
-    canvas.width = bitmap.width;
-    canvas.height = bitmap.height;
-  }
-  pen.drawImage(bitmap, 0, 0);
-  drawnAt = performance.now();
-  veil("");
+  connect(250);
+  return () => { wanted = false; socket.close(); };
 }
 
 function veil(text) {
@@ -56,129 +61,38 @@ setInterval(() => {
   if (find("veil").hidden && performance.now() - drawnAt > STALE_MS) veil("No new pictures.");
 }, 500);
 
+let closeOwn = null;
+find("see-own").addEventListener("click", () => {
+  const canvas = find("own");
+  if (closeOwn) { closeOwn(); closeOwn = null; } else closeOwn = view("/ws/own", canvas, {});
+  canvas.hidden = closeOwn === null;
+  canvas.getContext("2d").clearRect(0, 0, canvas.width, canvas.height);
+  find("see-own").setAttribute("aria-pressed", String(closeOwn !== null));
+});
+
 // ---- what is going on -----------------------------------------------------------------------
 
-function state(text, kind) {
-  const line = find("state");
-  if (line.textContent !== text) line.textContent = text; // unchanged text is not read out again
-  line.dataset.kind = kind;
-}
-
-function sentence(report) {
-  const who = report.title || report.model || "the character";
-  switch (report.state) {
-    case "synthetic": return [`You are ${who}. Others see ${who}.`, "good"];
-    case "rest": return [`Your face is lost. Others see ${who} at rest.`, "warn"];
-    case "hold": return [`Your face is lost. Others see ${who}'s last picture.`, "warn"];
-    case "card": return ["Your face is lost. Others see a card.", "warn"];
-    case "blur": return ["Your face is lost. Others see a blurred picture.", "warn"];
-    case "raw": return ["OTHERS SEE YOUR OWN FACE.", "bad"];
-    case "starting": case undefined: return ["Starting …", "warn"];
-    default: return [`${report.state}. Others see ${who}'s last picture, then a card.`, "warn"];
-  }
-}
-
-const ms = (value) => (Number.isFinite(value) ? `${value.toFixed(0)} ms` : "–");
-
-function tell({ report, settings: now, page_delay_ms: delay }) {
-  state(...sentence(report));
-  const latency = report.latency_ms || {};
-  find("fps").textContent = Number.isFinite(report.fps) ? report.fps.toFixed(1) : "–";
-  find("p50").textContent = ms(latency.p50);
-  find("p95").textContent = ms(latency.p95) + (Number.isFinite(delay) ? ` (+ ${delay.toFixed(0)} to this page)` : "");
-  find("dropped").textContent = report.frames ? String(report.frames.dropped) : "–";
-  const providers = Object.entries(report.providers || {}).map(([what, where]) => `${what}: ${where}`);
-  find("provider").textContent = providers.join(", ") || "–";
-  offer(report.avatars || [], report.family === "motion");
+function hear({ report, settings, page_delay_ms: delay, recording, can_record: canRecord, notices }) {
+  show(sentence(report, settings));
+  numbers(report, delay);
+  mark(report);
+  markRecording(recording, canRecord);
+  for (const group of document.querySelectorAll("[data-for]")) group.hidden = !group.dataset.for.split(" ").includes(report.family);
   document.title = report.title ? `${report.title} – masquerade` : "masquerade";
-  take(now);
+  const texts = notices.filter((notice) => notice.ago_s < 120).slice(0, 4).map((notice) => notice.text);
+  const shown = [...find("notices").children].map((item) => item.textContent);
+  if (texts.join("\n") !== shown.join("\n")) find("notices").replaceChildren(...texts.map((text) => made("li", { textContent: text })));
+  take(settings);
 }
 
-// Models that move a still picture have controls that others lack.
-function offer(avatars, moves) {
-  const select = document.querySelector('[data-key="avatar"]');
-  for (const control of document.querySelectorAll(".avatars")) control.hidden = !moves;
-  if ([...select.options].map((option) => option.value).join("\n") === avatars.join("\n")) return;
-  select.replaceChildren(...avatars.map((name) => new Option(name, name)));
-}
-
-// ---- settings -------------------------------------------------------------------------------
-
-function take(now) {
-  settings = now;
-  first = first || { ...now };
-  for (const field of fields) {
-    if (field === document.activeElement && field.type === "range" && pending.has(field.dataset.key)) continue;
-    const value = now[field.dataset.key];
-    if (field.type === "checkbox") field.checked = value;
-    else field.value = value ?? field.options?.[0]?.value ?? "";
-    label(field);
-  }
-}
-
-function label(field) {
-  const shown = field.closest("label").querySelector("output");
-  if (shown) shown.textContent = field.value;
-}
-
-const pending = new Map();
-let sending = false;
-
-function change(key, value) {
-  pending.set(key, value);
-  if (!sending) send();
-}
-
-async function send() {
-  sending = true;
-  try {
-    while (pending.size > 0) {
-      const body = JSON.stringify(Object.fromEntries(pending));
-      pending.clear();
-      const answer = await fetch("/api/settings", {
-        method: "POST", headers: { "Content-Type": "application/json" }, body,
-      });
-      const said = await answer.json();
-      find("error").textContent = answer.ok ? "" : said.error;
-      if (answer.ok && pending.size === 0) take(said);
-    }
-  } catch {
-    find("error").textContent = "The setting could not be sent.";
-  } finally {
-    sending = false;
-  }
-}
-
-for (const field of fields) {
-  field.addEventListener("input", () => {
-    label(field);
-    const value = field.type === "checkbox" ? field.checked : field.type === "range" ? Number(field.value) : field.value;
-    change(field.dataset.key, value);
-  });
-}
-
-find("controls").addEventListener("submit", (event) => event.preventDefault());
-find("neutral").addEventListener("click", () => change("reference", settings.reference + 1));
-find("defaults").addEventListener("click", () => {
-  for (const field of fields) if (first) change(field.dataset.key, first[field.dataset.key]);
+view("/ws/live", find("picture"), {
+  drawn: () => { drawnAt = performance.now(); veil(""); },
+  heard: hear,
+  lost: () => { // an old picture must not look like a live one
+    veil("Not connected. Is masquerade still running?");
+    show(["Not connected", "", "bad"]);
+  },
 });
-
-document.addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey || event.target.tagName === "SELECT") return;
-  const next = (key) => {
-    const choices = [...document.querySelector(`[data-key="${key}"]`).options].map((option) => option.value);
-    return choices[(choices.indexOf(settings[key]) + 1) % choices.length];
-  };
-  if (event.key === "m") change("mirror", !settings.mirror);
-  else if (event.key === "c") change("color_transfer", next("color_transfer"));
-  else if (event.key === "h") change("on_miss", next("on_miss"));
-  else if (find("neutral").hidden) return;
-  else if (event.key === "r") change("reference", settings.reference + 1);
-  else if (event.key === "e") change("region", next("region"));
-  else if (event.key === "a") {
-    const names = [...document.querySelector('[data-key="avatar"]').options].map((option) => option.value);
-    change("avatar", names[(Math.max(names.indexOf(settings.avatar), 0) + 1) % names.length]);
-  }
-});
-
-connect();
+refresh();
+refreshRecordings();
+showPresets(() => ask("/api/presets"));

@@ -1,31 +1,48 @@
 """The page's server: on this machine only, for the one browser that was given the address."""
 
 import asyncio
-import json
+import logging
 import socket
 from collections.abc import Awaitable, Callable
 from importlib import resources
 from typing import Any
 
 from aiohttp import web
-from pydantic import ValidationError
 
 from realtime.clock import Clock, now_ns
-from realtime.config import explain
 from realtime.errors import DeviceError, MasqueradeError
 from realtime.frame import Frame
+from realtime.output.recorder import Recorder
+from realtime.panel.answers import Refused, read_object, refusal
+from realtime.panel.gallery_routes import GalleryRoutes
 from realtime.panel.guard import HEADERS, Doorkeeper
 from realtime.panel.live import Live
+from realtime.panel.notices import Notices
+from realtime.panel.preset_routes import PresetRoutes
+from realtime.panel.presets import Presets
 from realtime.panel.prometheus import CONTENT_TYPE, metrics_text
+from realtime.panel.recording_routes import RecordingRoutes
+from realtime.panel.settings_change import changed_settings
 from realtime.settings import Settings
 from realtime.threads import Crew
 
 FILES = {
     "/": ("page.html", "text/html"),
-    "/page.js": ("page.js", "text/javascript"),
     "/page.css": ("page.css", "text/css"),
+    **{
+        f"/{name}.js": (f"{name}.js", "text/javascript")
+        for name in ("page", "talk", "state", "settings", "gallery", "adding", "charts", "keyboard", "recordings")
+    },
 }
 MAX_BODY = 16 * 1024
+"""Of everything but a file that is added, which has limits of its own."""
+
+OWN_LARGEST = (480, 270)
+"""The view of one's own camera is there to sit well before it, no more."""
+
+LINGER_S = 0.5
+"""How long what a refused sender still sends is thrown away, so that it gets to read the refusal."""
+
 MAX_VIEWERS = 8
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -35,8 +52,9 @@ class Panel:
     """The live page. Constructed means listening; runs in a thread of its own until `close`.
 
     `report` gives the metrics so far, `get_settings` and `set_settings` the live settings (the latter
-    raises ConfigError for what this run may not do); all three are called from the panel's thread.
-    `port` 0 takes any free port. `url` carries a token that opens the page once.
+    raises ConfigError for what this run may not do); all are called from the panel's threads. `minute` (the last
+    minute, for charts) and `recorder` may be set before the page is opened. `port` 0 takes any free port. `url`
+    carries a token that opens the page once.
     Raises DeviceError where the port is taken.
     """
 
@@ -50,14 +68,19 @@ class Panel:
         port: int = 0,
     ) -> None:
         self._report, self._get, self._set = report, get_settings, set_settings
+        self.minute: Callable[[], dict[str, Any]] = dict
+        self.recorder: Recorder | None = None
         self._socket = _listen(port)
         self.port: int = self._socket.getsockname()[1]
         self._door = Doorkeeper(self.port)
         self.url = self.new_url()
         self._loop = asyncio.new_event_loop()
         self._live = Live(self._loop, clock, self._status)
+        self._own = Live(self._loop, clock, largest=OWN_LARGEST)
+        self._notices = Notices(clock)
         self._stop = asyncio.Event()
         self._closed = False
+        logging.getLogger("realtime").addHandler(self._notices)
         self._crew = Crew()
         self._crew.start("panel", self._run, self._wake)
 
@@ -70,6 +93,11 @@ class Panel:
         if not self._closed:
             self._live.offer(frame)
 
+    def see(self, frame: Frame) -> None:
+        """Offer what the camera sees to its owner's pages, if one asks for it. Any thread; never blocks."""
+        if not self._closed and self._own.viewers:
+            self._own.offer(frame)
+
     @property
     def delay_ms(self) -> float | None:
         """The median time from `show` to drawn in the page; None before any picture was drawn."""
@@ -80,6 +108,7 @@ class Panel:
         if self._closed:
             return
         self._closed = True
+        logging.getLogger("realtime").removeHandler(self._notices)
         self._crew.close()
         self._socket.close()
 
@@ -90,6 +119,7 @@ class Panel:
     def _run(self) -> None:
         try:
             self._loop.run_until_complete(self._serve())
+            self._loop.run_until_complete(self._loop.shutdown_default_executor())
         finally:
             self._loop.close()
 
@@ -101,16 +131,24 @@ class Panel:
                 web.get("/api/report", self._get_report),
                 web.get("/api/settings", self._get_settings),
                 web.post("/api/settings", self._post_settings),
+                web.get("/api/minute", self._get_minute),
                 web.get("/metrics", self._metrics),
                 web.get("/ws/live", self._ws_live),
+                web.get("/ws/own", self._ws_own),
+                *GalleryRoutes(self._report).routes(),
+                *PresetRoutes(Presets(), self._report, self._get, self._set).routes(),
+                *RecordingRoutes(lambda: self.recorder, lambda: self._live.newest).routes(),
             ]
         )
-        runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
+        runner = web.AppRunner(
+            app, access_log=None, handle_signals=False, shutdown_timeout=1.0, lingering_time=LINGER_S
+        )
         await runner.setup()
         try:
             await web.SockSite(runner, self._socket).start()
             await self._stop.wait()
             await self._live.close()
+            await self._own.close()
         finally:
             await runner.cleanup()
 
@@ -126,20 +164,24 @@ class Panel:
         websocket = request.headers.get("Upgrade", "").lower() == "websocket"
         objection = self._door.objection(request.method, request.headers, websocket=websocket)
         if objection is not None:
-            return _refusal(403, objection)
+            return refusal(403, objection)
         token = request.query.get("token")
         if request.path == "/" and token is not None:
             return self._let_in(token, known=self._door.knows(request.headers))
         if not self._door.knows(request.headers):
-            return _refusal(403, "open the address that masquerade printed; it works once")
+            return refusal(403, "open the address that masquerade printed; it works once")
         try:
             return await handler(request)
         except web.HTTPException as error:
-            return _refusal(error.status, error.reason.lower())
+            return refusal(error.status, error.reason.lower())
+        except Refused as error:
+            return refusal(error.status, str(error))
+        except MasqueradeError as error:
+            return refusal(400, str(error))
 
     def _let_in(self, token: str, *, known: bool) -> web.StreamResponse:
         if not self._door.redeem(token) and not known:
-            return _refusal(403, "this address was used before: masquerade prints a new one when it starts")
+            return refusal(403, "this address was used before: masquerade prints a new one when it starts")
         answer = web.Response(status=303, headers={"Location": "/"})
         if not known:
             answer.set_cookie(self._door.cookie_name, self._door.cookie, httponly=True, samesite="Strict", path="/")
@@ -158,38 +200,46 @@ class Panel:
 
     async def _post_settings(self, request: web.Request) -> web.StreamResponse:
         """Change the settings named in the body, all or none; answers with all of them."""
-        if request.content_type != "application/json":
-            return _refusal(415, "send application/json")
-        try:
-            change = json.loads(await request.text())
-        except (ValueError, RecursionError):
-            return _refusal(400, "the body is not JSON")
-        if not isinstance(change, dict):
-            return _refusal(400, "the body must be an object of settings")
-        try:
-            wanted = Settings.model_validate({**self._get().model_dump(), **change}, strict=True)
-            self._set(wanted)
-        except ValidationError as error:
-            return _refusal(400, explain(error, Settings))
-        except MasqueradeError as error:
-            return _refusal(400, str(error))
+        change = await read_object(request, "settings")
+        if change.keys() & {"model", "avatar"}:
+            await asyncio.to_thread(self._change, change)  # it reads what is on the shelf
+        else:
+            self._change(change)
         return web.json_response(self._get().model_dump())
+
+    def _change(self, change: dict[str, Any]) -> None:
+        self._set(changed_settings(self._get(), change))
+
+    async def _get_minute(self, request: web.Request) -> web.StreamResponse:
+        return web.json_response(await asyncio.to_thread(self.minute))
 
     async def _metrics(self, request: web.Request) -> web.StreamResponse:
         return web.Response(text=metrics_text(self._report()), headers={"Content-Type": CONTENT_TYPE})
 
     async def _ws_live(self, request: web.Request) -> web.StreamResponse:
-        if self._live.viewers >= MAX_VIEWERS:
-            return _refusal(503, f"{MAX_VIEWERS} pages are open already: close one")
+        return await self._serve_view(request, self._live)
+
+    async def _ws_own(self, request: web.Request) -> web.StreamResponse:
+        return await self._serve_view(request, self._own)
+
+    async def _serve_view(self, request: web.Request, live: Live) -> web.StreamResponse:
+        if live.viewers >= MAX_VIEWERS:
+            raise Refused(503, f"{MAX_VIEWERS} pages are open already: close one")
         # JPEGs don't shrink further; the page says only short words.
         ws = web.WebSocketResponse(compress=False, max_msg_size=1024, heartbeat=10.0, timeout=1.0)
         ws.headers.update(HEADERS)
         await ws.prepare(request)
-        await self._live.serve(ws)
+        await live.serve(ws)
         return ws
 
     def _status(self) -> dict[str, Any]:
-        return {"report": self._report(), "settings": self._get().model_dump()}
+        return {
+            "report": self._report(),
+            "settings": self._get().model_dump(),
+            "recording": self.recorder.recording if self.recorder is not None else None,
+            "can_record": self.recorder is not None,
+            "notices": self._notices.report(),
+        }
 
 
 def _listen(port: int) -> socket.socket:
@@ -200,7 +250,3 @@ def _listen(port: int) -> socket.socket:
         raise DeviceError(
             f"the page cannot listen on 127.0.0.1:{port} ({error.strerror or error}): choose another port"
         ) from error
-
-
-def _refusal(status: int, why: str) -> web.Response:
-    return web.json_response({"error": why}, status=status)

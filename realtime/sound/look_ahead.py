@@ -76,6 +76,20 @@ class LookAhead:
         return spoken
 
 
+class AsHeard:
+    """A live voice that moves no mouth: picture and sound were captured together, and neither waits for the other."""
+
+    by_media = False
+    delay_s = 0.0
+
+    def __init__(self, voice: Voice) -> None:
+        self.voice = voice
+
+    def __call__(self, at_ns: int) -> Spoken:
+        """What is known of the sound at `at_ns`."""
+        return self.voice.heard.window(at_ns)
+
+
 class ReadAhead:
     """A voice out of a file, read just as far as the picture needs: nothing is delayed, nothing missing.
 

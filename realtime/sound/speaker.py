@@ -1,21 +1,25 @@
 """Everything `--sound` stands for, in one object: what is said, what is heard of it, and the threads it needs."""
 
+import logging
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from realtime.clock import Clock, now_ns
+from realtime.clock import NS_PER_S, Clock, now_ns
+from realtime.errors import DeviceError
 from realtime.output.sound_track import SoundTrack
 from realtime.output.voice_track import VoiceTrack
 from realtime.sound import SoundSource
 from realtime.sound.delayed import Delayed
 from realtime.sound.device import OpenInput, OpenOutput
-from realtime.sound.look_ahead import LookAhead, ReadAhead, Speech
+from realtime.sound.look_ahead import AsHeard, LookAhead, ReadAhead
 from realtime.sound.open_sound import check_sound, is_microphone, open_sound, open_virtual_microphone
 from realtime.sound.sound_file import SoundFile
 from realtime.sound.virtual_microphone import VirtualMicrophone
 from realtime.sound.voice import Voice
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,22 +39,21 @@ class Speaker:
 
     def __init__(
         self,
-        speech: Speech,
+        speech: LookAhead | ReadAhead | AsHeard,
         track: SoundTrack | VoiceTrack | None,
         closes: ExitStack,
         *,
         source: SoundSource | None = None,
-        voice: Voice | None = None,
         out: VirtualMicrophone | None = None,
     ) -> None:
         self.speech, self.track = speech, track
-        self._closes, self._source, self._voice, self._out = closes, source, voice, out
+        self._closes, self._source, self._out = closes, source, out
 
     @property
     def works(self) -> tuple[Work, ...]:
         """What must run in threads of its own: nothing for a file that is read along with the pictures."""
         works = []
-        if self._source is not None and self._voice is not None:
+        if self._source is not None:
             works.append(Work("listen", self._listen, self._source.unblock))
         if self._out is not None:
             works.append(Work("speak", self._out.speak, self._out.unblock))
@@ -58,10 +61,9 @@ class Speaker:
 
     def _listen(self) -> None:
         assert self._source is not None
-        assert self._voice is not None
         while (block := self._source.read()) is not None:
-            self._voice.hear(block)
-        self._voice.end()
+            self.speech.voice.hear(block)
+        self.speech.voice.end()
 
     @property
     def state(self) -> str:
@@ -69,18 +71,28 @@ class Speaker:
         states = [part.state for part in (self._source, self._out) if part is not None]
         return next((state for state in states if state != "ok"), "ok")
 
-    def report(self) -> dict[str, float]:
+    def over(self, at_ns: int) -> bool:
+        """True where the voice has ended, and its last sound belongs to a picture before that of `at_ns`.
+
+        `at_ns` as for `speech`. Any thread.
+        """
+        heard = self.speech.voice.heard
+        return heard.ended and at_ns >= heard.sound_until_ns + round(self.speech.delay_s * NS_PER_S)
+
+    def report(self) -> dict[str, float | str]:
         """How the voice is delayed, and what was wrong with it so far: for the metrics."""
-        told = {"delay_s": round(self.speech.delay_s, 4)}
-        if isinstance(self.speech, LookAhead):
+        told: dict[str, float | str] = {"state": self.state, "delay_s": round(self.speech.delay_s, 4)}
+        if self._source is not None:
             voice = self.speech.voice
             told |= {
-                "late": self.speech.late,
+                "late": self.speech.late if isinstance(self.speech, LookAhead) else 0,
                 "gaps": voice.arrival.gaps,
                 "missing_s": round(voice.arrival.missing_s, 3),
                 "clipped": voice.clipped,
                 "broken": voice.broken,
             }
+        if self._out is not None:
+            told |= {"spoken_delay_s": round(self._out.delay_s, 4), "lost": self._out.lost}
         return told
 
     def close(self) -> None:
@@ -92,7 +104,10 @@ def open_speaker(
     spec: str,
     *,
     along_with_media: bool,
-    virtual_microphone: bool = False,
+    virtual_microphone: bool | None = False,
+    lips: bool = True,
+    loop: bool = False,
+    latency_s: Callable[[], float] = lambda: 0.0,
     clock: Clock = now_ns,
     make_voice: Callable[[bool], Voice] = lambda exact: Voice(exact=exact),
     open_input: OpenInput | None = None,
@@ -101,8 +116,10 @@ def open_speaker(
     """What `--sound` says, open.
 
     `along_with_media`: the pictures come out of a file and have its times, so a sound file goes along with them, from
-    its start with theirs; a microphone never does. `virtual_microphone`: the voice is spoken for video calls too.
-    Raises ConfigError, DeviceError or ModelError; nothing is left open then.
+    its start with theirs; a microphone never does. `virtual_microphone`: the voice is spoken for video calls too; None:
+    where that can be had, else a warning. `lips`: the voice moves a mouth, which needs to hear what comes. `loop`: a
+    file spoken live begins again. `latency_s`: how old a picture is when it leaves, as measured. Raises ConfigError,
+    DeviceError or ModelError; nothing is left open then.
     """
     check_sound(spec)
     with ExitStack() as opened:
@@ -113,13 +130,22 @@ def open_speaker(
             return Speaker(ahead, SoundTrack.find(path), opened.pop_all())
         voice = make_voice(False)
         opened.callback(voice.close)
-        source = open_sound(spec, clock=clock, open_input=open_input)
+        source = open_sound(spec, loop=loop, clock=clock, open_input=open_input)
         opened.callback(source.close)
-        speech = LookAhead(voice)
+        speech = LookAhead(voice) if lips else AsHeard(voice)
         out = None
-        if virtual_microphone:
-            delayed = Delayed(voice, lambda: speech.delay_s)
-            out = VirtualMicrophone(delayed, open_output=open_output or open_virtual_microphone, clock=clock)
-            opened.callback(out.close)
+        if virtual_microphone is not False:
+            delayed = Delayed(voice, lambda: speech.delay_s + latency_s())
+            try:
+                out = VirtualMicrophone(delayed, open_output=open_output or open_virtual_microphone, clock=clock)
+                opened.callback(out.close)
+            except DeviceError as error:
+                if virtual_microphone:
+                    raise
+                log.warning("%s; a call will see the mouth, but not hear this voice", error)
         track = VoiceTrack(voice, lambda: speech.delay_s)
-        return Speaker(speech, track, opened.pop_all(), source=source, voice=voice, out=out)
+        return Speaker(speech, track, opened.pop_all(), source=source, out=out)
+
+
+OpenSpeaker = Callable[..., Speaker]
+"""`open_speaker`, or what stands in for it."""

@@ -83,6 +83,11 @@ class VirtualMicrophone:
         """`ok`, or what is wrong in one line."""
         return self._state
 
+    @property
+    def delay_s(self) -> float:
+        """How late the voice is spoken, without what the device holds back itself."""
+        return self._voice.delay_s
+
     def speak(self) -> None:
         """Until `unblock`: every 20 ms, what is due."""
         next_ns = self._clock()

@@ -1,0 +1,93 @@
+// A file is dropped or chosen; before it is sent its owner says whose face it shows.
+
+import { focusOn, refresh } from "./gallery.js";
+import { complain, find } from "./talk.js";
+
+const MOST = { picture: 64 * 2 ** 20, dfm: 2 * 2 ** 30, bundle: 2 * 2 ** 30 };
+const NOTES = {
+  picture: "The picture stays on this computer.",
+  dfm: "The model stays on this computer. It is run once now, to see that it works.",
+  bundle: "Most bundles say themselves whose face they show. Then leave the questions above open.",
+};
+let file = null;
+let kind = "picture";
+let request = null;
+
+function offer(chosen) {
+  if (!chosen) return;
+  const ending = chosen.name.toLowerCase().split(".").pop();
+  kind = { dfm: "dfm", zip: "bundle" }[ending] || "picture";
+  if (chosen.size > MOST[kind]) {
+    complain(`${chosen.name} is larger than ${MOST[kind] / 2 ** 20} MiB: choose a smaller file.`);
+    return;
+  }
+  complain("");
+  file = chosen;
+  find("offer").reset();
+  find("offer-title").value = chosen.name.replace(/\.[^.]*$/, "").replace(/[_\s]+/g, " ").slice(0, 60);
+  find("offer-note").textContent = NOTES[kind];
+  find("offer-face").hidden = kind !== "dfm";
+  find("offer-error").textContent = "";
+  find("offer-progress").hidden = true;
+  find("offer-add").disabled = false;
+  find("offered").hidden = kind !== "picture";
+  if (kind === "picture") find("offered").src = URL.createObjectURL(chosen);
+  find("adding").showModal();
+}
+
+function send() {
+  const whose = document.querySelector('[name="whose"]:checked')?.value || "";
+  const statement = find("offer-statement").value.trim();
+  if (kind !== "bundle" && (!whose || !statement)) {
+    find("offer-error").textContent = whose ? "Say in one sentence who it is and how they agreed." : "Say whose face it is.";
+    return;
+  }
+  const said = new URLSearchParams({
+    kind, title: find("offer-title").value.trim(), identity: whose, statement,
+    licence: find("offer-licence").value.trim(), face_type: find("offer-face-type").value,
+  });
+  find("offer-error").textContent = "";
+  find("offer-progress").hidden = false;
+  find("offer-add").disabled = true;
+  request = new XMLHttpRequest(); // fetch cannot say how far an upload is
+  request.open("POST", `/api/add?${said}`);
+  request.setRequestHeader("Content-Type", "application/octet-stream");
+  request.responseType = "json";
+  request.upload.onprogress = ({ loaded, total }) => { find("offer-progress").value = loaded / total; };
+  request.upload.onload = () => find("offer-progress").removeAttribute("value"); // being looked at, for a while
+  request.onerror = () => refused("The file could not be sent.");
+  request.onload = async ({ target }) => {
+    if (target.status !== 200) { refused(target.response?.error || "It was refused."); return; }
+    request = null;
+    find("adding").close();
+    await refresh();
+    focusOn(target.response.kind, target.response.name);
+  };
+  request.send(file);
+}
+
+function refused(why) {
+  request = null;
+  find("offer-error").textContent = why;
+  find("offer-progress").hidden = true;
+  find("offer-add").disabled = false;
+}
+
+find("offer").addEventListener("submit", (event) => { event.preventDefault(); if (!request) send(); });
+find("offer-cancel").addEventListener("click", () => find("adding").close());
+find("adding").addEventListener("close", () => {
+  request?.abort();
+  request = null;
+  URL.revokeObjectURL(find("offered").src);
+  find("offered").removeAttribute("src");
+});
+find("add").addEventListener("click", () => find("file").click());
+find("file").addEventListener("change", ({ target }) => { offer(target.files[0]); target.value = ""; });
+
+addEventListener("dragover", (event) => { event.preventDefault(); document.body.classList.add("dropping"); });
+addEventListener("dragleave", (event) => { if (!event.relatedTarget) document.body.classList.remove("dropping"); });
+addEventListener("drop", (event) => {
+  event.preventDefault(); // else the browser would open the file
+  document.body.classList.remove("dropping");
+  offer(event.dataTransfer.files[0]);
+});

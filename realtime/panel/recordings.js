@@ -1,0 +1,44 @@
+// Snapshots, recordings, and playing them.
+
+import { ask, find, made, tell, tried } from "./talk.js";
+
+let now = null; // the name of the recording being made
+
+export function snapshot() {
+  made("a", { href: "/api/snapshot", download: "" }).click();
+}
+
+export async function record() {
+  await tried(() => tell("/api/recording", { do: now ? "stop" : "start" }));
+  await refresh();
+}
+
+export async function refresh() {
+  const held = await tried(() => ask("/api/recordings"));
+  if (!held) return;
+  find("recordings").hidden = held.files.length === 0;
+  find("folder").textContent = held.folder ? `They lie in ${held.folder}` : "";
+  find("files").replaceChildren(...held.files.map(({ name, bytes }) => {
+    const address = `/api/recordings/${encodeURIComponent(name)}`;
+    const play = made("button", { type: "button", className: "play", textContent: `${name} (${(bytes / 1e6).toFixed(1)} MB)` });
+    play.setAttribute("aria-label", `Play ${name}`);
+    play.addEventListener("click", () => {
+      find("player").hidden = false;
+      find("player").src = address;
+      find("player").play().catch(() => {}); // the browser's own controls are there
+    });
+    return made("li", {}, play, made("a", { href: `${address}?download=1`, textContent: "Download", download: name }));
+  }));
+}
+
+export function mark(name, possible) {
+  if (now !== null && name === null) refresh(); // it ended by itself, or by another page
+  now = name;
+  find("record").disabled = !possible;
+  find("record").setAttribute("aria-pressed", String(Boolean(name)));
+  const text = name ? "Stop recording " : "Record ";
+  if (find("record").firstChild.textContent !== text) find("record").firstChild.textContent = text;
+}
+
+find("snapshot").addEventListener("click", snapshot);
+find("record").addEventListener("click", record);

@@ -1,0 +1,42 @@
+// How the page talks to its server, and says what the server refused.
+
+export const find = (id) => document.getElementById(id);
+
+export function complain(text) {
+  if (find("error").textContent !== text) find("error").textContent = text;
+}
+
+export async function ask(path) {
+  const answer = await fetch(path);
+  const said = await answer.json();
+  if (!answer.ok) throw new Error(said.error);
+  return said;
+}
+
+export async function tell(path, body) {
+  const answer = await fetch(path, {
+    method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body),
+  });
+  const said = await answer.json();
+  if (!answer.ok) throw new Error(said.error);
+  return said;
+}
+
+// Does something that may be refused; the refusal is shown. Gives what `work` gave, undefined where it failed.
+export async function tried(work) {
+  try {
+    const given = await work();
+    complain("");
+    return given;
+  } catch (error) {
+    complain(error instanceof TypeError ? "masquerade does not answer." : error.message);
+    return undefined;
+  }
+}
+
+// An element with its properties and children: text never becomes markup.
+export function made(tag, properties = {}, ...children) {
+  const element = Object.assign(document.createElement(tag), properties);
+  element.append(...children);
+  return element;
+}
