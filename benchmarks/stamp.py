@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from realtime import __version__
-from realtime.metrics import machine
-from realtime.run import commit
+from realtime.metrics import commit, machine
 
 LIBRARIES = (
     "numpy",

@@ -175,9 +175,12 @@ class Run:
         check_change(self._config, self._role, role)
         return role
 
-    def change(self, settings: Settings) -> Settings:
-        """Replace the live settings, if this run may use them. Raises ConfigError. Any thread."""
-        role, before, again = self._role, self._settings.get(), False
+    def change(self, settings: Settings, before: Settings) -> Settings:
+        """Change the live settings by what `settings` has other than `before`, if this run may use them. Any thread.
+
+        Raises ConfigError, ModelError.
+        """
+        role, again = self._role, False
         assert role is not None
         if (settings.model, settings.avatar) != (before.model, before.avatar):
             wanted = self._cast(settings)
@@ -230,8 +233,9 @@ class Run:
                 key = read_key(0.1)
                 if key == "q":
                     break
-                if key and (settings := changed(self._settings.get(), key, self._avatars)) is not None:
-                    self.change(settings)
+                before = self._settings.get()
+                if key and (settings := changed(before, key, self._avatars)) is not None:
+                    self.change(settings, before)
                 now = self._clock()
                 if now - last_line >= 1e9:
                     last_line = now

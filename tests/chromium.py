@@ -145,6 +145,7 @@ async def open_tab(url: str) -> AsyncIterator[Tab]:
                     listening = asyncio.create_task(tab.listen())
                     for room in ("Page", "Runtime", "Log", "Network", "DOM"):
                         await tab.send(f"{room}.enable")
+                    await tab.send("Emulation.setFocusEmulationEnabled", enabled=True)
                     await tab.size(1280, 900)
                     await tab.send("Page.navigate", url=url)
                     yield tab

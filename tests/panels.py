@@ -48,7 +48,7 @@ def open_panel(clock: Clock | None = None) -> Iterator[Opened]:
     settings = Latest(Settings())
     report = dict(REPORT)
 
-    def change(wanted: Settings) -> None:
+    def change(wanted: Settings, before: Settings) -> None:
         if wanted.badge == "off":
             raise ConfigError("badge = off is not allowed for this identity")
         settings.set(wanted)

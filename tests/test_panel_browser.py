@@ -84,6 +84,7 @@ def test_a_first_evening_by_clicking(opened: Opened, tmp_path: Path) -> None:
     drawing = tmp_path / "My Drawing.png"
     cv2.imwrite(str(drawing), np.random.default_rng(0).integers(0, 255, (300, 300, 3), np.uint8))
     opened.report["outputs"] = ["page", "camera /dev/video9"]
+    opened.report |= {"source": "camera 0", "size": [1280, 720], "sound": {"state": "ok", "delay_s": 0.12}}
 
     async def story(tab: Tab) -> None:
         # Who am I, and what do others see?
@@ -132,7 +133,11 @@ def test_a_first_evening_by_clicking(opened: Opened, tmp_path: Path) -> None:
         await tab.click("#offer-cancel")
         await tab.until("!document.getElementById('adding').open")
         # A snapshot. A recording, and playing it.
+        await tab.send("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(tmp_path / "kept"))
         await tab.click("#snapshot")
+        while not (kept := list((tmp_path / "kept").glob("masquerade-*.png"))):
+            await tab.until("true")
+        assert kept[0].read_bytes().startswith(b"\x89PNG")
         await tab.click("#record")
         await tab.until("document.getElementById('record').textContent.includes('Stop')")
         await tab.click("#record")
@@ -142,11 +147,12 @@ def test_a_first_evening_by_clicking(opened: Opened, tmp_path: Path) -> None:
         await tab.click("#charts summary")
         await tab.until("document.querySelectorAll('#stages tr').length === 2")
         assert "20.0" in await tab.text("#stages")
-        await tab.send("Browser.grantPermissions", permissions=["clipboardReadWrite"])
+        await tab.until("document.getElementById('sound').textContent === 'ok, 120 ms behind'")
+        assert await tab.text("#ends") == "camera 0 at 1280×720, page and camera /dev/video9"
+        await tab.send("Browser.grantPermissions", permissions=["clipboardReadWrite", "clipboardSanitizedWrite"])
         await tab.click("#copy")
         await tab.until("document.getElementById('copied').textContent.includes('Copied')")
         assert json.loads(await tab.js("navigator.clipboard.readText()"))["model"] == "ada"
-        assert f"{opened.home}/api/snapshot" in tab.asked
         # Nothing was asked of anybody else, and nothing went wrong but the refusal above.
         there = re.compile(rf"(http|ws|blob:http)://127\.0\.0\.1:{opened.panel.port}/|data:")
         assert not [address for address in tab.asked if not there.match(address)]

@@ -32,13 +32,16 @@ def test_identities_change_live_and_a_panic_outlasts_it(tmp_path: Path, monkeypa
             return all(report[key] == value for key, value in wanted.items())
 
         def change(**what: object) -> None:
-            run.change(run._settings.get().model_copy(update=what))
+            before = run._settings.get()
+            run.change(before.model_copy(update=what), before)
 
         yield lambda: now(title="Ada", state="synthetic", outputs=["page"])
         change(model="motion", avatar="mira")
         yield lambda: now(model="motion", avatar="mira", title="Mira", changing=None)
         add_avatar(tmp_path / "twin.png", identity="synthetic", statement="Finn in a mirror.")
-        change(avatar="twin", panic=True)
+        before = run._settings.get()
+        change(panic=True)
+        run.change(before.model_copy(update={"avatar": "twin"}), before)  # chosen before the panic, and looked up long
         yield lambda: now(avatar="twin", title="twin", state="card", changing=None)
         with pytest.raises(ModelError, match="nobody"):
             change(model="nobody")

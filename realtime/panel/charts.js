@@ -20,6 +20,10 @@ export function numbers(report, delay) {
   const precision = report.precision || {};
   const providers = Object.entries(report.providers || {}).map(([what, where]) => `${what}: ${where} ${precision[what] || ""}`);
   find("provider").textContent = providers.join(", ") || "–";
+  const size = report.size ? ` at ${report.size.join("×")}` : "";
+  find("ends").textContent = `${report.source || "–"}${size}, ${(report.outputs || []).join(" and ")}`;
+  find("voice").hidden = !report.sound;
+  if (report.sound) find("sound").textContent = `${report.sound.state}, ${Math.round(report.sound.delay_s * 1000)} ms behind`;
 }
 
 function round(most) {

@@ -8,7 +8,6 @@ from aiohttp import web
 
 from realtime.panel.answers import Refused, read_words
 from realtime.panel.presets import Presets
-from realtime.panel.settings_change import changed_settings
 from realtime.settings import Settings
 
 
@@ -20,9 +19,9 @@ class PresetRoutes:
         presets: Presets,
         report: Callable[[], dict[str, Any]],
         get_settings: Callable[[], Settings],
-        set_settings: Callable[[Settings], object],
+        change: Callable[[dict[str, Any]], object],
     ) -> None:
-        self._presets, self._report, self._get, self._set = presets, report, get_settings, set_settings
+        self._presets, self._report, self._get, self._change = presets, report, get_settings, change
 
     def routes(self) -> list[web.RouteDef]:
         """What this part answers."""
@@ -40,7 +39,7 @@ class PresetRoutes:
             await asyncio.to_thread(self._presets.save, name, worn)
         elif do == "use":
             change = await asyncio.to_thread(self._presets.change, name)
-            await asyncio.to_thread(lambda: self._set(changed_settings(self._get(), change)))
+            await asyncio.to_thread(self._change, change)
         elif do == "remove":
             await asyncio.to_thread(self._presets.remove, name)
         else:

@@ -51,10 +51,10 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 class Panel:
     """The live page. Constructed means listening; runs in a thread of its own until `close`.
 
-    `report` gives the metrics so far, `get_settings` and `set_settings` the live settings (the latter
-    raises ConfigError for what this run may not do); all are called from the panel's threads. `minute` (the last
-    minute, for charts) and `recorder` may be set before the page is opened. `port` 0 takes any free port. `url`
-    carries a token that opens the page once.
+    `report` gives the metrics so far, `get_settings` the live settings; `set_settings` gets those wanted and those they
+    were made from, and raises ConfigError for what this run may not do. All are called from the panel's threads.
+    `minute` (the last minute, for charts) and `recorder` may be set before the page is opened. `port` 0 takes any
+    free port. `url` carries a token that opens the page once.
     Raises DeviceError where the port is taken.
     """
 
@@ -63,7 +63,7 @@ class Panel:
         *,
         report: Callable[[], dict[str, Any]],
         get_settings: Callable[[], Settings],
-        set_settings: Callable[[Settings], object],
+        set_settings: Callable[[Settings, Settings], object],
         clock: Clock = now_ns,
         port: int = 0,
     ) -> None:
@@ -136,7 +136,7 @@ class Panel:
                 web.get("/ws/live", self._ws_live),
                 web.get("/ws/own", self._ws_own),
                 *GalleryRoutes(self._report).routes(),
-                *PresetRoutes(Presets(), self._report, self._get, self._set).routes(),
+                *PresetRoutes(Presets(), self._report, self._get, self._change).routes(),
                 *RecordingRoutes(lambda: self.recorder, lambda: self._live.newest).routes(),
             ]
         )
@@ -208,7 +208,8 @@ class Panel:
         return web.json_response(self._get().model_dump())
 
     def _change(self, change: dict[str, Any]) -> None:
-        self._set(changed_settings(self._get(), change))
+        before = self._get()
+        self._set(changed_settings(before, change), before)
 
     async def _get_minute(self, request: web.Request) -> web.StreamResponse:
         return web.json_response(await asyncio.to_thread(self.minute))
