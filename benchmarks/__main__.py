@@ -6,19 +6,21 @@ import click
 
 from benchmarks.backends import backends
 from benchmarks.blend import blend_cost
+from benchmarks.drive_command import drive_command
 from benchmarks.latency import latency
 from benchmarks.quality import quality
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def bench() -> None:
-    """Measure masquerade: latency, runtimes, quality, and the cost of the blend."""
+    """Measure masquerade: latency, runtimes, quality, long drives, and the cost of the blend."""
 
 
 bench.add_command(latency)
 bench.add_command(backends)
 bench.add_command(quality)
 bench.add_command(blend_cost, "blend")
+bench.add_command(drive_command)
 
 if __name__ == "__main__":
     from realtime.cli import main

@@ -49,9 +49,9 @@ class ClipRecord:
 
 def clip_figures(record: ClipRecord) -> dict[str, Any]:
     """A clip's figures as the JSON file has them."""
-    channels, pose = _followed(record.readings, 1)
-    ceiling_channels, ceiling_pose = _followed(record.readings, 2)
-    again_channels, again_pose = _followed(record.readings, 3)
+    channels, pose = followed(record.readings, 1)
+    ceiling_channels, ceiling_pose = followed(record.readings, 2)
+    again_channels, again_pose = followed(record.readings, 3)
     drivers, outputs, ceilings = ([r[n] for r in record.readings] for n in range(3))
     errors = record.flicker.errors()
     known = {name: value for name, value in errors.items() if value is not None}
@@ -82,7 +82,7 @@ def clip_figures(record: ClipRecord) -> dict[str, Any]:
         "blinks": {**blink_figures(drivers, outputs), "ceiling_f1": blink_figures(drivers, ceilings)["f1"]},
         "expression_mae": _mean([c["mae"] for c in channels.values()]),
         "pose_deg": pose,
-        "jitter": _tremble(record.readings),
+        "jitter": trembling(record.readings),
         "flicker": {
             **{f"e_warp_{name}": round(value, 6) for name, value in known.items()},
             "ratio": _over(known.get("output"), driver_error),
@@ -104,7 +104,7 @@ def clip_figures(record: ClipRecord) -> dict[str, Any]:
     return clip
 
 
-def _followed(
+def followed(
     readings: Sequence[Reading], which: int
 ) -> tuple[dict[str, dict[str, float | None]], dict[str, float | None]]:
     """(channels, pose error) of one of the readings against the driver's, on the frames that have both."""
@@ -119,7 +119,7 @@ def _followed(
     return expression(acting[0], acting[1]), head_angles(heads[0], heads[1])
 
 
-def _tremble(readings: Sequence[Reading]) -> dict[str, dict[str, float | None]]:
+def trembling(readings: Sequence[Reading]) -> dict[str, dict[str, float | None]]:
     """Landmark jitter of driver and output, over all frames and over the quarter where the head is stillest.
 
     Measured on the longest stretch in which both were read in every frame.

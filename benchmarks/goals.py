@@ -74,17 +74,41 @@ GOALS = (
     Goal("change outside the mask, levels", ("outside", "beyond_mask_max"), most=0.0, pool="worst"),
 )
 
+MOTION_GOALS = (
+    Goal("r of jawOpen", ("expression", "jaw_r"), least=0.8),
+    Goal("r of the lids", ("blinks", "r"), least=0.6),
+    Goal("pose error about the neutral, degrees", ("pose_deg", "mean_without_constant"), most=5.0),
+    Goal("driven frames without a face", ("coverage", "faceless"), most=0.0, pool="worst"),
+    Goal("driven frames with a distorted face", ("distortion", "distorted"), most=0.0, pool="worst"),
+    Goal("change outside the moving region, levels", ("outside", "beyond_mask_max"), most=0.0, pool="worst"),
+)
+"""Of a still picture that is moved. Blinks count as the lids' correlation: how fast lids close is the driver's affair,
+how far, the avatar's."""
 
-def judge(clip: Figures) -> list[dict[str, Any]]:
+REENACTMENT_GOALS = (
+    Goal("L1 at 256 px, 0..1", ("reenactment", "l1"), most=0.045),
+    Goal("AKD, px at 256", ("reenactment", "akd_px"), most=1.6),
+    Goal("MKR", ("reenactment", "mkr"), most=0.02, weight=("reenactment", "found")),
+)
+"""Of people moved by themselves, from one of their pictures."""
+
+GOALS_OF: dict[str, tuple[Goal, ...]] = {
+    "swap": GOALS,
+    "motion": MOTION_GOALS,
+    "reenactment": REENACTMENT_GOALS,
+}
+
+
+def judge(clip: Figures, goals: Sequence[Goal] = GOALS) -> list[dict[str, Any]]:
     """Each goal on one clip: `value`, `met`; both None with `why` where nothing was measured."""
-    return [_line(goal, goal.value(clip), _why(goal, clip)) for goal in GOALS]
+    return [_line(goal, goal.value(clip), _why(goal, clip)) for goal in goals]
 
 
-def judge_all(clips: Sequence[Figures]) -> list[dict[str, Any]]:
+def judge_all(clips: Sequence[Figures], goals: Sequence[Goal] = GOALS) -> list[dict[str, Any]]:
     """Each goal on all clips that measured it: means, shares by frames, blinks counted together, the worst of what
     must be nothing."""
     lines = []
-    for goal in GOALS:
+    for goal in goals:
         value = goal.pooled(clips)
         if goal.path == ("blinks", "f1"):
             both, driver, output = (sum(c["blinks"][k] for c in clips) for k in ("both", "driver", "output"))

@@ -22,7 +22,7 @@ from realtime.capture.open_source import open_source
 from realtime.clock import Clock, now_ns
 from realtime.config import RunConfig, make_config
 from realtime.errors import ConfigError, MasqueradeError
-from realtime.models import built_in_folder
+from realtime.models import built_in_folder, load_bundle
 
 SCHEMA = 1
 
@@ -39,6 +39,8 @@ class RunTooShort(MasqueradeError):
 @click.command()
 @click.option("--source", help="A file, synthetic (no face in it) or a camera; the bundled clip.")
 @click.option("--model", default="ada", show_default=True, help="A bundle's name or folder.")
+@click.option("--avatar", help="For models that move a picture: its name or file.")
+@click.option("--against-upstream", is_flag=True, help="Time upstream's full-width motion network in the same run.")
 @click.option("--frames", type=click.IntRange(2), default=600, show_default=True, help="Frames measured.")
 @click.option("--warm-up", type=click.IntRange(0), default=60, show_default=True, help="Left out.")
 @click.option("--size", default="1280x720", show_default=True, help="Letterboxed to, on reading.")
@@ -53,6 +55,7 @@ class RunTooShort(MasqueradeError):
 @click.option("--chart", type=click.Path(path_type=Path, dir_okay=False), help="A picture: .svg or .png.")
 def latency(
     source: str | None,
+    against_upstream: bool,
     frames: int,
     warm_up: int,
     settings: tuple[str, ...],
@@ -70,6 +73,10 @@ def latency(
 
         check_drawable(chart)
     config = configure(source, frames + warm_up, settings, flags)
+    if against_upstream and load_bundle(config.model or "").card.family != "motion":
+        raise ConfigError(
+            f"--against-upstream: model {config.model} moves no pictures, and only those are compared here"
+        )
     where = stamp()
     runs: list[dict[str, Any]] = []
     kept: list[Window] = []
@@ -79,6 +86,12 @@ def latency(
         kept.append(found)
         click.echo("\n".join(told(run, f"run {number + 1} of {repeat}" if repeat > 1 else "")))
     report = assemble(config, where, runs, frames=frames, warm_up=warm_up)
+    if against_upstream:
+        from benchmarks import whole_frame
+        from benchmarks.quality import open_finder
+
+        report["against_upstream"] = whole_frame.against_upstream(config, open_finder)
+        click.echo(whole_frame.told(report["against_upstream"]))
     click.echo(one_line(where))
     if json_file is not None:
         json_file.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
@@ -194,6 +207,7 @@ def assemble(
         "asked": {
             "pace": config.pace,
             "model": config.model,
+            "avatar": config.avatar,
             "frames": frames,
             "warm_up": warm_up,
             "size": list(config.size) if config.size else None,

@@ -88,7 +88,7 @@ class Counted:
         if number == self._first:
             self._use.at_start = (self._clock(), time.process_time_ns())
         if number % max(1, round(self.rate_hz)) == 0:
-            self._use.memory_mb += _resident_mb()
+            self._use.memory_mb += resident_mb()
         self._trace.note_due(number, frame.captured_ns)
         return frame
 
@@ -216,7 +216,7 @@ class MeasuredRun(Run):
         return self._source.lost_s if isinstance(self._source, Paced) else 0.0
 
 
-def _resident_mb() -> list[float]:
+def resident_mb() -> list[float]:
     """[megabytes] the process holds in memory now; [] where the system doesn't tell."""
     try:
         with open("/proc/self/statm", encoding="ascii") as pages:

@@ -19,6 +19,7 @@ from benchmarks.goals import judge_all, table
 from benchmarks.landmark_error import LandmarkError
 from benchmarks.mask_truth import MaskTruth, open_clip, open_truth
 from benchmarks.moment import Examiner, Missing
+from benchmarks.motion_quality import drive_avatars, drive_themselves
 from benchmarks.quality_chart import draw_quality
 from benchmarks.quality_text import told
 from benchmarks.reading import ReaderName, choose_reader, open_reader
@@ -46,6 +47,8 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @click.command()
 @click.argument("clips", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--model", default="ada", show_default=True, help="A bundle's name or folder.")
+@click.option("--avatar", help="For models that move a picture: its name, file or folder; all built-in ones.")
+@click.option("--self-reenactment", is_flag=True, help="Let each clip move one of its own pictures instead.")
 @click.option("--provider", default="auto", show_default=True)
 @click.option("--precision", default="auto", show_default=True)
 @click.option("--detector", default="own", show_default=True, help="Who drives the swap: own or mediapipe.")
@@ -67,6 +70,8 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option("--chart", type=_FILE, help="The figures drawn: .svg, .png or .pdf.")
 def quality(
     clips: tuple[Path, ...],
+    avatar: str | None,
+    self_reenactment: bool,
     reader: ReaderName,
     frames: int | None,
     settings: tuple[str, ...],
@@ -84,19 +89,67 @@ def quality(
     if config.mirror:
         raise ConfigError("--set mirror=true: a mirrored output can't be compared with its driver; leave it out")
     which = choose_reader(reader)
+    bundle = load_bundle(config.model or "")
+    motion = bundle.card.family == "motion"
+    if not motion and (avatar is not None or self_reenactment):
+        raise ConfigError(f"model {bundle.name} moves no pictures: --avatar and --self-reenactment need one that does")
+    if self_reenactment:
+        if chart is not None:
+            raise ConfigError("--self-reenactment draws no chart: leave --chart out, --sheet shows the pictures")
+        part, sheets = drive_themselves(clips, bundle, config, frames=frames, quick=quick, say=click.echo)
+    elif motion:
+        part, sheets = drive_avatars(
+            clips, bundle, config, avatar, open_finder, which=which, frames=frames, quick=quick, say=click.echo
+        )
+    else:
+        part, sheets = _swap(clips, bundle, config, which, frames, None if quick else _Second(bundle, worn, gallery))
+    where = stamp()
+    click.echo(f"{one_line(where)}; read by {which}")
+    report = {
+        "schema": SCHEMA,
+        "kind": "quality",
+        "stamp": where,
+        "asked": {
+            "model": config.model,
+            "settings": config.settings().model_dump(exclude={"model"}),
+            "detector": config.detector,
+            "frames": frames,
+            "size": config.size,
+            "quick": quick,
+            "worn": [path.name for path in worn],
+            "gallery": gallery.name,
+        },
+        "reader": which,
+        **part,
+    }
+    if json_file is not None:
+        json_file.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    if sheet is not None:
+        save(sheets, sheet)
+    if chart is not None:
+        draw_quality(report, chart)
+
+
+def _swap(
+    clips: Sequence[Path],
+    bundle: Bundle,
+    config: RunConfig,
+    which: Literal["own", "mediapipe"],
+    frames: int | None,
+    second: "_Second | None",
+) -> tuple[dict[str, Any], list[Sheet]]:
+    """(the report's part, a contact sheet a clip) of a model that replaces the driver's face."""
     sheets = [Sheet(clip.name) for clip in clips]
     records: list[ClipRecord] = []
     found: list[dict[str, Any]] = []
     with ExitStack() as stack:
-        bundle = load_bundle(config.model or "")
         live = config.settings()
-        second = None if quick else _Second(bundle, worn, gallery)
         swapper = open_swapper(bundle, provider=config.provider, precision=config.precision, settings=lambda: live)
         stack.callback(swapper.close)
         for clip, page in zip(clips, sheets, strict=True):
             examiners: list[Examiner] = [open_truth(clip), Seam(), *(second.examiners() if second else _LEFT_OUT)]
             record, ran_on = _work_off(clip, config, swapper, which, live, examiners, page, frames)
-            if not quick:
+            if second is not None:
                 with ExitStack() as parts:
                     finder = open_finder(config)
                     parts.callback(finder.close)
@@ -114,35 +167,15 @@ def quality(
         )
     everything = judge_all(found)
     table(found, everything, click.echo)
-    where = stamp()
-    click.echo(f"{one_line(where)}; read by {which}")
     report = {
-        "schema": SCHEMA,
-        "kind": "quality",
-        "stamp": where,
-        "asked": {
-            "model": config.model,
-            "settings": live.model_dump(exclude={"model"}),
-            "detector": config.detector,
-            "frames": frames,
-            "size": config.size,
-            "quick": quick,
-            "worn": [path.name for path in worn],
-            "gallery": gallery.name,
-        },
-        "reader": which,
+        "family": "swap",
         "providers": ran,
         "precision": precision,
         "goals": everything,
         "clips": found,
         "across_clips": across,
     }
-    if json_file is not None:
-        json_file.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-    if sheet is not None:
-        save(sheets, sheet)
-    if chart is not None:
-        draw_quality(report, chart)
+    return report, sheets
 
 
 _LEFT_OUT = [Missing(key, "left out by --quick") for key in ("landmarks", "identity")]

@@ -1,6 +1,6 @@
 """A quality run as a picture: each goal against its limit, each moving blendshape, and the acting over time."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from benchmarks.agreement import moving
 from benchmarks.chart_file import written
-from benchmarks.goals import GOALS
+from benchmarks.goals import GOALS_OF, Goal
 
 _OUTPUT, _DRIVER, _CEILING, _MISSED, _MET = "#7a4fd0", "#9aa5b1", "#3b7dd8", "#c0392b", "#2f9e6b"
 
@@ -31,7 +31,7 @@ def draw_quality(report: Mapping[str, Any], path: Path) -> None:
         layout="constrained",
     )
     with written(figure, path, report["stamp"]):
-        _goals(axes["goals"], report["goals"])
+        _goals(axes["goals"], report["goals"], GOALS_OF[report.get("family", "swap")])
         _channels(axes["channels"], clips)
         for n, clip in enumerate(clips):
             _trace(axes[f"jaw {n}"], clip, "jawOpen", first=n == 0)
@@ -42,10 +42,10 @@ def draw_quality(report: Mapping[str, Any], path: Path) -> None:
         )
 
 
-def _goals(axes: Any, lines: list[dict[str, Any]]) -> None:
+def _goals(axes: Any, lines: list[dict[str, Any]], goals: Sequence[Goal]) -> None:
     """How far each goal is reached: 1 is just met, more is better."""
     labels = [f"{line['what']}  {line['limit']}" for line in lines]
-    for at, (goal, line) in enumerate(zip(GOALS, lines, strict=True)):
+    for at, (goal, line) in enumerate(zip(goals, lines, strict=True)):
         value = line["value"]
         if value is None:
             axes.text(1.03, at, f"not measured: {line['why']}"[:48], va="center", fontsize=5.5, color="#777777")

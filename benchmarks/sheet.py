@@ -26,12 +26,13 @@ class Sheet:
     _acting: list[npt.NDArray[np.float32]] = field(default_factory=list)
     _whole: npt.NDArray[np.uint8] | None = None
 
-    def add(self, number: int, driver: Pixels, output: Pixels, face: Face) -> None:
-        """One frame, with the driver's face as it was read."""
+    def add(self, number: int, driver: Pixels, output: Pixels, face: Face, shown: Face | None = None) -> None:
+        """One frame, with the driver's face as it was read; `shown`: the output's, where it is in another place."""
         box = face_box(face, (driver.shape[1], driver.shape[0]), 0.3)
         if box is None:
             return
-        pair = np.vstack([_cell(driver, box), _cell(output, box)])
+        there = box if shown is None else face_box(shown, (output.shape[1], output.shape[0]), 0.3)
+        pair = np.vstack([_cell(driver, box), _cell(output, there or box)])
         self._moments.append((number, _packed(pair)))
         self._acting.append(face.blendshapes)
         if self._whole is None:

@@ -27,7 +27,16 @@ def a_drive(
     rot[:, 1] = np.zeros(count) if yaw_deg is None else yaw_deg
     data, offsets = joined(pictures, ".png")
     still = np.zeros(count, np.float32)
-    np.savez(path, frame_jpg=data, frame_jpg_offsets=offsets, fps=np.float64(fps), rot=rot, near=still, aside=still)
+    np.savez(
+        path,
+        frame_jpg=data,
+        frame_jpg_offsets=offsets,
+        fps=np.float64(fps),
+        rot=rot,
+        near=still,
+        aside=still,
+        person_seed=7,
+    )
     return path
 
 

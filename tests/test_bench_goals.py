@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from benchmarks.goals import GOALS, judge, judge_all, table
+from benchmarks.goals import GOALS, GOALS_OF, judge, judge_all, table
 
 WHAT = {goal.path: goal.what for goal in GOALS}
 
@@ -100,3 +100,23 @@ def test_the_table_says_met_missed_and_why_not() -> None:
     assert by_goal["pose_deg", "mean"].endswith("MISSED")
     assert by_goal["blinks", "f1"].endswith(" met")
     assert by_goal["mask", "iou"].endswith("not measured: no truth")
+
+
+def test_each_family_has_goals_of_its_own() -> None:
+    clip = {"reenactment": {"l1": 0.04, "akd_px": 1.7, "mkr": 0.0, "found": 70}}
+    lines = judge(clip, GOALS_OF["reenactment"])
+    assert [(line["limit"], line["met"]) for line in lines] == [("≤ 0.045", True), ("≤ 1.6", False), ("≤ 0.02", True)]
+    other = {"reenactment": {"l1": 0.06, "akd_px": None, "mkr": 0.1, "found": 10}}
+    together = {line["what"]: line for line in judge_all([clip, other], GOALS_OF["reenactment"])}
+    assert together["L1 at 256 px, 0..1"]["value"] == 0.05
+    assert together["AKD, px at 256"]["clips"] == 1
+    assert together["MKR"]["value"] == 0.0125  # of all faces found, not of clips
+    moved = {
+        "coverage": {"faceless": 0.01},
+        "distortion": {"missing": "no face"},
+        "pose_deg": {"mean_without_constant": 2},
+    }
+    found = {line["what"]: line["met"] for line in judge(moved, GOALS_OF["motion"])}
+    assert found["driven frames without a face"] is False
+    assert found["driven frames with a distorted face"] is None
+    assert found["pose error about the neutral, degrees"] is True
