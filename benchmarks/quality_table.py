@@ -1,10 +1,12 @@
-"""The goals of several quality runs side by side: `python -m benchmarks.quality_table FILE.json… > table.md`."""
+"""The goals of several quality runs side by side: `python -m benchmarks.quality_table [--only .mp4] FILE.json…`."""
 
+import argparse
 import json
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from benchmarks.goals import judge_all
 
 
 def quality_table(runs: Sequence[tuple[str, Mapping[str, Any]]]) -> str:
@@ -30,11 +32,21 @@ def _cell(goal: Mapping[str, Any] | None) -> str:
     return value if goal["met"] else f"**{value}**"
 
 
-def main(files: Sequence[str]) -> None:
+def only(figures: Mapping[str, Any], suffix: str) -> dict[str, Any]:
+    """The same run judged by the clips whose names end in `suffix`."""
+    clips = [clip for clip in figures["clips"] if str(clip["clip"]).endswith(suffix)]
+    return {**figures, "clips": clips, "goals": judge_all(clips)}
+
+
+def main() -> None:
     """Print the table of some result files."""
-    runs = [(Path(file).stem, json.loads(Path(file).read_text(encoding="utf-8"))) for file in files]
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.quality_table", description=__doc__)
+    parser.add_argument("files", nargs="+", type=Path)
+    parser.add_argument("--only", default="", metavar="SUFFIX", help="judge by clips of this kind alone: .mp4, .npz")
+    args = parser.parse_args()
+    runs = [(file.stem, only(json.loads(file.read_text(encoding="utf-8")), args.only)) for file in args.files]
     print(quality_table(runs))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()
