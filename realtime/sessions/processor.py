@@ -24,8 +24,9 @@ def default_threads() -> int:
     Measured by `python -m benchmarks.thread_counts` on the two cores of an AMD EPYC under a load of 9 to 13 (what a
     video call and a browser do to a laptop): landmarks, blendshapes and Ada in a row took 24.6 ms of processor time
     with one thread and 28.0 with two; on the wall clock two were 1.04 times as fast in the middle of 80 rounds
-    (landmarks and blendshapes alone 0.92, Ada alone 1.12). A second thread costs a tenth more and gains next to
-    nothing where the cores are wanted by others, and one is fast enough for 30 frames a second where they are not.
+    (landmarks and blendshapes alone 0.92, Ada alone 1.12). With both cores idle two were 1.28 times as fast, 15.5 for
+    19.8 ms, for 1.21 times the work. A second thread gains next to nothing where the cores are wanted by others, and
+    one is fast enough for 30 frames a second where they are not.
     """
     return max(1, physical_cores() - 1)
 
