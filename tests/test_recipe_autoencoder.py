@@ -18,6 +18,7 @@ from trained_models.recipes.autoencoder.losses import (  # noqa: E402
 from trained_models.recipes.autoencoder.network import Shape, SwapNetwork  # noqa: E402
 from trained_models.recipes.autoencoder.pairs_dataset import Pairs  # noqa: E402
 from trained_models.recipes.autoencoder.plot import plot  # noqa: E402
+from trained_models.recipes.autoencoder.to_bundle import to_onnx  # noqa: E402
 from trained_models.recipes.autoencoder.train import train  # noqa: E402
 from trained_models.recipes.autoencoder.training import Plan, Training  # noqa: E402
 from trained_models.recipes.autoencoder.wearable import Wearable, WearableFine  # noqa: E402
@@ -161,6 +162,33 @@ def test_a_short_run_leaves_weights_sheets_and_a_log_that_can_be_drawn(data: Pat
     assert "held_out" in (tmp_path / "log.svg").read_text()
     again = train(tmp_path / "all", out, ["mona"], steps=52, plan=plan, threads=1, shape=SMALL)
     assert again.step_number == 52
+
+
+def test_training_goes_on_from_a_bundle(data: Path, tmp_path: Path) -> None:
+    (tmp_path / "all").mkdir()
+    data.rename(tmp_path / "all" / "mona")
+    plan = Plan(batch=2, warm_up_steps=2, bf16=False)
+    first = train(tmp_path / "all", tmp_path / "out", ["mona"], steps=30, plan=plan, threads=1, shape=SMALL)
+    some = Pairs(tmp_path / "all" / "mona").plain([0, 1])
+    network = first.member("mona")
+    for name, weight in network.named_parameters():
+        if name.endswith("bias"):
+            torch.nn.init.normal_(weight, std=0.01)  # equal tensors are stored once
+    feed = {"face": some.face, "blendshapes": some.blendshapes, "pose": some.pose}
+    files = to_onnx(network, {name: part.contiguous().numpy() for name, part in feed.items()})
+    (tmp_path / "bundle").mkdir()
+    for name, content in files.named().items():
+        (tmp_path / "bundle" / name).write_bytes(content)
+    start = {"mona": tmp_path / "bundle"}
+    on = tmp_path / "on"
+    then = train(tmp_path / "all", on, ["mona"], hours=1e-9, plan=plan, threads=1, shape=SMALL, start=start)
+    assert then.step_number == 0
+    again = then.member("mona")
+    with torch.no_grad():
+        drawn, wanted = (one(some.face, some.blendshapes, some.pose).face for one in (again, network))
+    assert torch.allclose(drawn, wanted, atol=1e-2)
+    # Folded into the convolutions they would all be 1, and training would see another network than was drawn.
+    assert not torch.allclose(again.encoder.steps[2].norm.running_var, torch.ones(8), atol=0.05)
 
 
 def test_the_learning_rate_warms_up_and_falls() -> None:

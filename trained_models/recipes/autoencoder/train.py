@@ -19,7 +19,7 @@ from trained_models.recipes.autoencoder.augment import Pixels
 from trained_models.recipes.autoencoder.network import Shape, SwapNetwork
 from trained_models.recipes.autoencoder.pairs_dataset import Batch, Pairs
 from trained_models.recipes.autoencoder.training import Plan, Training, batches_ahead
-from trained_models.recipes.autoencoder.weights import read_network, save_weights
+from trained_models.recipes.autoencoder.weights import read_network, save_weights, settle_norms
 
 SAVE_EVERY_S = 300.0
 SHOW_EVERY_STEPS = 500
@@ -118,7 +118,11 @@ def train(
         for lesson in lessons:
             training.fit_condition(lesson.name, lesson.pairs.readings())
             if start and lesson.name in start:
-                training.start_from(lesson.name, read_network(start[lesson.name]))
+                known = read_network(start[lesson.name])
+                if start[lesson.name].is_dir():  # a bundle's batch norms are folded away
+                    some = lesson.measured
+                    settle_norms(known, some.face, some.blendshapes, some.pose)
+                training.start_from(lesson.name, known)
     stop = _Stop()
     before_s, started, saved = training.seconds, time.monotonic(), time.monotonic()
     sums: dict[str, dict[str, list[float]]] = {}
