@@ -8,13 +8,9 @@ matrices in closed form (`export.networks.motion_blocks.inverse`), AMP's morph a
 """
 
 import hashlib
-import logging
 import math
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from types import MappingProxyType
 from typing import Any
 
@@ -25,6 +21,7 @@ import torch
 from export.families import Part
 from export.graph import rounded, tidy
 from export.parity import Feed, Parity, Precision, Runs, TorchNetwork, compare
+from export.quiet_torch import quietly
 from realtime.card import printable
 from realtime.errors import ModelError
 from realtime.sessions.onnx_file import read_contents
@@ -70,7 +67,7 @@ def to_onnx(part: Part, *, dynamic_batch: bool = False, simplified: bool = True)
     _check_size(part)
     arguments = [_example(name, feed, part, dynamic_batch) for name in part.inputs]
     try:
-        with _quietly():
+        with quietly():
             program = torch.onnx.export(
                 part.network,
                 tuple(arguments),
@@ -209,21 +206,3 @@ def _joined(feeds: Sequence[Feed], part: Part) -> Feed:
         name: np.concatenate([feed[name] for feed in feeds]) if name in part.batched else feeds[0][name]
         for name in feeds[0]
     }
-
-
-@contextmanager
-def _quietly() -> Iterator[None]:
-    """Without torch's remarks about its own insides, and without the thread that its progress bars leave behind."""
-    logger = logging.getLogger("torch.onnx")
-    before = logger.level
-    logger.setLevel(logging.CRITICAL)
-    if find_spec("tqdm"):
-        from tqdm import tqdm
-
-        tqdm.monitor_interval = 0
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.setLevel(before)

@@ -219,7 +219,7 @@ def test_a_card_that_is_wrong_about_the_size_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("family", "says"),
-    [("motion", "use it live"), ("lip-sync", "not in this"), ("landmarks", "nobody to wear")],
+    [("motion", "use it live"), ("lip-sync", "--sound mic"), ("landmarks", "nobody to wear")],
 )
 def test_other_families_cannot_be_worn_yet(tmp_path: Path, family: str, says: str) -> None:
     def never(model: Path, **_: object) -> Script:

@@ -38,7 +38,8 @@ def open_swapper(
         elif card.family == "motion":
             why = "it moves a picture and is nobody to wear: use it live (masquerade run --model NAME --avatar PICTURE)"
         else:
-            why = f"the family {card.family} is not in this version yet: choose a swap model"
+            call = "masquerade run --model NAME --avatar PICTURE --sound mic"
+            why = f"it moves lips and is nobody to wear: use it live ({call})"
         raise ModelError(f"model {card.name} cannot be worn: {why}")
     file = bundle.model
     opened = ExitStack()

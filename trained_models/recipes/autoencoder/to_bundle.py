@@ -1,12 +1,8 @@
 """A trained network made into a bundle: ONNX, card and picture."""
 
 import hashlib
-import logging
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +15,7 @@ import torch
 from onnxruntime.transformers.float16 import convert_float_to_float16
 from onnxruntime.transformers.onnx_model import OnnxModel
 
+from export.quiet_torch import quietly
 from realtime.card_file import write_toml
 from trained_models.recipes.autoencoder.network import ANGLES, BLENDSHAPES, Shape, SwapNetwork
 from trained_models.recipes.autoencoder.prepare import COVERAGE, FACE_TYPE
@@ -110,7 +107,7 @@ def _written(
     module: torch.nn.Module, blank: tuple[torch.Tensor, ...], inputs: Sequence[str], outputs: Sequence[str]
 ) -> tuple[bytes, bytes]:
     """A module as an ONNX file, in float32 and with half-precision weights."""
-    with _quietly():
+    with quietly():
         program = torch.onnx.export(
             module,
             blank,
@@ -144,24 +141,6 @@ class Story:
     seed: int
     hours: float
     hardware: str
-
-
-@contextmanager
-def _quietly() -> Iterator[None]:
-    """Without torch's remarks about its own insides, and without the thread that its progress bars leave behind."""
-    logger = logging.getLogger("torch.onnx")
-    before = logger.level
-    logger.setLevel(logging.CRITICAL)
-    if find_spec("tqdm"):
-        from tqdm import tqdm
-
-        tqdm.monitor_interval = 0
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.setLevel(before)
 
 
 def input_of(shape: Shape) -> dict[str, object]:
