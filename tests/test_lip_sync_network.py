@@ -137,5 +137,5 @@ def test_a_picture_that_is_none_is_refused(bundle: Bundle) -> None:
 def test_other_families_are_refused(tmp_path: Path, bundle: Bundle) -> None:
     swap = open_bundle(a_bundle(tmp_path / "swap", name="swap"))
     assert "family swap" in one_line(lambda: open_lip_sync(swap, open_session=Lips().open))
-    assert "family lip-sync is not in this version" in one_line(lambda: open_swapper(bundle))
+    assert "moves lips and is nobody to wear" in one_line(lambda: open_swapper(bundle))
     assert hash_file(bundle.path(LIP_SYNC_FILE)) == bundle.card.files[LIP_SYNC_FILE]
