@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 import click
+import numpy as np
+import numpy.typing as npt
 
 from benchmarks.chart import check_drawable
 from benchmarks.clip_figures import ClipRecord, across_clips, clip_figures
@@ -29,6 +31,7 @@ from benchmarks.second_reader import SecondReader, open_second_reader
 from benchmarks.sheet import Sheet, save
 from benchmarks.stamp import one_line, stamp
 from benchmarks.stand import Stand, freeze
+from benchmarks.worn import known_centre
 from realtime.bundle import Bundle
 from realtime.config import RunConfig, make_config
 from realtime.detect import Tracker
@@ -63,7 +66,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option("--frames", type=click.IntRange(3), help="Only the first so many frames of each clip.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="A live setting: sharpen=20.")
 @click.option("--quick", is_flag=True, help="Without the second reader (landmarks, identity) and the frozen input.")
-@click.option("--worn", multiple=True, type=_FILE, help="A picture of the identity; the bundle's preview if not given.")
+@click.option("--worn", multiple=True, type=_FILE, help="A picture of the identity; else as packaged, or the preview.")
 @click.option("--gallery", type=_FILE, default=GALLERY, help="Who else the output may look like, instead of our own.")
 @click.option("--json", "json_file", type=_FILE)
 @click.option("--sheet", type=_FILE, help="A contact sheet: .jpg or .png.")
@@ -185,13 +188,12 @@ class _Second:
     """The second reader with what it compares with, opened once for all clips."""
 
     def __init__(self, bundle: Bundle, worn: Sequence[Path], gallery: Path) -> None:
-        pictures = list(worn) or ([bundle.preview] if bundle.preview is not None else [])
         opened = open_second_reader()
         self._reader: SecondReader | None = None if isinstance(opened, str) else opened
         self._why = opened if isinstance(opened, str) else ""
         if self._reader is not None:
             self._gallery = load_gallery(gallery)
-            self._worn = worn_centre(self._reader, pictures) if pictures else "no picture of the identity: pass --worn"
+            self._worn = _centre(self._reader, bundle, worn)
 
     def examiners(self) -> list[Examiner]:
         """New ones, for one clip."""
@@ -201,6 +203,16 @@ class _Second:
         if isinstance(self._worn, str):
             return [points, Missing("identity", self._worn)]
         return [points, Retrieval(self._reader, self._worn, self._gallery)]
+
+
+def _centre(reader: SecondReader, bundle: Bundle, worn: Sequence[Path]) -> npt.NDArray[np.float64] | str:
+    """What the identity looks like, or why that is not known: by `worn`, as it was packaged, or by its preview."""
+    if worn:
+        return worn_centre(reader, worn)
+    if bundle.preview is None:
+        return "no picture of the identity: pass --worn"
+    known = known_centre(bundle.preview)
+    return worn_centre(reader, [bundle.preview]) if known is None else known
 
 
 def _work_off(

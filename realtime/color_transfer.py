@@ -32,7 +32,7 @@ _INSIDE = 0.5
 _MAX_GAIN = 4.0
 """No channel is stretched further: a flat grey face must not become a garish one."""
 
-_MOST_CONTRAST = 1.25
+_MOST_CONTRAST = 1.0
 """The same for `mkl`, which follows the direction of widest spread, mostly that of brightness."""
 
 _NOISE = 2.0**2

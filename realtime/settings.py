@@ -31,7 +31,7 @@ class Settings(BaseModel):
     mask_blur: Annotated[int, Field(ge=0, le=200)] = 12
     opacity: Annotated[float, Field(ge=0.0, le=1.0)] = 1.0
     color_transfer: ColorTransfer = "mkl"
-    sharpen: Annotated[int, Field(ge=0, le=200)] = 60
+    sharpen: Annotated[int, Field(ge=0, le=200)] = 30
     morph: Annotated[float, Field(ge=0.0, le=1.0)] = 0.75
     steadiness: Annotated[float, Field(ge=0.0, le=4.0)] = 1.0
     mirror: bool = False
