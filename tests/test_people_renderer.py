@@ -85,3 +85,22 @@ def test_lines_are_inked_where_depth_jumps() -> None:
     ramp = np.tile(np.linspace(0, 1, 256, dtype=np.float32)[None, :, None], (8, 1, 3))
     steps = np.abs(np.diff(flat(ramp)[4, :, 0]))
     assert (steps < 1e-3).mean() > 0.4  # bands, not a ramp
+
+
+def test_every_fifth_driver_wears_sunglasses_and_nobody_drives_twice() -> None:
+    from trained_models.recipes.people.pairs import driver_of
+    from trained_models.recipes.people.worn import wears_dark_glasses
+
+    drivers = [driver_of(turn) for turn in range(40)]
+    assert len(set(drivers)) == 40
+    assert all(wears_dark_glasses(seed) for seed in drivers[4::5])
+    assert sum(map(wears_dark_glasses, drivers)) < 14
+
+
+def test_who_is_said_to_wear_sunglasses_does() -> None:
+    from trained_models.recipes.people.pairs import driver_of
+    from trained_models.recipes.people.person import Casting
+
+    _, look = Casting(driver_of(4)).create()
+    assert look.outfit.lens is not None
+    assert look.outfit.lens.opacity > 0.5

@@ -41,6 +41,9 @@ SAMPLES = 100
 SAMPLES_PER_PERSON = 25
 FIRST_PERSON = 100_000
 """People of the pairs are counted from here; seeds below are free for tests and clips."""
+SHADED_EVERY = 5
+"""Every so many drivers one wears sunglasses: seldom worn, but easily taken for a face by a network that saw few."""
+SHADED_FROM = 1_000_000
 DRIVER_BAKE_VIEWS = 64
 JPEG_QUALITY = 95
 STOP = "STOP"
@@ -160,6 +163,17 @@ class Studio:
         return Shot(renderer.picture(moment, background(drawn.room, *renderer.size)), driven)
 
 
+def driver_of(turn: int) -> int:
+    """The seed of the driver whose turn it is, counted from 0 over all shards."""
+    from trained_models.recipes.people.worn import wears_dark_glasses
+
+    if turn % SHADED_EVERY != SHADED_EVERY - 1:
+        return FIRST_PERSON + turn
+    # A thousand seeds each, so that nobody drives twice: that none of them has sunglasses never happens.
+    first = SHADED_FROM + 1000 * (turn // SHADED_EVERY)
+    return next(seed for seed in range(first, first + 1000) if wears_dark_glasses(seed))
+
+
 def held_by(seed: int, number: int, index: int) -> "Occluder | None":
     """What the driver of a shard's sample holds before the face, None for most."""
     from trained_models.recipes.people.occluders import Occluder
@@ -206,7 +220,7 @@ def render_shard(studio: Studio, number: int, seed: int, stopped: Callable[[], b
         if stopped():
             return None
         drawn = draw_moment(seed, number, index, studio.names)
-        who = FIRST_PERSON + number * (SAMPLES // SAMPLES_PER_PERSON) + index // SAMPLES_PER_PERSON
+        who = driver_of(number * (SAMPLES // SAMPLES_PER_PERSON) + index // SAMPLES_PER_PERSON)
         held = held_by(seed, number, index)
         shots = studio.all(who, drawn, held)
         rolls = rolls or [Roll() for _ in shots]

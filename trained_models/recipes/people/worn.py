@@ -19,6 +19,9 @@ LENS_RING = 32
 HAT_STYLES = ("buzz", "short", "fringe", "slick", "bun", "bald")
 """Hair that a hat can be put on."""
 
+GLASSES, DARK = 0.25, 0.1
+"""How many people wear glasses, and how many of those dark ones."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Worn:
@@ -188,14 +191,20 @@ def _of_chart(mask: Floats) -> Floats:
     return out
 
 
+def wears_dark_glasses(seed: int) -> bool:
+    """Whether `dress` gives this seed's person sunglasses: one in forty has them."""
+    rng = np.random.default_rng([seed, 41])
+    return bool(rng.random(3)[0] < GLASSES and rng.random() < DARK)
+
+
 def dress(seed: int, person: Identity, style: str, male: bool) -> Outfit:
     """What somebody wears, by seed: glasses on a quarter of all, a hat on one in ten, earrings on two women in five."""
     rng = np.random.default_rng([seed, 41])
     lots = rng.random(3)
     solids: list[Worn] = []
     lens: Lens | None = None
-    if lots[0] < 0.25:
-        frame, lens = glasses(rng, person, dark=bool(rng.random() < 0.1))
+    if lots[0] < GLASSES:
+        frame, lens = glasses(rng, person, dark=bool(rng.random() < DARK))
         solids.append(frame)
     if lots[1] < (0.06 if male else 0.4):
         solids.append(earrings(rng, person))
