@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from mesh_faces import a_face, a_shape, blinking, head
 
-from realtime.swap.mesh_motion import MOST_SHIFT_CM, MOST_TURN, Moved, freedom, move, soft_limit
-from realtime.swap.mesh_points import EYES, INNER_LOWER_LIP, INNER_UPPER_LIP, LEFT_EYE, RIGHT_EYE
+from realtime.swap.mesh_motion import MOST_SHIFT_CM, MOST_TURN, Moved, freedom, levers, move, placed, soft_limit
+from realtime.swap.mesh_points import EYES, INNER_LOWER_LIP, INNER_UPPER_LIP, LEFT_EYE, OVAL, RIGHT_EYE
 from realtime.swap.mesh_reading import PIVOT, Reading, between, read, rotation_vector, turned
 from realtime.swap.puppet import Motion
 
@@ -94,6 +94,25 @@ def test_irises_follow_the_gaze_and_stay_in_the_eye() -> None:
 def test_a_head_turns_no_further_than_a_picture_can_show(turn: tuple[float, float, float]) -> None:
     result = moved(read(HEAD, a_face(turn_deg=turn)))
     assert (np.abs(rotation_vector(result.turn)) <= MOST_TURN + 1e-6).all()
+
+
+BROWS = [70, 63, 105, 66, 107, 336, 296, 334, 293, 300]
+
+
+@pytest.mark.parametrize("turn", [(25.0, 0.0, 0.0), (-20.0, 0.0, 0.0), (15.0, 30.0, 0.0)])
+def test_brows_and_eyes_turn_as_one_head(turn: tuple[float, float, float]) -> None:
+    """A nod that left the temples behind would draw out brows, and the spectacles on them."""
+    nod = Moved(REST.shape, turned(np.radians(turn)), np.zeros(2), 1.0, np.zeros(2))
+    whole, drawn = (placed(shape, REST, nod) for shape in (REST.shape, levers(REST.shape)))
+    rigid = [*BROWS, *RIGHT_EYE.corners, *LEFT_EYE.corners]
+    np.testing.assert_allclose(drawn[rigid, :2], whole[rigid, :2], atol=0.1 * REST.scale)  # a millimetre
+
+
+def test_ears_lag_a_little_as_a_head_is_shaken() -> None:
+    shake = Moved(REST.shape, turned(np.radians((0.0, 25.0, 0.0))), np.zeros(2), 1.0, np.zeros(2))
+    whole, drawn = (placed(shape, REST, shake)[OVAL, 0] for shape in (REST.shape, levers(REST.shape)))
+    assert (drawn <= whole + 1e-9).all()
+    assert 0.1 * REST.scale < float((whole - drawn).max()) < 0.7 * REST.scale
 
 
 def test_small_turns_are_followed_as_they_are() -> None:

@@ -24,11 +24,13 @@ from realtime.swap.mesh_points import (
 from realtime.swap.mesh_reading import PIVOT, Reading, rotation_vector, turned
 from realtime.swap.puppet import Motion
 
-MOST_TURN = np.radians([21.0, 29.0, 28.0])
+MOST_TURN = np.radians([30.0, 40.0, 32.0])
 """Nod, shake, tilt: beyond it one picture has nothing to show."""
-MOST_SHIFT_CM = np.array([4.5, 3.5])
-MOST_ZOOM = 0.12
+MOST_SHIFT_CM = np.array([6.0, 5.0])
+MOST_ZOOM = 0.2
 """Of the logarithm of the size."""
+LAG = 0.4
+"""How much of its swing an ear lacks."""
 FARTHEST_CM = 5.0
 """The longest way of a point of the face: a jaw dropped as far as it goes."""
 FADES_AT, GONE_AT = np.radians([38.0, 65.0])
@@ -253,19 +255,18 @@ def _gaps(shape: Doubles) -> Doubles:
 
 
 def levers(shape: Doubles) -> Doubles:
-    """(n, 3) the points as far from the pivot as they are to swing: a face's sides less than they would.
+    """(n, 3) the points as far from the pivot as they are to swing: ears and the jaw's corners less than they would.
 
-    One picture has next to nothing of a head's side. A cheek that swung all the way would uncover it.
+    One picture has nothing of a head behind its ears, and what swings all the way uncovers it. Nothing else may lag: a
+    temple that does draws brows and spectacles out with every nod.
     """
     out = shape.copy()
     across = np.abs(shape[:, 0])
     outward = np.hypot(across / 7.7, (shape[:, 1] + 0.5) / 9.0)
     jaw = np.clip((outward - 0.7) / 0.3, 0.0, 1.0) * np.clip((across - 1.5) / 3.0, 0.0, 1.0)
     jaw *= np.clip((-1.5 - shape[:, 1]) / 3.0, 0.0, 1.0)
-    temple = np.clip((outward - 0.75) / 0.25, 0.0, 1.0) * np.clip((across - 2.5) / 2.5, 0.0, 1.0)
-    temple *= np.clip((shape[:, 1] - 3.8) / 2.0, 0.0, 1.0)
-    side = np.maximum(np.clip((across - 4.6) / 3.0, 0.0, 1.0), np.maximum(jaw, temple))
-    out[:, 2] += 0.8 * side * np.minimum(PIVOT[2] - shape[:, 2], 0.0)
+    side = np.maximum(np.clip((across - 5.6) / 2.4, 0.0, 1.0), 0.5 * jaw)
+    out[:, 2] += LAG * side * np.minimum(PIVOT[2] - shape[:, 2], 0.0)
     return out
 
 

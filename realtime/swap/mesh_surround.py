@@ -21,7 +21,7 @@ def surround(shape: Doubles) -> Doubles:
     up = away[:, 1]
     above, below = np.maximum(up, 0.0), np.maximum(-up, 0.0)
     near = 0.7 + 1.1 * above + 1.4 * below
-    far = 4.3 + 1.6 * above + 1.0 * below
+    far = 2.0 + 1.6 * above + 2.5 * below
     # Beside the face the head goes straight back; over it and under the chin it curves.
     back = np.minimum(oval[:, 2] - 2.0 - 1.2 * below, np.interp(up, [-0.7, -0.2, 0.3, 0.8], [9, PIVOT[2], PIVOT[2], 9]))
     first = np.column_stack([oval[:, :2] + away * near[:, None], np.maximum(back, PIVOT[2])])
@@ -32,8 +32,8 @@ def surround(shape: Doubles) -> Doubles:
 def share_of_head(shape: Doubles) -> Doubles:
     """(72, 1) 0..1: how much of the head's motion each point of `surround(shape)` makes. Throats turn little."""
     up = (shape[OVAL, 1] - _MIDDLE[1]) / np.maximum(np.linalg.norm(shape[OVAL, :2] - _MIDDLE, axis=1), 1e-6)
-    first = np.interp(up, [-1.0, -0.5, 0.0], [0.75, 0.9, 1.0])
-    second = np.interp(up, [-1.0, -0.5, 0.0, 1.0], [0.12, 0.2, 0.7, 0.95])
+    first = np.interp(up, [-1.0, -0.5, 0.0], [0.55, 0.8, 0.95])
+    second = np.interp(up, [-1.0, -0.5, 0.0, 1.0], [0.1, 0.2, 0.45, 0.8])
     return np.concatenate([first, second])[:, None]
 
 

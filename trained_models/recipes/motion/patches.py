@@ -24,7 +24,7 @@ from realtime.swap.mesh_reading import Reading, read
 from trained_models.recipes.motion.albums import Album, Pixels, album_path, read_album
 
 FARTHEST = np.radians(34)
-"""A head turned further than this from the picture at rest is not drawn live."""
+"""A head turned further than this from the picture at rest shows too little that could be learnt from it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
