@@ -5,7 +5,7 @@ import numpy as np
 
 from realtime.face import Floats
 from realtime.frame import Pixels
-from realtime.swap.rim import match_rim
+from realtime.swap.rim import changed, match_rim
 
 SIZE = 96
 
@@ -58,3 +58,14 @@ def test_where_all_is_equal_or_masked_nothing_changes() -> None:
     np.testing.assert_array_equal(match_rim(old, old, mask()), old)
     other = skin(1)
     np.testing.assert_array_equal(match_rim(other, old, np.zeros((SIZE, SIZE), np.float32)), other)
+
+
+def test_where_nothing_changed_the_frame_is_kept() -> None:
+    old = np.random.default_rng(2).integers(60, 200, (64, 64, 3), np.uint8)
+    new = old.copy()
+    new[40:50, 24:40] = 20
+    share = changed(new, old)
+    assert (share[40:50, 24:40] == 1).all()
+    assert share[:28].max() == 0
+    assert 0 < share[:, 32].sum() < 40
+    assert changed(old + np.uint8(2), old).max() == 0  # a tone that nobody sees

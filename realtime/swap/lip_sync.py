@@ -15,7 +15,7 @@ from realtime.sound.look_ahead import Speech
 from realtime.sound.voice import Spoken
 from realtime.swap.lip_sync_network import LipSyncNetwork
 from realtime.swap.lower_face import FaceBox, lower_mask
-from realtime.swap.rim import match_rim
+from realtime.swap.rim import changed, match_rim
 
 
 class LipSync:
@@ -111,9 +111,11 @@ def speech_time_ns(frame: Frame, speech: Speech) -> int:
 def put_on(pixels: Pixels, drawn: Pixels, crop: Pixels, mask: Floats, crop_from_frame: Matrix, share: float) -> Pixels:
     """`pixels` with the lower face of `drawn` in it, a new array.
 
-    `drawn` and `crop`, what was cut there, are (S, S, 3), `mask` (S, S). `share`: 1, or less for one that fades.
+    `drawn` and `crop`, what was cut there, are (S, S, 3), `mask` (S, S). `share`: 1, or less for one that fades. Where
+    the network changed nothing the frame stays as sharp as it is.
     """
     toned = match_rim(drawn, crop, mask)
+    mask = mask * changed(toned, crop)
     return paste(pixels, toned, mask if share >= 1.0 else mask * np.float32(share), crop_from_frame)
 
 

@@ -13,6 +13,26 @@ _SHAPE = 30.0
 """A difference much larger than this is one of shape (lips, teeth, what is behind a chin), not of tone."""
 
 
+_SEEN_FROM, _SEEN_WHOLLY = 3.0, 11.0
+"""Grey levels: a change below the first is none, one above the second is taken over as it is."""
+
+_AROUND = 0.03
+"""How far about a change the new picture is taken over with it, in sides of the crop."""
+
+
+def changed(new: Pixels, old: Pixels) -> Floats:
+    """Where `new` says something else than `old`, (S, S) float32 0..1, soft; both are (S, S, 3) uint8.
+
+    Elsewhere the frame itself is as good, and sharper: a network's picture is smaller than the face it goes back to.
+    """
+    size = new.shape[0]
+    off = np.asarray(cv2.absdiff(new, old).max(axis=2), np.float32)
+    reach = 2 * max(round(_AROUND * size), 1) + 1
+    near = cv2.blur(cv2.dilate(cv2.blur(off, (3, 3)), np.ones((reach, reach), np.uint8)), (reach, reach))
+    share = (np.asarray(near, np.float32) - _SEEN_FROM) / (_SEEN_WHOLLY - _SEEN_FROM)
+    return np.asarray(np.clip(share, 0.0, 1.0), np.float32)
+
+
 def match_rim(new: Pixels, old: Pixels, mask: Floats) -> Pixels:
     """`new`, (S, S, 3) uint8 BGR, with a smooth change of tone that takes it to `old` where the mask fades.
 

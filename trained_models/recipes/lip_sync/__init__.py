@@ -1,0 +1,1 @@
+"""How the built-in lip-sync model is made: see README.md."""

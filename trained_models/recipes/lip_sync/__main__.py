@@ -1,0 +1,89 @@
+"""`python -m trained_models.recipes.lip_sync render|train|export|check`."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+DATA = Path.home() / ".cache" / "masquerade" / "lip_sync"
+ROOT = Path(__file__).resolve().parents[2]
+BUNDLE = ROOT / "lip-sync"
+
+
+def _render(args: argparse.Namespace) -> None:
+    from trained_models.recipes.lip_sync.takes import render_takes
+
+    for number in render_takes(args.data, args.first, args.end, args.step):
+        print(f"person {number}", flush=True)
+
+
+def _train(args: argparse.Namespace) -> None:
+    import torch
+
+    from trained_models.recipes.lip_sync import hearing, training
+    from trained_models.recipes.lip_sync.gathered import Gathered, sayings
+
+    torch.set_num_threads(1)
+    if args.what in ("ear", "both"):
+        said, held = sayings(args.sayings)
+        print(f"{len(said) / 80 / 60:.0f} minutes of speech", flush=True)
+        ear = hearing.train_ear(said, held, args.run_folder, hearing.Plan(steps=args.ear_steps))
+        print(hearing.correlations(ear, held), flush=True)
+    if args.what in ("painter", "both"):
+        gathered = Gathered(args.data)
+        plan = training.Plan(steps=args.steps)
+        made = training.train(gathered, gathered.held_out(), args.run_folder, plan)
+        print(made.judge(gathered.held_out()), flush=True)
+
+
+def _export(args: argparse.Namespace) -> None:
+    from trained_models.recipes.lip_sync.gathered import finished
+
+    print(finished(args.run_folder, args.data, args.out, args.checkpoint))
+
+
+def _check(args: argparse.Namespace) -> None:
+    from trained_models.recipes.lip_sync.check import check, write_facts
+
+    facts = check(args.out, args.sounds, args.pictures, args.data, args.sheets)
+    if args.write:
+        write_facts(args.out, facts)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m trained_models.recipes.lip_sync", description=__doc__)
+    commands = parser.add_subparsers(required=True)
+
+    def command(name: str, run: Any, text: str) -> argparse.ArgumentParser:
+        made = commands.add_parser(name, help=text)
+        made.add_argument("--data", type=Path, default=DATA)
+        made.set_defaults(run=run)
+        return made
+
+    made = command("render", _render, "render people who speak; resumes, and ends when DATA/STOP appears")
+    made.add_argument("--first", type=int, default=0)
+    made.add_argument("--end", type=int, default=100)
+    made.add_argument(
+        "--step", type=int, default=1, help="several processes share the people: --first 0 and 1, --step 2"
+    )
+    made = command("train", _train, "resumes from RUN_FOLDER; ends when RUN_FOLDER/STOP appears")
+    made.add_argument("run_folder", type=Path)
+    made.add_argument("--what", choices=("ear", "painter", "both"), default="both")
+    made.add_argument("--sayings", type=int, default=400)
+    made.add_argument("--ear-steps", type=int, default=1600)
+    made.add_argument("--steps", type=int, default=3000)
+    made = command("export", _export, "the bundle of a run, with parity checked")
+    made.add_argument("run_folder", type=Path)
+    made.add_argument("--out", type=Path, default=BUNDLE)
+    made.add_argument("--checkpoint", type=Path, help="the weights besides, as numbers of half precision")
+    made = command("check", _check, "lips against voices, silence, and held-out people")
+    made.add_argument("--out", type=Path, default=BUNDLE)
+    made.add_argument("--sounds", type=Path, nargs="*", default=[], help="sound files, besides voices of espeak-ng")
+    made.add_argument("--pictures", type=Path, nargs="*", default=[], help="faces that speak, besides the avatars")
+    made.add_argument("--sheets", type=Path)
+    made.add_argument("--write", action="store_true", help="put what was found on the card")
+    return parser
+
+
+if __name__ == "__main__":
+    arguments = _parser().parse_args()
+    arguments.run(arguments)

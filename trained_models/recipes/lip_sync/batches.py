@@ -1,0 +1,135 @@
+"""Pairs out of takes: the same moment with one mouth and with another, coloured and cut anew each time."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from trained_models.recipes.lip_sync.network import ROWS, TOP
+from trained_models.recipes.lip_sync.takes import PICTURES, SEEN, SIDE, Floats, Pixels, Takes
+from trained_models.recipes.motion.batches import colours
+
+HALVES = np.array([SEEN / 2, ROWS / 2], np.float32)
+AT_REST, SAME = 0.35, 0.06
+"""How often the face that is shown is at rest, and how often it says already what it shall say."""
+FAR, CHOICE = 0.6, 4
+"""How often the mouth to draw is the most different of some: mouths that hardly move teach little."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """`shown`, `truth` (n, 3, 80, 128) BGR 0..1; `codes` (n, 12); `weight` (n, 1, 80, 128): how much a pixel counts.
+
+    `points` (n, 4, 2): where the lips' corners and middles are in `truth`; `moves`: the way from there to where
+    they are in `shown`; both in halves of the crop's sides, the middle at 0.
+    """
+
+    shown: Tensor
+    truth: Tensor
+    codes: Tensor
+    weight: Tensor
+    points: Tensor
+    moves: Tensor
+
+
+class Samples:
+    """All takes in memory; batch number n is always the same."""
+
+    def __init__(self, takes: Sequence[Takes], seed: int = 1, plain: bool = False) -> None:
+        self.frames = np.concatenate([t.frames for t in takes])
+        self.codes = np.concatenate([t.codes for t in takes])
+        self.lips = np.concatenate([t.lips for t in takes])
+        self._seed, self._plain = seed, plain
+
+    def __len__(self) -> int:
+        return len(self.frames) * PICTURES
+
+    def batch(self, number: int, count: int) -> Batch:
+        """`count` pairs."""
+        rng = np.random.default_rng([self._seed, number])
+        chosen = []
+        for _ in range(count):
+            take, lot = int(rng.integers(len(self.frames))), rng.random()
+            shown = 0 if lot < AT_REST else int(rng.integers(PICTURES))
+            others = rng.integers(0, PICTURES, CHOICE)
+            far = np.abs(self.codes[take, others] - self.codes[take, shown]).sum(1)
+            truth = int(others[far.argmax()]) if rng.random() < FAR else int(others[0])
+            chosen.append((take, shown, shown if lot > 1 - SAME else truth))
+        return self.pairs(chosen, rng)
+
+    def pairs(self, chosen: Sequence[tuple[int, int, int]], rng: np.random.Generator) -> Batch:
+        """These (take, shown, truth)."""
+        n = len(chosen)
+        both = np.empty((n, 6, ROWS, SEEN), np.float32)
+        weight = np.empty((n, 1, ROWS, SEEN), np.float32)
+        codes = np.empty((n, self.codes.shape[2]), np.float32)
+        points, moves = np.empty((n, 4, 2), np.float32), np.empty((n, 4, 2), np.float32)
+        for row, (take, shown, truth) in enumerate(chosen):
+            matrix = _middle() if self._plain else _shaken(rng)
+            one, other = (_cut(self.frames[take, k], matrix) for k in (shown, truth))
+            if not self._plain and rng.random() < 0.4:
+                sigma = rng.uniform(0.3, 1.1)
+                one, other = (np.asarray(cv2.GaussianBlur(x, (0, 0), sigma), np.uint8) for x in (one, other))
+            before, lips = (self.lips[take, k] @ matrix[:, :2].T + matrix[:, 2] - (0, TOP) for k in (shown, truth))
+            points[row], moves[row] = (lips + 0.5) / HALVES - 1, (before - lips) / HALVES
+            weight[row, 0] = _weight(one, other, lips)
+            both[row, :3], both[row, 3:] = (x.transpose(2, 0, 1) / np.float32(255) for x in (one, other))
+            codes[row] = self.codes[take, truth]
+            if not self._plain:
+                mix, power = colours(rng)
+                for part in (both[row, :3], both[row, 3:]):
+                    part[:] = np.clip(np.tensordot(mix, part, axes=1), 0, 1) ** power[:, None, None]
+        tensors = (both[:, :3], both[:, 3:], codes, weight, points, moves)
+        return Batch(*(torch.from_numpy(np.ascontiguousarray(x)) for x in tensors))
+
+
+def spread(samples: Samples, count: int) -> Batch:
+    """`count` pairs from all over, not shaken if `samples` are plain: the odd ones from a face at rest."""
+    rng = np.random.default_rng(3)
+    takes = np.linspace(0, len(samples.frames) - 1, count).astype(int)
+    return samples.pairs(
+        [
+            (int(t), 0 if k % 2 else int(rng.integers(1, PICTURES)), int(rng.integers(1, PICTURES)))
+            for k, t in enumerate(takes)
+        ],
+        rng,
+    )
+
+
+def _middle() -> Floats:
+    off = 0.5 * (SIDE - SEEN)
+    return np.array([[1, 0, -off], [0, 1, -off]], np.float32)
+
+
+def _shaken(rng: np.random.Generator) -> Floats:
+    """From a stored picture to a crop that the live loop might cut: turned, scaled, shifted, now and then mirrored."""
+    angle = rng.normal(0, 0.05)
+    wide, high = np.exp(rng.normal(0, 0.05, 2))
+    if rng.random() < 0.5:
+        wide = -wide
+    turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+    linear = np.diag([wide, high]) @ turn
+    middle = np.array([SIDE - 1, SIDE - 1]) / 2
+    to = np.array([SEEN - 1, SEEN - 1]) / 2 + rng.normal(0, 3, 2)
+    return np.column_stack([linear, to - linear @ middle]).astype(np.float32)
+
+
+def _cut(picture: Pixels, matrix: Floats) -> Pixels:
+    """The lower rows of the crop, (80, 128, 3)."""
+    down = matrix.copy()
+    down[1, 2] -= TOP
+    cut = cv2.warpAffine(picture, down, (SEEN, ROWS), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(cut, np.uint8)
+
+
+def _weight(shown: Pixels, truth: Pixels, lips: Floats) -> Floats:
+    """Most where the mouth is, and more where the two differ: (80, 128)."""
+    middle = lips.mean(0)
+    across = max(float(np.abs(lips[0] - lips[1]).max()), 18.0)
+    x, y = np.meshgrid(np.arange(SEEN, dtype=np.float32), np.arange(ROWS, dtype=np.float32))
+    near = np.exp(-(((x - middle[0]) / (0.75 * across)) ** 2) - ((y - middle[1]) / (0.55 * across)) ** 2)
+    off = cv2.GaussianBlur(cv2.absdiff(shown, truth).astype(np.float32).max(2), (0, 0), 1.0)
+    return np.asarray(0.1 + 0.7 * near + 9.0 * near * np.clip(off / 50, 0, 1), np.float32)

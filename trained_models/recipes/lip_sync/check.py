@@ -1,0 +1,225 @@
+"""`check`: what the bundle does with voices it never heard and faces it never saw, in numbers and sheets."""
+
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import av
+import cv2
+import numpy as np
+
+from realtime.avatars.picture import avatar_pixels
+from realtime.avatars.shelf import built_in_avatars
+from realtime.detect import Tracker
+from realtime.frame import Pixels
+from realtime.models import load_bundle
+from realtime.sound import SPEECH_HZ, Floats
+from realtime.sound.gate import SpeechGate, open_gate
+from realtime.sound.resample import Resampler
+from realtime.sound.sound_file import SoundFile
+from realtime.swap.lip_sync import LipSync
+from realtime.swap.lip_sync_network import LipSyncNetwork, open_lip_sync
+from trained_models.recipes.lip_sync.gathered import HELD_OUT, held_out, person_files
+from trained_models.recipes.lip_sync.measure import InStep, envelope, in_step, mouth_error, opening, spoken_by
+from trained_models.recipes.lip_sync.spoken import HELD_OUT_TEXTS, wave
+from trained_models.recipes.lip_sync.takes import PICTURES, SEEN, SIDE, read_takes, window_of
+
+VOICES = (("en-gb-x-rp+michel", 150, 35), ("en-gb-x-rp+alicia", 170, 60), ("sk+grandpa", 160, 40), ("nb+adam", 190, 50))
+MOST_S = 6.0
+SHOWN = 12
+
+
+def check(bundle: Path, sounds: list[Path], pictures: list[Path], data: Path, sheets: Path | None) -> dict[str, str]:
+    """Print everything; gives what belongs on the card.
+
+    `sounds` that are videos with a face are re-voiced with their own sound besides.
+    """
+    tracker = Tracker(provider="cpu")
+    network = open_lip_sync(load_bundle(bundle), provider="cpu", threads=1)
+    faces = {path.parent.name: path for path in sorted(built_in_avatars().glob("*/picture.*"))}
+    faces |= {path.stem: path for path in pictures}
+    said = {
+        f"{voice} {rate}": wave(HELD_OUT_TEXTS[k % 3], voice, rate, pitch)
+        for k, (voice, rate, pitch) in enumerate(VOICES)
+    }
+    said |= {path.stem: sound_of(path) for path in sounds}
+    stills = {name: avatar_pixels(path)[0] for name, path in faces.items()}
+    first = next(iter(stills))
+    found: dict[str, list[InStep]] = {"voices": [], "real": []}
+    for title, samples in said.items():
+        one = _talk(network, tracker, [stills[first]], samples, sheets, f"{title}_{first}")
+        found["real" if title in {path.stem for path in sounds} else "voices"].append(_tell(title, first, one))
+    last = list(said)[-1]
+    for name, still in list(stills.items())[1:]:
+        _tell(last, name, _talk(network, tracker, [still], said[last], sheets, f"{last}_{name}"))
+    facts = {
+        "voices": f"espeak-ng, held out: {_range(found['voices'])}; recipe's check",
+        "real_voices": f"filmed people's, by an avatar: {_range(found['real'])}",
+        "silence": _silence(network, tracker, stills[first], said),
+    }
+    again = [_revoiced(network, tracker, path, next(iter(said.values())), sheets) for path in sounds]
+    facts["revoiced"] = f"filmed people with the first of the voices: {_range([one for one in again if one])}"
+    if person_files(data):
+        facts["held_out_lips"] = _held_out(network, tracker, data, sheets)
+    network.close()
+    tracker.close()
+    return {name: fact for name, fact in facts.items() if fact}
+
+
+def write_facts(bundle: Path, facts: dict[str, str]) -> None:
+    """Put `facts` at the end of the card, where [measured] is."""
+    card = bundle / "model.toml"
+    kept = [line for line in card.read_text(encoding="utf-8").splitlines() if line.split(" = ")[0] not in facts]
+    card.write_text("\n".join([*kept, *(f'{k} = "{v}"' for k, v in facts.items())]) + "\n", encoding="utf-8")
+
+
+def _range(found: list[InStep]) -> str:
+    if not found:
+        return "not asked"
+    offsets, r = [one.offset for one in found], [one.r for one in found]
+    return (
+        f"the mouth opens {min(offsets):+.1f} to {max(offsets):+.1f} pictures after the sound, "
+        f"r {min(r):.2f} to {max(r):.2f} with its envelope"
+    )
+
+
+def _tell(title: str, face: str, found: InStep) -> InStep:
+    print(
+        f"{title} by {face}: offset {found.offset:+.2f} pictures, r {found.r:.2f} (at none {found.r_at_0:.2f}), "
+        f"opening {found.opening:.3f}",
+        flush=True,
+    )
+    return found
+
+
+def sound_of(path: Path) -> Floats:
+    """The first seconds of a file's sound at 16 kHz."""
+    source = SoundFile(path)
+    parts: list[Floats] = []
+    to_speech: Resampler | None = None
+    while (block := source.read()) is not None and sum(map(len, parts)) < MOST_S * SPEECH_HZ:
+        to_speech = to_speech or Resampler(block.rate_hz, SPEECH_HZ)
+        parts.append(to_speech(block.samples))
+    source.close()
+    return np.concatenate(parts)[: int(MOST_S * SPEECH_HZ)]
+
+
+def frames_of(path: Path) -> Iterator[Pixels]:
+    """The first seconds of a clip at 25 pictures a second, none larger than 720 rows."""
+    with av.open(str(path)) as container:
+        due = 0
+        for frame in container.decode(video=0):
+            at = float(frame.time or 0.0)
+            if at >= MOST_S:
+                return
+            while due / 25 <= at + 1e-6:
+                yield np.asarray(frame.to_ndarray(format="bgr24"), np.uint8)
+                due += 1
+
+
+def _talk(
+    network: LipSyncNetwork, tracker: Tracker, frames: list[Pixels], samples: Floats, sheets: Path | None, name: str
+) -> InStep:
+    lips = LipSync(network, _Nobody(), title="check")
+    gate = open_gate()
+    opened, made = spoken_by(lips, tracker.find, frames, samples, gate)
+    gate.close()
+    if sheets is not None:
+        sheets.mkdir(parents=True, exist_ok=True)
+        face = tracker.find(made[0])[0]
+        x0, y0, x1, y1 = (int(v) for v in face.box)
+        wide = max(x1 - x0, y1 - y0) // 8
+        part = [m[max(y0 - wide, 0) : y1 + wide, max(x0 - wide, 0) : x1 + wide] for m in made]
+        chosen = [cv2.resize(p, (224, 224), interpolation=cv2.INTER_AREA) for p in part[10 : 10 + 2 * SHOWN * 2 : 2]]
+        rows = [np.hstack(chosen[a:b]) for a, b in pairwise(range(0, len(chosen) + 1, SHOWN))]
+        cv2.imwrite(str(sheets / f"{name.replace(' ', '_')}.jpg"), np.vstack(rows))
+    return in_step(opened, envelope(samples, len(opened)))
+
+
+class _Nobody:
+    """A voice that is never asked."""
+
+    by_media = True
+    delay_s = 0.0
+
+    def __call__(self, at_ns: int) -> Any:
+        raise AssertionError("the check brings its own sound")
+
+
+def _silence(network: LipSyncNetwork, tracker: Tracker, still: Pixels, said: dict[str, Floats]) -> str:
+    """Mouth motion where nobody speaks, in shares of that in speech: with the gate, and without."""
+    rng = np.random.default_rng(2)
+    quiet = {"digital silence": np.zeros(3 * SPEECH_HZ, np.float32)}
+    quiet["noise at -50 dB"] = (10 ** (-50 / 20) * rng.standard_normal(3 * SPEECH_HZ)).astype(np.float32)
+    quiet["noise at -30 dB"] = (10 ** (-30 / 20) * rng.standard_normal(3 * SPEECH_HZ)).astype(np.float32)
+    speech = next(iter(said.values()))
+    told: list[str] = []
+
+    def motion(samples: Floats, gate: SpeechGate | None) -> float:
+        opened, _ = spoken_by(LipSync(network, _Nobody(), title="check"), tracker.find, [still], samples, gate)
+        return float(opened.std())
+
+    gate = open_gate()
+    spoken = motion(speech, gate)
+    for name, samples in quiet.items():
+        fresh = open_gate()
+        gated, bare = (motion(samples, g) / spoken for g in (fresh, None))
+        told.append(f"{name} {gated:.2f} ({bare:.2f} without the gate)")
+        print(f"{name}: motion {gated:.3f} of that in speech, {bare:.3f} without the gate", flush=True)
+        fresh.close()
+    gate.close()
+    return "motion, of that in speech: " + ", ".join(told)
+
+
+def _revoiced(
+    network: LipSyncNetwork, tracker: Tracker, clip: Path, other: Floats, sheets: Path | None
+) -> InStep | None:
+    """A clip's own lips, and what re-voicing makes of them: with its own sound, and with another, which is given."""
+    frames = list(frames_of(clip))
+    if not frames or not tracker.find(frames[0]):
+        return None
+    samples = sound_of(clip)
+    opened, last = [], 0.0
+    for frame in frames:
+        faces = tracker.find(frame)
+        last = opening(faces[0]) if faces else last
+        opened.append(last)
+    _tell(clip.stem, "its own lips", in_step(np.array(opened, np.float32), envelope(samples, len(frames))))
+    _tell(clip.stem, "re-voiced with its sound", _talk(network, tracker, frames, samples, sheets, f"{clip.stem}_own"))
+    count = min(len(frames), int(len(other) / SPEECH_HZ * 25))
+    found = _talk(network, tracker, frames[:count], other, sheets, f"{clip.stem}_other")
+    return _tell("the first voice", f"re-voiced {clip.stem}", found)
+
+
+def _held_out(network: LipSyncNetwork, tracker: Tracker, data: Path, sheets: Path | None) -> str:
+    """Landmarks of mouths drawn from sound alone, from a face at rest, against rendered truth."""
+    people = held_out(data)
+    off, still, drawn = [], [], []
+    mels = np.concatenate([read_takes(p).mel for p in person_files(data)[:HELD_OUT]])
+    edge = (SIDE - SEEN) // 2
+    middle = slice(edge, edge + SEEN)
+    for take in range(len(people.frames)):
+        for k in range(2, PICTURES, 4):
+            start = window_of(k)
+            rest, truth = (np.ascontiguousarray(people.frames[take, j][middle, middle]) for j in (0, k))
+            made = network.mouth(rest, np.ascontiguousarray(mels[take][:, start : start + 16]))
+            seen = [tracker.find(_large(p)) for p in (rest, made, truth)]
+            if all(seen):
+                off.append(mouth_error(seen[1][0], seen[2][0]))
+                still.append(mouth_error(seen[0][0], seen[2][0]))
+            drawn.append(np.vstack([rest, made, truth]))
+    print(
+        f"held-out mouths, sound alone: {np.mean(off):.4f} of the eyes' distance, left at rest {np.mean(still):.4f}, "
+        f"{len(off)} of {len(drawn)} pictures read"
+    )
+    if sheets is not None:
+        rows = [np.hstack(drawn[a : a + 16]) for a in range(0, min(len(drawn), 48) - 15, 16)]
+        cv2.imwrite(str(sheets / "held_out.jpg"), np.vstack(rows))
+    return f"{np.mean(off):.3f} of the eyes' distance from rendered truth, {np.mean(still):.3f} if left at rest"
+
+
+def _large(picture: Pixels) -> Pixels:
+    """Room around a tight crop, so that the tracker finds the face."""
+    padded = cv2.copyMakeBorder(picture, 40, 40, 40, 40, cv2.BORDER_REPLICATE)
+    return np.asarray(cv2.resize(padded, None, fx=2, fy=2, interpolation=cv2.INTER_LINEAR), np.uint8)

@@ -1,0 +1,158 @@
+"""The built-in lip-sync network: an ear that hears a mouth's shape, and a painter that gives it to a face.
+
+The two meet in twelve numbers (`mouth_code`), so the ear learns from hours of sound without a picture and the painter
+from pictures without a sound. The painter moves the face's own pixels along a field and paints only what is not there:
+teeth, tongue, the lips' inner rim. What nothing moves stays as it was, to the bit.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from trained_models.recipes.lip_sync.mouth_code import CODE
+
+SIZE = 128
+TOP = 48
+"""The painter looks at the rows from here down; what is above stays."""
+ROWS = SIZE - TOP
+FARTHEST = 0.35
+"""How far the field may reach, in halves of the crop's width."""
+Widths = tuple[int, int, int]
+WIDTHS: Widths = (24, 44, 72)
+"""Channels at a half, a quarter and an eighth of the crop's size."""
+
+
+class Conv(nn.Sequential):
+    """3x3, batch norm, ReLU."""
+
+    def __init__(self, inside: int, outside: int, stride: int | tuple[int, int] = 1) -> None:
+        super().__init__(
+            nn.Conv2d(inside, outside, 3, stride, 1, bias=False), nn.BatchNorm2d(outside), nn.ReLU(inplace=True)
+        )
+
+
+class Ear(nn.Module):
+    """(n, 1, 80, 16) mel in -4..4 → (n, 12) codes, by and large 0..1."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            *(Conv(1, 24, (2, 1)), Conv(24, 32), Conv(32, 48, 2), Conv(48, 64), Conv(64, 80, 2), Conv(80, 96)),
+            *(Conv(96, 96, (2, 1)), nn.Flatten(), nn.Linear(96 * 5 * 4, 160), nn.ReLU(), nn.Linear(160, len(CODE))),
+        )
+
+    def forward(self, mel: Tensor) -> Tensor:
+        return torch.as_tensor(self.layers(mel * 0.25))
+
+
+class Tuned(nn.Module):
+    """A convolution whose channels are scaled and shifted by what the mouth shall do."""
+
+    def __init__(self, inside: int, outside: int, told: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(inside, outside, 3, 1, 1, bias=False)
+        self.norm = nn.BatchNorm2d(outside)
+        self.scale, self.shift = nn.Linear(told, outside), nn.Linear(told, outside)
+
+    def forward(self, x: Tensor, told: Tensor) -> Tensor:
+        x = self.norm(self.conv(x))
+        return F.relu(x * (1 + self.scale(told)[:, :, None, None]) + self.shift(told)[:, :, None, None])
+
+
+def twice(x: Tensor) -> Tensor:
+    """Nearest neighbours: `x` at double size."""
+    return F.interpolate(x, scale_factor=2.0, mode="nearest")
+
+
+class Painter(nn.Module):
+    """A lower face (n, 3, 80, 128) of 0..1 and a code (n, 12) → the face with that mouth, of the same shape."""
+
+    base: Tensor
+
+    def __init__(self, widths: Widths = WIDTHS) -> None:
+        super().__init__()
+        a, b, c = self.widths = widths
+        self.told = nn.Sequential(nn.Linear(len(CODE), 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU())
+        self.fine = nn.Sequential(Conv(12, a), Conv(a, a))
+        self.mid = nn.Sequential(Conv(a, b, 2), Conv(b, b))
+        self.down = Conv(b, c, 2)
+        self.deep = nn.ModuleList([Tuned(c, c, 64), Tuned(c, c, 64), Tuned(c, c, 64)])
+        self.mid_up, self.mid_more = Tuned(c + b, b, 64), Conv(b, b)
+        self.fine_up, self.fine_more = Tuned(b + a, a, 64), Conv(a, a)
+        self.field = nn.Conv2d(a, 2, 3, 1, 1)
+        self.paint = nn.Conv2d(a, 16, 3, 1, 1)
+        nn.init.normal_(self.field.weight, std=1e-3)
+        nn.init.zeros_(self.field.bias)
+        nn.init.normal_(self.paint.weight, std=1e-2)
+        with torch.no_grad():
+            self.paint.bias.copy_(torch.tensor([0.0] * 12 + [-1.5] * 4))
+        x = (torch.arange(SIZE) + 0.5) * (2 / SIZE) - 1
+        y = (torch.arange(ROWS) + 0.5) * (2 / ROWS) - 1
+        grid = torch.stack([x.expand(ROWS, SIZE), y[:, None].expand(ROWS, SIZE)], -1)
+        self.register_buffer("base", grid[None], persistent=False)
+
+    def parts(self, face: Tensor, code: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """The face moved, what is painted, how much of that is seen (n, 1, 80, 128), and the field (n, 80, 128, 2)."""
+        told = self.told(code)
+        fine = self.fine(F.pixel_unshuffle(face - 0.5, 2))
+        mid = self.mid(fine)
+        deep = self.down(mid)
+        for layer in self.deep:
+            deep = layer(deep, told)
+        mid = self.mid_more(self.mid_up(torch.cat([mid, twice(deep)], 1), told))
+        fine = self.fine_more(self.fine_up(torch.cat([fine, twice(mid)], 1), told))
+        field = F.interpolate(self.field(fine), scale_factor=2.0, mode="bilinear", align_corners=False)
+        field = torch.tanh(field.permute(0, 2, 3, 1)) * FARTHEST
+        moved = F.grid_sample(face, self.base + field.float(), padding_mode="border", align_corners=False)
+        painted = torch.sigmoid(F.pixel_shuffle(self.paint(fine), 2))
+        return moved, painted[:, :3], painted[:, 3:], field
+
+    def forward(self, face: Tensor, code: Tensor) -> Tensor:
+        moved, painted, seen, _ = self.parts(face, code)
+        return moved + seen * (painted - moved)
+
+
+class LipSync(nn.Module):
+    """`mel` (1, 1, 80, 16), `faces` (1, 6, 128, 128) → `mouth` (1, 3, 128, 128): the family's one network.
+
+    `stress`, `middle`: codes are drawn `stress` times as far from `middle` as the ear says, since whoever learns from
+    many voices mumbles; each (12,).
+    """
+
+    stress: Tensor
+    middle: Tensor
+
+    def __init__(self, ear: Ear, painter: Painter, stress: Tensor | None = None, middle: Tensor | None = None) -> None:
+        super().__init__()
+        self.ear, self.painter = ear, painter
+        self.register_buffer("stress", torch.ones(len(CODE)) if stress is None else stress)
+        self.register_buffer("middle", torch.zeros(len(CODE)) if middle is None else middle)
+
+    def code(self, mel: Tensor) -> Tensor:
+        """(n, 12) 0..1."""
+        return ((self.ear(mel) - self.middle) * self.stress + self.middle).clamp(0.0, 1.0)
+
+    def forward(self, mel: Tensor, faces: Tensor) -> Tensor:
+        mouth = self.painter(faces[:, 3:, TOP:], self.code(mel))
+        return torch.cat([faces[:, 3:, :TOP], mouth], 2)
+
+
+def multiply_adds(network: LipSync) -> int:
+    """Of one picture: convolutions and linear layers."""
+    total = 0
+
+    def count(module: nn.Module, given: tuple[Tensor, ...], made: Tensor) -> None:
+        nonlocal total
+        if isinstance(module, nn.Conv2d):
+            total += made.numel() * module.in_channels * 9
+        elif isinstance(module, nn.Linear):
+            total += made.numel() * module.in_features
+
+    hooks = [m.register_forward_hook(count) for m in network.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
+    was = network.training
+    with torch.no_grad():
+        network.eval()(torch.zeros(1, 1, 80, 16), torch.zeros(1, 6, SIZE, SIZE))
+    network.train(was)
+    for hook in hooks:
+        hook.remove()
+    return total

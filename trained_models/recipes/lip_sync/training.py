@@ -1,0 +1,177 @@
+"""The training of the painter: one step, exact to resume, and the run with its log and sheets."""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from trained_models.recipes.autoencoder.losses import edge_loss, structure_loss, weighted_mean
+from trained_models.recipes.lip_sync.batches import Batch, Samples
+from trained_models.recipes.lip_sync.network import WIDTHS, Painter, Widths
+
+ALONE = 0.15
+"""How much the moved face counts by itself, without what is painted: else all would be painted, and blurred."""
+PAINT_COSTS = 0.001
+EDGES = 3.0
+LED = 1.0
+"""How much the field is led by the lips' corners and middles, whose way is known."""
+SLIP = 0.03
+"""Codes are learnt with this much noise: the ear is never exact."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The rate falls along a cosine over `steps`, then stays."""
+
+    batch: int = 8
+    steps: int = 4000
+    peak_rate: float = 2e-3
+    last_rate: float = 5e-5
+    warm_up_steps: int = 100
+    average: float = 0.997
+    seed: int = 1
+    widths: Widths = WIDTHS
+
+    def rate(self, step: int) -> float:
+        """The learning rate at `step`."""
+        warm = min(1.0, (step + 1) / self.warm_up_steps)
+        fall = 0.5 * (1 + math.cos(math.pi * min(step / self.steps, 1.0)))
+        return warm * (self.last_rate + (self.peak_rate - self.last_rate) * fall)
+
+
+def led(field: Tensor, points: Tensor, moves: Tensor) -> Tensor:
+    """How far a field (n, 80, 128, 2) is from `moves` (n, 4, 2) at `points` (n, 4, 2), all in halves of the crop."""
+    there = F.grid_sample(field.permute(0, 3, 1, 2), points[:, None], padding_mode="border", align_corners=False)
+    return (there[:, :, 0].transpose(1, 2) - moves).abs().mean()
+
+
+class Training:
+    """A painter in training, its running average, and the optimiser."""
+
+    def __init__(self, plan: Plan) -> None:
+        torch.manual_seed(plan.seed)
+        self.plan = plan
+        self.network = Painter(plan.widths).to(memory_format=torch.channels_last).train()
+        self.averaged = Painter(plan.widths).to(memory_format=torch.channels_last).eval()
+        self.averaged.load_state_dict(self.network.state_dict())
+        self.optimizer = torch.optim.AdamW(
+            self.network.parameters(), lr=plan.peak_rate, betas=(0.9, 0.99), weight_decay=0.01, fused=True
+        )
+        self._kept, self._newest = (
+            [t for t in n.state_dict().values() if t.is_floating_point()] for n in (self.averaged, self.network)
+        )
+        self.step_number = 0
+        self.seconds = 0.0
+
+    def step(self, batch: Batch) -> dict[str, float]:
+        """One step of the optimiser; the errors."""
+        rate = self.plan.rate(self.step_number)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        noise = torch.randn(batch.codes.shape, generator=torch.Generator().manual_seed(self.step_number))
+        shown = batch.shown.contiguous(memory_format=torch.channels_last)
+        with torch.autocast("cpu", torch.bfloat16):
+            told = (batch.codes + SLIP * noise).clamp(0, 1)
+            moved, painted, seen, field = (x.float() for x in self.network.parts(shown, told))
+        made = moved + seen * (painted - moved)
+        colour = weighted_mean((made - batch.truth).abs(), batch.weight)
+        alone = weighted_mean((moved - batch.truth).abs(), batch.weight)
+        loss = 4 * colour + structure_loss(made, batch.truth, batch.weight)
+        loss = loss + EDGES * edge_loss(made, batch.truth, batch.weight) + 4 * ALONE * alone + PAINT_COSTS * seen.mean()
+        loss = loss + LED * led(field, batch.points, batch.moves)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
+        self.optimizer.step()
+        self.step_number += 1
+        keep = min(self.plan.average, (1 + self.step_number) / (10 + self.step_number))
+        with torch.no_grad():
+            torch._foreach_lerp_(self._kept, self._newest, 1 - keep)
+        return {
+            "loss": float(loss.detach()),
+            "colour": float(colour.detach()),
+            "seen": float(seen.detach().mean()),
+            "rate": rate,
+        }
+
+    @torch.no_grad()
+    def judge(self, batch: Batch) -> dict[str, float]:
+        """The averaged painter's weighted colour error, and that of leaving the face as it was."""
+        made = self.averaged(batch.shown, batch.codes)
+        return {
+            "colour": float(weighted_mean((made - batch.truth).abs(), batch.weight)),
+            "untouched": float(weighted_mean((batch.shown - batch.truth).abs(), batch.weight)),
+        }
+
+    @torch.no_grad()
+    def sheet(self, batch: Batch) -> Any:
+        """Rows: as shown, moved, painted over, the truth, what is painted. (h, w, 3) uint8."""
+        moved, painted, seen, _ = self.averaged.parts(batch.shown, batch.codes)
+        made = moved + seen * (painted - moved)
+        rows = (batch.shown, moved, made, batch.truth, seen.expand(-1, 3, -1, -1))
+        strips = [np.hstack(list(r.clamp(0, 1).permute(0, 2, 3, 1).numpy())) for r in rows]
+        return (np.vstack(strips) * 255).astype(np.uint8)
+
+    def save(self, path: Path) -> None:
+        """Everything needed to go on, written whole or not at all."""
+        state = {
+            "network": self.network.state_dict(),
+            "averaged": self.averaged.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "step": self.step_number,
+            "seconds": self.seconds,
+        }
+        part = path.with_suffix(".part")
+        torch.save(state, part)
+        part.replace(path)
+
+    def load(self, path: Path) -> None:
+        """Go on from `save`'s file. Only plain tensors are read from it."""
+        state: dict[str, Any] = torch.load(path, weights_only=True)
+        self.network.load_state_dict(state["network"])
+        self.averaged.load_state_dict(state["averaged"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.step_number, self.seconds = int(state["step"]), float(state["seconds"])
+
+
+def train(
+    load: Callable[[], Samples], held: Batch, run: Path, plan: Plan, *, pause: Callable[[], bool] = lambda: False
+) -> Training:
+    """Train until `plan.steps`, with `run`/painter.pt, painter.csv and sheet.png; goes on where the last one stopped.
+
+    `load` gives the samples, and is asked again every 200 steps, since more may be rendered meanwhile. `pause` is
+    asked before each step and may wait; where it says True, or `run`/STOP appears, the run ends.
+    """
+    run.mkdir(parents=True, exist_ok=True)
+    training = Training(plan)
+    if (run / "painter.pt").exists():
+        training.load(run / "painter.pt")
+    samples, sums = load(), dict[str, float]()
+    while training.step_number < plan.steps and not pause() and not (run / "STOP").exists():
+        if training.step_number % 200 == 199:
+            samples = load()
+        started = time.thread_time()
+        for name, value in training.step(samples.batch(training.step_number, plan.batch)).items():
+            sums[name] = sums.get(name, 0.0) + value
+        training.seconds += time.thread_time() - started
+        if training.step_number % 100 == 0:
+            means = {name: total / 100 for name, total in sums.items()}
+            sums.clear()
+            row = {"step": float(training.step_number), "seconds": training.seconds, "samples": float(len(samples))}
+            row |= means | {f"held_{k}": v for k, v in training.judge(held).items()}
+            with (run / "painter.csv").open("a", encoding="utf-8") as log:
+                if log.tell() == 0:
+                    log.write(",".join(row) + "\n")
+                log.write(",".join(f"{v:.5g}" for v in row.values()) + "\n")
+            training.save(run / "painter.pt")
+            cv2.imwrite(str(run / "sheet.png"), training.sheet(held))
+    training.save(run / "painter.pt")
+    return training
