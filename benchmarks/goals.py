@@ -92,10 +92,21 @@ REENACTMENT_GOALS = (
 )
 """Of people moved by themselves, from one of their pictures."""
 
+LIP_GOALS = (
+    Goal("lip offset, frames either way", ("sync", "away_frames"), most=1.0, pool="worst"),
+    Goal("r of mouth and voice", ("sync", "correlation"), least=0.5),
+    Goal("motion in silence, of speech", ("rest", "silence"), most=0.1),
+    Goal("motion in noise, of speech", ("rest", "noise"), most=0.1),
+    Goal("lips' error, of a mouth at rest", ("shape", "of_rest"), most=1.0),
+    Goal("pictures without a face", ("faceless",), most=0.0, pool="worst"),
+)
+"""Of a picture that speaks; its lips have a truth where it is one of the clip's own."""
+
 GOALS_OF: dict[str, tuple[Goal, ...]] = {
     "swap": GOALS,
     "motion": MOTION_GOALS,
     "reenactment": REENACTMENT_GOALS,
+    "lip-sync": LIP_GOALS,
 }
 
 

@@ -23,6 +23,7 @@ from realtime.clock import Clock, now_ns
 from realtime.config import RunConfig, make_config
 from realtime.errors import ConfigError, MasqueradeError
 from realtime.models import built_in_folder, load_bundle
+from realtime.voicing import STILL_HZ
 
 SCHEMA = 1
 
@@ -39,12 +40,13 @@ class RunTooShort(MasqueradeError):
 @click.command()
 @click.option("--source", help="A file, synthetic (no face in it) or a camera; the bundled clip.")
 @click.option("--model", default="ada", show_default=True, help="A bundle's name or folder.")
-@click.option("--avatar", help="For models that move a picture: its name or file.")
+@click.option("--avatar", help="For models that move a picture, or make it speak: its name or file.")
+@click.option("--sound", help="For models that make a picture speak: a file, or mic; the bundled clip's voice.")
 @click.option("--against-upstream", is_flag=True, help="Time upstream's full-width motion network in the same run.")
 @click.option("--frames", type=click.IntRange(2), default=600, show_default=True, help="Frames measured.")
 @click.option("--warm-up", type=click.IntRange(0), default=60, show_default=True, help="Left out.")
 @click.option("--size", default="1280x720", show_default=True, help="Letterboxed to, on reading.")
-@click.option("--fps", type=float, default=30.0, show_default=True, help="The rate at which frames are due.")
+@click.option("--fps", type=float, help="The rate at which frames are due: 30, or 25 where a picture speaks.")
 @click.option("--pace", type=click.Choice(["live", "all"]), default="live", show_default=True)
 @click.option("--provider", default="auto", show_default=True)
 @click.option("--precision", default="auto", show_default=True)
@@ -112,8 +114,17 @@ def configure(source: str | None, total: int, settings: Sequence[str], flags: di
         if not equals or key not in RunConfig.model_fields:
             raise ConfigError(f"--set {setting}: write KEY=VALUE, e.g. --set color_transfer=none")
         given[key] = value
-    given["source"] = source or str(built_in_folder() / "clips" / "driving.mp4")
+    clip = str(built_in_folder() / "clips" / "driving.mp4")
     given |= {"output": ("null",), "loop": True}
+    if load_bundle(given.get("model", "ada")).card.family == "lip-sync":
+        if source is not None or given["pace"] == "all":
+            raise ConfigError(
+                "a picture that speaks has no source, and speaks in real time: leave --source and --pace all out"
+            )
+        # No camera is looked at: the picture sets the beat, and the clip lends its voice.
+        given = {"avatar": "mira", "sound": clip, "fps": STILL_HZ, **given}
+    else:
+        given = {"fps": 30.0, **given, "source": source or clip}
     if given["pace"] == "all":
         del given["fps"]  # every frame counts: there is no rate to keep
         if given["source"] == "synthetic":
@@ -156,10 +167,19 @@ def measure(config: RunConfig, *, warm_up: int, count: int, clock: Clock = now_n
         "source": {"name": report["source"], "size": report["size"], "rate_hz": round(run.source_rate_hz, 3)},
         "providers": report["providers"],
         "precision": report["precision"],
+        **({"sound": _added(report["sound"], result)} if "sound" in report else {}),
         "schedule_lost_s": round(run.lost_s, 3),
         "threads_left": run.threads_left,
     }
     return result, found
+
+
+def _added(sound: Any, result: dict[str, Any]) -> dict[str, Any]:
+    """The voice's own figures, and how much later than spoken a word is seen: the mouth's wait, the picture's age."""
+    wait_ms = 1000 * float(sound["delay_s"])
+    age = result["latency_ms"]
+    added = {p: None if age[p] is None else round(wait_ms + age[p], 1) for p in ("p50", "p95", "max")}
+    return {**sound, "added_delay_ms": added}
 
 
 def _check_reel(config: RunConfig) -> None:
@@ -208,6 +228,7 @@ def assemble(
             "pace": config.pace,
             "model": config.model,
             "avatar": config.avatar,
+            "sound": None if config.sound is None else Path(config.sound).name,
             "frames": frames,
             "warm_up": warm_up,
             "size": list(config.size) if config.size else None,

@@ -26,6 +26,12 @@ def told(run: dict[str, Any], title: str = "") -> list[str]:
             f"throughput {speed['fps']} fps ({speed['fps_with_reading']} with reading the file); "
             f"SingleStream p90 {_ms(speed['single_stream_p90_ms'])} ms; {_lost(counted)}"
         )
+    if "sound" in run:
+        added, waits = run["sound"]["added_delay_ms"], 1000 * run["sound"]["delay_s"]
+        lines.append(
+            f"voice      is seen and heard {_ms(added['p50'])} ms after it was spoken, p95 {_ms(added['p95'])} ms "
+            f"({waits:.0f} of them the mouth's look ahead); {run['sound']['late']} pictures late"
+        )
     memory = run["memory_mb"]
     lines.append(
         f"use        {run['cpu_percent_of_a_core']} % of a core, peak {memory['peak']} MB "
@@ -35,6 +41,8 @@ def told(run: dict[str, Any], title: str = "") -> list[str]:
     lines.append(f"ran        {', '.join(ran)}; {run['source']['name']}")
     if counted["failed"]:
         lines.append(f"{counted['failed']} frames failed in a stage: --debug shows why")
+    elif run["providers"].get("detect") == "none":
+        lines.append("nobody's face was looked for: the picture speaks by itself")
     elif counted["delivered"] and not counted["with_face"]:
         lines.append("no face was in the pictures: align, swap and blend had nothing to do")
     elif missed := counted["delivered"] - counted["with_face"]:

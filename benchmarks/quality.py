@@ -19,6 +19,8 @@ from benchmarks.chart import check_drawable
 from benchmarks.clip_figures import ClipRecord, across_clips, clip_figures
 from benchmarks.goals import judge_all, table
 from benchmarks.landmark_error import LandmarkError
+from benchmarks.lip_chart import draw_lips
+from benchmarks.lip_quality import speak_clips
 from benchmarks.mask_truth import MaskTruth, open_clip, open_truth
 from benchmarks.moment import Examiner, Missing
 from benchmarks.motion_quality import drive_avatars, drive_themselves
@@ -50,7 +52,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @click.command()
 @click.argument("clips", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--model", default="ada", show_default=True, help="A bundle's name or folder.")
-@click.option("--avatar", help="For models that move a picture: its name, file or folder; all built-in ones.")
+@click.option("--avatar", help="For models that show a picture: its name, file or folder; all built-in ones.")
 @click.option("--self-reenactment", is_flag=True, help="Let each clip move one of its own pictures instead.")
 @click.option("--provider", default="auto", show_default=True)
 @click.option("--precision", default="auto", show_default=True)
@@ -93,8 +95,8 @@ def quality(
         raise ConfigError("--set mirror=true: a mirrored output can't be compared with its driver; leave it out")
     which = choose_reader(reader)
     bundle = load_bundle(config.model or "")
-    motion = bundle.card.family == "motion"
-    if not motion and (avatar is not None or self_reenactment):
+    motion, lips = bundle.card.family == "motion", bundle.card.family == "lip-sync"
+    if (avatar is not None and not (motion or lips)) or (self_reenactment and not motion):
         raise ConfigError(f"model {bundle.name} moves no pictures: --avatar and --self-reenactment need one that does")
     if self_reenactment:
         if chart is not None:
@@ -103,6 +105,10 @@ def quality(
     elif motion:
         part, sheets = drive_avatars(
             clips, bundle, config, avatar, open_finder, which=which, frames=frames, quick=quick, say=click.echo
+        )
+    elif lips:
+        part, sheets = speak_clips(
+            clips, bundle, config, avatar, which=which, frames=frames, quick=quick, say=click.echo
         )
     else:
         part, sheets = _swap(clips, bundle, config, which, frames, None if quick else _Second(bundle, worn, gallery))
@@ -130,7 +136,7 @@ def quality(
     if sheet is not None:
         save(sheets, sheet)
     if chart is not None:
-        draw_quality(report, chart)
+        (draw_lips if lips else draw_quality)(report, chart)
 
 
 def _swap(

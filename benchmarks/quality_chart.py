@@ -31,7 +31,7 @@ def draw_quality(report: Mapping[str, Any], path: Path) -> None:
         layout="constrained",
     )
     with written(figure, path, report["stamp"]):
-        _goals(axes["goals"], report["goals"], GOALS_OF[report.get("family", "swap")])
+        draw_goals(axes["goals"], report["goals"], GOALS_OF[report.get("family", "swap")])
         _channels(axes["channels"], clips)
         for n, clip in enumerate(clips):
             _trace(axes[f"jaw {n}"], clip, "jawOpen", first=n == 0)
@@ -42,7 +42,7 @@ def draw_quality(report: Mapping[str, Any], path: Path) -> None:
         )
 
 
-def _goals(axes: Any, lines: list[dict[str, Any]], goals: Sequence[Goal]) -> None:
+def draw_goals(axes: Any, lines: list[dict[str, Any]], goals: Sequence[Goal]) -> None:
     """How far each goal is reached: 1 is just met, more is better."""
     labels = [f"{line['what']}  {line['limit']}" for line in lines]
     for at, (goal, line) in enumerate(zip(goals, lines, strict=True)):

@@ -74,6 +74,8 @@ def _run_options(command: F) -> F:
 @click.option("--region", help="What of your motion an avatar takes over: all, expression, head, lips or eyes.")
 @click.option("--background", help="Behind and beside an avatar: kept, blurred, #rrggbb or a picture.")
 @click.option("--adapt-scale/--no-adapt-scale", "adapt_scale", default=None, help="Motion as large as the avatar.")
+@click.option("--idle/--no-idle", default=None, help="A picture that speaks blinks, breathes and moves a little.")
+@click.option("--voice-offset-ms", type=int, help="How much later than measured a call hears the voice.")
 @click.option("--steadiness", type=float, help="Strength of the landmark filter: 0 is off, 1 the default.")
 @click.option("--config", "config_file", type=click.Path(path_type=Path), help="A TOML file with these options.")
 @_run_options

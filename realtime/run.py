@@ -13,22 +13,27 @@ from realtime.clock import Clock, now_ns
 from realtime.config import RunConfig
 from realtime.disclose import CAMERA_LABEL, metadata
 from realtime.engine import Engine
-from realtime.errors import ConfigError, DeviceError
+from realtime.errors import DeviceError
 from realtime.guard import Guard, check_allowed
-from realtime.keys import changed, typed_keys
+from realtime.keys import changed
+from realtime.last_look import begin, keep_look
+from realtime.live_devices import switchable
 from realtime.metrics import commit, machine, peak_memory_mb, write_report
 from realtime.no_faces import NoFaces
 from realtime.open_finder import open_finder
 from realtime.output import Sink
+from realtime.output.camera_switch import OFF
 from realtime.output.open_sink import check_specs, open_sinks, wants_page
 from realtime.output.recorder import Recorder
 from realtime.output.sound_track import SoundTrack
+from realtime.page_controls import chosen_microphone, with_controls
 from realtime.panel import Panel
-from realtime.pipeline import Loop, run_live, run_offline
-from realtime.role import Role, find_role, open_character
+from realtime.pipeline import Loop
+from realtime.role import Role, open_character
 from realtime.settings import Settings
 from realtime.sound.speaker import OpenSpeaker, Speaker, open_speaker
-from realtime.threads import Crew, Latest
+from realtime.threads import Latest
+from realtime.turning import turn_live, turn_offline
 from realtime.voicing import Voicing, check_change, open_pictures, open_voice, settings_of, voicing
 
 log = logging.getLogger(__name__)
@@ -69,10 +74,7 @@ class Run:
         with ExitStack() as stack:
             stack.callback(self._write_metrics)
             loop = self._open(stack)
-            if self._plan is not None and self._plan.pace == "live":
-                self._turn_live(loop)
-            else:
-                self._turn_offline(loop)
+            self._turn(loop)
         if loop.lost:
             raise loop.lost[0]
         return self.report()
@@ -83,14 +85,14 @@ class Run:
         The source comes before the sinks, because its size is theirs.
         """
         config = self._config
-        if config.model is None:
-            raise ConfigError("no model given: choose one with --model (masquerade models lists them)")
         check_specs(config.output, config.source)
-        role = self._role = find_role(config.model, config.avatar)
+        config, role, avatar = begin(config, recall=wants_page(config.output) and config.pace != "all")
+        self._config, self._role = config, role
         self._check(config, role)
         plan = self._plan = voicing(config, role)
-        self._settings.set(settings_of(config, plan))
-        speaker = self._speaker = open_voice(config, plan, self._open_speaker, lambda: self._loop, self._clock)
+        self._settings.set(settings_of(config, plan).model_copy(update={"avatar": avatar}))
+        microphone, open_speaker = chosen_microphone(config, self._open_speaker)
+        speaker = self._speaker = open_voice(config, plan, open_speaker, lambda: self._loop, self._clock)
         if speaker is not None:
             stack.callback(speaker.close)
         character = self._character(role)
@@ -98,6 +100,8 @@ class Run:
         engine = Engine(finder, character, self._settings.get, self._clock)
         stack.callback(engine.close)
         source = open_pictures(config, plan, speaker, self._clock)
+        switched = switchable(source, config, plan, self._clock) if wants_page(config.output) else None
+        source = switched or source
         stack.callback(source.close)
         character.prepare(source.size, self._settings.get())
         size = config.size or source.size
@@ -119,11 +123,10 @@ class Run:
                 clock=self._clock,
             )
 
-        sinks = sinks_of(config.output)
+        sinks, lost = sinks_of(config.output), list[DeviceError]()
         on_page = panel is not None and any(sink.name == "page" for sink in sinks)
         if panel is not None and on_page and plan.pace == "live":
-            panel.recorder = Recorder(lambda path: sinks_of([str(path)])[0])
-            sinks.append(panel.recorder)
+            sinks = with_controls(panel, sinks, lambda spec: sinks_of([spec])[0], switched, microphone, lost.append)
         loop = self._loop = Loop(
             source,
             engine,
@@ -133,15 +136,17 @@ class Run:
             self._another,
             self._clock,
             rate_hz,
+            lost=lost,
             see=panel.see if panel is not None else None,
         )
         if panel is not None:
             panel.minute = loop.tally.minute.report
+            if speaker is not None:
+                panel.overhear = speaker.overhear
         if panel is not None and on_page:
             self._on_page(panel.url)
         stack.callback(_close_all, loop)
         self._facts = {
-            "source": source.name,
             "size": list(size),
             "providers": {"detect": finder.ran_on, "swap": character.ran_on},
             "precision": {"detect": "fp32", "swap": character.precision},
@@ -204,44 +209,31 @@ class Run:
         if not wants_page(self._config.output):
             return None
         panel = Panel(report=self.report, get_settings=self._settings.get, set_settings=self.change)
+        panel.job_options = self._config.model_dump(include={"provider", "precision", "detector", "faces"})
+        panel.keep = self._keep_look
         stack.callback(panel.close)
         return panel
 
-    def _turn_offline(self, loop: Loop) -> None:
-        limit = self._config.seconds
-        started = self._clock()
-        last_line = started
+    def _keep_look(self) -> None:
+        now, role = self._settings.get(), self._role
+        if role is not None:
+            keep_look(now.model_copy(update={"model": role.bundle.name, "avatar": role.shown(now)}))
 
-        def stop() -> bool:
-            nonlocal last_line
-            now = self._clock()
-            if now - last_line > 1e9:
-                last_line = now
-                self._say(self.line())
-            return limit is not None and (now - started) / 1e9 >= limit
+    def _turn(self, loop: Loop) -> None:
+        limit_s = self._config.seconds
+        if self._plan is None or self._plan.pace != "live":
+            turn_offline(loop, limit_s=limit_s, say=self._say_line, clock=self._clock)
+            return
+        works = self._speaker.works if self._speaker is not None else ()
+        turn_live(loop, works, limit_s=limit_s, say=self._say_line, press=self._press, clock=self._clock)
 
-        run_offline(loop, stop)
+    def _press(self, key: str) -> None:
+        before = self._settings.get()
+        if (settings := changed(before, key, self._avatars)) is not None:
+            self.change(settings, before)
 
-    def _turn_live(self, loop: Loop) -> None:
-        limit = self._config.seconds
-        with Crew() as crew, typed_keys() as read_key:
-            for work in self._speaker.works if self._speaker is not None else ():
-                crew.start(work.name, work.do, work.unblock)
-            run_live(loop, crew)
-            started = last_line = self._clock()
-            while not crew.wait("output", 0):
-                key = read_key(0.1)
-                if key == "q":
-                    break
-                before = self._settings.get()
-                if key and (settings := changed(before, key, self._avatars)) is not None:
-                    self.change(settings, before)
-                now = self._clock()
-                if now - last_line >= 1e9:
-                    last_line = now
-                    self._say(self.line())
-                if limit is not None and (now - started) / 1e9 >= limit:
-                    break
+    def _say_line(self) -> None:
+        self._say(self.line())
 
     @property
     def _avatars(self) -> tuple[str, ...]:
@@ -272,8 +264,9 @@ class Run:
             "avatar": self._role.shown(self._settings.get()),
             "state": self._loop.state,
             "changing": self._loop.changing,
-            "outputs": [sink.name for sink in self._loop.sinks if sink.name != "recorder"],
+            "outputs": [sink.name for sink in self._loop.sinks if sink.name not in (Recorder.name, OFF)],
             **self._facts,
+            "source": self._loop.source.name,
             **({"sound": self._speaker.report()} if self._speaker is not None else {}),
             **self._loop.tally.report(),
             "peak_memory_mb": peak_memory_mb(),

@@ -23,6 +23,8 @@ class Settings(BaseModel):
     it is. `adapt_scale`: movements grow with the avatar's head. `region`: what of the motion is taken over.
     `background`: what is behind a picture with transparency and beside one of another shape: `kept`, `blurred`, a
     colour (#rrggbb) or a picture's file. Raising `reference` takes the driver's pose of that moment as neutral.
+    `idle`: a picture that speaks blinks, breathes and moves its head a little.
+    `voice_offset_ms`: by how much later than measured (earlier, where negative) a call hears the voice.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -46,3 +48,5 @@ class Settings(BaseModel):
     region: Literal["all", "expression", "head", "lips", "eyes"] = "all"
     background: Annotated[str, Field(min_length=1, max_length=1024)] = "kept"
     reference: Annotated[int, Field(ge=0, le=2**31)] = 0
+    idle: bool = True
+    voice_offset_ms: Annotated[int, Field(ge=-300, le=1000)] = 0

@@ -130,8 +130,14 @@ def open_voice(
 
 
 def _latency_s(loop: Loop | None) -> float:
-    """How old a picture of somebody who moves is when it leaves: a calm one is made at once, but nobody minds."""
-    return sum(stage.percentile_ms(50) for stage in loop.tally.stages.values()) / 1e3 if loop is not None else 0.0
+    """How old a picture of somebody who moves is when it leaves: a calm one is made at once, but nobody minds.
+
+    And what the user puts on top of it: what shows the picture may be late, too.
+    """
+    if loop is None:
+        return 0.0
+    measured_ms = sum(stage.percentile_ms(50) for stage in loop.tally.stages.values())
+    return max(measured_ms + loop.settings().voice_offset_ms, 0.0) / 1e3
 
 
 def open_pictures(config: RunConfig, plan: Voicing, speaker: Speaker | None, clock: Clock) -> Source:

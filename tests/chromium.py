@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 from aiohttp import ClientSession, ClientWebSocketResponse, WSMsgType
+from browsers import PATIENCE_S, Tab
 
-PATIENCE_S = 30.0
 _FLAGS = (
     "--headless=new", "--no-sandbox", "--disable-gpu", "--remote-debugging-port=0", "--no-first-run", "--mute-audio",
     "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-extensions",
@@ -22,15 +22,14 @@ _FLAGS = (
 )  # fmt: skip
 
 
-class Tab:
-    """One open page. `faults`: what its console, its policy and its scripts complained of; `asked`: every address."""
+class ChromiumTab(Tab):
+    """Speaks Chromium's DevTools protocol: `send` asks for what the stories of all browsers don't."""
 
     def __init__(self, socket: ClientWebSocketResponse) -> None:
+        super().__init__()
         self._socket = socket
         self._number = 0
         self._answers: dict[int, asyncio.Future[dict[str, Any]]] = {}
-        self.faults: list[str] = []
-        self.asked: list[str] = []
 
     async def listen(self) -> None:
         async for message in self._socket:
@@ -65,36 +64,19 @@ class Tab:
         return result
 
     async def js(self, expression: str) -> Any:
-        """The value of an expression, awaited where it is a promise."""
         said = await self.send("Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True)
         assert "exceptionDetails" not in said, said["exceptionDetails"]
         return said["result"].get("value")
 
-    async def until(self, condition: str) -> None:
-        """Wait until the expression is true; one that cannot be evaluated yet is not."""
-        said = await self.js(
-            f"new Promise((done) => {{ const end = performance.now() + {PATIENCE_S * 900:.0f}; const look = () => {{ "
-            f"let is = false; try {{ is = Boolean({condition}); }} catch {{}} if (is) done(true); "
-            "else if (performance.now() > end) done(false); else setTimeout(look, 20); }; look(); })"
-        )
-        assert said, f"never came true: {condition}; complaints: {self.faults}; error: {await self.error()}"
-
-    async def error(self) -> Any:
-        return await self.js("document.getElementById('error')?.textContent")
-
-    async def text(self, selector: str) -> str:
-        return str(await self.js(f"document.querySelector({selector!r}).textContent.trim()"))
-
-    async def click(self, selector: str) -> None:
-        """A click of the mouse where the element is, once it is there."""
-        await self.until(f"document.querySelector({selector!r})")
-        await self.js(f"document.querySelector({selector!r}).scrollIntoView({{block: 'center'}})")
-        box = await self.js(
-            f"(() => {{ const b = document.querySelector({selector!r}).getBoundingClientRect(); "
-            "return [b.x + b.width / 2, b.y + b.height / 2]; })()"
-        )
+    async def press(self, x: float, y: float) -> None:
         for kind in ("mousePressed", "mouseReleased"):
-            await self.send("Input.dispatchMouseEvent", type=kind, x=box[0], y=box[1], button="left", clickCount=1)
+            await self.send("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
+
+    async def keep_downloads(self, folder: Path) -> None:
+        await self.send("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(folder))
+
+    async def allow_clipboard(self) -> None:
+        await self.send("Browser.grantPermissions", permissions=["clipboardReadWrite", "clipboardSanitizedWrite"])
 
     async def key(self, key: str) -> None:
         text = {"text": key} if len(key) == 1 else {"text": "\r"} if key == "Enter" else {}
@@ -106,7 +88,6 @@ class Tab:
         await self.send("Input.insertText", text=text)
 
     async def give(self, selector: str, *files: Path) -> None:
-        """Choose files in a file field."""
         found = await self.send("Runtime.evaluate", expression=f"document.querySelector({selector!r})")
         await self.send("DOM.setFileInputFiles", files=[str(f) for f in files], objectId=found["result"]["objectId"])
 
@@ -120,13 +101,12 @@ class Tab:
         )
 
     async def picture(self, *, whole: bool = False) -> bytes:
-        """A PNG of what is seen, or of the whole page."""
         said = await self.send("Page.captureScreenshot", format="png", captureBeyondViewport=whole)
         return base64.b64decode(said["data"])
 
 
 @asynccontextmanager
-async def open_tab(url: str) -> AsyncIterator[Tab]:
+async def open_tab(url: str) -> AsyncIterator[ChromiumTab]:
     """A fresh browser with one page. Skips the test where there is no Chromium."""
     program = shutil.which("chromium") or shutil.which("google-chrome")
     if program is None:
@@ -141,7 +121,7 @@ async def open_tab(url: str) -> AsyncIterator[Tab]:
                 async with session.get(f"http://127.0.0.1:{port}/json/list") as answer:
                     pages = [page for page in await answer.json() if page["type"] == "page"]
                 async with session.ws_connect(pages[0]["webSocketDebuggerUrl"], max_msg_size=0) as socket:
-                    tab = Tab(socket)
+                    tab = ChromiumTab(socket)
                     listening = asyncio.create_task(tab.listen())
                     for room in ("Page", "Runtime", "Log", "Network", "DOM"):
                         await tab.send(f"{room}.enable")

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import tempfile
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from fakes import FakeClock
 from realtime.clock import Clock
 from realtime.errors import ConfigError
 from realtime.panel import Panel
+from realtime.panel.jobs import CHILD, Jobs
 from realtime.settings import Settings
 from realtime.threads import Latest
 
@@ -43,8 +44,9 @@ class Opened:
 
 
 @contextmanager
-def open_panel(clock: Clock | None = None) -> Iterator[Opened]:
-    """Open for the block, with a user's folder of its own. Another model or avatar changes the report, as in a run."""
+def open_panel(clock: Clock | None = None, child: Sequence[str] = CHILD) -> Iterator[Opened]:
+    """Open for the block, with a user's folder of its own. Another model or avatar changes the report, as in a run.
+    `child` makes the files."""
     settings = Latest(Settings())
     report = dict(REPORT)
 
@@ -62,7 +64,11 @@ def open_panel(clock: Clock | None = None) -> Iterator[Opened]:
     with tempfile.TemporaryDirectory() as folder:
         os.environ["MASQUERADE_HOME"] = folder
         panel = Panel(
-            report=lambda: dict(report), get_settings=settings.get, set_settings=change, clock=clock or FakeClock()
+            report=lambda: dict(report),
+            get_settings=settings.get,
+            set_settings=change,
+            clock=clock or FakeClock(),
+            jobs=Jobs(child=child),
         )
         try:
             yield Opened(panel, settings, report, Path(folder))

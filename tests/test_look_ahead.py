@@ -129,6 +129,48 @@ def test_after_a_pause_the_voice_goes_on_where_it_is_now() -> None:
     assert len(out(START)) == 0  # a clock that went back
 
 
+def spoken_live(late_s: float, seconds: float, wanted_s: float, gone_s: float = 1e9) -> tuple[Delayed, Floats]:
+    """What is handed out every 10 ms, where the device gives blocks of 20 ms `late_s` after they were captured."""
+    voice = Voice(AlwaysOpen())
+    waiting = blocks(noise(seconds, 48_000, level=0.05), 48_000, START)
+    out = Delayed(voice, lambda: wanted_s)
+    handed = []
+    for i in range(round(100 * seconds)):
+        now = START + i * NS // 100
+        while waiting and waiting[0].end_ns + round(late_s * NS) <= min(now, START + gone_s * NS):
+            voice.hear(waiting.pop(0))
+        handed.append(out(now))
+    return out, np.concatenate(handed)
+
+
+def test_pictures_quicker_than_the_sound_leave_no_holes_in_a_voice() -> None:
+    out, handed = spoken_live(late_s=0.03, seconds=4.0, wanted_s=0.012)
+    holes = handed == 0.0
+    assert not holes[HEARD_HZ // 2 :].any()
+    assert 0.03 <= out.least_s <= out.delay_s <= 0.06
+    assert out.changes <= 3  # it is learnt once, at the start
+    slow, _ = spoken_live(late_s=0.03, seconds=2.0, wanted_s=0.2)
+    assert (slow.least_s, slow.delay_s, slow.changes) == (0.0, 0.2, 0)
+
+
+def test_a_microphone_that_is_gone_delays_no_more() -> None:
+    out, _ = spoken_live(late_s=0.03, seconds=4.0, wanted_s=0.1, gone_s=1.0)
+    assert out.delay_s < 0.1 + 0.2 + 0.05
+
+
+def test_a_stall_longer_than_a_loudspeaker_s_buffer_is_not_made_up_for() -> None:
+    voice = Voice(AlwaysOpen())
+    for block in blocks(clicks([1.0], 3.0, 48_000), 48_000, START):
+        voice.hear(block)
+    out = Delayed(voice, lambda: 0.1)
+    times = [START + i * NS // 100 for i in range(200) if not 50 <= i < 60]  # a tenth of a second is missing
+    pieces = [out(now) for now in times]
+    assert max(len(piece) for piece in pieces) <= 481
+    # What is played goes on at the right time: the tenth is a hole, not a delay.
+    at = next(i for i, piece in enumerate(pieces) if np.abs(piece).max(initial=0) > 0.3)
+    assert (times[at] - START) / NS == pytest.approx(1.1, abs=0.011)
+
+
 def test_a_file_is_read_just_as_far_as_needed(tmp_path: Path) -> None:
     path = write_sound(tmp_path / "a.wav", [clicks([1.0, 4.0], 6.0, 48_000)], 48_000)
     opened: list[SoundFile] = []

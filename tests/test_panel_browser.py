@@ -1,28 +1,21 @@
-"""The page in a real Chromium: the story of a first evening, by clicking and by keys."""
+"""The page in real browsers: the story of a first evening, by clicking and by keys."""
 
-import asyncio
 import json
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-from chromium import Tab, open_tab
+from browsers import OpenTab, Tab
+from chromium import ChromiumTab
+from evenings import BROWSERS, PIXEL, says, seen, walk
 from panels import Opened, open_panel
 
 from realtime.clock import now_ns
-from realtime.frame import Frame, Pixels
-from realtime.last_minute import LastMinute
-from realtime.output.apart import Apart
-from realtime.output.recorder import Recorder
-from realtime.output.video_file import VideoFile
 from realtime.settings import Settings
 
-SIZE = (320, 180)
-PIXEL = "document.getElementById('{}').getContext('2d').getImageData(9, 9, 1, 1).data[0]"
 PAGE = Path(__file__).resolve().parent.parent / "realtime" / "panel"
 
 
@@ -32,55 +25,8 @@ def opened() -> Iterator[Opened]:
         yield panel
 
 
-def shade(value: int) -> Pixels:
-    return np.full((SIZE[1], SIZE[0], 3), value, np.uint8)
-
-
-@asynccontextmanager
-async def pictures(opened: Opened) -> AsyncIterator[None]:
-    """A run's stand-in: pictures for all outputs, and the camera's for its owner."""
-    panel, minute = opened.panel, LastMinute()
-    panel.minute = minute.report
-    panel.recorder = Recorder(lambda path: Apart(VideoFile(path, size=SIZE, rate_hz=30.0)))
-
-    async def run() -> None:
-        for number in range(100_000):
-            assert panel.recorder is not None
-            frame = Frame(shade(200), number, now_ns())
-            panel.show(frame)
-            panel.recorder.show(frame)
-            panel.see(Frame(shade(90), number, now_ns()))
-            minute.add(number * 40_000_000, 30_000_000, {"detect": 5_000_000, "swap": 20_000_000}, number // 10)
-            await asyncio.sleep(0.02)
-
-    running = asyncio.create_task(run())
-    try:
-        yield
-    finally:
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
-        panel.recorder.close()
-
-
-def walk(opened: Opened, story: Callable[[Tab], Awaitable[None]]) -> None:
-    async def evening() -> None:
-        async with pictures(opened), open_tab(opened.panel.url) as tab:
-            await tab.until("document.querySelectorAll('.wear').length > 5")
-            await tab.until("document.getElementById('veil').hidden")
-            await story(tab)
-
-    asyncio.run(asyncio.wait_for(evening(), 100))
-
-
-async def seen(tab: Tab, canvas: str) -> int:
-    return int(await tab.js(PIXEL.format(canvas)))
-
-
-def says(words: str) -> str:
-    return f"document.getElementById('state').textContent.includes({json.dumps(words)})"
-
-
-def test_a_first_evening_by_clicking(opened: Opened, tmp_path: Path) -> None:
+@pytest.mark.parametrize("open_tab", BROWSERS)
+def test_a_first_evening_by_clicking(opened: Opened, tmp_path: Path, open_tab: OpenTab) -> None:
     drawing = tmp_path / "My Drawing.png"
     cv2.imwrite(str(drawing), np.random.default_rng(0).integers(0, 255, (300, 300, 3), np.uint8))
     opened.report["outputs"] = ["page", "camera /dev/video9"]
@@ -133,7 +79,7 @@ def test_a_first_evening_by_clicking(opened: Opened, tmp_path: Path) -> None:
         await tab.click("#offer-cancel")
         await tab.until("!document.getElementById('adding').open")
         # A snapshot. A recording, and playing it.
-        await tab.send("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(tmp_path / "kept"))
+        await tab.keep_downloads(tmp_path / "kept")
         await tab.click("#snapshot")
         while not (kept := list((tmp_path / "kept").glob("masquerade-*.png"))):
             await tab.until("true")
@@ -149,7 +95,7 @@ def test_a_first_evening_by_clicking(opened: Opened, tmp_path: Path) -> None:
         assert "20.0" in await tab.text("#stages")
         await tab.until("document.getElementById('sound').textContent === 'ok, 120 ms behind'")
         assert await tab.text("#ends") == "camera 0 at 1280×720, page and camera /dev/video9"
-        await tab.send("Browser.grantPermissions", permissions=["clipboardReadWrite", "clipboardSanitizedWrite"])
+        await tab.allow_clipboard()
         await tab.click("#copy")
         await tab.until("document.getElementById('copied').textContent.includes('Copied')")
         assert json.loads(await tab.js("navigator.clipboard.readText()"))["model"] == "ada"
@@ -158,7 +104,7 @@ def test_a_first_evening_by_clicking(opened: Opened, tmp_path: Path) -> None:
         assert not [address for address in tab.asked if not there.match(address)]
         assert [fault for fault in tab.faults if "409" not in fault] == []
 
-    walk(opened, story)
+    walk(opened, story, open_tab)
 
 
 def test_everything_by_keys(opened: Opened) -> None:
@@ -175,7 +121,7 @@ def test_everything_by_keys(opened: Opened) -> None:
             ("c", "color_transfer", "idt"),
             ("h", "on_miss", "card"),
         ]
-        for key, name, value in [*pressed, ("h", "on_miss", "card")]:
+        for key, name, value in [*pressed, ("h", "on_miss", "blur")]:
             await tab.key(key)
             field = f"document.querySelector('[data-key={name}]')"
             await tab.until(f"String({field}.type === 'checkbox' ? {field}.checked : {field}.value) === '{value}'")
@@ -221,6 +167,7 @@ def test_it_fits_every_screen_and_every_control_has_a_name(opened: Opened) -> No
                 await tab.until(f"innerWidth === {width}")
                 assert await tab.js("document.documentElement.scrollWidth") <= width
                 assert await tab.js("document.getElementById('state').getBoundingClientRect().top") < 60
+        assert isinstance(tab, ChromiumTab)
         nodes = (await tab.send("Accessibility.getFullAXTree"))["nodes"]
         usable = {"button", "checkbox", "slider", "combobox", "textbox", "link", "radio", "image", "ColorWell"}
         named = [

@@ -36,6 +36,7 @@ def fault(kind: str, rate_hz: int, rng: np.random.Generator) -> list[Item]:
         "clipping": [np.clip(good * 50, -1, 1)] * 5,
         "beyond full scale": [good * 1e6] * 3,
         "silence": [np.zeros(piece, np.float32)] * 20,
+        "ten seconds of silence": [np.zeros(piece, np.float32)] * 500,
         "half rate": [good[: piece // 2]] * 10,
         "double rate": [np.concatenate([good, good])] * 10,
         "empty": [np.zeros(0, np.float32)] * 3,
@@ -48,7 +49,7 @@ def fault(kind: str, rate_hz: int, rng: np.random.Generator) -> list[Item]:
 
 KINDS = (
     *("gone", "stalls", "not numbers", "all not numbers", "clipping", "beyond full scale", "silence", "half rate"),
-    *("double rate", "empty", "one sample", "a burst", "constant", "denormal"),
+    *("double rate", "empty", "one sample", "a burst", "constant", "denormal", "ten seconds of silence"),
 )
 
 

@@ -75,7 +75,7 @@ def test_a_microphone_listens_and_speaks_in_threads_of_its_own() -> None:
     assert voice.arrival.cut_s > 0  # two seconds of sound came within no time at all
     told = speaker.report()
     assert told["delay_s"] > LOOK_AHEAD_S
-    stream = {"state", "delay_s", "late", "gaps", "missing_s", "clipped", "broken"}
+    stream = {"state", "delay_s", "live", "late", "gaps", "missing_s", "clipped", "broken"}
     assert set(told) == {*stream, "spoken_delay_s", "lost"}
     speaker.close()
     assert (Closing.closed, out.closed) == (1, 1)

@@ -93,7 +93,8 @@ def offsets(path: Path) -> list[tuple[float, float]]:
 
 def test_a_picture_speaks_a_file_into_a_file_in_step(eve: Path, tmp_path: Path) -> None:
     voice, out = voice_file(tmp_path / "v.wav", [0.313, 1.0, 1.69], 2.2), tmp_path / "out.mp4"
-    report = told(hears_all(), model=str(eve), avatar="pia", sound=str(voice), output=[str(out)], size="240x240")
+    run = partial(told, hears_all(), model=str(eve), avatar="pia", sound=str(voice), output=[str(out)], size="240x240")
+    report = run(idle=False)
     counted = report["frames"]
     assert counted["emitted"] == counted["captured"] == 55  # 2.2 s at 25 a second
     assert counted["raw"] == counted["guarded"] == counted["dropped"] == 0
@@ -106,6 +107,12 @@ def test_a_picture_speaks_a_file_into_a_file_in_step(eve: Path, tmp_path: Path) 
     assert len(times) == 55
     # Only the mouth moves: the upper half stays as it was, but for what coding does.
     assert np.abs(shown[:, :100] - shown[0, :100]).mean() < 2
+    run()
+    alive = offsets(out)
+    assert len(alive) == 3
+    assert all(low > EARLY_S and high < LATE_S for low, high in alive)
+    _, lively = pictures(out)
+    assert np.abs(lively[:, :100] - lively[0, :100]).mean() > 1.5 * np.abs(shown[:, :100] - shown[0, :100]).mean()
 
 
 def test_a_picture_speaks_live_in_step(eve: Path, tmp_path: Path) -> None:
@@ -126,7 +133,7 @@ def test_in_silence_and_in_noise_the_mouth_rests(call: Call, eve: Path, tmp_path
     voice, out, numbers = write_sound(tmp_path / "v.wav", [mixed], 16_000), tmp_path / "out.mkv", tmp_path / "n.json"
     code, _, err = call(
         "run", "--model", eve, "--avatar", "pia", "--sound", voice, "--output", out, "--size", "160x160",
-        "--fps", "20", "--metrics", numbers,
+        "--fps", "20", "--metrics", numbers, "--no-idle",
     )  # fmt: skip
     assert (code, err) == (0, "")
     times, shown = pictures(out)
@@ -140,8 +147,9 @@ def test_in_speech_it_moves(call: Call, eve: Path, tmp_path: Path, shared: Path)
     out = tmp_path / "out.mkv"
     said = shared / "reference" / "w2l_espeak16k.wav"
     code, _, err = call(
-        "run", "--model", eve, "--avatar", "pia", "--sound", said, "--output", out, "--size", "160x160", "--seconds", 60
-    )
+        "run", "--model", eve, "--avatar", "pia", "--sound", said, "--output", out, "--size", "160x160",
+        "--seconds", 60, "--no-idle",
+    )  # fmt: skip
     assert (code, err) == (0, "")
     _, shown = pictures(out)
     assert 0.2 < opened(shown, shown.max(axis=0)).mean() < 0.95

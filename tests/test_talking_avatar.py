@@ -1,5 +1,6 @@
 """A still picture that speaks: its mouth moves in speech only, and no pixel of a camera gets out."""
 
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,6 +8,8 @@ import cv2
 import numpy as np
 import pytest
 from fakes import a_face, pixels
+from mesh_faces import a_face as a_mesh_face
+from mesh_faces import a_picture, head
 from puppets import an_avatar
 from test_lip_sync import LOUD, QUIET, Says, a_frame, laps
 from test_lip_sync_network import Lips, lip_bundle
@@ -133,3 +136,40 @@ def test_without_a_picture_or_a_face_there_is_nobody_to_speak(tmp_path: Path) ->
     faceless = Avatar("tree", "Tree", "synthetic", camera())
     with pytest.raises(ConfigError, match="tree has no face"):
         TalkingAvatar(network, Says(), [faceless], background=nowhere)
+
+
+def living(tmp_path: Path, speech: Says) -> TalkingAvatar:
+    network = open_lip_sync(lip_bundle(tmp_path / "eve"), open_session=Lips().open)
+    avatar = Avatar("ann", "Ann", "synthetic", a_picture(), None, a_mesh_face())
+    return TalkingAvatar(network, speech, [avatar], background=nowhere, head=head())
+
+
+def over(character: TalkingAvatar, settings: Settings, start: int = 0, count: int = 100) -> list[Pixels]:
+    """What leaves in four seconds."""
+    frames = [a_frame(camera(), (start + i) / 25) for i in range(count)]
+    shown = [character(frame, [], settings, laps()) for frame in frames]
+    return [picture for picture in shown if picture is not None]
+
+
+def test_a_picture_that_speaks_is_alive_unless_told_not_to_be(tmp_path: Path) -> None:
+    character = living(tmp_path, Says(QUIET))
+    lively = over(character, Settings())
+    steps = [np.abs(a.astype(int) - b).mean() for a, b in itertools.pairwise(lively)]
+    assert min(steps) > 0
+    assert max(steps) < 6  # of a picture full of detail: no jump
+    ending = over(character, Settings(idle=False), 100, 50)
+    np.testing.assert_array_equal(ending[-1], ending[-2])
+    glide = [np.abs(a.astype(int) - ending[-1]).mean() for a in ending]
+    assert glide[0] > glide[12] > glide[-1] == 0  # it comes to rest, it does not jump
+    still = living(tmp_path / "still", Says(QUIET))
+    calm = over(still, Settings(idle=False), count=3)
+    for picture in calm:
+        np.testing.assert_array_equal(picture, ending[-1])
+
+
+def test_the_mouth_goes_with_the_head(tmp_path: Path) -> None:
+    quiet, loud = living(tmp_path / "quiet", Says(QUIET)), living(tmp_path / "loud", Says(LOUD))
+    rest, said = over(quiet, Settings(), count=80), over(loud, Settings(), count=80)
+    middles = np.array([changed(a, b) for a, b in zip(said, rest, strict=True)]) * SIZE
+    assert np.ptp(middles[:, 0]) > 0.5  # pixels of a small picture: the head sways by more than that
+    assert np.all(np.abs(middles - middles.mean(axis=0)) < 4)

@@ -29,6 +29,8 @@ COPIED = {
 ENCODED = {".mp4": ("aac", None), ".mkv": ("aac", None), ".webm": ("libopus", 48_000)}
 """The encoder used otherwise, and the sample rate it insists on."""
 
+_EVERY_CODEC_HZ = 48_000
+
 JUMP_S = 0.1
 """A step between picture and sound this large means that the source jumped (it looped)."""
 
@@ -190,6 +192,8 @@ class _Encoded:
     def __init__(self, out: OutputContainer, source: AudioStream, codec: str, rate: int | None) -> None:
         self._out = out
         self._rate = rate or source.codec_context.sample_rate
+        if self._rate not in (av.Codec(codec, "w").audio_rates or (self._rate,)):
+            self._rate = _EVERY_CODEC_HZ
         self._layout = "mono" if source.codec_context.layout.nb_channels == 1 else "stereo"
         stream = out.add_stream(codec, rate=self._rate)
         assert isinstance(stream, AudioStream)
@@ -229,7 +233,8 @@ class _Encoded:
         self._encode(whole=False)
 
     def _append(self, piece: av.AudioFrame, shift_s: float) -> None:
-        samples = piece.to_ndarray().astype(np.float32, copy=False)
+        # A file's floats may be anything, and an encoder gives up at what is no number.
+        samples = np.nan_to_num(piece.to_ndarray().astype(np.float32), nan=0.0).clip(-1.0, 1.0)
         if piece.pts is None or piece.time_base is None:
             gap = 0
         else:

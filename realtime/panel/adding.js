@@ -1,7 +1,7 @@
 // A file is dropped or chosen; before it is sent its owner says whose face it shows.
 
 import { focusOn, refresh } from "./gallery.js";
-import { complain, find } from "./talk.js";
+import { complain, find, upload } from "./talk.js";
 
 const MOST = { picture: 64 * 2 ** 20, dfm: 2 * 2 ** 30, bundle: 2 * 2 ** 30 };
 const NOTES = {
@@ -12,9 +12,11 @@ const NOTES = {
 let file = null;
 let kind = "picture";
 let request = null;
+let after = () => {}; // gets the kind and the name of what was added
 
-function offer(chosen) {
-  if (!chosen) return;
+export function offer(chosen, then = focusOn) {
+  if (!chosen || document.querySelector("dialog[open]")) return; // one question at a time
+  after = then;
   const ending = chosen.name.toLowerCase().split(".").pop();
   kind = { dfm: "dfm", zip: "bundle" }[ending] || "picture";
   if (chosen.size > MOST[kind]) {
@@ -49,21 +51,12 @@ function send() {
   find("offer-error").textContent = "";
   find("offer-progress").hidden = false;
   find("offer-add").disabled = true;
-  request = new XMLHttpRequest(); // fetch cannot say how far an upload is
-  request.open("POST", `/api/add?${said}`);
-  request.setRequestHeader("Content-Type", "application/octet-stream");
-  request.responseType = "json";
-  request.upload.onprogress = ({ loaded, total }) => { find("offer-progress").value = loaded / total; };
-  request.upload.onload = () => find("offer-progress").removeAttribute("value"); // being looked at, for a while
-  request.onerror = () => refused("The file could not be sent.");
-  request.onload = async ({ target }) => {
-    if (target.status !== 200) { refused(target.response?.error || "It was refused."); return; }
+  request = upload(`/api/add?${said}`, file, find("offer-progress"), async ({ kind: as, name }) => {
     request = null;
     find("adding").close();
     await refresh();
-    focusOn(target.response.kind, target.response.name);
-  };
-  request.send(file);
+    after(as, name);
+  }, refused);
 }
 
 function refused(why) {
@@ -83,11 +76,3 @@ find("adding").addEventListener("close", () => {
 });
 find("add").addEventListener("click", () => find("file").click());
 find("file").addEventListener("change", ({ target }) => { offer(target.files[0]); target.value = ""; });
-
-addEventListener("dragover", (event) => { event.preventDefault(); document.body.classList.add("dropping"); });
-addEventListener("dragleave", (event) => { if (!event.relatedTarget) document.body.classList.remove("dropping"); });
-addEventListener("drop", (event) => {
-  event.preventDefault(); // else the browser would open the file
-  document.body.classList.remove("dropping");
-  offer(event.dataTransfer.files[0]);
-});

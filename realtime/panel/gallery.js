@@ -56,6 +56,21 @@ async function discard(entry) {
   if (await tried(() => tell("/api/remove", { kind: entry.kind, name: entry.name }))) await refresh();
 }
 
+// Who can be in a file: [title of the group, [[name, model, avatar], …]], …
+export function people() {
+  const models = (family) => entries.filter((entry) => entry.kind === "model" && entry.family === family && !entry.broken);
+  const pictures = entries.filter((entry) => entry.kind === "avatar" && !entry.broken);
+  const moved = (model) => (model ? pictures.map((picture) => [picture.title, model.name, picture.name]) : []);
+  return [
+    ["Faces to wear", models("swap").map((model) => [model.title, model.name, ""])],
+    ["Pictures that move", moved(models("motion")[0])],
+    ["Pictures that speak with the file's voice", moved(models("lip-sync")[0])],
+  ].filter(([, held]) => held.length > 0);
+}
+
+// [model, avatar] worn now
+export const self = () => [worn.model, worn.family === "swap" ? "" : worn.avatar];
+
 // The card of what is worn is marked.
 export function mark(report) {
   worn = report;

@@ -1,18 +1,17 @@
 """The gallery's part of the server: see what can be worn, add to it, remove from it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import Any
 
-from aiohttp import ClientPayloadError, web
+from aiohttp import web
 
 from realtime.add_model import remove
 from realtime.avatars.shelf import remove_avatar
 from realtime.panel.answers import Refused, read_words
 from realtime.panel.gallery import gallery, preview
+from realtime.panel.incoming import body
 from realtime.panel.upload import Offer, receive
-
-_CHUNK = 256 * 1024
 
 
 class GalleryRoutes:
@@ -56,7 +55,7 @@ class GalleryRoutes:
         if self._one_at_a_time.locked():
             raise Refused(429, "another file is being added: wait for it")
         async with self._one_at_a_time:
-            kind, name = await receive(offer, request.content_length, _chunks(request))
+            kind, name = await receive(offer, request.content_length, body(request))
         return web.json_response({"kind": kind, "name": name})
 
     async def _remove(self, request: web.Request) -> web.StreamResponse:
@@ -73,12 +72,3 @@ class GalleryRoutes:
         else:
             raise Refused(400, "the kind is model or avatar")
         return web.json_response({})
-
-
-async def _chunks(request: web.Request) -> AsyncIterator[bytes]:
-    """The body as it comes. Raises Refused where the sender leaves in the middle."""
-    try:
-        async for chunk in request.content.iter_chunked(_CHUNK):
-            yield chunk
-    except (ClientPayloadError, web.RequestPayloadError, ConnectionError) as error:
-        raise Refused(400, "the file did not come whole") from error

@@ -24,6 +24,8 @@ const KEYS = {
   A: ["the one before", () => choose({ by: -1 })],
   s: ["snapshot", snapshot],
   f: ["record, and stop", record],
+  w: ["the virtual camera, on and off", () => find("camera").click()],
+  d: ["make a file of a video", () => find("make").click()],
   o: ["your own camera, for you alone", () => find("see-own").click()],
   "?": ["this list", () => find("help").showModal()],
 };

@@ -46,8 +46,8 @@ class Live:
     """Serves frames and the report over WebSockets. Everything but `offer` runs on the panel's loop.
 
     `status` gives what the page shows beside the picture, None where it shows nothing; `largest` is the (width, height)
-    that no picture exceeds. `delays_ns` holds, for the last pictures, the
-    time from the hand-over to the moment the page had drawn it.
+    that no picture exceeds; `most_hz` how often a page gets one, None for as often as it can. `delays_ns` holds, for
+    the last pictures, the time from the hand-over to the moment the page had drawn it.
     """
 
     def __init__(
@@ -56,8 +56,10 @@ class Live:
         clock: Clock,
         status: Callable[[], dict[str, Any]] | None = None,
         largest: tuple[int, int] = LARGEST,
+        most_hz: Callable[[], float | None] = lambda: None,
     ) -> None:
         self._loop, self._clock, self._status, self._largest = loop, clock, status, largest
+        self._most_hz = most_hz
         self._viewers: set[Viewer] = set()
         self._newest: tuple[Frame, int] | None = None
         self._jpeg: tuple[int, bytes] | None = None
@@ -113,6 +115,9 @@ class Live:
             jpeg = self._encode(frame, shown_ns)
             viewer.sent.append(shown_ns)
             await viewer.socket.send_bytes(jpeg)
+            if (most_hz := self._most_hz()) is not None:
+                await asyncio.sleep(1 / most_hz)
+                viewer.fresh.clear()  # the next one is the newest; what came meanwhile has aged
 
     def _encode(self, frame: Frame, shown_ns: int) -> bytes:
         """Once for all pages. On the panel's thread: 2 ms, with the interpreter's lock released."""

@@ -1,9 +1,11 @@
 // The live page: draws what the server sends and says what others see.
 
-import "./adding.js";
+import "./dropping.js";
 import "./keyboard.js";
 import { numbers } from "./charts.js";
+import { mark as markDevices } from "./devices.js";
 import { mark, refresh } from "./gallery.js";
+import { mark as markJobs, refresh as refreshResults } from "./making.js";
 import { mark as markRecording, refresh as refreshRecordings } from "./recordings.js";
 import { showPresets, take } from "./settings.js";
 import { sentence, show } from "./state.js";
@@ -13,6 +15,20 @@ const STALE_MS = 2000;
 let drawnAt = 0;
 
 // ---- pictures -------------------------------------------------------------------------------
+
+// Nobody looks at a hidden page, or at a picture that was scrolled away: then no pictures are asked for.
+const away = new Set();
+const waiting = new Set();
+const watched = (canvas) => !document.hidden && !away.has(canvas);
+const lookAgain = () => { for (const go of waiting) go(); waiting.clear(); };
+const looks = new IntersectionObserver((changes) => {
+  for (const { target, isIntersecting } of changes) { if (isIntersecting) away.delete(target); else away.add(target); }
+  lookAgain();
+});
+document.addEventListener("visibilitychange", lookAgain);
+async function untilWatched(canvas) {
+  while (!watched(canvas)) await new Promise((go) => { waiting.add(go); });
+}
 
 // Pictures from `path` into a canvas; `heard` gets what else is said. Gives what closes it.
 function view(path, canvas, { drawn = () => {}, heard = () => {}, lost = () => {} }) {
@@ -39,6 +55,7 @@ function view(path, canvas, { drawn = () => {}, heard = () => {}, lost = () => {
       } catch { // a picture that can't be read is left out
       } finally {
         // The server sends the next one only now, so nothing piles up on a slow machine.
+        await untilWatched(canvas);
         if (mine.readyState === WebSocket.OPEN) mine.send("drawn");
       }
     };
@@ -48,6 +65,7 @@ function view(path, canvas, { drawn = () => {}, heard = () => {}, lost = () => {
       setTimeout(() => { if (wanted) connect(Math.min(patience * 2, 4000)); }, patience);
     };
   };
+  looks.observe(canvas);
   connect(250);
   return () => { wanted = false; socket.close(); };
 }
@@ -58,7 +76,7 @@ function veil(text) {
 }
 
 setInterval(() => {
-  if (find("veil").hidden && performance.now() - drawnAt > STALE_MS) veil("No new pictures.");
+  if (watched(find("picture")) && find("veil").hidden && performance.now() - drawnAt > STALE_MS) veil("No new pictures.");
 }, 500);
 
 let closeOwn = null;
@@ -72,11 +90,13 @@ find("see-own").addEventListener("click", () => {
 
 // ---- what is going on -----------------------------------------------------------------------
 
-function hear({ report, settings, page_delay_ms: delay, recording, can_record: canRecord, notices }) {
+function hear({ report, settings, page_delay_ms: delay, recording, can_record: canRecord, notices, jobs, devices }) {
   show(sentence(report, settings));
   numbers(report, delay);
   mark(report);
   markRecording(recording, canRecord);
+  markJobs(jobs);
+  markDevices(devices, report.sound);
   for (const group of document.querySelectorAll("[data-for]")) group.hidden = !group.dataset.for.split(" ").includes(report.family);
   document.title = report.title ? `${report.title} – masquerade` : "masquerade";
   const texts = notices.filter((notice) => notice.ago_s < 120).slice(0, 4).map((notice) => notice.text);
@@ -95,4 +115,5 @@ view("/ws/live", find("picture"), {
 });
 refresh();
 refreshRecordings();
+refreshResults();
 showPresets(() => ask("/api/presets"));

@@ -12,6 +12,7 @@ from aiohttp import web
 from realtime.frame import Frame, Pixels
 from realtime.output.recorder import Recorder
 from realtime.panel.answers import Refused, read_words
+from realtime.panel.listed import listed_file
 
 _XMP = (
     '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
@@ -64,16 +65,8 @@ class RecordingRoutes:
         return web.json_response({"folder": str(recorder.folder) if recorder else None, "files": listed})
 
     async def _file(self, request: web.Request) -> web.StreamResponse:
-        """A recording, whole or in the part that a player asks for. Its name is compared, and never part of a path."""
-        name = request.match_info["name"]
-        files = await asyncio.to_thread(self._made().files)
-        file = next((file for file in files if file.name == name), None)
-        if file is None:
-            raise Refused(404, "there is no such recording")
-        how = "attachment" if "download" in request.query else "inline"
-        return web.FileResponse(
-            file, headers={"Content-Type": "video/mp4", "Content-Disposition": f'{how}; filename="{file.name}"'}
-        )
+        """A recording, to play or to keep."""
+        return listed_file(request, await asyncio.to_thread(self._made().files))
 
     def _made(self) -> Recorder:
         recorder = self._recorder()

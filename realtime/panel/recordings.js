@@ -18,17 +18,27 @@ export async function refresh() {
   if (!held) return;
   find("recordings").hidden = held.files.length === 0;
   find("folder").textContent = held.folder ? `They lie in ${held.folder}` : "";
-  find("files").replaceChildren(...held.files.map(({ name, bytes }) => {
-    const address = `/api/recordings/${encodeURIComponent(name)}`;
+  find("files").replaceChildren(...rows(held.files, "/api/recordings", find("player")));
+}
+
+// A row for each file: play it there, fetch it.
+export function rows(files, place, player) {
+  return files.map(({ name, bytes }) => {
     const play = made("button", { type: "button", className: "play", textContent: `${name} (${(bytes / 1e6).toFixed(1)} MB)` });
     play.setAttribute("aria-label", `Play ${name}`);
-    play.addEventListener("click", () => {
-      find("player").hidden = false;
-      find("player").src = address;
-      find("player").play().catch(() => {}); // the browser's own controls are there
-    });
-    return made("li", {}, play, made("a", { href: `${address}?download=1`, textContent: "Download", download: name }));
-  }));
+    play.addEventListener("click", () => show(player, place, name));
+    const row = made("li", {}, play, made("a", { href: `${address(place, name)}?download=1`, textContent: "Download", download: name }));
+    row.dataset.name = name;
+    return row;
+  });
+}
+
+const address = (place, name) => `${place}/${encodeURIComponent(name)}`;
+
+export function show(player, place, name) {
+  player.hidden = false;
+  player.src = address(place, name);
+  player.play().catch(() => {}); // the browser's own controls are there
 }
 
 export function mark(name, possible) {

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from importlib import resources
 from typing import Any
 
@@ -12,10 +12,17 @@ from aiohttp import web
 from realtime.clock import Clock, now_ns
 from realtime.errors import DeviceError, MasqueradeError
 from realtime.frame import Frame
+from realtime.live_devices import LiveDevices
 from realtime.output.recorder import Recorder
 from realtime.panel.answers import Refused, read_object, refusal
+from realtime.panel.connections import Connections
+from realtime.panel.courtesy import Courtesy
+from realtime.panel.device_routes import DeviceRoutes
 from realtime.panel.gallery_routes import GalleryRoutes
 from realtime.panel.guard import HEADERS, Doorkeeper
+from realtime.panel.job_routes import JobRoutes
+from realtime.panel.jobs import Jobs
+from realtime.panel.keeping import Keeping
 from realtime.panel.live import Live
 from realtime.panel.notices import Notices
 from realtime.panel.preset_routes import PresetRoutes
@@ -23,16 +30,15 @@ from realtime.panel.presets import Presets
 from realtime.panel.prometheus import CONTENT_TYPE, metrics_text
 from realtime.panel.recording_routes import RecordingRoutes
 from realtime.panel.settings_change import changed_settings
+from realtime.panel.sound_routes import Overhear, SoundRoutes
 from realtime.settings import Settings
 from realtime.threads import Crew
 
+_SCRIPTS = "page sound talk state settings gallery adding charts keyboard recordings making devices dropping"
 FILES = {
     "/": ("page.html", "text/html"),
     "/page.css": ("page.css", "text/css"),
-    **{
-        f"/{name}.js": (f"{name}.js", "text/javascript")
-        for name in ("page", "talk", "state", "settings", "gallery", "adding", "charts", "keyboard", "recordings")
-    },
+    **{f"/{name}.js": (f"{name}.js", "text/javascript") for name in _SCRIPTS.split()},
 }
 MAX_BODY = 16 * 1024
 """Of everything but a file that is added, which has limits of its own."""
@@ -42,6 +48,12 @@ OWN_LARGEST = (480, 270)
 
 LINGER_S = 0.5
 """How long what a refused sender still sends is thrown away, so that it gets to read the refusal."""
+
+KEPT_ALIVE_S = 75.0
+BACKLOG = 1024
+"""Connections that the system holds until they are taken: with fewer, a crowd keeps the page's owner waiting."""
+AT_ONCE = 16
+"""So many are taken before those taken are listened to again: see `Connections`."""
 
 MAX_VIEWERS = 8
 
@@ -53,8 +65,10 @@ class Panel:
 
     `report` gives the metrics so far, `get_settings` the live settings; `set_settings` gets those wanted and those they
     were made from, and raises ConfigError for what this run may not do. All are called from the panel's threads.
-    `minute` (the last minute, for charts) and `recorder` may be set before the page is opened. `port` 0 takes any
-    free port. `url` carries a token that opens the page once.
+    `minute` (the last minute, for charts), `recorder`, `devices`, `keep` (remembers the settings), `overhear` (the
+    voice) and `job_options` (what files made here take over from the run's options) may be set before the page is
+    opened.
+    `port` 0 takes any free port. `url` carries a token that opens the page once.
     Raises DeviceError where the port is taken.
     """
 
@@ -66,18 +80,27 @@ class Panel:
         set_settings: Callable[[Settings, Settings], object],
         clock: Clock = now_ns,
         port: int = 0,
+        jobs: Jobs | None = None,
     ) -> None:
         self._report, self._get, self._set = report, get_settings, set_settings
         self.minute: Callable[[], dict[str, Any]] = dict
         self.recorder: Recorder | None = None
+        self.keep: Callable[[], object] = lambda: None
+        self.devices: LiveDevices | None = None
+        self.job_options: Mapping[str, Any] = {}
+        self.overhear: Overhear = lambda: None
         self._socket = _listen(port)
         self.port: int = self._socket.getsockname()[1]
         self._door = Doorkeeper(self.port)
         self.url = self.new_url()
         self._loop = asyncio.new_event_loop()
-        self._live = Live(self._loop, clock, self._status)
+        self._courtesy = Courtesy(clock)
+        self._live = Live(self._loop, clock, self._status, most_hz=lambda: self._courtesy.hz)
         self._own = Live(self._loop, clock, largest=OWN_LARGEST)
+        self._sound = SoundRoutes(lambda: self.overhear, get_settings, self._live.delay_ms, clock)
         self._notices = Notices(clock)
+        self._keeping = Keeping(self._loop, lambda: self.keep())
+        self._jobs = jobs or Jobs()
         self._stop = asyncio.Event()
         self._closed = False
         logging.getLogger("realtime").addHandler(self._notices)
@@ -137,19 +160,34 @@ class Panel:
                 web.get("/ws/own", self._ws_own),
                 *GalleryRoutes(self._report).routes(),
                 *PresetRoutes(Presets(), self._report, self._get, self._change).routes(),
+                *DeviceRoutes(lambda: self.devices).routes(),
+                *self._sound.routes(),
+                *JobRoutes(self._jobs, self._get, lambda: self.job_options).routes(),
                 *RecordingRoutes(lambda: self.recorder, lambda: self._live.newest).routes(),
             ]
         )
         runner = web.AppRunner(
-            app, access_log=None, handle_signals=False, shutdown_timeout=1.0, lingering_time=LINGER_S
+            app,
+            access_log=None,
+            handle_signals=False,
+            shutdown_timeout=1.0,
+            lingering_time=LINGER_S,
+            keepalive_timeout=KEPT_ALIVE_S,
         )
         await runner.setup()
+        assert runner.server is not None
+        self._connections = Connections(runner.server)
+        server = await self._loop.create_server(self._connections, sock=self._socket, backlog=AT_ONCE)
+        self._socket.listen(BACKLOG)
         try:
-            await web.SockSite(runner, self._socket).start()
             await self._stop.wait()
             await self._live.close()
             await self._own.close()
+            await self._sound.close()
+            await self._jobs.close()
+            await self._keeping.close()
         finally:
+            server.close()
             await runner.cleanup()
 
     @web.middleware
@@ -170,6 +208,7 @@ class Panel:
             return self._let_in(token, known=self._door.knows(request.headers))
         if not self._door.knows(request.headers):
             return refusal(403, "open the address that masquerade printed; it works once")
+        self._connections.let_in(request.protocol)
         try:
             return await handler(request)
         except web.HTTPException as error:
@@ -210,6 +249,7 @@ class Panel:
     def _change(self, change: dict[str, Any]) -> None:
         before = self._get()
         self._set(changed_settings(before, change), before)
+        self._keeping.touch()
 
     async def _get_minute(self, request: web.Request) -> web.StreamResponse:
         return web.json_response(await asyncio.to_thread(self.minute))
@@ -234,11 +274,15 @@ class Panel:
         return ws
 
     def _status(self) -> dict[str, Any]:
+        report = self._report()
+        self._courtesy.note(report)
         return {
-            "report": self._report(),
+            "report": report,
             "settings": self._get().model_dump(),
             "recording": self.recorder.recording if self.recorder is not None else None,
             "can_record": self.recorder is not None,
+            "devices": self.devices.report() if self.devices is not None else None,
+            "jobs": self._jobs.report(),
             "notices": self._notices.report(),
         }
 
@@ -246,7 +290,7 @@ class Panel:
 def _listen(port: int) -> socket.socket:
     """A socket that listens on 127.0.0.1, so that connections wait from now on."""
     try:
-        return socket.create_server(("127.0.0.1", port), backlog=16)
+        return socket.create_server(("127.0.0.1", port), backlog=BACKLOG)
     except OSError as error:
         raise DeviceError(
             f"the page cannot listen on 127.0.0.1:{port} ({error.strerror or error}): choose another port"

@@ -22,7 +22,10 @@ export function sentence(report, settings) {
     case "card": return ["Your face is lost", `${sees} a card`, "warn"];
     case "blur": return ["Your face is lost", `${sees} a blurred picture`, "warn"];
     case "raw": return ["YOUR OWN FACE IS SHOWN", `${sees} YOU`, "bad"];
-    default: return [`Camera off: ${report.state}`, `${sees} ${who}'s last picture, then a card`, "warn"];
+    default:
+      // A film that is too heavy for this machine: pictures come all the same.
+      if (/ plays slower /.test(report.state)) return [`You are ${who}`, `${sees} ${who}, but this computer is short of time`, "warn"];
+      return [`Camera off: ${report.state}`, `${sees} ${who}'s last picture, then a card`, "warn"];
   }
 }
 

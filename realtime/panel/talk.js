@@ -22,6 +22,23 @@ export async function tell(path, body) {
   return said;
 }
 
+// Sends a file; `progress` shows how far it is. Gives what can be aborted.
+export function upload(path, file, progress, done, refused) {
+  const request = new XMLHttpRequest(); // fetch cannot say how far an upload is
+  request.open("POST", path);
+  request.setRequestHeader("Content-Type", "application/octet-stream");
+  request.responseType = "json";
+  request.upload.onprogress = ({ loaded, total }) => { progress.value = loaded / total; };
+  request.upload.onload = () => progress.removeAttribute("value"); // being looked at, for a while
+  request.onerror = () => refused("The file could not be sent.");
+  request.onload = () => {
+    if (request.status === 200) done(request.response);
+    else refused(request.response?.error || "It was refused.");
+  };
+  request.send(file);
+  return request;
+}
+
 // Does something that may be refused; the refusal is shown. Gives what `work` gave, undefined where it failed.
 export async function tried(work) {
   try {

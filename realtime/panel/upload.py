@@ -2,8 +2,6 @@
 
 import asyncio
 import shutil
-import tempfile
-import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,21 +15,12 @@ from realtime.card_file import read_card_text, says_whose
 from realtime.errors import ConfigError, DeviceError, MasqueradeError
 from realtime.naming import name_from
 from realtime.panel.answers import Refused
+from realtime.panel.incoming import SPARE_BYTES, incoming_folder, store
 from realtime.panel.picture_header import picture_header
 from realtime.panel.unpack import unpack
-from realtime.shelf import user_home
 
 LIMITS: Final = {"picture": 64 << 20, "dfm": MAX_FILE_BYTES, "bundle": MAX_FILE_BYTES}
 """Bytes of each kind of file."""
-
-SILENCE_S = 20.0
-"""A sender that says nothing for so long has gone."""
-
-SPARE_BYTES = 1 << 30
-"""What is uploaded is there twice for a moment, and others need the disk too."""
-
-_INCOMING = ".incoming-"
-_STALE_S = 24 * 3600
 
 MOST_PIXELS = 100_000_000
 """Of a picture: larger than any camera's, and 300 MB when it is decoded."""
@@ -69,44 +58,16 @@ async def receive(
     too_large = Refused(413, f"the file is larger than {limit >> 20} MiB, which no {offer.kind} needs to be")
     if length is not None and length > limit:
         raise too_large
+    # What is uploaded is there twice for a moment.
+    folder = incoming_folder(2 * (length or 0) + spare_bytes)
     try:
-        folder = _incoming(2 * (length or 0) + spare_bytes)
-        try:
-            file = folder / "file"
-            with file.open("xb") as opened:
-                held = 0
-                while block := await _next(chunks):
-                    held += len(block)
-                    if held > limit:
-                        raise too_large
-                    opened.write(block)
-            if held == 0:
-                raise Refused(400, "the file is empty")
-            return await asyncio.to_thread(_take_in, offer, folder, file)
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
+        file = folder / "file"
+        await store(chunks, file, limit, too_large, spare_bytes=spare_bytes)
+        return await asyncio.to_thread(_take_in, offer, folder, file)
     except OSError as error:
         raise DeviceError(f"the file cannot be stored ({error.strerror or error}): make room on the disk") from error
-
-
-async def _next(chunks: AsyncIterator[bytes]) -> bytes:
-    try:
-        async with asyncio.timeout(SILENCE_S):
-            return await anext(chunks, b"")
-    except TimeoutError as error:
-        raise Refused(408, f"nothing came for {SILENCE_S:g} seconds: try again") from error
-
-
-def _incoming(needed: int) -> Path:
-    """A folder of our own making on the shelves' disk, with room enough."""
-    home = user_home()
-    home.mkdir(parents=True, exist_ok=True)
-    for old in home.glob(f"{_INCOMING}*"):  # left by a killed program
-        if time.time() - old.stat().st_mtime > _STALE_S:
-            shutil.rmtree(old, ignore_errors=True)
-    if shutil.disk_usage(home).free < needed:
-        raise DeviceError(f"there is no room, {needed >> 20} MiB are needed: free some space on the disk")
-    return Path(tempfile.mkdtemp(prefix=_INCOMING, dir=home))
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _take_in(offer: Offer, folder: Path, file: Path) -> tuple[str, str]:

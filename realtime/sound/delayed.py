@@ -1,16 +1,27 @@
 """The voice as it is handed out: as late as the picture that goes with it, sample by sample."""
 
+from collections import deque
 from collections.abc import Callable
 
 from realtime.clock import NS_PER_S
 from realtime.sound import HEARD_HZ, Floats
-from realtime.sound.voice import Voice
+from realtime.sound.look_ahead import MOST_S
+from realtime.sound.voice import Heard, Voice
 
 UNSEEN_S = 0.020
 """A difference of sound and picture that is let be: half of what ITU-R BT.1359 calls detectable."""
 
 WRONG_S = 0.045
 """From here on it is seen (the same), so it is put right in the middle of a word."""
+
+PAUSE_S = 0.060
+"""A loudspeaker's buffer, and some."""
+
+GONE_S = 0.200
+"""Sound that is missing for longer comes from a device that is gone: waiting for it would not help."""
+
+_WATCHED, _PATIENCE = 50, 3
+"""So many of the last blocks came when their sound was due already: the delay is too short for this machine."""
 
 
 class Delayed:
@@ -19,6 +30,9 @@ class Delayed:
     Called by one thread. `delay_s` says how late the voice should be now: `LookAhead`'s own delay, or the measured
     latency of the video (`swap`, `motion`). A change is made where nobody speaks, so that nobody hears it, unless it is
     large.
+
+    A voice with holes is worse than one that is late: where pictures leave sooner than a device gives its sound, which
+    some 30 ms of video latency are, the delay is what the sound needs, `least_s`. That grows and never shrinks.
     """
 
     def __init__(self, voice: Voice, delay_s: Callable[[], float]) -> None:
@@ -26,6 +40,9 @@ class Delayed:
         self._delay_s = delay_s()
         self._to_ns: int | None = None
         self.changes = 0
+        self.least_s = 0.0
+        self._short_s: deque[float] = deque(maxlen=_WATCHED)
+        self._until_ns, self._worst_s = 0, 0.0
 
     @property
     def delay_s(self) -> float:
@@ -36,21 +53,40 @@ class Delayed:
         """The samples for the time since the last call, (n,) float32 at HEARD_HZ, `delay_s` after they were captured.
 
         `ahead_ns`: how much later than now they will be heard, which is taken off the delay. The first call gives
-        none; after more than a second without one, the time in between is skipped.
+        none; after `PAUSE_S` without one, the time in between is skipped: whoever plays them has nothing left, and made
+        up for it would be late from then on.
         """
-        if self._to_ns is None or not 0 <= now_ns - self._to_ns <= NS_PER_S:
+        if self._to_ns is None:
+            self._delay_s = max(self._wanted_s() - ahead_ns / NS_PER_S, 0.0)
+        if self._to_ns is None or not 0 <= now_ns - self._to_ns <= PAUSE_S * NS_PER_S:
             self._to_ns = now_ns if self._to_ns is None or now_ns > self._to_ns else self._to_ns
             return self._voice.heard.samples(0, 0)
         count = (now_ns - self._to_ns) * HEARD_HZ // NS_PER_S
         heard = self._voice.heard
+        self._watch(heard, now_ns)
         self._follow(heard.window(self._to_ns - round(self._delay_s * NS_PER_S)).openness == 0.0, ahead_ns / NS_PER_S)
         start_ns = self._to_ns - round(self._delay_s * NS_PER_S)
         self._to_ns += count * NS_PER_S // HEARD_HZ
         return heard.samples(start_ns, int(count))
 
     def _follow(self, quiet: bool, ahead_s: float) -> None:
-        wanted_s = max(self._wanted_s() - ahead_s, 0.0)
+        wanted_s = max(self._wanted_s() - ahead_s, self.least_s)
         off_s = abs(wanted_s - self._delay_s)
         if off_s > WRONG_S or (quiet and off_s > UNSEEN_S):
             self._delay_s = wanted_s
             self.changes += 1
+
+    def _watch(self, heard: Heard, now_ns: int) -> None:
+        """Learn what the sound needs from what was missing before each of the last blocks came."""
+        short_s = (now_ns - heard.sound_until_ns) / NS_PER_S - self._delay_s
+        if heard.sound_until_ns == self._until_ns or not heard.pieces:
+            self._worst_s = max(self._worst_s, short_s)
+            return
+        self._short_s.append(self._worst_s if self._worst_s < GONE_S else 0.0)
+        self._until_ns, self._worst_s = heard.sound_until_ns, short_s
+        if sum(one > 0 for one in self._short_s) < _PATIENCE:
+            return
+        self.least_s = min(self._delay_s + max(self._short_s), MOST_S)
+        self._delay_s = max(self._delay_s, self.least_s)
+        self._short_s.clear()
+        self.changes += 1

@@ -45,9 +45,10 @@ class Speaker:
         *,
         source: SoundSource | None = None,
         out: VirtualMicrophone | None = None,
+        latency_s: Callable[[], float] = lambda: 0.0,
     ) -> None:
         self.speech, self.track = speech, track
-        self._closes, self._source, self._out = closes, source, out
+        self._closes, self._source, self._out, self._latency_s = closes, source, out, latency_s
 
     @property
     def works(self) -> tuple[Work, ...]:
@@ -71,6 +72,12 @@ class Speaker:
         states = [part.state for part in (self._source, self._out) if part is not None]
         return next((state for state in states if state != "ok"), "ok")
 
+    def overhear(self) -> Delayed | None:
+        """The voice for one more listener, as late as the pictures; None for a file that is read along with them."""
+        if self._source is None:
+            return None
+        return Delayed(self.speech.voice, lambda: self.speech.delay_s + self._latency_s())
+
     def over(self, at_ns: int) -> bool:
         """True where the voice has ended, and its last sound belongs to a picture before that of `at_ns`.
 
@@ -80,11 +87,12 @@ class Speaker:
         return heard.ended and at_ns >= heard.sound_until_ns + round(self.speech.delay_s * NS_PER_S)
 
     def report(self) -> dict[str, float | str]:
-        """How the voice is delayed, and what was wrong with it so far: for the metrics."""
+        """How the voice is delayed, and what was wrong with it so far: for the metrics. `live`: it can be overheard."""
         told: dict[str, float | str] = {"state": self.state, "delay_s": round(self.speech.delay_s, 4)}
         if self._source is not None:
             voice = self.speech.voice
             told |= {
+                "live": True,
                 "late": self.speech.late if isinstance(self.speech, LookAhead) else 0,
                 "gaps": voice.arrival.gaps,
                 "missing_s": round(voice.arrival.missing_s, 3),
@@ -144,7 +152,7 @@ def open_speaker(
                     raise
                 log.warning("%s; a call will see the mouth, but not hear this voice", error)
         track = VoiceTrack(voice, lambda: speech.delay_s)
-        return Speaker(speech, track, opened.pop_all(), source=source, out=out)
+        return Speaker(speech, track, opened.pop_all(), source=source, out=out, latency_s=latency_s)
 
 
 OpenSpeaker = Callable[..., Speaker]

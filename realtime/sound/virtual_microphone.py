@@ -14,7 +14,9 @@ from realtime.sound.device import OpenOutput, OutputDevice, SoundDeviceGone
 
 log = logging.getLogger(__name__)
 
-PIECE_S = 0.020
+PIECE_S = 0.010
+"""How often it speaks; a piece's first sample has waited for so long when it is written."""
+
 RETRY_S = 0.5
 
 
@@ -49,7 +51,7 @@ class OwnedOutput:
 class VirtualMicrophone:
     """Speaks a delayed voice into a device; made for a thread of its own, which runs `speak`.
 
-    What the device holds back itself is taken off the delay, so that the voice is heard when the mouth is seen. A
+    What the device and a piece hold back is taken off the delay, so that the voice is heard when the mouth is seen. A
     device that is gone is waited for, and that said once. `lost` counts pieces that the device had no room for.
     """
 
@@ -89,7 +91,7 @@ class VirtualMicrophone:
         return self._voice.delay_s
 
     def speak(self) -> None:
-        """Until `unblock`: every 20 ms, what is due."""
+        """Until `unblock`: piece by piece, what is due."""
         next_ns = self._clock()
         while not self._bell.rung:
             if self._device is None:
@@ -102,7 +104,7 @@ class VirtualMicrophone:
 
     def _say(self, device: OutputDevice) -> None:
         try:
-            ahead_ns = round(device.latency_s * NS_PER_S)
+            ahead_ns = round((device.latency_s + PIECE_S) * NS_PER_S)
             if not device.write(self._voice(self._clock(), ahead_ns)):
                 self.lost += 1
         except SoundDeviceGone as error:

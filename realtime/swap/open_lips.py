@@ -7,8 +7,10 @@ from realtime.bundle import Bundle
 from realtime.character import Character
 from realtime.sessions import Session
 from realtime.sound.look_ahead import Speech
+from realtime.swap.idle_still import find_head
 from realtime.swap.lip_sync import LipSync
 from realtime.swap.lip_sync_network import open_lip_sync
+from realtime.swap.mesh_points import Head
 from realtime.swap.stage import Background
 from realtime.swap.talking_avatar import TalkingAvatar
 
@@ -22,15 +24,17 @@ def open_lips(
     provider: str = "auto",
     precision: str = "auto",
     open_session: Callable[..., Session] | None = None,
+    head: Callable[[], Head | None] = find_head,
 ) -> Character:
     """The bundle's network with a voice: `avatars` speak, or without any the source's own picture does.
 
-    The voice is not owned. Raises ModelError, or ConfigError for an avatar without a face; nothing is left open then.
+    `head` finds the mesh that lets avatars blink and sway. The voice is not owned. Raises ModelError, or ConfigError
+    for an avatar without a face; nothing is left open then.
     """
     network = open_lip_sync(bundle, provider=provider, precision=precision, open_session=open_session)
     try:
         if avatars:
-            return TalkingAvatar(network, speech, avatars, background=background)
+            return TalkingAvatar(network, speech, avatars, background=background, head=head())
         return LipSync(network, speech, title=bundle.card.title)
     except BaseException:
         network.close()

@@ -28,7 +28,8 @@ class Stage:
     """An avatar's still picture on a canvas, with a place for the crop that moves.
 
     `picture` is the avatar's own, over the background where it is transparent: what a puppet is to cast. After
-    `place`, `still` is the canvas, (H, W, 3) and read-only, and `show` lays crops into it.
+    `place`, `still` is the canvas, (H, W, 3) and read-only, `canvas_from_avatar` and `canvas_from_crop` say where
+    things lie on it, and `show` lays crops into it.
     """
 
     def __init__(self, avatar: Avatar, size: tuple[int, int], background: Background | None) -> None:
@@ -36,19 +37,20 @@ class Stage:
         rows, columns = avatar.pixels.shape[:2]
         self._size, self._softly = size, avatar.alpha is None and background is None
         scale = min(size[0] / columns, size[1] / rows)
-        self._canvas_from_avatar = _centred(columns, rows, scale, size)
+        self._nominal = _centred(columns, rows, scale, size)
         if avatar.alpha is not None and int(avatar.alpha[-1].max()) > 127:
             # A bust that its picture cuts off below would float in the middle: it stands on the canvas' edge.
-            self._canvas_from_avatar[1, 2] = size[1] - scale * rows + 0.5 * (scale - 1)
+            self._nominal[1, 2] = size[1] - scale * rows + 0.5 * (scale - 1)
         self._behind = background(size) if background else _behind(avatar, size)
         self.picture = avatar.pixels
         if avatar.alpha is not None:
-            around = warp(self._behind, invert(self._canvas_from_avatar), columns, rows, "edge")
+            around = warp(self._behind, invert(self._nominal), columns, rows, "edge")
             self.picture = _mixed(avatar.pixels, around, avatar.alpha.astype(np.float32) / np.float32(255))
         self.still: Pixels = self._behind
         self._covers: Floats | None = None
         self._side, self._left, self._top = 0, 0, 0
         self._weights: _Weights | None = None
+        self.canvas_from_crop = self.canvas_from_avatar = self._nominal
 
     @property
     def enlarged(self) -> float:
@@ -61,7 +63,7 @@ class Stage:
         The whole picture is moved by less than a pixel, and scaled by as little, so that a crop's edges fall
         between pixels of the canvas: laying it in is then a plain resize, four times as quick as a warp.
         """
-        nominal = _product(self._canvas_from_avatar, invert(crop_from_avatar))
+        nominal = product(self._nominal, invert(crop_from_avatar))
         self._crop_size = crop_size
         self._side = max(round(crop_size * float(nominal[0, 0])), 2)
         scale = self._side / crop_size
@@ -69,11 +71,11 @@ class Stage:
         left, top = (round(float(edge) + 0.5) for edge in nominal @ (-0.5, -0.5, 1.0))
         self._left, self._top = left, top
         shift = 0.5 * (scale - 1.0)
-        canvas_from_crop = np.array([[scale, 0.0, left + shift], [0.0, scale, top + shift]])
-        canvas_from_avatar = _product(canvas_from_crop, crop_from_avatar)
+        self.canvas_from_crop = np.array([[scale, 0.0, left + shift], [0.0, scale, top + shift]])
+        self.canvas_from_avatar = product(self.canvas_from_crop, crop_from_avatar)
         rows, columns = self.picture.shape[:2]
-        placed = warp(self.picture, canvas_from_avatar, *self._size, "edge")
-        self._covers = _covers(canvas_from_avatar, (columns, rows), self._size, softly=self._softly)
+        placed = warp(self.picture, self.canvas_from_avatar, *self._size, "edge")
+        self._covers = _covers(self.canvas_from_avatar, (columns, rows), self._size, softly=self._softly)
         self.still = placed if self._covers is None else _mixed(placed, self._behind, self._covers)
         self.still.flags.writeable = False
         self._weights = None
@@ -208,5 +210,6 @@ def _mixed(front: Pixels, back: Pixels, share: Floats) -> Pixels:
     return np.asarray(cv2.blendLinear(front, back, share, np.asarray(1.0 - share, np.float32)), np.uint8)
 
 
-def _product(a_from_b: Matrix, b_from_c: Matrix) -> Matrix:
+def product(a_from_b: Matrix, b_from_c: Matrix) -> Matrix:
+    """`a_from_c`, (2, 3): one map after the other."""
     return np.hstack([a_from_b[:, :2] @ b_from_c[:, :2], a_from_b[:, :2] @ b_from_c[:, 2:] + a_from_b[:, 2:]])

@@ -1,6 +1,7 @@
 """The `lip-sync` family with an avatar: a still picture speaks with a voice. No camera is looked at.
 
-What leaves is made of the avatar alone: the frames that come give the beat and the size.
+What leaves is made of the avatar alone: the frames that come give the beat and the size. Between words it is no frozen
+picture: it blinks, breathes and sways where the built-in motion model's mesh is there to do it.
 """
 
 import logging
@@ -9,37 +10,42 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from realtime.align import Matrix, cut
+from realtime.align import Matrix, cut, invert
 from realtime.avatars import Avatar
+from realtime.clock import NS_PER_S
 from realtime.errors import ConfigError, MasqueradeError
 from realtime.face import Face, Floats
 from realtime.frame import Frame, Pixels
 from realtime.laps import Laps
 from realtime.settings import Settings
 from realtime.sound.look_ahead import Speech
+from realtime.swap.idle_still import IdleStill, bring_to_life
 from realtime.swap.lip_sync import put_on, speech_time_ns
 from realtime.swap.lip_sync_network import LipSyncNetwork
 from realtime.swap.lower_face import FaceBox, lower_mask
-from realtime.swap.stage import Background, Stage
+from realtime.swap.mesh_points import Head
+from realtime.swap.presence import Presence
+from realtime.swap.stage import Background, Stage, product
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Seat:
-    """An avatar on its canvas, and where its lower face is: all that never changes."""
+    """An avatar on its canvas, and where its lower face is in the still; `alive` None: it has no mesh to move by."""
 
     still: Pixels
-    crop: Pixels
     mask: Floats
     crop_from_canvas: Matrix
+    alive: IdleStill | None
 
 
 class TalkingAvatar:
     """A `Character` made of a lip-sync network, a voice and avatars. Owns `network` and closes it.
 
-    Where nobody speaks, the mouth is the picture's own, to the bit. `background` reads what `Settings.background`
-    names. Raises ConfigError without an avatar, and for one without a face.
+    Where nobody speaks, the mouth is the picture's own; without idle life (`Settings.idle`, `head`) all of it is, to
+    the bit. `head`: the mesh to move by. `background` reads what `Settings.background` names. Raises ConfigError
+    without an avatar, and for one without a face.
     """
 
     resting = False
@@ -51,6 +57,7 @@ class TalkingAvatar:
         avatars: Sequence[Avatar],
         *,
         background: Callable[[str], Background | None],
+        head: Head | None = None,
     ) -> None:
         if not avatars:
             raise ConfigError(
@@ -59,7 +66,8 @@ class TalkingAvatar:
         for avatar in avatars:
             if avatar.face is None:
                 raise ConfigError(f"avatar {avatar.name} has no face, so it cannot speak: take another picture")
-        self._network, self._speech = network, speech
+        self._network, self._speech, self._head = network, speech, head
+        self._presence = Presence()
         self._avatars = {avatar.name: avatar for avatar in avatars}
         self._first = self._worn = avatars[0]
         self._read_background = background
@@ -101,23 +109,21 @@ class TalkingAvatar:
                 raise
             log.warning("%s; the background stays as it is", error)
         else:
-            self._seats = {name: self._seat(avatar, size, background) for name, avatar in self._avatars.items()}
+            stages = {name: Stage(avatar, size, background) for name, avatar in self._avatars.items()}
+            for name, avatar in self._avatars.items():
+                stages[name].place(np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]), max(avatar.pixels.shape[:2]))
+            alive = bring_to_life(self._head, {name: (self._avatars[name], stages[name]) for name in stages})
+            self._seats = {name: self._seat(name, stages[name], alive.get(name)) for name in stages}
         self._ready_for = wanted
 
-    def _seat(self, avatar: Avatar, size: tuple[int, int], background: Background | None) -> _Seat:
-        assert avatar.face is not None
-        rows, columns = avatar.pixels.shape[:2]
-        stage = Stage(avatar, size, background)
-        stage.place(np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]), max(rows, columns))
-        # The stage may move the picture by a part of a pixel, which is nothing to a mask.
-        scale = min(size[0] / columns, size[1] / rows)
-        shift = (0.5 * (size[0] - scale * columns + scale - 1.0), 0.5 * (size[1] - scale * rows + scale - 1.0))
-        landmarks = (avatar.face.landmarks * scale + (*shift, 0.0)).astype(np.float32)
-        face = Face(landmarks, avatar.face.blendshapes, avatar.face.pose, avatar.face.score)
+    def _seat(self, name: str, stage: Stage, alive: IdleStill | None) -> _Seat:
+        own = self._avatars[name].face
+        assert own is not None
+        matrix = stage.canvas_from_avatar
+        landmarks = (own.landmarks * float(matrix[0, 0]) + (*matrix[:, 2], 0.0)).astype(np.float32)
         side = self._network.size
-        matrix = FaceBox()(face, 0.0, side)
-        crop = cut(stage.still, matrix, side, "edge")
-        return _Seat(stage.still, crop, lower_mask(landmarks, matrix, side), matrix)
+        crop_from_canvas = FaceBox()(Face(landmarks, own.blendshapes, own.pose, own.score), 0.0, side)
+        return _Seat(stage.still, lower_mask(landmarks, crop_from_canvas, side), crop_from_canvas, alive)
 
     def __call__(self, frame: Frame, faces: Sequence[Face], settings: Settings, laps: Laps) -> Pixels | None:
         """The avatar's whole picture as it speaks, of the frame's size, a new array."""
@@ -125,12 +131,20 @@ class TalkingAvatar:
         self.prepare(frame.size, settings)
         seat = self._seats[self._worn.name]
         spoken = self._speech(speech_time_ns(frame, self._speech))
+        now_s = frame.captured_ns / NS_PER_S if frame.media_s is None else frame.media_s
+        strength = self._presence(settings.idle, now_s)
+        if seat.alive is not None and strength > 0:
+            picture, went = seat.alive(now_s, strength)
+            crop_from_canvas = product(seat.crop_from_canvas, invert(went))
+        else:
+            picture, crop_from_canvas = seat.still.copy(), seat.crop_from_canvas
         laps.lap("align")
         if spoken.openness == 0.0:
-            return seat.still.copy()
-        drawn = self._network.mouth(seat.crop, spoken.mel)
+            return picture
+        crop = cut(picture, crop_from_canvas, self._network.size, "edge")
+        drawn = self._network.mouth(crop, spoken.mel)
         laps.lap("swap")
-        picture = put_on(seat.still, drawn, seat.crop, seat.mask, seat.crop_from_canvas, spoken.openness)
+        picture = put_on(picture, drawn, crop, seat.mask, crop_from_canvas, spoken.openness)
         laps.lap("blend")
         return picture
 
