@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from realtime.capture import Source
+from realtime.capture.around import AroundSource
 from realtime.capture.bell import Bell
 from realtime.character import Character
 from realtime.clock import NS_PER_S, Clock
@@ -91,36 +92,12 @@ class ClickingMicrophone:
         self._bell.close()
 
 
-class FlashingSource:
-    """A source whose pictures flash where a click falls into them, as if a camera saw the clapper. Obeys `Source`."""
+class FlashingSource(AroundSource):
+    """A source whose pictures flash where a click falls into them, as if a camera saw the clapper."""
 
     def __init__(self, source: Source, clicks: Callable[[int, int], bool]) -> None:
-        self._source, self._clicks = source, clicks
-
-    @property
-    def name(self) -> str:
-        """The source's."""
-        return self._source.name
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """The source's."""
-        return self._source.size
-
-    @property
-    def rate_hz(self) -> float:
-        """The source's."""
-        return self._source.rate_hz
-
-    @property
-    def live(self) -> bool:
-        """The source's."""
-        return self._source.live
-
-    @property
-    def state(self) -> str:
-        """The source's."""
-        return self._source.state
+        super().__init__(source)
+        self._clicks = clicks
 
     def read(self) -> Frame | None:
         """The source's next frame, its corner white or black."""
@@ -131,14 +108,6 @@ class FlashingSource:
         pixels = frame.pixels.copy()
         corner(pixels)[:] = 255 if self._clicks(frame.captured_ns, end_ns) else 0
         return frame.with_pixels(pixels)
-
-    def unblock(self) -> None:
-        """The source's."""
-        self._source.unblock()
-
-    def close(self) -> None:
-        """The source's."""
-        self._source.close()
 
 
 class Overheard:

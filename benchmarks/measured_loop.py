@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, fields, replace
 
 from benchmarks.timings import Shown, Trace, Worked
 from realtime.capture import Source
+from realtime.capture.around import AroundSource
 from realtime.capture.paced import Paced, Reel
 from realtime.clock import Clock
 from realtime.config import RunConfig
@@ -34,40 +35,16 @@ class Use:
     memory_mb: list[float] = field(default_factory=list)
 
 
-class Counted:
+class Counted(AroundSource):
     """A source that notes when each frame was due and ends after `warm_up` + `count` of them.
 
-    Obeys `Source`. A reel that ends sooner is rewound.
+    A reel that ends sooner is rewound.
     """
 
     def __init__(self, source: Source, trace: Trace, use: Use, clock: Clock, *, warm_up: int, count: int) -> None:
-        self._source, self._trace, self._use, self._clock = source, trace, use, clock
+        super().__init__(source)
+        self._trace, self._use, self._clock = trace, use, clock
         self._first, self._last = warm_up, warm_up + count
-
-    @property
-    def name(self) -> str:
-        """The source's."""
-        return self._source.name
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """The source's."""
-        return self._source.size
-
-    @property
-    def rate_hz(self) -> float:
-        """The source's."""
-        return self._source.rate_hz
-
-    @property
-    def live(self) -> bool:
-        """The source's."""
-        return self._source.live
-
-    @property
-    def state(self) -> str:
-        """The source's."""
-        return self._source.state
 
     def read(self) -> Frame | None:
         """The source's next frame, noted; None after the last that is wanted."""
@@ -91,14 +68,6 @@ class Counted:
             self._use.memory_mb += resident_mb()
         self._trace.note_due(number, frame.captured_ns)
         return frame
-
-    def unblock(self) -> None:
-        """The source's."""
-        self._source.unblock()
-
-    def close(self) -> None:
-        """The source's."""
-        self._source.close()
 
 
 class MeasuredLoop(Loop):

@@ -21,10 +21,10 @@ class Shares:
     structure: float = 1.0
     edges: float = 2.0
     mask: float = 0.5
-    driver_mask: float = 0.5
-    steady: float = 2.0
+    driver_mask: float = 1.5
+    steady: float = 4.0
     fine: float = 1.0
-    sharp: float = 0.02
+    sharp: float = 0.01
 
 
 def weighted_mean(x: Tensor, weight: Tensor) -> Tensor:

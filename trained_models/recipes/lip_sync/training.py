@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from trained_models.recipes.autoencoder.losses import edge_loss, structure_loss, weighted_mean
+from trained_models.recipes.averaged import AveragedTraining
 from trained_models.recipes.lip_sync.batches import Batch, Samples
 from trained_models.recipes.lip_sync.network import WIDTHS, Painter, Widths
 
@@ -53,29 +54,16 @@ def led(field: Tensor, points: Tensor, moves: Tensor) -> Tensor:
     return (there[:, :, 0].transpose(1, 2) - moves).abs().mean()
 
 
-class Training:
+class Training(AveragedTraining[Painter]):
     """A painter in training, its running average, and the optimiser."""
 
     def __init__(self, plan: Plan) -> None:
-        torch.manual_seed(plan.seed)
+        super().__init__(lambda: Painter(plan.widths), seed=plan.seed, peak_rate=plan.peak_rate, average=plan.average)
         self.plan = plan
-        self.network = Painter(plan.widths).to(memory_format=torch.channels_last).train()
-        self.averaged = Painter(plan.widths).to(memory_format=torch.channels_last).eval()
-        self.averaged.load_state_dict(self.network.state_dict())
-        self.optimizer = torch.optim.AdamW(
-            self.network.parameters(), lr=plan.peak_rate, betas=(0.9, 0.99), weight_decay=0.01, fused=True
-        )
-        self._kept, self._newest = (
-            [t for t in n.state_dict().values() if t.is_floating_point()] for n in (self.averaged, self.network)
-        )
-        self.step_number = 0
-        self.seconds = 0.0
 
     def step(self, batch: Batch) -> dict[str, float]:
         """One step of the optimiser; the errors."""
         rate = self.plan.rate(self.step_number)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
         noise = torch.randn(batch.codes.shape, generator=torch.Generator().manual_seed(self.step_number))
         shown = batch.shown.contiguous(memory_format=torch.channels_last)
         with torch.autocast("cpu", torch.bfloat16):
@@ -87,14 +75,7 @@ class Training:
         loss = 4 * colour + structure_loss(made, batch.truth, batch.weight)
         loss = loss + EDGES * edge_loss(made, batch.truth, batch.weight) + 4 * ALONE * alone + PAINT_COSTS * seen.mean()
         loss = loss + LED * led(field, batch.points, batch.moves)
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
-        self.optimizer.step()
-        self.step_number += 1
-        keep = min(self.plan.average, (1 + self.step_number) / (10 + self.step_number))
-        with torch.no_grad():
-            torch._foreach_lerp_(self._kept, self._newest, 1 - keep)
+        self.descend(loss, rate)
         return {
             "loss": float(loss.detach()),
             "colour": float(colour.detach()),
@@ -119,27 +100,6 @@ class Training:
         rows = (batch.shown, moved, made, batch.truth, seen.expand(-1, 3, -1, -1))
         strips = [np.hstack(list(r.clamp(0, 1).permute(0, 2, 3, 1).numpy())) for r in rows]
         return (np.vstack(strips) * 255).astype(np.uint8)
-
-    def save(self, path: Path) -> None:
-        """Everything needed to go on, written whole or not at all."""
-        state = {
-            "network": self.network.state_dict(),
-            "averaged": self.averaged.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "step": self.step_number,
-            "seconds": self.seconds,
-        }
-        part = path.with_suffix(".part")
-        torch.save(state, part)
-        part.replace(path)
-
-    def load(self, path: Path) -> None:
-        """Go on from `save`'s file. Only plain tensors are read from it."""
-        state: dict[str, Any] = torch.load(path, weights_only=True)
-        self.network.load_state_dict(state["network"])
-        self.averaged.load_state_dict(state["averaged"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.step_number, self.seconds = int(state["step"]), float(state["seconds"])
 
 
 def train(

@@ -16,6 +16,7 @@ from torch import Tensor
 from realtime.swap.mesh_mender import SHADE_SIDE
 from realtime.swap.mesh_patches import EYE_WINDOW, MOUTH_CHANNELS, MOUTH_WINDOW
 from trained_models.recipes.autoencoder.losses import edge_loss, structure_loss, weighted_mean
+from trained_models.recipes.averaged import AveragedTraining
 from trained_models.recipes.motion.batches import Batch, Samples
 from trained_models.recipes.motion.network import Mender, Widths
 
@@ -73,43 +74,29 @@ def patch_loss(fed: Tensor, change: Tensor, truth: Tensor, window: Any) -> tuple
     return 4 * colour + structure + 2 * edges, float(colour.detach())
 
 
-class Training:
+class Training(AveragedTraining[Mender]):
     """A network in training, its running average, and the optimiser."""
 
     def __init__(self, plan: Plan, widths: Widths | None = None) -> None:
-        torch.manual_seed(plan.seed)
+        super().__init__(
+            lambda: Mender(widths),
+            seed=plan.seed,
+            peak_rate=plan.peak_rate,
+            average=plan.average,
+            form={"widths": (widths or Widths()).as_dict()},
+        )
         self.plan = plan
-        self.network = Mender(widths).to(memory_format=torch.channels_last).train()
-        self.averaged = Mender(widths).to(memory_format=torch.channels_last).eval()
-        self.averaged.load_state_dict(self.network.state_dict())
-        self.optimizer = torch.optim.AdamW(
-            self.network.parameters(), lr=plan.peak_rate, betas=(0.9, 0.99), weight_decay=0.01, fused=True
-        )
-        self._kept, self._newest = (
-            [t for t in n.state_dict().values() if t.is_floating_point()] for n in (self.averaged, self.network)
-        )
-        self.step_number = 0
-        self.seconds = 0.0
 
     def step(self, batch: Batch) -> dict[str, float]:
         """One step of the optimiser; the errors."""
         rate = self.plan.rate(self.step_number)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
         fed = [t.contiguous(memory_format=torch.channels_last) for t in (batch.mouth_fed, batch.eye_fed)]
         with torch.autocast("cpu", torch.bfloat16):
             mouth, eyes = self.network(*fed)
         of_mouth, mouth_error = patch_loss(batch.mouth_fed, mouth, batch.mouth_truth, MOUTH_WINDOW)
         of_eyes, eye_error = patch_loss(batch.eye_fed, eyes, batch.eye_truth, EYE_WINDOW)
         loss = of_mouth + 0.7 * of_eyes
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
-        self.optimizer.step()
-        self.step_number += 1
-        keep = min(self.plan.average, (1 + self.step_number) / (10 + self.step_number))
-        with torch.no_grad():
-            torch._foreach_lerp_(self._kept, self._newest, 1 - keep)
+        self.descend(loss, rate)
         return {"loss": float(loss.detach()), "mouth": mouth_error, "eyes": eye_error, "rate": rate}
 
     @torch.no_grad()
@@ -144,30 +131,6 @@ class Training:
         eyes_block = blocks[1]
         height = round(eyes_block.shape[0] * width / eyes_block.shape[1])
         return np.vstack([blocks[0], cv2.resize(eyes_block, (width, height))])
-
-    def save(self, path: Path) -> None:
-        """Everything needed to go on, written whole or not at all."""
-        state = {
-            "widths": self.network.widths.as_dict(),
-            "network": self.network.state_dict(),
-            "averaged": self.averaged.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "step": self.step_number,
-            "seconds": self.seconds,
-        }
-        part = path.with_suffix(".part")
-        torch.save(state, part)
-        part.replace(path)
-
-    def load(self, path: Path) -> None:
-        """Go on from `save`'s file. Only plain tensors are read from it."""
-        state: dict[str, Any] = torch.load(path, weights_only=True)
-        if state["widths"] != self.network.widths.as_dict():
-            raise ValueError(f"{path.name} holds a network of widths {state['widths']}: train into another folder")
-        self.network.load_state_dict(state["network"])
-        self.averaged.load_state_dict(state["averaged"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.step_number, self.seconds = int(state["step"]), float(state["seconds"])
 
 
 def train(
