@@ -9,51 +9,19 @@ from typing import Any
 import cv2
 import numpy as np
 import numpy.typing as npt
-import onnx
-import onnxruntime as ort
 import torch
-from onnxruntime.transformers.float16 import convert_float_to_float16
-from onnxruntime.transformers.onnx_model import OnnxModel
 
-from export.quiet_torch import quietly
 from realtime.card_file import write_toml
 from trained_models.recipes.autoencoder.network import ANGLES, BLENDSHAPES, Shape, SwapNetwork
 from trained_models.recipes.autoencoder.prepare import COVERAGE, FACE_TYPE
 from trained_models.recipes.autoencoder.rendered_pairs import friendliest
 from trained_models.recipes.autoencoder.wearable import Wearable, WearableFine
+from trained_models.recipes.half_onnx import Parity, answers, written
 
-OPSET = 20
 TOLERANCE = 1e-4
 LEAST_PSNR_DB = 45.0
 
-
-@dataclass(frozen=True, slots=True)
-class Parity:
-    """How near the ONNX files are to the network: `worst` is the fp32 file's largest difference (of 1)."""
-
-    worst: float
-    half_psnr_db: float
-
-
 Feed = dict[str, npt.NDArray[np.float32]]
-
-
-def _run(model: bytes, outputs: Sequence[str], feed: Feed) -> list[npt.NDArray[np.float32]]:
-    options = ort.SessionOptions()
-    options.log_severity_level = 3
-    session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    return list(session.run(list(outputs), feed))
-
-
-def _strip(model: onnx.ModelProto) -> None:
-    """Drop the exporter's notes, which hold source paths of the machine it ran on, and check the rest."""
-    graph = model.graph
-    model.ClearField("metadata_props")
-    for part in [*graph.node, *graph.value_info, *graph.input, *graph.output, *graph.initializer]:
-        part.ClearField("doc_string")
-        part.ClearField("metadata_props")
-    onnx.checker.check_model(model)
-
 
 FAST_OUTPUTS = ("celeb_face", "celeb_mask", "visible", "features")
 FINE_OUTPUTS = ("fine_face",)
@@ -83,10 +51,10 @@ def to_onnx(network: SwapNetwork, feed: Feed) -> Files:
     shape = network.shape
     blank = (torch.zeros(1, 3, shape.size, shape.size), torch.zeros(1, BLENDSHAPES), torch.zeros(1, ANGLES))
     wearable = Wearable(network).eval()
-    swap = _written(wearable, blank, ("face", "blendshapes", "pose"), FAST_OUTPUTS)
+    swap = written(wearable, blank, ("face", "blendshapes", "pose"), FAST_OUTPUTS)
     features = torch.zeros(1, shape.decoder[-1], shape.size // 2, shape.size // 2)
     larger = WearableFine(network).eval()
-    fine = _written(larger, (features,), ("features",), FINE_OUTPUTS)
+    fine = written(larger, (features,), ("features",), FINE_OUTPUTS)
     worst, squares = 0.0, []
     for i in range(len(feed["face"])):
         one = {k: v[i : i + 1] for k, v in feed.items()}
@@ -94,38 +62,13 @@ def to_onnx(network: SwapNetwork, feed: Feed) -> Files:
             drawn = wearable(*(torch.from_numpy(one[k]) for k in ("face", "blendshapes", "pose")))
             expected = [*drawn, larger(drawn[-1])]
         given = {"features": expected[3].numpy()}
-        exact, rounded = ([*_run(swap[k], FAST_OUTPUTS, one), *_run(fine[k], FINE_OUTPUTS, given)] for k in (0, 1))
+        exact, rounded = (
+            [*answers(swap[k], FAST_OUTPUTS, one), *answers(fine[k], FINE_OUTPUTS, given)] for k in (0, 1)
+        )
         worst = max(worst, *(float(np.abs(a.numpy() - b).max()) for a, b in zip(expected, exact, strict=True)))
         squares += [float(((expected[k].numpy() - rounded[k]) ** 2).mean()) for k in (0, 4)]
-    parity = Parity(worst, float(10 * np.log10(1 / max(np.mean(squares), 1e-12))))
-    if parity.worst > TOLERANCE or parity.half_psnr_db < LEAST_PSNR_DB:
-        raise ValueError(f"the export differs from the network: {parity}")
+    parity = Parity.of(worst, squares, tolerance=TOLERANCE, least_psnr_db=LEAST_PSNR_DB)
     return Files(swap[1], fine[1], parity)
-
-
-def _written(
-    module: torch.nn.Module, blank: tuple[torch.Tensor, ...], inputs: Sequence[str], outputs: Sequence[str]
-) -> tuple[bytes, bytes]:
-    """A module as an ONNX file, in float32 and with half-precision weights."""
-    with quietly():
-        program = torch.onnx.export(
-            module,
-            blank,
-            input_names=list(inputs),
-            output_names=list(outputs),
-            opset_version=OPSET,
-            dynamo=True,
-            verbose=False,
-        )
-    if program is None:
-        raise ValueError("torch gave no ONNX program")
-    model: onnx.ModelProto = program.model_proto
-    _strip(model)
-    full = model.SerializeToString()
-    half = OnnxModel(convert_float_to_float16(model, keep_io_types=True))
-    half.topological_sort()
-    _strip(half.model)
-    return full, half.model.SerializeToString()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,23 +2,16 @@
 
 import hashlib
 import io
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
-import onnx
-import onnxruntime as ort
 import torch
-from onnxruntime.transformers.float16 import convert_float_to_float16
-from onnxruntime.transformers.onnx_model import OnnxModel
 from torch import Tensor
 
 from realtime.swap.lip_sync_network import FACES, LIP_SYNC_FILE, MEL, MEL_SHAPE, MOUTH
+from trained_models.recipes.half_onnx import Parity, answers, written
 from trained_models.recipes.lip_sync.network import SIZE, Ear, LipSync, Painter, Widths, multiply_adds
-from trained_models.recipes.motion.to_bundle import _silent, _strip
 
-OPSET = 20
 TOLERANCE = 2e-4
 """Of colours 0..1: a twentieth of a grey level."""
 LEAST_PSNR_DB = 50.0
@@ -28,23 +21,6 @@ FAILS = (
     "the inside of a mouth is soft; a mouth that is wide open in the frame is not always shut; teeth may "
     "smear beyond 30 degrees of yaw; smiles and laughter in a voice are not heard; learnt from synthetic people only"
 )
-Floats = npt.NDArray[np.float32]
-
-
-@dataclass(frozen=True, slots=True)
-class Parity:
-    """How near the ONNX files are to the network: the fp32 file's largest difference, the fp16 file's PSNR (of 1)."""
-
-    worst: float
-    half_psnr_db: float
-
-
-def _run(model: bytes, feed: dict[str, Floats]) -> Floats:
-    options = ort.SessionOptions()
-    options.log_severity_level = 3
-    options.intra_op_num_threads = 1
-    session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    return np.asarray(session.run([MOUTH], feed)[0], np.float32)
 
 
 def to_onnx(network: LipSync, samples: list[tuple[Tensor, Tensor]]) -> tuple[bytes, Parity]:
@@ -55,36 +31,16 @@ def to_onnx(network: LipSync, samples: list[tuple[Tensor, Tensor]]) -> tuple[byt
     plain = LipSync(Ear(), Painter(network.painter.widths), network.stress, network.middle)
     plain.load_state_dict(network.state_dict())
     plain.eval()
-    with _silent():
-        program = torch.onnx.export(
-            plain,
-            (torch.zeros(1, 1, *MEL_SHAPE), torch.zeros(1, 6, SIZE, SIZE)),
-            input_names=[MEL, FACES],
-            output_names=[MOUTH],
-            opset_version=OPSET,
-            dynamo=True,
-            verbose=False,
-        )
-    if program is None:
-        raise ValueError("torch gave no ONNX program")
-    model: onnx.ModelProto = program.model_proto
-    _strip(model)
-    full = model.SerializeToString()
-    half_model = OnnxModel(convert_float_to_float16(model, keep_io_types=True, op_block_list=KEPT_WHOLE))
-    half_model.topological_sort()
-    _strip(half_model.model)
-    half = half_model.model.SerializeToString()
+    blank = torch.zeros(1, 1, *MEL_SHAPE), torch.zeros(1, 6, SIZE, SIZE)
+    full, half = written(plain, blank, [MEL, FACES], [MOUTH], kept_whole=KEPT_WHOLE)
     worst, squares = 0.0, []
     for mel, faces in samples:
         feed = {MEL: mel.numpy(), FACES: faces.numpy()}
         with torch.no_grad():
             expected = plain(mel, faces).numpy()
-        worst = max(worst, float(np.abs(_run(full, feed) - expected).max()))
-        squares.append(float(((_run(half, feed) - expected) ** 2).mean()))
-    parity = Parity(worst, float(10 * np.log10(1 / max(float(np.mean(squares)), 1e-12))))
-    if parity.worst > TOLERANCE or parity.half_psnr_db < LEAST_PSNR_DB:
-        raise ValueError(f"the export differs from the network: {parity}")
-    return half, parity
+        worst = max(worst, float(np.abs(answers(full, [MOUTH], feed)[0] - expected).max()))
+        squares.append(float(((answers(half, [MOUTH], feed)[0] - expected) ** 2).mean()))
+    return half, Parity.of(worst, squares, tolerance=TOLERANCE, least_psnr_db=LEAST_PSNR_DB)
 
 
 def write_bundle(
