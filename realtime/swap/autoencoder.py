@@ -19,6 +19,7 @@ from realtime.swap import Swapped
 from realtime.swap.crop_format import CropFormat
 from realtime.swap.fine_head import FineHead
 from realtime.swap.head_angles import head_angles
+from realtime.swap.resting_face import RestingFace
 
 BLENDSHAPES = 52
 
@@ -66,6 +67,7 @@ class Autoencoder:
         self._morph = morph
         self._fine = fine
         self._wants_fine = wants_fine
+        self._rest = RestingFace()
         # One set of arrays for all calls: the engine's thread is the only caller, and `run` has read them
         # when it returns.
         self._face: Floats = np.empty(wiring.form.shape(3), np.float32)
@@ -94,7 +96,7 @@ class Autoencoder:
         wiring, feed = self._wiring, self._feed
         wiring.form.fill(self._face, crop)
         if wiring.blendshapes:
-            feed[wiring.blendshapes] = np.asarray(face.blendshapes, np.float32).reshape(1, BLENDSHAPES)
+            feed[wiring.blendshapes] = self._rest(face).reshape(1, BLENDSHAPES)
         if wiring.pose:
             feed[wiring.pose] = head_angles(face.pose)[None]
         if wiring.morph:
