@@ -15,7 +15,7 @@ from realtime.face import Face
 from realtime.frame import Frame, Pixels
 from realtime.laps import Laps
 from realtime.settings import Settings
-from realtime.sound import HEARD_HZ, Floats
+from realtime.sound import HEARD_HZ, Floats, pulse
 from realtime.sound.look_ahead import Speech
 from realtime.sound.voice import Spoken
 
@@ -26,7 +26,7 @@ CLICK_S = 0.005
 LOUD_MEL = -3.0
 """Mean mel of a window's first three frames above which a click is in them: silence is -4."""
 
-_RATE_HZ, _PIECE_S = 48_000, 0.020
+_RATE_HZ, _PIECE_S = 48_000, pulse.LATENCY_S
 _NOISE = 1e-5
 """A microphone that gives zeros alone is reported as muted."""
 
@@ -68,13 +68,18 @@ class ClickingMicrophone:
         self._given = 0
         self._rng = np.random.default_rng(0)
 
+    def since_click(self, at_ns: int) -> float:
+        """Seconds at that reading of the clock since the last click; negative before the first."""
+        since_s = (at_ns - self.zero_ns) / NS_PER_S - FIRST_S
+        return since_s % EVERY_S if since_s >= 0 else since_s
+
     def clicks_within(self, start_ns: int, end_ns: int) -> bool:
         """Whether a click begins between two readings of the clock."""
         low, high = ((at - self.zero_ns) / NS_PER_S - FIRST_S for at in (start_ns, end_ns))
         return max(0, int(np.ceil(low / EVERY_S))) * EVERY_S < high
 
     def read(self, timeout_s: float) -> Floats | None:
-        """The next 20 ms once they are over; more after a pause."""
+        """The next piece once it is over; more after a pause."""
         due_ns = self.zero_ns + round((self._given / _RATE_HZ + _PIECE_S) / self._speed * NS_PER_S)
         if self._wait(min((due_ns - self._clock()) / NS_PER_S, timeout_s)):
             return None
@@ -93,20 +98,28 @@ class ClickingMicrophone:
 
 
 class FlashingSource(AroundSource):
-    """A source whose pictures flash where a click falls into them, as if a camera saw the clapper."""
+    """A source whose pictures flash where a click falls into them, as if a camera saw the clapper.
+
+    A camera has light in its picture that fell before it gives it away: since the picture before.
+    """
 
     def __init__(self, source: Source, clicks: Callable[[int, int], bool]) -> None:
         super().__init__(source)
         self._clicks = clicks
+
+    @property
+    def live(self) -> bool:
+        """True: it stands for a camera."""
+        return True
 
     def read(self) -> Frame | None:
         """The source's next frame, its corner white or black."""
         frame = self._source.read()
         if frame is None:
             return None
-        end_ns = frame.captured_ns + round(NS_PER_S / self.rate_hz)
+        before_ns = frame.captured_ns - round(NS_PER_S / self.rate_hz)
         pixels = frame.pixels.copy()
-        corner(pixels)[:] = 255 if self._clicks(frame.captured_ns, end_ns) else 0
+        corner(pixels)[:] = 255 if self._clicks(before_ns, frame.captured_ns) else 0
         return frame.with_pixels(pixels)
 
 
@@ -211,12 +224,12 @@ class WatchingSink:
 
 class ListeningCable:
     """A virtual microphone that knows when each sample is heard: what is written is played in turn, `HOLDS_S` after the
-    first; it takes no more than twice as much, like the pipe to a sound server. Obeys `OutputDevice`. `clicks`: the
-    clock's time of each click, nanoseconds; `ran_dry`: how often it had nothing to play.
+    first; it takes no more than three times as much, like the pipe to a sound server. Obeys `OutputDevice`. `clicks`:
+    the clock's time of each click, nanoseconds; `ran_dry`: how often it had nothing to play.
     """
 
     name = "listening cable"
-    HOLDS_S = 0.040
+    HOLDS_S = pulse.OUT_LATENCY_S
 
     def __init__(self, clock: Clock) -> None:
         self.clicks: deque[int] = deque()
@@ -227,9 +240,10 @@ class ListeningCable:
     @property
     def latency_s(self) -> float:
         """How long what is written now waits."""
-        if self._played_to_ns is None:
+        now = self._clock()
+        if self._played_to_ns is None or self._played_to_ns < now:
             return self.HOLDS_S
-        return max(self.HOLDS_S, (self._played_to_ns - self._clock()) / NS_PER_S)
+        return (self._played_to_ns - now) / NS_PER_S
 
     def write(self, samples: Floats) -> bool:
         """Play them behind what is there; False where that is too much."""
@@ -239,7 +253,7 @@ class ListeningCable:
         if self._played_to_ns is None or self._played_to_ns < now:
             self.ran_dry += self._played_to_ns is not None
             self._played_to_ns = now + round(self.HOLDS_S * NS_PER_S)
-        if self._played_to_ns - now > 2 * self.HOLDS_S * NS_PER_S:
+        if self._played_to_ns - now > 3 * self.HOLDS_S * NS_PER_S:
             return False
         for at in onsets(samples):
             when = self._played_to_ns + round(at / HEARD_HZ * NS_PER_S)

@@ -12,16 +12,18 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
 from benchmarks.page_browser import Browser, open_browser
+from benchmarks.page_job import beside_a_job
 from benchmarks.page_numbers import READ
 from benchmarks.page_run import PageRun
 from benchmarks.stamp import one_line, stamp
-from realtime.config import make_config
+from realtime.config import RunConfig, make_config
 from realtime.errors import DeviceError
 from realtime.models import built_in_folder
 from realtime.threads import Crew
@@ -30,13 +32,14 @@ SCHEMA = 1
 SETTLE_S = 1.0
 """Left out after every change: pages load, threads wake."""
 
-GOALS = {"delay_ms_p95": 100.0, "fps_kept_open": 0.9, "fps_kept_attacked": 0.95}
+GOALS = {"delay_ms_p95": 100.0, "fps_kept_open": 0.9, "fps_kept_attacked": 0.95, "fps_kept_job": 0.9}
 START_S = 60.0
 COSTS = {
     "cost": "a call sees it and the loop is short of time",
     "cost_alone": "only the page sees it and the loop is short of time",
     "cost_as_due": "a call sees it, at the rate asked for",
 }
+KINDS = ("delay", *COSTS, "attack", "job")
 
 
 @click.command()
@@ -50,11 +53,19 @@ COSTS = {
 @click.option("--rounds", type=click.IntRange(2), default=8, show_default=True, help="Turns of each kind.")
 @click.option("--seconds", type=click.FloatRange(1), default=5.0, show_default=True, help="Length of a turn.")
 @click.option("--crowd", type=click.IntRange(1), default=1000, show_default=True, help="Requests at once.")
+@click.option("--only", multiple=True, type=click.Choice(KINDS), help="Only this, of all that is measured; repeatable.")
 @click.option("--json", "json_file", type=click.Path(path_type=Path, dir_okay=False))
 def page(
-    source: str | None, rounds: int, seconds: float, crowd: int, json_file: Path | None, fps: float, **flags: str
+    source: str | None,
+    rounds: int,
+    seconds: float,
+    crowd: int,
+    json_file: Path | None,
+    fps: float,
+    only: tuple[str, ...],
+    **flags: str,
 ) -> None:
-    """The delay of the page's picture, what the page costs the loop, and what an attack does to it."""
+    """The delay of the page's picture, and what the page, an attack and a file being made cost the loop."""
     options = {**flags, "source": source or str(built_in_folder() / "clips" / "driving.mp4"), "loop": True}
     config = make_config({}, {**options, "output": ("page",), "pace": "live"})
     # `null` stands for a call that sees the picture, too: only then does the page give way to it.
@@ -64,14 +75,16 @@ def page(
     with tempfile.TemporaryDirectory() as home:
         os.environ["MASQUERADE_HOME"] = home  # nobody's last look is measured, or changed
         try:
-            figures = {
-                "delay": turned(PageRun(config, fps), lambda run: delays(run, rounds * seconds)),
+            kinds: dict[str, Callable[[], dict[str, Any]]] = {
+                "delay": lambda: turned(PageRun(config, fps), lambda run: delays(run, rounds * seconds)),
                 # More frames are due than can be worked off: whatever the page takes is missing then.
-                "cost": turned(PageRun(called, 4 * fps), lambda run: cost(run, rounds, seconds)),
-                "cost_alone": turned(PageRun(config, 4 * fps), lambda run: cost(run, rounds, seconds)),
-                "cost_as_due": turned(PageRun(called, fps), lambda run: cost(run, rounds, seconds)),
-                "attack": turned(PageRun(config, fps), lambda run: crowds(run, rounds, seconds, crowd)),
+                "cost": lambda: turned(PageRun(called, 4 * fps), lambda run: cost(run, rounds, seconds)),
+                "cost_alone": lambda: turned(PageRun(config, 4 * fps), lambda run: cost(run, rounds, seconds)),
+                "cost_as_due": lambda: turned(PageRun(called, fps), lambda run: cost(run, rounds, seconds)),
+                "attack": lambda: turned(PageRun(config, fps), lambda run: crowds(run, rounds, seconds, crowd)),
+                "job": lambda: turned(PageRun(called, fps), lambda run: jobs(run, rounds, seconds, called)),
             }
+            figures = {kind: measure() for kind, measure in kinds.items() if kind in (only or KINDS)}
         finally:
             if before is None:
                 del os.environ["MASQUERADE_HOME"]
@@ -170,6 +183,20 @@ async def cost(run: PageRun, rounds: int, seconds: float) -> dict[str, Any]:
     return compared("closed", closed, "open", opened)
 
 
+async def jobs(run: PageRun, rounds: int, seconds: float, config: RunConfig) -> dict[str, Any]:
+    """Pictures a second with the page open, without and with a file being made, by turns; and how fast that was."""
+    alone, beside, made = [], [], 0
+    async with open_browser() as browser:
+        await _open_page(run, browser)
+        for _ in range(rounds):
+            alone.append(await _fps(run, seconds))
+            fps, frames = await beside_a_job(config, lambda: _fps(run, seconds))
+            beside.append(fps)
+            made += frames
+    job_fps = made / (rounds * (seconds + SETTLE_S))
+    return {**compared("alone", alone, "with_job", beside), "job_fps": round(job_fps, 2)}
+
+
 async def crowds(run: PageRun, rounds: int, seconds: float, count: int) -> dict[str, Any]:
     """Pictures a second in peace and with a crowd that comes once in a turn; and what the crowd got."""
     quiet, attacked = [], []
@@ -203,15 +230,24 @@ def compared(name: str, one: list[float], other_name: str, other: list[float]) -
 
 def told(report: dict[str, Any]) -> list[str]:
     """For people."""
-    delay, attack_ = report["delay"], report["attack"]
-    return [
-        f"view delay p50 {delay['ms']['p50']:.0f} p95 {delay['ms']['p95']:.0f} p99 {delay['ms']['p99']:.0f} ms "
-        f"({delay['seen']} of {delay['offered']} pictures seen)",
-        *(
-            f"page open, {what}: {100 * report[key]['kept']['median']:.0f} % of the pictures a second kept "
-            f"({100 * report[key]['kept']['least']:.0f} to {100 * report[key]['kept']['most']:.0f})"
-            for key, what in COSTS.items()
-        ),
-        f"crowd at the door: {100 * attack_['kept']['median']:.0f} % kept; answers {attack_['answers']}",
-        one_line(report["stamp"]),
+    lines = []
+    if (delay := report.get("delay")) is not None:
+        lines.append(
+            f"view delay p50 {delay['ms']['p50']:.0f} p95 {delay['ms']['p95']:.0f} p99 {delay['ms']['p99']:.0f} ms "
+            f"({delay['seen']} of {delay['offered']} pictures seen)"
+        )
+    lines += [
+        f"page open, {what}: {_kept(report[key])} of the pictures a second kept"
+        for key, what in COSTS.items()
+        if key in report
     ]
+    if (attack_ := report.get("attack")) is not None:
+        lines.append(f"crowd at the door: {_kept(attack_)} kept; answers {attack_['answers']}")
+    if (job := report.get("job")) is not None:
+        lines.append(f"a file being made: {_kept(job)} kept; it gets {job['job_fps']:g} pictures a second")
+    return [*lines, one_line(report["stamp"])]
+
+
+def _kept(found: dict[str, Any]) -> str:
+    kept = {key: 100 * share for key, share in found["kept"].items()}
+    return f"{kept['median']:.0f} % ({kept['least']:.0f} to {kept['most']:.0f})"

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from realtime.settings import Settings
 
 HELP = (
-    "keys: p card at once, m mirror, c colour transfer, + - mask blur, h hold/card/blur on a miss, "
+    "keys: p card and silence at once, m mirror, c colour transfer, + - mask blur, h hold/card/blur on a miss, "
     "a A next and previous avatar, 1-9 that avatar, r this pose is neutral, e what moves, q quit"
 )
 

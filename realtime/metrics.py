@@ -4,7 +4,9 @@ import json
 import math
 import os
 import platform
+import statistics
 import sys
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +22,9 @@ STAGES = ("capture", "detect", "align", "swap", "blend", "output")
 """`capture` runs from the capture timestamp to the moment the engine takes the frame; `output`
 from the end of the engine's work to the hand-over to the last sink. So the stages add up to the
 latency."""
+
+_WATCHED_NS, _LEAST, _EVERY = 5_000_000_000, 15, 4
+"""From pictures of so long, and at least so many, and so often, it is told how late they are now."""
 
 
 class Histogram:
@@ -68,7 +73,8 @@ class Tally:
     `captured`: frames the source gave. `processed`: frames the engine worked on. `dropped`: frames
     replaced by newer ones before anybody looked. `emitted`: pictures handed to the sinks.
     `repeated`: of those, the last picture once more because nothing new came. `guarded`: of those,
-    pictures where the guard stood in. `raw`: of those, pictures with the user's own face.
+    pictures where the guard stood in. `raw`: of those, pictures with the user's own face. `late_ns`: how late a
+    picture that a network made leaves now, the median of the last: one that rests is made at once, and nobody minds.
     """
 
     captured: int = 0
@@ -82,6 +88,8 @@ class Tally:
     latency: Histogram = field(default_factory=Histogram)
     stages: dict[str, Histogram] = field(default_factory=lambda: {s: Histogram() for s in STAGES})
     minute: LastMinute = field(default_factory=LastMinute)
+    late_ns: int = 0
+    _made: deque[tuple[int, int]] = field(default_factory=deque)
     first_ns: int | None = None
     last_ns: int | None = None
 
@@ -96,9 +104,18 @@ class Tally:
         if captured_ns is None:
             return
         self.latency.add(now_ns - captured_ns)
+        if spans.get("networks"):
+            self._watch(now_ns, now_ns - captured_ns)
         for stage, ns in spans.items():
             if stage in self.stages:
                 self.stages[stage].add(ns)
+
+    def _watch(self, now_ns: int, late_ns: int) -> None:
+        self._made.append((now_ns, late_ns))
+        while len(self._made) > _LEAST and now_ns - self._made[0][0] > _WATCHED_NS:
+            self._made.popleft()
+        if self.emitted % _EVERY == 0:
+            self.late_ns = round(statistics.median(late for _, late in self._made))
 
     @property
     def seconds(self) -> float:

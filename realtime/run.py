@@ -34,7 +34,7 @@ from realtime.settings import Settings
 from realtime.sound.speaker import OpenSpeaker, Speaker, open_speaker
 from realtime.threads import Latest
 from realtime.turning import turn_live, turn_offline
-from realtime.voicing import Voicing, check_change, open_pictures, open_voice, settings_of, voicing
+from realtime.voicing import Voicing, check_change, is_silent, open_pictures, open_voice, settings_of, voicing
 
 log = logging.getLogger(__name__)
 
@@ -116,7 +116,7 @@ class Run:
                 rate_hz=rate_hz,
                 label=CAMERA_LABEL,
                 metadata=metadata(worn.name, worn.identity_kind, __version__),
-                sound=speaker.track if speaker is not None else SoundTrack.of(source),
+                sound=speaker.track if speaker is not None else SoundTrack.of(source, lambda: is_silent(self._loop)),
                 panel=panel,
                 source=plan.source,
                 pace=plan.pace,

@@ -16,7 +16,8 @@ class Settings(BaseModel):
     `morph` is the AMP models' factor. `steadiness` scales the landmark filter (0 = off, 1 = default).
     `on_miss` says what goes out while there is no synthetic picture; `raw` only where the run was
     started with --allow-raw. `model` names the bundle worn; None keeps the one of the start. `variant`: `fine` draws a
-    larger, sharper face, where the model has that, and takes longer. `panic` shows the card, whatever else is set.
+    larger, sharper face, where the model has that, and takes longer. `panic` shows the card, whatever else is set, and
+    no sound leaves meanwhile: not to a call, not into a recording, not to the page.
 
     The rest is for models that move a still picture. `avatar` names the one shown, of those the run has ready;
     None is the first. `movement`: by how much the driver differs from a neutral pose, or the driver's own pose as

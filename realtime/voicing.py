@@ -25,6 +25,12 @@ from realtime.swap.lip_sync import speech_time_ns
 STILL_HZ = 25.0
 """How often a still picture that speaks is shown: Wav2Lip's own rate."""
 
+PICTURE_AGE = 0.75
+"""Periods of a camera. Its makers tell nobody: between a half (its stamp is in the middle of an exposure that is short)
+and one and a quarter (it comes when a long one was read out)."""
+
+SLOWEST_HZ = 10.0
+
 LARGEST_STILL = (1280, 1280)
 """Larger pictures are shown smaller unless --size says otherwise: a mouth of 96 pixels gains nothing by more."""
 
@@ -125,19 +131,35 @@ def open_voice(
         lips=plan.lips,
         loop=config.loop,
         latency_s=lambda: _latency_s(loop()),
+        age_s=lambda: 0.0 if plan.lips or (at_work := loop()) is None else picture_age_s(at_work.source),
+        silent=lambda: is_silent(loop()),
         clock=clock,
     )
 
 
 def _latency_s(loop: Loop | None) -> float:
-    """How old a picture of somebody who moves is when it leaves: a calm one is made at once, but nobody minds.
+    """How old a picture of somebody who moves is when it leaves, and what the user puts on top of it.
 
-    And what the user puts on top of it: what shows the picture may be late, too.
+    What shows the picture may be late, too.
     """
     if loop is None:
         return 0.0
-    measured_ms = sum(stage.percentile_ms(50) for stage in loop.tally.stages.values())
-    return max(measured_ms + loop.settings().voice_offset_ms, 0.0) / 1e3
+    return max(loop.tally.late_ns / 1e9 + loop.settings().voice_offset_ms / 1e3, 0.0)
+
+
+def is_silent(loop: Loop | None) -> bool:
+    """True while the panic key is down: what shows the card gives no sound either."""
+    return loop is not None and loop.settings().panic
+
+
+def picture_age_s(source: Source) -> float:
+    """How long before its time a camera's picture happened, as people see it; whole milliseconds.
+
+    The camera gives it when its exposure and the reading of its rows are over: a quarter of a period earlier, on
+    average, it was seen. And it is shown for a period, so that it stands for what is half a period later. A file's
+    pictures have the same time as its sound, and a mouth has the voice's.
+    """
+    return round(PICTURE_AGE / max(source.rate_hz, SLOWEST_HZ), 3) if source.live else 0.0
 
 
 def open_pictures(config: RunConfig, plan: Voicing, speaker: Speaker | None, clock: Clock) -> Source:

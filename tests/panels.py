@@ -14,7 +14,8 @@ from fakes import FakeClock
 from realtime.clock import Clock
 from realtime.errors import ConfigError
 from realtime.panel import Panel
-from realtime.panel.jobs import CHILD, Jobs
+from realtime.panel.job_process import CHILD, STALLED_S
+from realtime.panel.jobs import Jobs
 from realtime.settings import Settings
 from realtime.threads import Latest
 
@@ -44,9 +45,11 @@ class Opened:
 
 
 @contextmanager
-def open_panel(clock: Clock | None = None, child: Sequence[str] = CHILD) -> Iterator[Opened]:
+def open_panel(
+    clock: Clock | None = None, child: Sequence[str] = CHILD, stalled_s: float = STALLED_S
+) -> Iterator[Opened]:
     """Open for the block, with a user's folder of its own. Another model or avatar changes the report, as in a run.
-    `child` makes the files."""
+    `child` makes the files, and may say nothing new for `stalled_s`."""
     settings = Latest(Settings())
     report = dict(REPORT)
 
@@ -68,7 +71,7 @@ def open_panel(clock: Clock | None = None, child: Sequence[str] = CHILD) -> Iter
             get_settings=settings.get,
             set_settings=change,
             clock=clock or FakeClock(),
-            jobs=Jobs(child=child),
+            jobs=Jobs(child=child, stalled_s=stalled_s),
         )
         try:
             yield Opened(panel, settings, report, Path(folder))

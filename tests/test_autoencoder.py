@@ -105,7 +105,7 @@ def test_the_network_gets_the_crop_and_what_it_asks_for(tmp_path: Path) -> None:
     script = ours("face", "blendshapes", "pose")
     face = Face(
         landmarks=np.zeros((478, 3), np.float32),
-        blendshapes=np.linspace(0, 1, 52, dtype=np.float32),
+        blendshapes=np.linspace(0, 0.4, 52, dtype=np.float32),
         pose=turned(0.1, -0.2, 0.3),  # type: ignore[arg-type]
         score=1.0,
     )

@@ -2,6 +2,8 @@
 
 import asyncio
 import shutil
+import sys
+from contextlib import suppress
 from pathlib import Path
 
 import cv2
@@ -12,6 +14,7 @@ from panels import open_panel
 
 from benchmarks.page_attack import attack
 from benchmarks.page_command import compared, delays, turned
+from benchmarks.page_job import beside_a_job
 from benchmarks.page_numbers import BITS, COLUMNS, draw_number
 from benchmarks.page_run import PageRun
 from realtime.config import RunConfig
@@ -60,3 +63,27 @@ def test_turns_are_compared_with_the_turn_before() -> None:
     assert found["kept"] == {"median": 0.9, "least": 0.8, "most": 1.0}
     with pytest.raises(DeviceError, match="longer turns"):
         compared("closed", [0.0], "open", [3.0])
+
+
+COUNTS = """
+import json, select
+for i in range(40):
+    print(json.dumps({"done": i, "of": 40, "fps": 9.0}), flush=True)
+    select.select([], [], [], 0.02)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="select waits for sockets alone there")
+def test_a_file_is_made_over_and_over_while_something_is_measured() -> None:
+    async def measure() -> str:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.Event().wait(), 0.7)
+        return "measured"
+
+    config = RunConfig(model="ada", source="clip.mp4")
+    child = (sys.executable, "-c", COUNTS)
+    found, frames = asyncio.run(beside_a_job(config, measure, child))
+    assert found == "measured"
+    assert frames > 1
+    with pytest.raises(DeviceError, match="no file could be made"):
+        asyncio.run(beside_a_job(config, measure, (sys.executable, "-c", "raise SystemExit(1)")))

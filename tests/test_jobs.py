@@ -18,7 +18,7 @@ from realtime.errors import DeviceError
 from realtime.models import built_in_folder
 from realtime.panel.answers import Refused
 from realtime.panel.incoming import store
-from realtime.panel.jobs import CHILD
+from realtime.panel.job_process import CHILD
 from realtime.panel.results import Results
 
 MP4 = b"\0\0\0\x18ftypisom" + bytes(800)
@@ -42,9 +42,9 @@ LASTS = (
 
 
 @contextmanager
-def panel(script: str | None = None) -> Iterator[Opened]:
+def panel(script: str | None = None, **rest: Any) -> Iterator[Opened]:
     child: Sequence[str] = CHILD if script is None else (sys.executable, "-c", script)
-    with open_panel(child=child) as opened:
+    with open_panel(child=child, **rest) as opened:
         yield opened
 
 
@@ -157,10 +157,17 @@ def test_progress_is_told_and_what_is_cancelled_leaves_nothing() -> None:
 
 @pytest.mark.parametrize(
     ("script", "words"),
-    [(REFUSES, "My Clip.mp4 holds no picture"), (CRASHES, "signal 9"), ("import nothing", "code 1")],
+    [
+        (REFUSES, "My Clip.mp4 holds no picture"),
+        (CRASHES, "signal 9"),
+        ("import nothing", "code 1"),
+        ("pass", "there is no file"),
+        ("import os; os.write(1, bytes(200_000)); os.write(1, b'{}')", "there is no file"),
+        ('import signal; print(\'{"done": "all"}\', flush=True); signal.pause()', "did not get on"),
+    ],
 )
 def test_what_cannot_be_made_says_why_in_one_line_and_the_next_goes_on(script: str, words: str) -> None:
-    with panel(script) as opened:
+    with panel(script, stalled_s=1.0) as opened:
 
         async def visit(browser: ClientSession) -> None:
             await send(opened, browser)

@@ -153,6 +153,23 @@ def test_pictures_quicker_than_the_sound_leave_no_holes_in_a_voice() -> None:
     assert (slow.least_s, slow.delay_s, slow.changes) == (0.0, 0.2, 0)
 
 
+def test_what_a_busy_start_took_is_given_back() -> None:
+    voice = Voice(AlwaysOpen())
+    waiting = blocks(noise(40.0, 48_000, level=0.05), 48_000, START)
+    out = Delayed(voice, lambda: 0.012)
+    least = []
+    for i in range(3900):
+        now = START + i * NS // 100
+        late_s = 0.08 if i < 300 else 0.01
+        while waiting and waiting[0].end_ns + round(late_s * NS) <= now:
+            voice.hear(waiting.pop(0))
+        out(now)
+        least.append(out.least_s)
+    assert max(least) > 0.08
+    assert 0.01 < least[-1] < 0.05
+    assert least[3000] == pytest.approx(least[-1], abs=1e-6)  # and then it stays
+
+
 def test_a_microphone_that_is_gone_delays_no_more() -> None:
     out, _ = spoken_live(late_s=0.03, seconds=4.0, wanted_s=0.1, gone_s=1.0)
     assert out.delay_s < 0.1 + 0.2 + 0.05
@@ -195,3 +212,17 @@ def test_a_file_is_read_just_as_far_as_needed(tmp_path: Path) -> None:
     ahead.close()
     ahead.close()
     assert ahead.delay_s == 0.0
+
+
+def test_silence_comes_at_once() -> None:
+    voice = Voice(AlwaysOpen())
+    for block in blocks(noise(2.0, 48_000, level=0.05), 48_000, START):
+        voice.hear(block)
+    pressed = [False]
+    out = Delayed(voice, lambda: 0.1, lambda: pressed[0])
+    pieces = []
+    for i in range(30):
+        pressed[0] = 20 <= i < 25
+        pieces.append(out(START + i * NS // 50))
+    assert [bool(piece.any()) for piece in pieces[10:]] == [True] * 10 + [False] * 5 + [True] * 5
+    assert len(pieces[22]) == 960

@@ -39,6 +39,15 @@ def test_a_tally_counts_new_pictures_only_in_its_rate() -> None:
     assert set(report["stages_ms"]) == set(STAGES)
 
 
+def test_how_late_pictures_are_now_is_told_by_the_last_that_were_made() -> None:
+    tally = Tally()
+    assert tally.late_ns == 0
+    for late_ms, networks, told_ms in ((20, 1, 20), (50, 1, 50), (2, 0, 50)):  # one that rests is made at once
+        for i in range(200):
+            tally.emit(i * 10**9, i * 10**9 - late_ms * 10**6, {"networks": networks})
+        assert tally.late_ns == told_ms * 10**6
+
+
 def test_memory_and_machine_are_read_from_the_system() -> None:
     assert peak_memory_mb() > 10
     assert machine()["cpu"]

@@ -81,7 +81,7 @@ def test_a_first_evening_by_clicking(opened: Opened, tmp_path: Path, open_tab: O
         # A snapshot. A recording, and playing it.
         await tab.keep_downloads(tmp_path / "kept")
         await tab.click("#snapshot")
-        while not (kept := list((tmp_path / "kept").glob("masquerade-*.png"))):
+        while not (kept := [file for file in (tmp_path / "kept").glob("masquerade-*.png") if file.stat().st_size]):
             await tab.until("true")
         assert kept[0].read_bytes().startswith(b"\x89PNG")
         await tab.click("#record")

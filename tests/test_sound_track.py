@@ -151,3 +151,22 @@ def test_never_writes_over_its_own_source(tmp_path: Path) -> None:
     source = make_source(tmp_path / "s.mp4", "aac", seconds=1)
     with pytest.raises(ConfigError, match="the source itself"):
         VideoFile(source, size=SIZE, rate_hz=30, sound=SoundTrack(source))
+
+
+@pytest.mark.parametrize(("target", "copied"), [("a.mp4", True), ("a.webm", False)])
+def test_where_it_is_to_be_silent_it_is(tmp_path: Path, target: str, copied: bool) -> None:
+    pressed = [False]
+    track = SoundTrack.find(make_source(tmp_path / "s.mp4", "aac", seconds=5), lambda: pressed[0])
+    path = tmp_path / target
+    sink = VideoFile(path, size=SIZE, rate_hz=10, sound=track, pace="all")
+    for i in range(45):  # clicks at 1, 2, 3 and 4 s
+        pressed[0] = 15 <= i < 35
+        sink.show(frame(grey(0), i, 0, i / 10))
+    assert sink._sound is not None
+    assert sink._sound.copied == copied
+    sink.close()
+    levels, end = loudness(path)
+    clicks = [k / 100 for k in range(1, 500) if levels[k] > 0.2 and levels[max(0, k - 9) : k].max() <= 0.2]
+    assert clicks == pytest.approx([1.0, 4.0], abs=0.03)
+    assert levels[165:340].max() < 0.01
+    assert 4.4 <= end <= 4.56

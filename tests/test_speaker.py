@@ -76,7 +76,7 @@ def test_a_microphone_listens_and_speaks_in_threads_of_its_own() -> None:
     told = speaker.report()
     assert told["delay_s"] > LOOK_AHEAD_S
     stream = {"state", "delay_s", "live", "late", "gaps", "missing_s", "clipped", "broken"}
-    assert set(told) == {*stream, "spoken_delay_s", "lost"}
+    assert set(told) == {*stream, "spoken_delay_s", "lost", "dry"}
     speaker.close()
     assert (Closing.closed, out.closed) == (1, 1)
 
@@ -120,15 +120,16 @@ def test_a_call_hears_the_voice_as_late_as_it_sees_the_picture(lips: bool) -> No
         virtual_microphone=True,
         lips=lips,
         latency_s=lambda: 0.1,
+        age_s=lambda: 0.025,
         make_voice=a_voice,
         open_input=Devices(FakeInput([])),
         open_output=FakeOutput,
     )
     told = speaker.report()
     assert told["delay_s"] == (pytest.approx(LOOK_AHEAD_S + 0.06) if lips else 0.0)
-    # A recording has the time of capture, so what its sound waits for is the look ahead alone.
+    # A recording has the time of capture: its sound waits for the look ahead, and for what a picture is older.
     assert isinstance(speaker.track, VoiceTrack)
-    assert speaker.track.delay_s() == told["delay_s"]
+    assert speaker.track.delay_s() == told["delay_s"] + 0.025
     assert told["spoken_delay_s"] == pytest.approx(speaker.track.delay_s() + 0.1)
     speaker.close()
 

@@ -10,7 +10,7 @@ from realtime.errors import DeviceError
 from realtime.sound import HEARD_HZ
 from realtime.sound.delayed import Delayed
 from realtime.sound.gate import AlwaysOpen
-from realtime.sound.virtual_microphone import OwnedOutput, VirtualMicrophone
+from realtime.sound.virtual_microphone import MOST_MORE, PIECE_S, OwnedOutput, VirtualMicrophone
 from realtime.sound.voice import Voice
 
 START = 60 * NS
@@ -19,7 +19,8 @@ START = 60 * NS
 class Hands:
     """A clock that waiting moves; after `seconds` it unblocks."""
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, late: Callable[[int], float] = lambda i: 0.0) -> None:
+        self.late = late  # how much longer than asked for the i-th wait takes, in seconds
         self.now, self.end = START, START + round(seconds * NS)
         self.stop: Callable[[], None] = lambda: None
         self.states: list[str] = []
@@ -30,13 +31,15 @@ class Hands:
 
     def wait(self, seconds: float) -> bool:
         self.states.append(self.state())
-        self.now += max(round(seconds * NS), 0)
+        self.now += max(round((seconds + self.late(len(self.states))) * NS), 0)
         if self.now >= self.end:
             self.stop()
         return False
 
 
-def spoken(*devices: FakeOutput | DeviceError, seconds: float = 3.0) -> tuple[VirtualMicrophone, Hands]:
+def spoken(
+    *devices: FakeOutput | DeviceError, seconds: float = 3.0, late: Callable[[int], float] = lambda i: 0.0
+) -> tuple[VirtualMicrophone, Hands]:
     voice = Voice(AlwaysOpen())
     for block in blocks(clicks([1.0, 2.0], 4.0, 48_000), 48_000, START):
         voice.hear(block)
@@ -48,7 +51,7 @@ def spoken(*devices: FakeOutput | DeviceError, seconds: float = 3.0) -> tuple[Vi
             raise device
         return device
 
-    hands = Hands(seconds)
+    hands = Hands(seconds, late)
     speaker = VirtualMicrophone(Delayed(voice, lambda: 0.25), open_output=open_output, clock=hands, wait=hands.wait)
     hands.stop, hands.state = speaker.unblock, lambda: speaker.state
     speaker.speak()
@@ -80,6 +83,16 @@ def test_a_cable_that_is_gone_is_waited_for(caplog: pytest.LogCaptureFixture) ->
     assert speaker.state == "ok"
     assert sum("is gone" in record.getMessage() for record in caplog.records) == 1
     assert onsets(np.concatenate(second.written), HEARD_HZ) == pytest.approx([0.45], abs=0.05)
+
+
+def test_a_thread_that_comes_late_gives_the_device_more_to_hold() -> None:
+    steady, hurried = FakeOutput(latency_s=0.01), FakeOutput(latency_s=0.01)
+    once, _ = spoken(steady, late=lambda i: 0.03 if i == 60 else 0.0)
+    often, _ = spoken(hurried, late=lambda i: 0.03 if i % 20 == 0 else 0.0)
+    assert once.dry == 1
+    assert often.dry > 9
+    lengths = [sum(map(len, device.written)) / HEARD_HZ for device in (steady, hurried)]
+    assert lengths[1] - lengths[0] == pytest.approx(MOST_MORE * PIECE_S, abs=0.006)
 
 
 def test_one_that_is_not_there_is_an_error_at_once() -> None:

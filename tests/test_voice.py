@@ -160,3 +160,19 @@ def test_where_nobody_speaks_the_mouth_hears_silence() -> None:
     rest = voice.heard.window(START + round(1.3 * NS))
     assert rest.openness == 0.0
     assert (rest.mel == SILENCE).all()
+
+
+def test_what_is_said_while_it_is_to_be_silent_is_never_heard_nor_what_still_waits() -> None:
+    pressed = [False]
+    voice = Voice(AlwaysOpen())
+    voice.silent = lambda: pressed[0]
+    for block in blocks(noise(3.0, 48_000, 0.3), 48_000, START):
+        at_s = (block.start_ns - START) / NS
+        pressed[0] = 1.0 <= at_s < 2.0
+        voice.hear(block)
+        if at_s == pytest.approx(1.0, abs=0.005):
+            assert not voice.heard.samples(START, HEARD_HZ + 960).any()
+            assert (voice.heard.window(START + NS // 2).mel == SILENCE).all()
+    snapshot = voice.heard
+    assert not snapshot.samples(START, 2 * HEARD_HZ).any()
+    assert (snapshot.samples(START + 2 * NS + NS // 100, HEARD_HZ // 2) != 0).mean() > 0.99

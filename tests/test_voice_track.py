@@ -92,3 +92,16 @@ def test_a_microphone_that_is_lost_leaves_silence_and_a_whole_file(tmp_path: Pat
     assert len(sound) / HEARD_HZ == pytest.approx(5.0, abs=0.08)
     assert np.abs(sound[HEARD_HZ : round(1.9 * HEARD_HZ)]).mean() > 0.05
     assert np.abs(sound[round(3.0 * HEARD_HZ) : round(4.9 * HEARD_HZ)]).max() < 1e-3
+
+
+def test_a_delay_that_trembles_is_let_be(tmp_path: Path) -> None:
+    voice = Voice(AlwaysOpen())
+    for block in blocks(clicks([1.0, 2.0, 3.0], 4.0, 48_000), 48_000, START_S * NS):
+        voice.hear(block)
+    wanted = [0.025]
+    video = VideoFile(tmp_path / "a.mkv", size=(64, 48), rate_hz=FPS, sound=VoiceTrack(voice, lambda: wanted[0]))
+    for i in range(4 * FPS):
+        wanted[0] = 0.050 if i > 62 else 0.030 if i > 37 else 0.025
+        video.show_at(frame(grey(0), i, START_S + i / FPS), round((START_S + i / FPS + 0.01) * NS))
+    video.close()
+    assert found(tmp_path / "a.mkv")[1] == pytest.approx([1.025, 2.025, 3.050], abs=0.001)

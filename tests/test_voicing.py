@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from bundles import one_line
 from commands import Call
+from fakes import FakeSource
 from heads import CLIP as HEAD
 from speaking import a_cast, voice_file
 
@@ -17,7 +18,7 @@ from realtime.errors import ConfigError
 from realtime.role import Role, find_role
 from realtime.settings import Settings
 from realtime.shelf import visible_folders
-from realtime.voicing import Voicing, check_change, voicing
+from realtime.voicing import Voicing, check_change, picture_age_s, voicing
 
 
 @pytest.fixture
@@ -28,6 +29,13 @@ def eve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def plan(role: Role, **options: Any) -> Voicing:
     return voicing(make_config({}, {"model": role.bundle.name, **options}), role)
+
+
+@pytest.mark.parametrize(("live", "rate_hz", "age_s"), [(True, 30.0, 0.025), (True, 2.0, 0.075), (False, 30.0, 0.0)])
+def test_a_camera_s_picture_is_older_than_its_time(live: bool, rate_hz: float, age_s: float) -> None:
+    source = FakeSource([])
+    source.live, source.rate_hz = live, rate_hz
+    assert picture_age_s(source) == age_s
 
 
 def test_what_goes_with_what(eve: Path, tmp_path: Path) -> None:

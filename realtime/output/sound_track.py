@@ -1,7 +1,7 @@
 """The source's sound, carried over into a recording and kept in step with its pictures."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -39,27 +39,28 @@ JUMP_S = 0.1
 class SoundTrack:
     """Where the sound of a source is.
 
-    `origin_s` is the file's own time at which `Frame.media_s` is 0.
+    `origin_s` is the file's own time at which `Frame.media_s` is 0. While `silent` says so, none of it is recorded.
     """
 
     path: Path
     origin_s: float = 0.0
+    silent: Callable[[], bool] = lambda: False
 
     @classmethod
-    def of(cls, source: Source) -> "SoundTrack | None":
+    def of(cls, source: Source, silent: Callable[[], bool] = lambda: False) -> "SoundTrack | None":
         """The sound of a source; None where it has none, or is no file."""
         reel = getattr(source, "reel", source)  # what `Paced` plays
         path = getattr(reel, "path", None)
-        return cls.find(Path(path)) if path is not None and getattr(reel, "sound", False) else None
+        return cls.find(Path(path), silent) if path is not None and getattr(reel, "sound", False) else None
 
     @classmethod
-    def find(cls, path: Path) -> "SoundTrack | None":
+    def find(cls, path: Path, silent: Callable[[], bool] = lambda: False) -> "SoundTrack | None":
         """The sound of a media file whose time counts from its start; None where it has none."""
         try:
             with av.open(str(path), metadata_errors="replace") as container:
                 if not container.streams.audio:
                     return None
-                return cls(path, (container.start_time or 0) / av.time_base)
+                return cls(path, (container.start_time or 0) / av.time_base, silent)
         except (OSError, av.error.FFmpegError):
             return None
 
@@ -72,7 +73,7 @@ class _Voice(Protocol):
         """How far into the recording sound has been written."""
         ...
 
-    def take(self, packet: SoundPacket, shift_s: float) -> None: ...
+    def take(self, packet: SoundPacket, shift_s: float, *, silent: bool) -> None: ...
 
     def jump(self) -> None: ...
 
@@ -139,7 +140,7 @@ class SoundWriter:
             if packet is None:
                 return  # this stretch has no more sound; a jump may bring some
             if packet.pts is not None:
-                self._voice.take(packet, self._shift_s or 0.0)
+                self._voice.take(packet, self._shift_s or 0.0, silent=self._track.silent())
 
     def finish(self) -> None:
         """Write what the encoder still holds. Errors in writing pass through."""
@@ -153,7 +154,7 @@ class SoundWriter:
 
 
 class _Copied:
-    """Sound copied packet by packet, bit for bit."""
+    """Sound copied packet by packet, bit for bit. Where it is to be silent the packets are left out."""
 
     def __init__(self, out: OutputContainer, template: AudioStream) -> None:
         self._out = out
@@ -168,7 +169,7 @@ class _Copied:
     def jump(self) -> None:
         """Packets already written stay; those of the new stretch follow them."""
 
-    def take(self, packet: SoundPacket, shift_s: float) -> None:
+    def take(self, packet: SoundPacket, shift_s: float, *, silent: bool) -> None:
         assert packet.pts is not None
         base = packet.time_base
         start_s = float(packet.pts * base) + shift_s
@@ -180,7 +181,8 @@ class _Copied:
         packet.pts = packet.dts = ticks
         packet.stream = self._stream
         self._end_s = start_s + float((packet.duration or 0) * base)
-        self._out.mux_one(packet)
+        if not silent:
+            self._out.mux_one(packet)
 
     def finish(self) -> None:
         """Nothing is held back."""
@@ -222,19 +224,21 @@ class _Encoded:
         """Forget what the resampler holds of the old stretch."""
         self._resampler = av.AudioResampler(format="fltp", layout=self._layout, rate=self._rate)
 
-    def take(self, packet: SoundPacket, shift_s: float) -> None:
+    def take(self, packet: SoundPacket, shift_s: float, *, silent: bool) -> None:
         try:
             frames = packet.decode()
         except av.error.FFmpegError:
             return  # a damaged packet becomes silence when the next one comes
         for frame in frames:
             for piece in self._resampler.resample(frame):
-                self._append(piece, shift_s)
+                self._append(piece, shift_s, silent=silent)
         self._encode(whole=False)
 
-    def _append(self, piece: av.AudioFrame, shift_s: float) -> None:
+    def _append(self, piece: av.AudioFrame, shift_s: float, *, silent: bool) -> None:
         # A file's floats may be anything, and an encoder gives up at what is no number.
         samples = np.nan_to_num(piece.to_ndarray().astype(np.float32), nan=0.0).clip(-1.0, 1.0)
+        if silent:
+            samples[:] = 0.0
         if piece.pts is None or piece.time_base is None:
             gap = 0
         else:

@@ -16,6 +16,9 @@ from realtime.sound.voice import Voice
 _CODECS = {".mp4": ("aac", "fltp"), ".mkv": ("aac", "fltp"), ".webm": ("libopus", "flt")}
 _BITS = 96_000
 
+UNSEEN_S = 0.006
+"""A delay that changes by less stays as it is: a camera's rate trembles, and each change could be heard."""
+
 LATEST_S = 1.0
 """What of the voice is still missing so long after its picture is silence: the device is gone."""
 
@@ -24,8 +27,8 @@ LATEST_S = 1.0
 class VoiceTrack:
     """The voice that goes into a live recording.
 
-    `delay_s`: how much later than it was captured it is heard: `LookAhead.delay_s` where it moves a mouth; 0 where the
-    picture has the time of the camera, as a recording's own clock is that of capture.
+    `delay_s`: how much later than it was captured it is heard, on a recording's own clock, which is that of capture:
+    `LookAhead.delay_s` where it moves a mouth; else how old what a camera's picture shows was when it came.
     """
 
     voice: Voice
@@ -53,6 +56,7 @@ class VoiceWriter:
         self._sent = 0
         self._end_s = 0.0
         self._zero_ns = 0
+        self._delay_s: float | None = None
 
     def show(self, out_s: float, zero_ns: int, duration_s: float) -> None:
         """Write the sound up to the end of the picture at `out_s`, as far as it was heard.
@@ -66,7 +70,10 @@ class VoiceWriter:
     def _write(self, *, due_s: float, whole: bool = False) -> None:
         """Write what was heard; and up to `due_s` in any case."""
         heard = self._track.voice.heard
-        delay_ns = round(self._track.delay_s() * NS_PER_S)
+        wanted_s = self._track.delay_s()
+        if self._delay_s is None or abs(wanted_s - self._delay_s) > UNSEEN_S:
+            self._delay_s = wanted_s
+        delay_ns = round(self._delay_s * NS_PER_S)
         heard_s = (heard.sound_until_ns + delay_ns - self._zero_ns) / NS_PER_S if heard.pieces else 0.0
         until = round(min(self._end_s, max(heard_s - 0.001, due_s)) * HEARD_HZ)
         context = self._stream.codec_context

@@ -3,11 +3,9 @@
 import asyncio
 import itertools
 import json
-import os
+import logging
 import shutil
-import sys
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -15,10 +13,10 @@ from typing import Any, Literal
 from realtime.card import printable
 from realtime.errors import MasqueradeError
 from realtime.panel.answers import Refused
+from realtime.panel.job_process import CHILD, STALLED_S, JobProcess, Progress
 from realtime.panel.results import Results
 
-ROOT = Path(__file__).resolve().parent.parent.parent
-CHILD = (sys.executable, "-P", "-m", "realtime.panel.job_child")
+log = logging.getLogger(__name__)
 
 MOST_WAITING = 20
 MOST_ENDED = 20
@@ -27,8 +25,6 @@ ENOUGH_FRAMES = 10
 
 UNFINISHED = "made.mp4"
 """What a job writes, in its own folder; only a whole file ever leaves it."""
-
-_LINE_BYTES = 64 * 1024
 
 State = Literal["waiting", "running", "done", "failed"]
 
@@ -74,16 +70,18 @@ class Job:
 class Jobs:
     """The queue. Runs on the panel's loop; `close` leaves no process and nothing unfinished behind.
 
-    `child` is the command that gets a run's options as JSON.
+    `child` is the command that gets a run's options as JSON; one that does not get on for `stalled_s` is stopped.
     """
 
-    def __init__(self, results: Results | None = None, child: Sequence[str] = CHILD) -> None:
+    def __init__(
+        self, results: Results | None = None, child: Sequence[str] = CHILD, stalled_s: float = STALLED_S
+    ) -> None:
         self.results = results or Results()
-        self._child = child
+        self._child, self._stalled_s = child, stalled_s
         self._numbers = itertools.count(1)
         self._jobs: list[Job] = []
         self._working: asyncio.Task[None] | None = None
-        self._process: asyncio.subprocess.Process | None = None
+        self._process: JobProcess | None = None
 
     def report(self) -> list[dict[str, Any]]:
         """All jobs, in their order."""
@@ -118,8 +116,7 @@ class Jobs:
 
     def _stop(self) -> None:
         if self._process is not None:
-            with suppress(ProcessLookupError):  # it just ended
-                self._process.kill()  # it holds nothing that would have to be closed
+            self._process.stop()
 
     async def _work(self) -> None:
         while (job := next((job for job in self._jobs if job.state == "waiting"), None)) is not None:
@@ -131,37 +128,29 @@ class Jobs:
             except (MasqueradeError, OSError) as error:
                 named = str(error).replace(str(job.source), job.title).replace(str(job.folder), "")
                 job.state, job.said = "failed", printable(named, 400)
+            except Exception as error:  # whatever it is: the next file is made, and this one does not run for ever
+                log.exception("a file could not be made")
+                job.state, job.said = "failed", f"unexpected {type(error).__name__}: please report it"
             finally:
                 await asyncio.to_thread(shutil.rmtree, job.folder, True)
 
     async def _make(self, job: Job) -> None:
         """Run the child to its end. Raises MasqueradeError with its last word."""
+
+        def progress(now: Progress) -> None:
+            job.done, job.of, job.fps = now.done, now.of, now.fps
+
+        def note(line: str) -> None:
+            job.said = printable(line, 400)
+
         order = json.dumps({**job.options, "output": [str(job.folder / UNFINISHED)], "pace": "all"})
-        paths = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
-        process = self._process = await asyncio.create_subprocess_exec(
-            *self._child,
-            order,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
-            env={**os.environ, "PYTHONPATH": paths},
-            limit=_LINE_BYTES,
-        )
-        refused: str | None = None
-        if job not in self._jobs:  # cancelled while the process was being made
-            self._stop()
+        self._process = JobProcess(self._child, on_progress=progress, on_note=note, stalled_s=self._stalled_s)
         try:
-            assert process.stdout is not None
-            while line := await process.stdout.readline():
-                refused = _heard(job, line) or refused
-            code = await process.wait()
+            await self._process.run(order)
         finally:
             self._process = None
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
-        if code != 0:
-            raise MasqueradeError(refused or f"it ended unexpectedly ({_ending(code)}): try a smaller file")
+        if not (job.folder / UNFINISHED).is_file():
+            raise MasqueradeError("it said it was done, but there is no file: try it again")
 
     def _keep(self, job: Job) -> str | None:
         if job not in self._jobs:  # cancelled the moment it was done
@@ -175,22 +164,3 @@ class Jobs:
         if self._working is not None:
             self._working.cancel()
             await asyncio.gather(self._working, return_exceptions=True)
-
-
-def _heard(job: Job, line: bytes) -> str | None:
-    """Note what the child said; gives the line with which it refuses, None before."""
-    try:
-        said = json.loads(line)
-    except ValueError:
-        return None  # a library's own words
-    if not isinstance(said, dict):
-        return None
-    if "done" in said:
-        job.done, job.of, job.fps = int(said["done"]), said["of"], float(said["fps"])
-    if "note" in said:
-        job.said = str(said["note"])
-    return said.get("error")
-
-
-def _ending(code: int) -> str:
-    return f"signal {-code}" if code < 0 else f"code {code}"

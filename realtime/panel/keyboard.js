@@ -13,7 +13,7 @@ function next(key) {
 const flip = (key) => change({ [key]: !settings[key] });
 
 const KEYS = {
-  p: ["the card at once, and back", panic],
+  p: ["the card and silence at once, and back", panic],
   m: ["mirror", () => flip("mirror")],
   v: ["detail: fast or fine", () => next("variant")],
   c: ["the next colour match", () => next("color_transfer")],

@@ -13,7 +13,7 @@ export function sentence(report, settings) {
   const who = report.title || report.model || "the character";
   const sees = audience(report.outputs);
   if (report.state === "starting" || report.state === undefined) return ["Starting …", "", "warn"];
-  if (settings.panic) return ["You pressed the card button", `${sees} a card`, "warn"];
+  if (settings.panic) return ["You pressed the card button", `${sees} a card, without a sound`, "warn"];
   if (report.changing) return [`Putting on ${report.changing} …`, `${sees} ${who}'s last picture, then a card`, "warn"];
   switch (report.state) {
     case "synthetic": return [`You are ${who}`, `${sees} ${who}`, "good"];

@@ -16,7 +16,7 @@ from realtime.sound.device import OpenInput, OpenOutput
 from realtime.sound.look_ahead import AsHeard, LookAhead, ReadAhead
 from realtime.sound.open_sound import check_sound, is_microphone, open_sound, open_virtual_microphone
 from realtime.sound.sound_file import SoundFile
-from realtime.sound.virtual_microphone import VirtualMicrophone
+from realtime.sound.virtual_microphone import PAUSE_S, VirtualMicrophone
 from realtime.sound.voice import Voice
 
 log = logging.getLogger(__name__)
@@ -34,7 +34,8 @@ class Work:
 class Speaker:
     """A voice ready to be used. Constructed means open; use `open_speaker`.
 
-    `speech` is for the character, `track` for recordings (None: no sound), `works` for the crew's threads.
+    `speech` is for the character, `track` for recordings (None: no sound), `works` for the crew's threads. `spoken_s`:
+    how late the voice is to be heard now.
     """
 
     def __init__(
@@ -45,10 +46,12 @@ class Speaker:
         *,
         source: SoundSource | None = None,
         out: VirtualMicrophone | None = None,
-        latency_s: Callable[[], float] = lambda: 0.0,
+        spoken_s: Callable[[], float] = lambda: 0.0,
+        silent: Callable[[], bool] = lambda: False,
     ) -> None:
         self.speech, self.track = speech, track
-        self._closes, self._source, self._out, self._latency_s = closes, source, out, latency_s
+        self._closes, self._source, self._out = closes, source, out
+        self._spoken_s, self._silent = spoken_s, silent
 
     @property
     def works(self) -> tuple[Work, ...]:
@@ -76,7 +79,7 @@ class Speaker:
         """The voice for one more listener, as late as the pictures; None for a file that is read along with them."""
         if self._source is None:
             return None
-        return Delayed(self.speech.voice, lambda: self.speech.delay_s + self._latency_s())
+        return Delayed(self.speech.voice, self._spoken_s, self._silent)
 
     def over(self, at_ns: int) -> bool:
         """True where the voice has ended, and its last sound belongs to a picture before that of `at_ns`.
@@ -100,7 +103,7 @@ class Speaker:
                 "broken": voice.broken,
             }
         if self._out is not None:
-            told |= {"spoken_delay_s": round(self._out.delay_s, 4), "lost": self._out.lost}
+            told |= {"spoken_delay_s": round(self._out.delay_s, 4), "lost": self._out.lost, "dry": self._out.dry}
         return told
 
     def close(self) -> None:
@@ -116,6 +119,8 @@ def open_speaker(
     lips: bool = True,
     loop: bool = False,
     latency_s: Callable[[], float] = lambda: 0.0,
+    age_s: Callable[[], float] = lambda: 0.0,
+    silent: Callable[[], bool] = lambda: False,
     clock: Clock = now_ns,
     make_voice: Callable[[bool], Voice] = lambda exact: Voice(exact=exact),
     open_input: OpenInput | None = None,
@@ -126,8 +131,9 @@ def open_speaker(
     `along_with_media`: the pictures come out of a file and have its times, so a sound file goes along with them, from
     its start with theirs; a microphone never does. `virtual_microphone`: the voice is spoken for video calls too; None:
     where that can be had, else a warning. `lips`: the voice moves a mouth, which needs to hear what comes. `loop`: a
-    file spoken live begins again. `latency_s`: how old a picture is when it leaves, as measured. Raises ConfigError,
-    DeviceError or ModelError; nothing is left open then.
+    file spoken live begins again. `latency_s`: how old a picture is when it leaves, as measured; `age_s`: how old what
+    it shows was already when it came. While `silent` says so no listener and no recording gets any sound. Raises
+    ConfigError, DeviceError or ModelError; nothing is left open then.
     """
     check_sound(spec)
     with ExitStack() as opened:
@@ -135,15 +141,23 @@ def open_speaker(
             path = Path(spec)
             ahead = ReadAhead(lambda: SoundFile(path), lambda: make_voice(True))
             opened.callback(ahead.close)
-            return Speaker(ahead, SoundTrack.find(path), opened.pop_all())
+            return Speaker(ahead, SoundTrack.find(path, silent), opened.pop_all())
         voice = make_voice(False)
+        voice.silent = silent
         opened.callback(voice.close)
         source = open_sound(spec, loop=loop, clock=clock, open_input=open_input)
         opened.callback(source.close)
         speech = LookAhead(voice) if lips else AsHeard(voice)
+
+        def recorded_s() -> float:
+            return speech.delay_s + age_s()
+
+        def spoken_s() -> float:
+            return recorded_s() + latency_s()
+
         out = None
         if virtual_microphone is not False:
-            delayed = Delayed(voice, lambda: speech.delay_s + latency_s())
+            delayed = Delayed(voice, spoken_s, silent, PAUSE_S)
             try:
                 out = VirtualMicrophone(delayed, open_output=open_output or open_virtual_microphone, clock=clock)
                 opened.callback(out.close)
@@ -151,8 +165,8 @@ def open_speaker(
                 if virtual_microphone:
                     raise
                 log.warning("%s; a call will see the mouth, but not hear this voice", error)
-        track = VoiceTrack(voice, lambda: speech.delay_s)
-        return Speaker(speech, track, opened.pop_all(), source=source, out=out, latency_s=latency_s)
+        track = VoiceTrack(voice, recorded_s)
+        return Speaker(speech, track, opened.pop_all(), source=source, out=out, spoken_s=spoken_s, silent=silent)
 
 
 OpenSpeaker = Callable[..., Speaker]

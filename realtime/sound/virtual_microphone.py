@@ -2,20 +2,33 @@
 
 import contextlib
 import logging
+import statistics
+from collections import deque
 from collections.abc import Callable
 from typing import Protocol
+
+import numpy as np
 
 from realtime.capture.bell import Bell
 from realtime.clock import NS_PER_S, Clock, now_ns
 from realtime.errors import DeviceError
-from realtime.sound import Floats
+from realtime.sound import HEARD_HZ, Floats
 from realtime.sound.delayed import Delayed
 from realtime.sound.device import OpenOutput, OutputDevice, SoundDeviceGone
 
 log = logging.getLogger(__name__)
 
 PIECE_S = 0.010
-"""How often it speaks; a piece's first sample has waited for so long when it is written."""
+"""How often it speaks."""
+
+PAUSE_S = 0.040
+"""A device's buffer, and some: what should have been played before is skipped."""
+
+_WATCHED = 50
+"""Of so many pieces the median counts: a server takes what it is given in gulps."""
+
+DRY_S, DRY_TIMES, MOST_MORE = 30.0, 3, 3
+"""A device that had nothing left to play so often in so long gets a piece of silence to hold, at most so many."""
 
 RETRY_S = 0.5
 
@@ -51,8 +64,9 @@ class OwnedOutput:
 class VirtualMicrophone:
     """Speaks a delayed voice into a device; made for a thread of its own, which runs `speak`.
 
-    What the device and a piece hold back is taken off the delay, so that the voice is heard when the mouth is seen. A
-    device that is gone is waited for, and that said once. `lost` counts pieces that the device had no room for.
+    What the device and a piece hold back is taken off the delay, so that the voice is heard when the picture is seen. A
+    device that is gone is waited for, and that said once. `lost` counts pieces that the device had no room for, `dry`
+    how often it had nothing left because this thread came late: where that goes on it is given more to hold.
     """
 
     def __init__(
@@ -63,11 +77,15 @@ class VirtualMicrophone:
         clock: Clock = now_ns,
         wait: Callable[[float], bool] | None = None,
     ) -> None:
-        self.lost = 0
+        self.lost = self.dry = 0
         self._voice, self._open, self._clock = voice, open_output, clock
         self._bell = Bell()
         self._wait = wait or self._bell.wait
         self._state = "ok"
+        self._said_ns: int | None = None
+        self._ahead_ns: deque[int] = deque(maxlen=_WATCHED)
+        self._dry_ns: deque[int] = deque(maxlen=DRY_TIMES)
+        self._more = 0
         try:
             self._device: OutputDevice | None = open_output()
         except BaseException:
@@ -104,8 +122,15 @@ class VirtualMicrophone:
 
     def _say(self, device: OutputDevice) -> None:
         try:
-            ahead_ns = round((device.latency_s + PIECE_S) * NS_PER_S)
-            if not device.write(self._voice(self._clock(), ahead_ns)):
+            now = self._clock()
+            # A piece's first sample has waited since the last one was spoken; however late this thread comes, what
+            # the device holds then is less by as much.
+            waited_ns = min(now - self._said_ns, round(PAUSE_S * NS_PER_S)) if self._said_ns is not None else 0
+            self._said_ns = now
+            if self._ahead_ns and waited_ns > statistics.median(self._ahead_ns):
+                self._ran_dry(device, now)
+            self._ahead_ns.append(round(device.latency_s * NS_PER_S) + waited_ns)
+            if not device.write(self._voice(now, round(statistics.median(self._ahead_ns)))):
                 self.lost += 1
         except SoundDeviceGone as error:
             self._state = f"{self._name} is gone: waiting for it"
@@ -113,6 +138,15 @@ class VirtualMicrophone:
             self._device = None
             with contextlib.suppress(DeviceError):
                 device.close()
+
+    def _ran_dry(self, device: OutputDevice, now: int) -> None:
+        self.dry += 1
+        self._dry_ns.append(now)
+        often = len(self._dry_ns) == DRY_TIMES and now - self._dry_ns[0] < DRY_S * NS_PER_S
+        if often and self._more < MOST_MORE:
+            self._more += 1
+            self._dry_ns.clear()
+            device.write(np.zeros(round(PIECE_S * HEARD_HZ), np.float32))
 
     def _look_for_it(self) -> None:
         if self._wait(RETRY_S):
@@ -122,6 +156,9 @@ class VirtualMicrophone:
         except DeviceError:
             return  # not yet
         self._state = "ok"
+        self._said_ns = None
+        self._ahead_ns.clear()
+        self._more = 0
 
     def unblock(self) -> None:
         """Make `speak` return. From any thread."""

@@ -1,5 +1,6 @@
 """A voice as the lip-sync network and the listeners want it: mel frames and clean samples, laid on the clock."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -91,7 +92,8 @@ class Voice:
     """Hears blocks, in one thread; shows what it heard to any other.
 
     Values that are no numbers become 0 (`broken` counts them), values beyond full scale are cut off (`clipped`).
-    `exact` where the blocks' times have no jitter: a file's.
+    `exact` where the blocks' times have no jitter: a file's. While `silent` says so nothing is heard, and what was
+    heard before and may still wait to be spoken is forgotten: neither comes out of any listener, then or later.
     """
 
     def __init__(self, gate: Gate | None = None, *, exact: bool = False) -> None:
@@ -99,6 +101,8 @@ class Voice:
         self.gate: Gate = gate or open_gate()
         self.arrival = Arrival(exact=exact)
         self.broken = self.clipped = 0
+        self.silent: Callable[[], bool] = lambda: False
+        self._was_silent = False
         self._rate_hz = 0
         self._to_speech: Resampler
         self._to_heard: Resampler
@@ -122,7 +126,9 @@ class Voice:
             return
         if block.rate_hz != self._rate_hz:
             self._change_rate(block.rate_hz)
-        samples = self._clean(block.samples)
+        samples, silent = self._clean(block.samples), self.silent()
+        if silent:
+            samples = np.zeros_like(samples)
         gap_s = self.arrival.place(self._seconds, block.start_ns)
         off = round(gap_s * block.rate_hz)
         if off > 0:
@@ -131,6 +137,9 @@ class Voice:
             samples = samples[-off:]
         self._seconds += len(samples) / block.rate_hz
         self._take(self._to_speech(samples), self._to_heard(samples))
+        if silent and not self._was_silent:
+            self._forget()
+        self._was_silent = silent
 
     def end(self) -> None:
         """No more blocks: what the filters hold comes out."""
@@ -175,6 +184,15 @@ class Voice:
             self._heard_to += len(heard)
         while self._pieces and self._pieces[0][0] + len(self._pieces[0][1]) < self._heard_to - KEPT_S * HEARD_HZ:
             self._pieces.pop(0)
+        self._show()
+
+    def _forget(self) -> None:
+        """Silence instead of all that is kept, at the same times."""
+        self._pieces = [(at, np.zeros_like(piece)) for at, piece in self._pieces]
+        self._frames, self._speech = np.full_like(self._frames, SILENCE), np.zeros_like(self._speech)
+        self._show()
+
+    def _show(self) -> None:
         self._shown.set(
             Heard(
                 self.arrival.zero_ns,

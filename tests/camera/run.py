@@ -1,6 +1,6 @@
 """`make test-camera`: the installed program on real video devices, in a small virtual machine.
 
-    python tests/camera/run.py [webcam] [virtual_camera] [loop] [--cache DIR] [--results DIR]
+    python tests/camera/run.py [webcam] [virtual_camera] [loop] [page] [--cache DIR] [--results DIR]
 
 Boots one VM (../shared/vm/run_vm.py, software emulation: minutes) with v4l2loopback and vivid, runs
 the named guest scripts in it (all of them if none is named), prints a line a check, and ends with 0 if
@@ -35,6 +35,7 @@ GUESTS = {
     "webcam": ("webcam_guest.py", "--camera", "20", "--loopback", "10"),
     "virtual_camera": ("virtual_camera_guest.py", "{results}"),
     "loop": ("loop_guest.py", "{results}/feed.npz", "{results}"),
+    "page": ("page_guest.py", "{results}/feed.npz", "{results}"),
 }
 
 
@@ -68,7 +69,7 @@ def missing() -> str:
 
 def outside(names: list[str], options: argparse.Namespace, results: Path) -> int:
     """On this machine: make the feed, boot the VM, pass on what it prints."""
-    if "loop" in names:
+    if {"loop", "page"} & set(names):
         from clip_feed import make_feed
 
         make_feed(CLIP, SIZE, PICTURES).save(results / "feed.npz")
