@@ -43,6 +43,9 @@ _WIDE_PX = 3.0
 _OUTLINE_SIGMA_PX = 1.2
 """How soft the outline of what lies before the face is, in pixels of a `_UNIT_PX` crop: about as soft as a camera's."""
 
+_OUTLINE_GAIN = 1.8
+"""Moves that soft outline from the face onto what lies before it: else a rim of glasses has a rim of the driver."""
+
 _SHARPEN_SIGMA_PX = 1.2
 """The unsharp mask's radius in pixels of a `_UNIT_PX` crop: the finest detail a network draws."""
 
@@ -117,7 +120,8 @@ def shape_mask(swapped: Swapped, settings: Settings, region: Floats | None = Non
         inner = _blurred(inner, 0.25 * settings.mask_blur * scale)
     if swapped.visible is not None:
         # Eroded and blurred with the rest it would leave a rim of the driver's own face around every hand.
-        inner = inner * _blurred(np.ascontiguousarray(swapped.visible, np.float32), _OUTLINE_SIGMA_PX * scale)
+        seen = _blurred(np.ascontiguousarray(swapped.visible, np.float32), _OUTLINE_SIGMA_PX * scale)
+        inner = inner * np.minimum(seen * np.float32(_OUTLINE_GAIN), 1.0)
     return inner
 
 

@@ -9,7 +9,14 @@ from trained_models.recipes.autoencoder.pairs_dataset import Shard, save_shard
 from trained_models.recipes.autoencoder.training import Plan
 
 SMALL = Shape(
-    size=32, code=8, condition=8, encoder=(4, 4, 8, 8, 8), bottom=8, decoder=(8, 8, 4, 4), driver_mask=(8, 8, 4), fine=8
+    size=32,
+    code=8,
+    condition=8,
+    encoder=(4, 4, 8, 8, 8),
+    bottom=8,
+    decoder=(8, 8, 4, 4),
+    driver_mask=(4, 4, 8, 8, 8),
+    fine=8,
 )
 PLAN = Plan(batch=2, warm_up_steps=2, bf16=False, seed=5)
 
@@ -26,7 +33,6 @@ def made_up_shard(count: int = 3, size: int = 32, margin: int = 4) -> Shard:
         weight=np.full((count, size, size), 16, np.uint8),
         blendshapes=rng.uniform(0, 1, (count, 52)).astype(np.float32),
         pose=rng.normal(0, 0.2, (count, 3)).astype(np.float32),
-        driver_mask=np.full((count, large, large), 255, np.uint8),
         fine=np.full((count, 48, 48, 3), 90, np.uint8),
     )
 

@@ -10,7 +10,6 @@ torch = pytest.importorskip("torch", reason="the training recipes need the extra
 from made_up_pairs import PLAN, SMALL, made_up_data  # noqa: E402
 
 from trained_models.recipes.autoencoder.losses import (  # noqa: E402
-    driver_mask_loss,
     edge_loss,
     structure_loss,
     weighted_mean,
@@ -68,20 +67,6 @@ def test_the_condition_changes_the_picture_even_without_the_code() -> None:
     unseen = network(torch.rand(1, 3, 32, 32), torch.zeros(1, 52), torch.zeros(1, 3), keep_code=blank).face
     assert not torch.equal(one, other)
     assert torch.equal(one, unseen)
-
-
-def test_unknown_samples_say_nothing_of_the_drivers_mask() -> None:
-    truth = torch.zeros(2, 1, 4, 4)
-    truth[..., :2] = 1
-    right = (truth - 0.5) * 12
-    wrong = right.clone()
-    wrong[1] *= -1
-    first_only = torch.tensor([[1.0], [0.0]])
-    assert float(driver_mask_loss(right, truth, None)) < 0.01
-    assert float(driver_mask_loss(wrong, truth, None)) > 1
-    assert float(driver_mask_loss(wrong, truth, first_only)) == pytest.approx(
-        float(driver_mask_loss(right, truth, first_only)), rel=1e-3
-    )
 
 
 def test_losses_are_zero_for_the_target_itself_and_grow_with_the_error() -> None:

@@ -1,8 +1,9 @@
-"""`python -m trained_models.recipes.autoencoder prepare|train|plot|check|export|show`."""
+"""`python -m trained_models.recipes.autoencoder prepare|train|drivers|mask|plot|check|export|show`."""
 
 import argparse
 import platform
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -14,10 +15,9 @@ from trained_models.recipes.autoencoder.augment import Pixels
 BUNDLES = Path(__file__).resolve().parents[2]
 
 
-def _prepare(args: argparse.Namespace) -> None:
-
+def _finder() -> Callable[[Pixels], Face | None]:
+    """Finds the one face of a picture."""
     from realtime.detect import Tracker
-    from trained_models.recipes.autoencoder.prepare import prepare_folder
 
     cv2.setNumThreads(1)
     tracker = Tracker(provider="cpu")
@@ -26,6 +26,13 @@ def _prepare(args: argparse.Namespace) -> None:
         found = tracker.find(np.ascontiguousarray(pixels))
         return found[0] if found else None
 
+    return find
+
+
+def _prepare(args: argparse.Namespace) -> None:
+    from trained_models.recipes.autoencoder.prepare import prepare_folder
+
+    find = _finder()
     while True:
         for folder in sorted(args.raw.iterdir()):
             if folder.is_dir() and (tally := prepare_folder(folder, args.out / folder.name, find)).kept:
@@ -42,6 +49,22 @@ def _train(args: argparse.Namespace) -> None:
     start |= {name: Path(path) for name, path in (text.split("=", 1) for text in args.start)}
     done = train(args.data, args.out, args.names, hours=args.hours, steps=args.steps, start=start, threads=args.threads)
     print(f"{done.step_number} steps, {done.seconds / 3600:.2f} h")
+
+
+def _drivers(args: argparse.Namespace) -> None:
+    from trained_models.recipes.autoencoder.driver_mask.pictures import prepare_drivers
+
+    print(f"{prepare_drivers(args.raw, args.out, _finder())} drivers")
+
+
+def _mask(args: argparse.Namespace) -> None:
+    import torch
+
+    from trained_models.recipes.autoencoder.driver_mask.training import train_mask
+
+    torch.set_num_threads(args.threads)
+    cv2.setNumThreads(1)
+    train_mask(args.data, args.out, args.steps)
 
 
 def _plot(args: argparse.Namespace) -> None:
@@ -69,11 +92,14 @@ def _check(args: argparse.Namespace) -> None:
 
 
 def _export(args: argparse.Namespace) -> None:
+    from trained_models.recipes.autoencoder.driver_mask.training import read_mask
     from trained_models.recipes.autoencoder.pairs_dataset import Pairs
     from trained_models.recipes.autoencoder.to_bundle import Story, to_onnx, write_bundle, write_preview
     from trained_models.recipes.autoencoder.weights import read_network
 
     network = read_network(args.weights)
+    if args.mask:
+        network.driver_mask = read_mask(args.mask)
     pairs = Pairs(args.data)
     some = pairs.plain(np.linspace(0, len(pairs) - 1, 24).astype(int).tolist())
     feed = {
@@ -133,6 +159,18 @@ def main() -> None:
     )
     train.set_defaults(do=_train)
 
+    drivers = steps.add_parser("drivers", help="find and cut the drivers of pairs and strangers, for the mask")
+    drivers.add_argument("out", type=Path, help="folder for prepared drivers")
+    drivers.add_argument("raw", type=Path, nargs="+", help="DATA/strangers, DATA/pairs/IDENTITY")
+    drivers.set_defaults(do=_drivers)
+
+    mask = steps.add_parser("mask", help="train where the driver's face shows, or go on; one for all identities")
+    mask.add_argument("data", type=Path, help="folder of prepared drivers")
+    mask.add_argument("out", type=Path, help="folder for state, mask.npz, log and sheet")
+    mask.add_argument("--steps", type=int, default=12000)
+    mask.add_argument("--threads", type=int, default=2)
+    mask.set_defaults(do=_mask)
+
     plot = steps.add_parser("plot", help="draw the training's log as a chart")
     plot.add_argument("log", type=Path, help="log.jsonl of a training")
     plot.add_argument("out", type=Path, help="an .svg or .png")
@@ -148,6 +186,7 @@ def main() -> None:
     export = steps.add_parser("export", help="write the bundle")
     export.add_argument("weights", type=Path)
     export.add_argument("data", type=Path, help="prepared pairs, for parity")
+    export.add_argument("--mask", type=Path, help="mask.npz; without it the driver's mask that the weights came with")
     export.add_argument("--raw", type=Path, help="the rendered shards, for the preview picture")
     export.add_argument("out", type=Path)
     export.add_argument("--name", default="ada")

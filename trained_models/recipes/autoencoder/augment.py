@@ -89,6 +89,22 @@ def lit_unevenly(picture: Pixels, rng: Rng) -> Pixels:
     return cv2.multiply(picture, gains, dtype=cv2.CV_8U)
 
 
+def shadowed(picture: Pixels, rng: Rng) -> Pixels:
+    """The picture with small soft shadows, as beside a nose, in a nostril, under a lip: dark, and still the face."""
+    size = picture.shape[0]
+    light = np.ones((size, size), np.float32)
+    for _ in range(int(rng.integers(1, 6))):
+        spot = np.zeros((size, size), np.float32)
+        centre = tuple(int(v) for v in rng.uniform(0.2, 0.8, 2) * size)
+        axes = tuple(max(1, int(v)) for v in rng.uniform(0.006, 0.06, 2) * size)
+        cv2.ellipse(spot, centre, axes, float(rng.uniform(0, 180)), 0, 360, 1.0, -1)
+        spot = np.asarray(cv2.GaussianBlur(spot, (0, 0), float(rng.uniform(0.5, 3.0))), np.float32)
+        light *= 1 - spot * np.float32(rng.uniform(0.3, 0.95))
+    # Light that has gone through skin is red: a shadow takes least of it.
+    gains = light[..., None] ** np.array([1.15, 1.05, 0.85], np.float32)
+    return cv2.multiply(picture, gains, dtype=cv2.CV_8U)
+
+
 def covered(picture: Pixels, rng: Rng) -> tuple[Pixels, Floats]:
     """The picture with a hand-, cable- or mug-like patch of one colour over part of it, and the patch (S, S) 0..1."""
     size = picture.shape[0]
@@ -142,18 +158,19 @@ def jpeg(picture: Pixels, rng: Rng) -> Pixels:
     return np.asarray(cv2.imdecode(stream, cv2.IMREAD_COLOR), np.uint8)
 
 
-def webcam(picture: Pixels, driver_mask: Pixels, size: int, rng: Rng) -> tuple[Pixels, Pixels]:
-    """(size, size, 3) uint8 BGR: a rendered crop as some webcam might have shown it; and where the face shows in it.
+def webcam(picture: Pixels, size: int, rng: Rng) -> Pixels:
+    """(size, size, 3) uint8 BGR: a rendered crop as some webcam might have shown it."""
+    out = warped(picture, shaken(picture.shape[0], size, rng), size)
+    if rng.uniform() < 0.15:
+        out, _ = covered(out, rng)
+    return seen_by_a_camera(out, rng)
 
-    `driver_mask`: (H, W) uint8 of the picture's size, 255 where the face shows; cut and covered likewise.
-    """
-    cut = shaken(picture.shape[0], size, rng)
-    out, shows = warped(picture, cut, size), warped(driver_mask, cut, size)
+
+def seen_by_a_camera(picture: Pixels, rng: Rng) -> Pixels:
+    """The crop in other light, through a poor lens and a poor sensor, packed too tightly; nothing moves."""
+    out = picture
     if rng.uniform() < 0.2:  # seldom: the network is to follow the light it sees
         out = lit_unevenly(out, rng)
-    if rng.uniform() < 0.15:
-        out, patch = covered(out, rng)
-        shows = np.asarray(shows * (1 - patch) + 0.5, np.uint8)
     out = cv2.LUT(out, tone_curve(rng))
     grey_share = 0.0 if rng.uniform() < 0.4 else rng.uniform(-0.3, 0.6)
     if rng.uniform() < 0.06:
@@ -169,4 +186,4 @@ def webcam(picture: Pixels, driver_mask: Pixels, size: int, rng: Rng) -> tuple[P
         out = noisy(out, rng)
     if rng.uniform() < 0.35:
         out = jpeg(out, rng)
-    return np.ascontiguousarray(out, np.uint8), shows
+    return np.ascontiguousarray(out, np.uint8)

@@ -21,7 +21,6 @@ class Shares:
     structure: float = 1.0
     edges: float = 2.0
     mask: float = 0.5
-    driver_mask: float = 1.5
     steady: float = 4.0
     fine: float = 1.0
     sharp: float = 0.01
@@ -68,16 +67,13 @@ def swap_loss(
     weight: Tensor,
     shares: Shares = Shares(),
     *,
-    driver_mask: Tensor | None = None,
-    driver_known: Tensor | None = None,
     twins: bool = False,
 ) -> tuple[Tensor, dict[str, float]]:
     """The loss, and its terms by name.
 
     `target` (N, 3, S, S) BGR 0..1; `mask` (N, 1, S, S) 0..1, where the identity's face is; `weight`
     (N, 1, S, S) >= 0, how much each pixel's colour matters (more on eyes, brows and mouth, nothing far
-    outside the face). `driver_mask` (N, 1, S, S) 0..1, where the driver's face shows, counts for samples that are
-     `driver_known` (N, 1). `twins`: two samples in a row are one moment before two cameras, to be drawn alike.
+    outside the face). `twins`: two samples in a row are one moment before two cameras, to be drawn alike.
     """
     face = drawn.face.float()
     logits = drawn.mask.float()
@@ -93,18 +89,10 @@ def swap_loss(
         "edges": edge_loss(face, target, weight),
         "mask": F.binary_cross_entropy_with_logits(logits, mask),
     }
-    if driver_mask is not None and drawn.driver_mask is not None:
-        terms["driver_mask"] = driver_mask_loss(drawn.driver_mask.float(), driver_mask, driver_known)
     if twins:
         terms["steady"] = weighted_mean((face[0::2] - face[1::2]).abs(), plain[0::2])
     total = torch.stack([getattr(shares, name) * term for name, term in terms.items()]).sum()
     return total, {name: float(term.detach()) for name, term in terms.items()}
-
-
-def driver_mask_loss(logits: Tensor, driver_mask: Tensor, known: Tensor | None) -> Tensor:
-    """Cross entropy of where the driver's face shows, over the samples that are `known`, (N, 1) 0 or 1."""
-    each = F.binary_cross_entropy_with_logits(logits, driver_mask, reduction="none").mean((1, 2, 3))
-    return each.mean() if known is None else (each * known[:, 0]).sum() / (known.sum() + 1e-6)
 
 
 def fine_loss(face: Tensor, target: Tensor, weight: Tensor) -> Tensor:

@@ -3,8 +3,8 @@
 A shared encoder squeezes the driver's crop to a short code (light, gaze, what the eyes can see) and one
 decoder an identity draws the new face from it, the DF shape of DeepFaceLab. Expression and pose are told
 to the decoder directly: the 52 blendshapes and the head angles that the face tracker reads. A short code
-alone loses brows, smile and pucker; the tracker does not. Beside the code the encoder's maps say where the
-driver's face shows (`driver_mask`), and the decoder's last map can be drawn larger (`fine`).
+alone loses brows, smile and pucker; the tracker does not. Where the driver's face shows is a network of its own
+(`driver_mask/`), and the decoder's last map can be drawn larger (`fine`).
 
 Everything is plain 3x3 convolutions: that is what both CPUs and GPUs run near their peak, and
 batch norm folds into them at export.
@@ -17,7 +17,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from trained_models.recipes.autoencoder.driver_mask import DriverMask
+from trained_models.recipes.autoencoder.driver_mask.network import WIDTHS, DriverMask
 from trained_models.recipes.autoencoder.fine import GROWTH, Fine
 
 BLENDSHAPES = 52
@@ -34,14 +34,14 @@ class Shape:
     encoder: tuple[int, ...] = (16, 32, 64, 96, 128)
     bottom: int = 72
     decoder: tuple[int, ...] = (128, 96, 72, 40)
-    driver_mask: tuple[int, ...] = (64, 48, 32)
+    driver_mask: tuple[int, ...] = WIDTHS
     fine: int = 64
 
     def __post_init__(self) -> None:
         if self.size % 32 or self.size <= 0:
             raise ValueError(f"size must be a positive multiple of 32, not {self.size}")
-        if len(self.encoder) != 5 or len(self.decoder) != 4 or len(self.driver_mask) != 3:
-            raise ValueError("the encoder halves five times, the decoder doubles four times, the mask three times")
+        if len(self.encoder) != 5 or len(self.decoder) != 4 or len(self.driver_mask) != 5:
+            raise ValueError("encoder and mask halve five times, the decoder doubles four times")
 
     @property
     def fine_size(self) -> int:
@@ -57,14 +57,12 @@ class Shape:
 class Drawn:
     """What the network drew: `face` (N, 3, S, S) BGR about 0..1, unclamped; `mask` (N, 1, S, S) logits.
 
-    `driver_mask` (N, 1, S, S): logits, above 0 where the driver's own face shows; None where it was not asked.
     `features` (N, d, S/2, S/2): the decoder's last map, from which `Fine` draws.
     """
 
     face: Tensor
     mask: Tensor
     code: Tensor = field(repr=False)
-    driver_mask: Tensor | None = None
     features: Tensor | None = field(default=None, repr=False)
 
 
@@ -92,17 +90,9 @@ class Encoder(nn.Module):
         self.norm = nn.LayerNorm(shape.code)
 
     def forward(self, face: Tensor) -> Tensor:
-        return self.look(face)[0]
-
-    def look(self, face: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """The code, and the maps it came from: five, each half as large as the one before."""
-        levels: list[Tensor] = []
-        x = face * 2 - 1
-        for step in self.steps:
-            x = step(x)
-            levels.append(x)
+        x = self.steps(face * 2 - 1)
         code: Tensor = self.norm(self.squeeze(x.flatten(1)))
-        return code, levels
+        return code
 
 
 class Condition(nn.Module):
@@ -205,7 +195,10 @@ class Decoder(nn.Module):
 
 
 class SwapNetwork(nn.Module):
-    """The encoder, the head for the driver's mask and one identity's decoder; parts that are not given are new."""
+    """The encoder, one identity's decoder, and where the driver shows; parts that are not given are new.
+
+    The driver's mask is trained apart (`driver_mask/`) and not drawn here: `Wearable` puts both together.
+    """
 
     def __init__(
         self,
@@ -217,7 +210,7 @@ class SwapNetwork(nn.Module):
         super().__init__()
         self.shape = shape or Shape()
         self.encoder = encoder or Encoder(self.shape)
-        self.driver_mask = driver_mask or DriverMask(self.shape)
+        self.driver_mask = driver_mask or DriverMask(self.shape.driver_mask)
         self.decoder = decoder or Decoder(self.shape)
 
     def forward(
@@ -229,14 +222,14 @@ class SwapNetwork(nn.Module):
         keep_code: Tensor | None = None,
     ) -> Drawn:
         """Draw the identity. `keep_code` (N, 1), 0 or 1, blanks single samples' codes (training only)."""
-        code, levels = self.encoder.look(face)
+        code: Tensor = self.encoder(face)
         if keep_code is not None:
             code = code * keep_code.to(code.dtype)
         if mirrored is None:
             mirrored = torch.zeros_like(pose[:, :1])
         features = self.decoder.features(code, blendshapes, pose, mirrored)
         drawn, mask = self.decoder.draw(features)
-        return Drawn(face=drawn, mask=mask, code=code, driver_mask=self.driver_mask(levels), features=features)
+        return Drawn(face=drawn, mask=mask, code=code, features=features)
 
 
 class Family(nn.Module):
@@ -246,7 +239,7 @@ class Family(nn.Module):
         super().__init__()
         self.shape = shape or Shape()
         self.encoder = Encoder(self.shape)
-        self.driver_mask = DriverMask(self.shape)
+        self.driver_mask = DriverMask(self.shape.driver_mask)
         self.decoders = nn.ModuleDict({name: Decoder(self.shape) for name in names})
 
     def member(self, name: str) -> SwapNetwork:

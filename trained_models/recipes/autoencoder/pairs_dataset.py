@@ -45,9 +45,8 @@ class Shard:
 
     `face` (n, S + 2m, S + 2m, 3) the driver with a margin m on all sides; `target` (n, S, S, 3) the
     identity; `mask` (n, S, S) 0..255; `weight` (n, S, S) in sixteenths; all uint8, pictures BGR.
-    `blendshapes` (n, 52) and `pose` (n, 3) are the tracker's readings of the target, float32. Where they are known,
-    `driver_mask` (n, S + 2m, S + 2m) is 255 where the driver's face shows, and `fine` (n, F, F, 3) the target
-    larger.
+    `blendshapes` (n, 52) and `pose` (n, 3) are the tracker's readings of the target, float32. `fine`
+    (n, F, F, 3), where there is one, is the target larger.
     """
 
     face: Pixels
@@ -56,7 +55,6 @@ class Shard:
     weight: Pixels
     blendshapes: Floats
     pose: Floats
-    driver_mask: Pixels | None = None
     fine: Pixels | None = None
 
     def __len__(self) -> int:
@@ -64,7 +62,7 @@ class Shard:
 
 
 PARTS = ("face", "target", "mask", "weight", "blendshapes", "pose")
-OPTIONAL_PARTS = ("driver_mask", "fine")
+OPTIONAL_PARTS = ("fine",)
 
 
 def save_shard(folder: Path, shard: Shard) -> None:
@@ -87,8 +85,7 @@ def load_shard(folder: Path) -> Shard:
 class Batch:
     """n samples: `face`, `target` (n, 3, S, S) 0..1; `mask`, `weight` (n, 1, S, S); the rest (n, k).
 
-    `driver_mask` (n, 1, S, S) 0..1 and `fine` (n, 3, F, F) 0..1 are None where the data does not have them, and
-    `driver_known` (n, 1) is 0 for samples whose `driver_mask` says nothing.
+    `fine` (n, 3, F, F) 0..1 is None where the data does not have it.
     """
 
     face: Tensor
@@ -99,8 +96,6 @@ class Batch:
     pose: Tensor
     mirrored: Tensor
     keep_code: Tensor
-    driver_mask: Tensor | None = None
-    driver_known: Tensor | None = None
     fine: Tensor | None = None
 
     def to(self, device: torch.device) -> "Batch":
@@ -159,9 +154,9 @@ class Pairs:
         size = self.size
         faces = np.empty((count, size, size, 3), np.uint8)
         targets = np.empty_like(faces)
-        flat = np.empty((3, count, size, size), np.uint8)
+        flat = np.empty((2, count, size, size), np.uint8)
         told = np.empty((count, 55), np.float32)
-        flags = np.empty((count, 3), np.float32)
+        flags = np.empty((count, 2), np.float32)
         fine = None
         for i in range(count):
             rng = np.random.default_rng([self._seed, number, i // 2])
@@ -171,12 +166,9 @@ class Pairs:
                 index = int(rng.integers(len(self)))
             shard, k = self._locate(index)
             face, target = shard.face[k], shard.target[k]
-            known = shard.driver_mask is not None
-            shows = shard.driver_mask[k] if shard.driver_mask is not None else np.zeros(face.shape[:2], np.uint8)
             if rng.uniform() < SELF_SHARE:
                 margin = (face.shape[0] - size) // 2
                 face = np.pad(target, ((margin, margin), (margin, margin), (0, 0)), mode="edge")
-                shows, known = np.pad(shard.mask[k], margin), True
             mirror = rng.uniform() < 0.5
             way = slice(None, None, -1 if mirror else 1)
             blendshapes, pose = shard.blendshapes[k], shard.pose[k]
@@ -187,7 +179,7 @@ class Pairs:
             if rng.uniform() < FOREIGN_SHARE:
                 other, n = self._locate(int(rng.integers(len(self))))
                 told[i, FAINT] = other.blendshapes[n][FAINT]
-            flags[i] = mirror, rng.uniform() >= BLANK_CODE_SHARE, known
+            flags[i] = mirror, rng.uniform() >= BLANK_CODE_SHARE
             targets[i] = target[:, way]
             flat[0, i] = shard.mask[k][:, way]
             flat[1, i] = shard.weight[k][:, way]
@@ -195,9 +187,7 @@ class Pairs:
                 fine = np.empty((count, *shard.fine.shape[1:]), np.uint8) if fine is None else fine
                 fine[i] = shard.fine[k][:, way]
             camera = np.random.default_rng([self._seed, number, i, 1])
-            faces[i], flat[2, i] = webcam(
-                np.ascontiguousarray(face[:, way]), np.ascontiguousarray(shows[:, way]), size, camera
-            )
+            faces[i] = webcam(np.ascontiguousarray(face[:, way]), size, camera)
             # A tracker's reading trembles: about 0.01 on a blendshape, a quarter of a degree on an angle.
             told[i] += camera.normal(0, np.repeat([0.01, 0.004], [52, 3])).astype(np.float32)
         return Batch(
@@ -209,8 +199,6 @@ class Pairs:
             pose=torch.from_numpy(told[:, 52:]),
             mirrored=torch.from_numpy(flags[:, :1]),
             keep_code=torch.from_numpy(flags[:, 1:2]),
-            driver_mask=torch.from_numpy(flat[2]).float()[:, None] / 255,
-            driver_known=torch.from_numpy(flags[:, 2:]),
             fine=None if fine is None else _picture(fine),
         )
 
@@ -221,7 +209,6 @@ class Pairs:
         margin = (found[0][0].face.shape[1] - size) // 2
         inner = slice(margin, margin + size)
         flags = torch.zeros(len(indices), 1)
-        shows = [None if s.driver_mask is None else s.driver_mask[k][inner, inner] for s, k in found]
         fine = [None if s.fine is None else s.fine[k] for s, k in found]
         return Batch(
             face=_picture(np.stack([s.face[k][inner, inner] for s, k in found])),
@@ -232,7 +219,6 @@ class Pairs:
             pose=torch.from_numpy(np.stack([s.pose[k] for s, k in found])),
             mirrored=flags,
             keep_code=1 - flags,
-            driver_mask=_all(shows, lambda some: torch.from_numpy(some).float()[:, None] / 255),
             fine=_all(fine, _picture),
         )
 

@@ -39,7 +39,6 @@ REGIONS: tuple[tuple[float, float, tuple[int, ...]], ...] = (
 )
 """Brows, eyes, lips: weight, growth in crop sides, outline."""
 
-RIM = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5))
 STRANDS = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (7, 7))
 
 FindOne = Callable[[Pixels], Face | None]
@@ -68,14 +67,6 @@ def importance(landmarks: npt.NDArray[np.float32], crop_from_picture: npt.NDArra
     return out
 
 
-def without_thin_gaps(region: Pixels) -> Pixels:
-    """Where a face shows, with glasses' rims and single strands of hair counted in: the driver would look out there.
-
-    What is finer than five pixels of the crop, no network of this size draws steadily.
-    """
-    return np.asarray(cv2.morphologyEx(region, cv2.MORPH_CLOSE, RIM), np.uint8)
-
-
 def prepared(pairs: Iterator[RawPair], find: FindOne, tally: Tally) -> Shard | None:
     """One shard of the pairs in which both faces were found; None if there was no such pair."""
     parts: dict[str, list[npt.NDArray[np.generic]]] = {}
@@ -97,7 +88,6 @@ def prepared(pairs: Iterator[RawPair], find: FindOne, tally: Tally) -> Shard | N
         near = cv2.GaussianBlur(cv2.dilate(mask, np.ones((9, 9), np.uint8)), (0, 0), 2.0)
         weight = importance(identity.landmarks, target_crop, SIZE) * (near / 255.0)
         large = SIZE + 2 * MARGIN
-        driver_region = cv2.warpAffine(pair.driver_region, wide, (large, large), flags=cv2.INTER_LINEAR)
         # A pixel's centre is at its coordinate: the larger crop's corner pixel is not the smaller one's.
         grown = target_crop + [[0, 0, 0.5], [0, 0, 0.5]]
         fine_crop = grown * (FINE_SIZE / SIZE) - [[0, 0, 0.5], [0, 0, 0.5]]
@@ -105,7 +95,6 @@ def prepared(pairs: Iterator[RawPair], find: FindOne, tally: Tally) -> Shard | N
             "face": cut(pair.person, wide, large, "edge"),
             "target": cut(pair.target, target_crop, SIZE, "edge"),
             "fine": cut(pair.target, fine_crop, FINE_SIZE, "edge"),
-            "driver_mask": without_thin_gaps(np.asarray(driver_region, np.uint8)),
             "mask": np.asarray(mask, np.uint8),
             "weight": np.rint(weight).astype(np.uint8),
             "blendshapes": identity.blendshapes.astype(np.float32),

@@ -16,13 +16,12 @@ class RawPair:
     """A driver's picture and the identity's with the same actions, pose and light; BGR, any sizes.
 
     `region` (H, W) uint8 0..255: where the identity's face shows in `target`: skin, eyes and mouth, but no
-    hair, ears, neck or background; `driver_region` the same of the driver, with what lies before the face cut out.
+    hair, ears, neck or background.
     """
 
     person: Pixels
     target: Pixels
     region: Pixels
-    driver_region: Pixels
 
 
 def read_pairs(path: Path) -> Iterator[RawPair]:
@@ -33,8 +32,7 @@ def read_pairs(path: Path) -> Iterator[RawPair]:
     """
     with np.load(path, allow_pickle=False) as file:
         streams = {
-            name: (file[name], file[f"{name}_offsets"])
-            for name in ("person_jpg", "target_jpg", "person_mask_png", "target_mask_png")
+            name: (file[name], file[f"{name}_offsets"]) for name in ("person_jpg", "target_jpg", "target_mask_png")
         }
     count = len(streams["person_jpg"][1]) - 1
     for i in range(count):
@@ -42,7 +40,6 @@ def read_pairs(path: Path) -> Iterator[RawPair]:
             person=_decoded(*streams["person_jpg"], i, cv2.IMREAD_COLOR),
             target=_decoded(*streams["target_jpg"], i, cv2.IMREAD_COLOR),
             region=_decoded(*streams["target_mask_png"], i, cv2.IMREAD_GRAYSCALE),
-            driver_region=_decoded(*streams["person_mask_png"], i, cv2.IMREAD_GRAYSCALE),
         )
 
 

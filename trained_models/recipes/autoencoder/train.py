@@ -27,16 +27,15 @@ LOG_EVERY_STEPS = 50
 
 
 def sheet(network: SwapNetwork, batch: Batch) -> Pixels:
-    """One picture, a row each: drivers, targets, these drawn again, swapped, finely swapped, masks, drivers' masks."""
+    """One picture, a row each: drivers, targets, these drawn again, swapped, finely swapped, masks."""
     with torch.no_grad():
         again = network(batch.target, batch.blendshapes, batch.pose)
         drawn = network(batch.face, batch.blendshapes, batch.pose)
         assert drawn.features is not None
-        assert drawn.driver_mask is not None
         fine = torch.nn.functional.interpolate(network.decoder.fine(drawn.features), batch.face.shape[-2:], mode="area")
     faces = [batch.face, batch.target, *(f.clamp(0, 1) for f in (again.face, drawn.face, fine))]
-    masks = [m.sigmoid().expand(-1, 3, -1, -1) for m in (drawn.mask, drawn.driver_mask)]
-    bands = [(r.permute(0, 2, 3, 1).numpy() * 255).round().astype(np.uint8) for r in faces + masks]
+    rows = [*faces, drawn.mask.sigmoid().expand(-1, 3, -1, -1)]
+    bands = [(r.permute(0, 2, 3, 1).numpy() * 255).round().astype(np.uint8) for r in rows]
     return np.vstack([np.hstack(list(band)) for band in bands])
 
 

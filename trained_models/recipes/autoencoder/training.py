@@ -5,7 +5,7 @@ from collections.abc import Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -15,7 +15,9 @@ from trained_models.recipes.autoencoder.augment import mirrored_blendshapes
 from trained_models.recipes.autoencoder.fine import Critic
 from trained_models.recipes.autoencoder.losses import Shares, fine_loss, swap_loss
 from trained_models.recipes.autoencoder.network import Family, Shape, SwapNetwork
-from trained_models.recipes.autoencoder.pairs_dataset import Batch, Floats, Pairs
+from trained_models.recipes.autoencoder.pairs_dataset import Batch, Floats
+
+Made = TypeVar("Made", covariant=True)
 
 SHARES = Shares()
 LEAST_SPREAD = np.repeat(np.array([0.06, 0.05], np.float32), [52, 3])
@@ -122,8 +124,6 @@ class Training:
             batch.target,
             batch.mask,
             batch.weight,
-            driver_mask=batch.driver_mask,
-            driver_known=batch.driver_known,
             twins=len(face) % 2 == 0,
         )
         if fine is not None and batch.fine is not None:
@@ -202,15 +202,21 @@ class Training:
         self.seconds = float(state["seconds"])
 
 
-def batches_ahead(pairs: Pairs, first: int, count: int, ahead: int = 3) -> Generator[Batch, None, None]:
+class Numbered(Protocol[Made]):
+    """Gives batch number so-and-so."""
+
+    def batch(self, number: int, count: int) -> Made: ...
+
+
+def batches_ahead(source: Numbered[Made], first: int, count: int, ahead: int = 3) -> Generator[Made, None, None]:
     """Batches from number `first` on, made in the background while the network works."""
     with ThreadPoolExecutor(1) as worker:
-        waiting: list[Future[Batch]] = []
+        waiting: list[Future[Made]] = []
         number = first
         try:
             while True:
                 while len(waiting) < ahead:
-                    waiting.append(worker.submit(pairs.batch, number, count))
+                    waiting.append(worker.submit(source.batch, number, count))
                     number += 1
                 yield waiting.pop(0).result()
         finally:

@@ -86,7 +86,7 @@ def _shape(known: Mapping[str, Floats]) -> Shape:
             encoder=encoder,
             bottom=widths["network.decoder.blocks.0.conv.weight"][1],
             decoder=decoder,
-            driver_mask=tuple(widths[f"network.driver_mask.steps.{k}.conv.weight"][0] for k in range(3)),
+            driver_mask=tuple(widths[f"network.driver_mask.down.{k}.0.conv.weight"][0] for k in range(5)),
             fine=widths["fine.widen.weight"][0],
         )
     except (KeyError, IndexError, ValueError) as error:
@@ -126,6 +126,8 @@ def settle_norms(
         hook = norm.register_forward_pre_hook(lambda _, given, seen=seen: seen.append(given[0]))
         network(face, blendshapes, pose)
         hook.remove()
+        if not seen:  # the driver's mask is not trained with the rest
+            continue
         variance, mean = torch.var_mean(seen[0].float(), (0, 2, 3), correction=0)
         assert norm.running_mean is not None
         assert norm.running_var is not None

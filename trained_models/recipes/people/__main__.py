@@ -1,4 +1,4 @@
-"""`python -m trained_models.recipes.people sheet|pairs|clips|clip|ceiling`."""
+"""`python -m trained_models.recipes.people sheet|pairs|strangers|clips|clip|ceiling`."""
 
 import argparse
 from pathlib import Path
@@ -18,6 +18,15 @@ def _pairs(args: argparse.Namespace) -> None:
     from trained_models.recipes.people.pairs import render_pairs
 
     for _ in tqdm(render_pairs(args.data, args.identity, args.shards, args.workers, args.seed), unit="shard"):
+        pass
+
+
+def _strangers(args: argparse.Namespace) -> None:
+    from tqdm import tqdm
+
+    from trained_models.recipes.people.pairs import render_strangers
+
+    for _ in tqdm(render_strangers(args.data, args.shards, args.workers), unit="shard"):
         pass
 
 
@@ -72,6 +81,12 @@ def _parser() -> argparse.ArgumentParser:
         "--identity", nargs="+", default=["ada"], help="who is drawn beside the drivers: names in person.py"
     )
     pairs.set_defaults(run=_pairs)
+
+    strangers = commands.add_parser("strangers", help="drivers alone, many people: what a mask is learnt from")
+    strangers.add_argument("--data", type=Path, default=DATA, help="shards go to DATA/strangers")
+    strangers.add_argument("--shards", type=int, default=40, help="of 100 pictures each, four a person")
+    strangers.add_argument("--workers", type=int, default=2, help="processes, one core each")
+    strangers.set_defaults(run=_strangers)
 
     clips = commands.add_parser("clips", help="people in motion, drawn ones too; resumes, ends when DATA/STOP appears")
     clips.add_argument("--data", type=Path, default=DATA, help="clips go to DATA/clips")

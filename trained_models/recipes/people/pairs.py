@@ -20,21 +20,16 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from trained_models.recipes.people.studio import Shot, Studio
+
 if TYPE_CHECKING:
-    from trained_models.recipes.people.calibrate import Calibration
-    from trained_models.recipes.people.develop import Picture
     from trained_models.recipes.people.moments import MomentDraw
     from trained_models.recipes.people.occluders import Occluder
     from trained_models.recipes.people.person import Casting
-    from trained_models.recipes.people.renderer import Renderer
-    from trained_models.recipes.people.worn import Worn
 
 Pixels = npt.NDArray[np.uint8]
 
 SEED = 20261
-SIZE = 256
-TARGET_SIZE = 320
-"""The identity is drawn larger: from this the crop of a fine variant is cut without blowing it up."""
 OCCLUDED = 0.3
 """The share of drivers who hold something before their face."""
 SAMPLES = 100
@@ -44,7 +39,11 @@ FIRST_PERSON = 100_000
 SHADED_EVERY = 5
 """Every so many drivers one wears sunglasses: seldom worn, but easily taken for a face by a network that saw few."""
 SHADED_FROM = 1_000_000
-DRIVER_BAKE_VIEWS = 64
+STRANGERS_SEED = 20263
+STRANGERS_PER_SHARD = 25
+STRANGERS_OCCLUDED = 0.5
+STRANGERS_FROM = 50_000
+"""Turn of the first driver who drives nobody: pairs do not come that far."""
 JPEG_QUALITY = 95
 STOP = "STOP"
 """A file of this name in the data folder ends the rendering after the current sample."""
@@ -104,65 +103,6 @@ def read_shard(path: Path) -> Shard:
     )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Shot:
-    """A picture and the (52,) amplitudes that made its face."""
-
-    picture: "Picture"
-    driven: npt.NDArray[np.floating[Any]]
-
-
-class Studio:
-    """The identities, loaded for good and drawn fourfold, and whoever drives them.
-
-    The driver is drawn without oversampling: trainers make webcam pictures of it anyway.
-    """
-
-    def __init__(self, identities: "Sequence[Casting]") -> None:
-        from trained_models.recipes.people.person import calibration
-        from trained_models.recipes.people.renderer import Renderer
-        from trained_models.recipes.people.topology import topology
-
-        self.names = topology().actions
-        self._person = Renderer(SIZE, SIZE, oversampling=1)
-        self._person_seed: int | None = None
-        self._targets: list[tuple[Renderer, Calibration]] = []
-        for identity in identities:
-            target = Renderer(TARGET_SIZE, TARGET_SIZE, oversampling=2)
-            identity.load_into(target)
-            self._targets.append((target, calibration(target)))
-        self._person_moves = self._targets[0][1]
-
-    def all(self, person_seed: int, drawn: "MomentDraw", held: "Occluder | None" = None) -> list["Shot"]:
-        """The driver, who may hold something before the face, then each identity in the same moment."""
-        from trained_models.recipes.people.person import Casting, calibration
-
-        if person_seed != self._person_seed:
-            Casting(person_seed).load_into(self._person, DRIVER_BAKE_VIEWS)
-            self._person_moves = calibration(self._person)
-            self._person_seed = person_seed
-        centre = self._person.cast.person.centre
-        return [
-            self._shot(self._person, self._person_moves, drawn, held.at(centre, 1.0) if held else None),
-            *(self._shot(target, moves, drawn, None) for target, moves in self._targets),
-        ]
-
-    def _shot(self, renderer: "Renderer", moves: "Calibration", drawn: "MomentDraw", before: "Worn | None") -> "Shot":
-        from trained_models.recipes.people.lights import Light
-        from trained_models.recipes.people.renderer import Moment
-        from trained_models.recipes.people.room import background
-
-        tilt = np.radians(drawn.tilt)
-
-        def sight(face: npt.NDArray[np.float32]) -> tuple[Any, Any]:
-            target = face + np.array([drawn.offset[0], 0.05 + drawn.offset[1], 0])
-            return target + drawn.distance * np.array([0, np.sin(tilt), np.cos(tilt)]), target
-
-        driven = moves.drive(drawn.actions)
-        moment = Moment(driven, drawn.rot, drawn.gaze, drawn.view_deg, sight, Light(drawn.light), before)
-        return Shot(renderer.picture(moment, background(drawn.room, *renderer.size)), driven)
-
-
 def driver_of(turn: int) -> int:
     """The seed of the driver whose turn it is, counted from 0 over all shards."""
     from trained_models.recipes.people.worn import wears_dark_glasses
@@ -174,12 +114,12 @@ def driver_of(turn: int) -> int:
     return next(seed for seed in range(first, first + 1000) if wears_dark_glasses(seed))
 
 
-def held_by(seed: int, number: int, index: int) -> "Occluder | None":
-    """What the driver of a shard's sample holds before the face, None for most."""
+def held_by(seed: int, number: int, index: int, share: float = OCCLUDED) -> "Occluder | None":
+    """What the driver of a shard's sample holds before the face, None for all but `share`."""
     from trained_models.recipes.people.occluders import Occluder
 
     rng = np.random.default_rng([seed, number, index, 3])
-    return Occluder(int(rng.integers(1 << 31))) if rng.random() < OCCLUDED else None
+    return Occluder(int(rng.integers(1 << 31))) if rng.random() < share else None
 
 
 @dataclass(slots=True, eq=False)
@@ -208,8 +148,23 @@ class Roll:
         return out
 
 
-def render_shard(studio: Studio, number: int, seed: int, stopped: Callable[[], bool]) -> list[dict[str, Any]] | None:
-    """The arrays of a shard, once for each identity of the studio; None if `stopped` said so."""
+@dataclass(frozen=True, slots=True)
+class Cast:
+    """Who drives: the seed of the moments, drivers in a shard, the turn of the first, the share who hold something."""
+
+    seed: int = SEED
+    people: int = SAMPLES // SAMPLES_PER_PERSON
+    first: int = 0
+    occluded: float = OCCLUDED
+
+    @classmethod
+    def strangers(cls) -> "Cast":
+        """Many people, few pictures of each: what tells a face from what is before it needs no identity beside it."""
+        return cls(STRANGERS_SEED, STRANGERS_PER_SHARD, STRANGERS_FROM, STRANGERS_OCCLUDED)
+
+
+def render_shard(studio: Studio, number: int, cast: Cast, stopped: Callable[[], bool]) -> list[dict[str, Any]] | None:
+    """The arrays of a shard, once for each identity of the studio, or without any; None if `stopped` said so."""
     from trained_models.recipes.people.moments import draw_moment
 
     rolls: list[Roll] = []
@@ -219,9 +174,9 @@ def render_shard(studio: Studio, number: int, seed: int, stopped: Callable[[], b
     for index in range(SAMPLES):
         if stopped():
             return None
-        drawn = draw_moment(seed, number, index, studio.names)
-        who = driver_of(number * (SAMPLES // SAMPLES_PER_PERSON) + index // SAMPLES_PER_PERSON)
-        held = held_by(seed, number, index)
+        drawn = draw_moment(cast.seed, number, index, studio.names)
+        who = driver_of(cast.first + number * cast.people + index * cast.people // SAMPLES)
+        held = held_by(cast.seed, number, index, cast.occluded)
         shots = studio.all(who, drawn, held)
         rolls = rolls or [Roll() for _ in shots]
         for roll, shot in zip(rolls, shots, strict=True):
@@ -234,9 +189,9 @@ def render_shard(studio: Studio, number: int, seed: int, stopped: Callable[[], b
         "person_seed": np.array(people, np.int64),
         "occluder": np.array(occluders),
         "action_names": np.array(studio.names),
-        "seed": np.array([seed, number]),
+        "seed": np.array([cast.seed, number]),
     }
-    return [shared | roll.fields("target") for roll in rolls[1:]]
+    return [shared | roll.fields("target") for roll in rolls[1:]] or [shared]
 
 
 _studio: Studio | None = None
@@ -253,11 +208,11 @@ def _open_studio(identities: "Sequence[Casting]") -> None:
     _studio = Studio(identities)
 
 
-def _write_shard(job: tuple[tuple[Path, ...], int, int]) -> int:
-    """Render one shard to each identity's file; its number."""
-    folders, number, seed = job
+def _write_shard(job: tuple[tuple[Path, ...], Path, int, Cast]) -> int:
+    """Render one shard to each folder's file; its number."""
+    folders, stop, number, cast = job
     assert _studio is not None
-    shards = render_shard(_studio, number, seed, (folders[0].parents[1] / STOP).exists)
+    shards = render_shard(_studio, number, cast, stop.exists)
     for folder, fields in zip(folders, shards or [], strict=False):
         path = shard_path(folder, number)
         part = path.with_suffix(".part.npz")
@@ -272,20 +227,31 @@ def render_pairs(data: Path, identities: Sequence[str], shards: int, workers: in
     `identities`: names in `person.IDENTITIES`. One single-threaded process a worker. Ends early when `data`/STOP
     appears.
     """
+    folders = tuple(data / "pairs" / name for name in identities)
+    yield from _render(folders, data / STOP, identities, shards, workers, Cast(seed))
+
+
+def render_strangers(data: Path, shards: int, workers: int) -> Iterator[int]:
+    """The same of drivers alone, into `data`/strangers: shards without the `target` fields."""
+    yield from _render((data / "strangers",), data / STOP, (), shards, workers, Cast.strangers())
+
+
+def _render(
+    folders: tuple[Path, ...], stop: Path, identities: Sequence[str], shards: int, workers: int, cast: Cast
+) -> Iterator[int]:
     from multiprocessing import get_context
 
     from trained_models.recipes.people.person import IDENTITIES
 
-    folders = tuple(data / "pairs" / name for name in identities)
     for folder in folders:
         folder.mkdir(parents=True, exist_ok=True)
     missing = [k for k in range(shards) if not all(shard_path(folder, k).exists() for folder in folders)]
-    jobs = [(folders, k, seed) for k in missing]
+    jobs = [(folders, stop, k, cast) for k in missing]
     # Mesa reads this when a process makes its context: before the workers are born, not only inside them.
     os.environ["LP_NUM_THREADS"] = "1"
     drawn = [IDENTITIES[name] for name in identities]
     with get_context("spawn").Pool(workers, _open_studio, (drawn,)) as pool:
         for number in pool.imap_unordered(_write_shard, jobs):
             yield number
-            if (data / STOP).exists():
+            if stop.exists():
                 return

@@ -10,10 +10,11 @@ from trained_models.recipes.people.actions import EXPRESSIONS, both_sides
 from trained_models.recipes.people.develop import Camera
 from trained_models.recipes.people.lights import Light
 from trained_models.recipes.people.moments import draw_moment
-from trained_models.recipes.people.pairs import SEED, SIZE, Studio, held_by
+from trained_models.recipes.people.pairs import SEED, held_by
 from trained_models.recipes.people.person import IDENTITIES, Casting, calibration
 from trained_models.recipes.people.renderer import Moment, Renderer
 from trained_models.recipes.people.room import background
+from trained_models.recipes.people.studio import SIZE, Studio
 from trained_models.recipes.people.topology import topology
 
 WEBCAM = Camera(noise=0.007, blur=0.3)

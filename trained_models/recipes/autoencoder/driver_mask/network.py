@@ -1,52 +1,59 @@
-"""Where the driver's own face shows, hands, cups and fringes before it left out. One small head for all identities."""
+"""Where the driver's own face shows, hands, cups, glasses and fringes before it left out. One for all identities."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 
-if TYPE_CHECKING:
-    from trained_models.recipes.autoencoder.network import Shape
+WIDTHS = (16, 24, 40, 56, 56)
 
 
-class Merge(nn.Module):
-    """A coarse map, doubled, beside a finer one: one 3x3 convolution, batch norm, ReLU."""
+class Step(nn.Sequential):
+    """A 3x3 convolution, batch norm, ReLU."""
 
-    def __init__(self, coarse: int, fine: int, outward: int) -> None:
+    def __init__(self, inward: int, outward: int, stride: int = 1) -> None:
         super().__init__()
-        self.grow = nn.Upsample(scale_factor=2, mode="nearest")
-        self.conv = nn.Conv2d(coarse + fine, outward, 3, padding=1, bias=False)
+        self.conv = nn.Conv2d(inward, outward, 3, stride=stride, padding=1, bias=False)
         self.norm = nn.BatchNorm2d(outward)
-
-    def forward(self, coarse: Tensor, fine: Tensor) -> Tensor:
-        return torch.relu(self.norm(self.conv(torch.cat([self.grow(coarse), fine], 1))))
+        self.relu = nn.ReLU()
 
 
 class DriverMask(nn.Module):
-    """The encoder's maps of a crop to (N, 1, S, S) logits: above 0 where the face shows.
+    """A crop (N, 3, S, S) BGR 0..1, S a multiple of 32, to (N, 1, S, S) logits: above 0 where the face shows.
 
-    A U-net's way up (Ronneberger et al. 2015) from S / 32 to S / 4, whose last step draws 4x4 pixels at once. It
-    sees the driver's picture alone and knows no identity, so all share it.
+    A U-net (Ronneberger et al. 2015) of its own: what an encoder keeps of a crop for another face to be drawn is not
+    where a rim of glasses runs. The last step sees the crop's pixels, two by two, so that edges lie where they are.
+    0.26 GFLOP at 160 pixels.
     """
 
-    def __init__(self, shape: "Shape") -> None:
+    def __init__(self, widths: Sequence[int] = WIDTHS) -> None:
         super().__init__()
-        levels = shape.encoder[::-1]
-        widths = (levels[0], *shape.driver_mask)
-        self.steps = nn.ModuleList(
-            Merge(coarse, fine, outward)
-            for coarse, fine, outward in zip(widths, levels[1:4], shape.driver_mask, strict=False)
+        self.down = nn.ModuleList(nn.Sequential(Step(a, b, stride=2), Step(b, b)) for a, b in pairwise((3, *widths)))
+        self.grow = nn.Upsample(scale_factor=2, mode="nearest")
+        coarse = tuple(widths[::-1])
+        out = (*coarse[1:-1], widths[0])
+        self.up = nn.ModuleList(
+            Step(above + beside, outward)
+            for above, beside, outward in zip((coarse[0], *out), coarse[1:], out, strict=False)
         )
-        self.head = nn.Conv2d(shape.driver_mask[-1], 16, 3, padding=1)
-        self.pixels = nn.PixelShuffle(4)
-        with torch.no_grad():
-            self.head.weight.mul_(0.2)
-            self.head.bias.zero_()
+        self.by_twos = nn.PixelUnshuffle(2)
+        self.head = nn.Conv2d(widths[0] + 12, 4, 3, padding=1)
+        self.pixels = nn.PixelShuffle(2)
 
-    def forward(self, levels: list[Tensor]) -> Tensor:
-        """`levels`: the encoder's maps, the largest first."""
-        x = levels[-1]
-        for step, finer in zip(self.steps, levels[-2:0:-1], strict=True):
-            x = step(x, finer)
-        drawn: Tensor = self.pixels(self.head(x))
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """What it was made with."""
+        return tuple(int(step[0].conv.out_channels) for step in self.down)
+
+    def forward(self, face: Tensor) -> Tensor:
+        x = face * 2 - 1
+        crop = self.by_twos(x)
+        levels: list[Tensor] = []
+        for step in self.down:
+            x = step(x)
+            levels.append(x)
+        for step, beside in zip(self.up, levels[-2::-1], strict=True):
+            x = step(torch.cat([self.grow(x), beside], 1))
+        drawn: Tensor = self.pixels(self.head(torch.cat([x, crop], 1)))
         return drawn
