@@ -11,13 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import click
+import numpy as np
 
 from benchmarks.against_upstream import Eager
 from benchmarks.rounds import faster, take_turns
 from benchmarks.stamp import one_line, stamp
 from benchmarks.upstream_networks import Upstream, wav2lip
 from export.networks.wav2lip import WAV2LIP_96, LipShape
+from realtime.face import Floats
 from realtime.models import load_bundle
+from realtime.sessions import Port
 from realtime.sessions.ort import open_session
 from realtime.sessions.processor import default_threads
 from realtime.swap.lip_sync_network import LIP_SYNC_FILE
@@ -35,10 +38,12 @@ def contest(file: Path, upstream: Upstream, threads: int, *, runs: int, seconds:
     assert upstream.eager is not None
     feed = upstream.feeds[0]
     session = open_session(file, provider="cpu", threads=threads)
+    # What Wav2Lip is not told, ours is: where the lips are.
+    own = {name: feed[name] if name in feed else _blank(port) for name, port in session.inputs.items()}
     eager = Eager(upstream.eager, threads)
     try:
         times = take_turns(
-            {"wav2lip": lambda: eager.run(feed), "built_in": lambda: session.run(feed)},
+            {"wav2lip": lambda: eager.run(feed), "built_in": lambda: session.run(own)},
             runs,
             warm_up=3,
             seconds=seconds,
@@ -53,6 +58,10 @@ def contest(file: Path, upstream: Upstream, threads: int, *, runs: int, seconds:
         "wanted": WANTED,
         "met": (gain["in_rounds"] or 0.0) >= WANTED,
     }
+
+
+def _blank(port: Port) -> Floats:
+    return np.zeros([side or 1 for side in port.shape], np.float32)
 
 
 @click.command()

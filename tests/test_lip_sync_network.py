@@ -6,10 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from bundles import Script, a_bundle, one_line
+from test_lip_planes import outline_in
 
 from realtime.bundle import Bundle, hash_file, open_bundle
 from realtime.frame import Pixels
 from realtime.sessions import Array, Port
+from realtime.swap.lip_planes import lip_planes
 from realtime.swap.lip_sync_network import LIP_SYNC_FILE, LipSyncNetwork, open_lip_sync
 from realtime.swap.open_swapper import open_swapper
 
@@ -73,6 +75,17 @@ def test_the_face_goes_in_twice_once_with_its_lower_half_black(bundle: Bundle) -
     assert script.closed == 2
 
 
+def test_a_network_that_asks_is_told_where_the_lips_are(bundle: Bundle) -> None:
+    script = Lips()
+    script.inputs["lips"] = Port((1, 2, S, S), F32)
+    network = open_lip_sync(bundle, open_session=script.open)
+    outline = outline_in((12, 17), 5.0)
+    network.mouth(a_face(), a_mel(), outline)
+    np.testing.assert_array_equal(script.fed[-1]["lips"][0], lip_planes(outline, S, S))
+    network.mouth(a_face(), a_mel())  # nobody knows
+    assert not script.fed[-1]["lips"].any()
+
+
 def _port(name: str, port: Port | None) -> Callable[[Lips], None]:
     def spoil(script: Lips) -> None:
         ports = script.inputs if name in script.inputs else script.outputs
@@ -93,6 +106,7 @@ UNFIT: dict[str, tuple[Callable[[Lips], None], str]] = {
     "no mouth": (_port("mouth", None), "lip_sync.onnx has nothing; wanted is mouth"),
     "one input more": (lambda s: s.inputs.update(z=Port((1,), F32)), "has faces, mel, z"),
     "another window": (_port("mel", Port((1, 1, 80, 32), F32)), "'mel' is (1, 1, 80, 32)"),
+    "lips of another size": (lambda s: s.inputs.update(lips=Port((1, 2, 9, 9), F32)), "'lips' is (1, 2, 9, 9)"),
     "one face": (_port("faces", Port((1, 3, S, S), F32)), "'faces' is (1, 3, 24, 24)"),
     "another size": (_port("faces", Port((1, 6, 96, 96), F32)), "'faces' is (1, 6, 96, 96)"),
     "doubles": (_port("mouth", Port((1, 3, S, S), np.dtype(np.float64))), "float64"),

@@ -6,13 +6,12 @@ import cv2
 import numpy as np
 import pytest
 
-from realtime.clock import NS_PER_S
+from realtime.detect import Tracker
 from realtime.models import built_in_folder, load_bundle
-from realtime.sound.mel import mel_frames
+from realtime.swap.lip_planes import PLANES, lip_outline, lip_planes
 from realtime.swap.lip_sync_network import open_lip_sync
-from trained_models.recipes.lip_sync.check import write_facts
-from trained_models.recipes.lip_sync.measure import envelope, in_step, windows
 from trained_models.recipes.lip_sync.mouth_code import CODE, JAW, decoded, encoded
+from trained_models.recipes.lip_sync.outlines import outline_of, outlines, outlines_path
 from trained_models.recipes.lip_sync.rooms import heard
 from trained_models.recipes.lip_sync.takes import PICTURES, SIDE, Takes, read_takes, takes_path, window_of
 from trained_models.recipes.people.pairs import joined
@@ -22,7 +21,7 @@ torch = pytest.importorskip("torch")
 from trained_models.recipes.lip_sync import hearing, training  # noqa: E402
 from trained_models.recipes.lip_sync.batches import Samples, spread  # noqa: E402
 from trained_models.recipes.lip_sync.gathered import Gathered, person_files  # noqa: E402
-from trained_models.recipes.lip_sync.network import SIZE, TOP, Ear, LipSync, Painter, multiply_adds  # noqa: E402
+from trained_models.recipes.lip_sync.network import ROWS, SIZE, TOP, Ear, LipSync, Painter, multiply_adds  # noqa: E402
 from trained_models.recipes.lip_sync.spoken import Spoken, any_voice, say  # noqa: E402
 from trained_models.recipes.lip_sync.to_bundle import load_weights, save_weights, to_onnx, write_bundle  # noqa: E402
 
@@ -42,7 +41,10 @@ def a_take() -> Takes:
             high = round(1 + 14 * float(codes[take, k, JAW]))
             cv2.ellipse(frames[take, k], (80, 112), (16, high), 0, 0, 360, (20, 15, 40), -1)
     lips = np.tile(np.array([[96, 112], [64, 112], [80, 108], [80, 116]], np.float32), (2, PICTURES, 1, 1))
-    return Takes(frames, codes, lips, np.full((2, 80, 120), -4, np.float32), cartoon=False)
+    around = np.linspace(np.pi, 3 * np.pi, 20, endpoint=False)
+    outer, inner = (np.stack([80 + w * np.cos(around), 112 + h * np.sin(around)], 1) for w, h in ((18, 16), (16, 9)))
+    outlines = np.tile(np.concatenate([outer, inner]).astype(np.float32), (2, PICTURES, 1, 1))
+    return Takes(frames, codes, lips, outlines, np.full((2, 80, 120), -4, np.float32), cartoon=False)
 
 
 def sayings(count: int = 600) -> hearing.Sayings:
@@ -132,6 +134,44 @@ def test_batches_repeat_and_pair_the_same_moment() -> None:
     assert float(plain.weight[0, 0, 48, 64]) > 2 * float(plain.weight[0, 0, 5, 5])
 
 
+def test_the_shown_mouths_lips_are_told_now_and_then_not() -> None:
+    take = a_take()
+    plain = Samples([take], plain=True)
+    told = plain.pairs([(0, 3, 5)], np.random.default_rng(0)).lips
+    edge = (SIDE - SIZE) / 2
+    expected = lip_planes(take.outlines[0, 3] - (edge, edge + TOP), SIZE, ROWS)
+    np.testing.assert_allclose(told[0].numpy(), expected, atol=1e-5)
+    shaken = [Samples([take]).batch(n, 4).lips.sum((1, 2, 3)) for n in range(20)]
+    untold = (torch.cat(shaken) == 0).float().mean()
+    assert 0 < untold < 0.2
+    take.outlines[0, 3] = np.nan  # the tracker saw nobody
+    blind = Samples([take], plain=True).pairs([(0, 3, 5)], np.random.default_rng(0))
+    assert not blind.lips.any()
+    assert torch.isfinite(blind.moves).all()
+
+
+def test_outlines_are_those_of_the_live_tracker_and_kept(tmp_path: Path) -> None:
+    tracker = Tracker(provider="cpu")
+    picture = cv2.imread(str(built_in_folder() / "ada" / "preview.jpg"))
+    face = tracker.find(np.asarray(picture, np.uint8))[0]
+    x0, y0, x1, y1 = face.box
+    scale = SIDE / (1.15 * max(x1 - x0, y1 - y0))
+    middle = np.array([x0 + x1, y0 + y1]) / 2
+    matrix = np.column_stack([np.eye(2) * scale, (SIDE - 1) / 2 - scale * middle])
+    crop = np.asarray(cv2.warpAffine(picture, matrix, (SIDE, SIDE), flags=cv2.INTER_AREA), np.uint8)
+    found = outline_of(tracker, crop)
+    assert found is not None
+    assert np.abs(found - lip_outline(face.landmarks, matrix)).max() < 3
+    assert outline_of(tracker, np.zeros_like(crop)) is None
+    tracker.close()
+    takes = tmp_path / "takes_00007.npz"
+    frames = np.stack([crop, np.zeros_like(crop)])[None]
+    first = outlines(takes, frames)
+    np.testing.assert_allclose(first[0, 0], found, atol=1e-4)
+    assert np.isnan(first[0, 1]).all()
+    np.testing.assert_array_equal(outlines(takes, np.zeros_like(frames)), first)
+
+
 def test_training_learns_and_goes_on_where_it_stopped(tmp_path: Path) -> None:
     samples = Samples([a_take()], plain=True)
     held = spread(samples, 4)
@@ -150,6 +190,25 @@ def test_training_learns_and_goes_on_where_it_stopped(tmp_path: Path) -> None:
     assert whole.sheet(held).shape == (5 * (SIZE - TOP), 4 * SIZE, 3)
 
 
+def test_training_starts_from_weights_that_fit(tmp_path: Path) -> None:
+    samples = Samples([a_take()], plain=True)
+    held, plan = spread(samples, 2), training.Plan(batch=1, steps=1, widths=SLIM)
+    torch.manual_seed(3)
+    given, hears = Painter(SLIM), Ear()
+    begun = training.train(lambda: samples, held, tmp_path / "none", training.Plan(steps=0, widths=SLIM), begin=given)
+    for name, value in given.state_dict().items():
+        assert torch.equal(begun.averaged.state_dict()[name], value)
+    with pytest.raises(ValueError, match="widths"):
+        training.Training(plan).begin(Painter((4, 4, 4)))
+    training.train(lambda: samples, held, tmp_path / "run", plan, begin=given)
+    again = training.train(lambda: samples, held, tmp_path / "run", plan, begin=Painter(SLIM))
+    assert again.step_number == 1  # a run that has begun goes on with its own
+    moved = (again.averaged.fine[0][0].weight - given.fine[0][0].weight).detach().abs().max()
+    assert 0 < float(moved) < 0.1
+    ear = hearing.train_ear(sayings(), sayings(), tmp_path / "ear", hearing.Plan(steps=0), begin=hears)
+    assert torch.equal(ear.layers[0][0].weight, hears.layers[0][0].weight)
+
+
 def test_a_run_keeps_log_and_state_and_ends_when_told(tmp_path: Path) -> None:
     samples = Samples([a_take()], plain=True)
     asked = iter([False, False, True])
@@ -163,12 +222,15 @@ def test_the_network_is_small_and_leaves_the_upper_face_alone() -> None:
     network = LipSync(Ear(), Painter()).eval()
     assert 2 * multiply_adds(network) < 1e9
     faces = torch.rand(1, 6, SIZE, SIZE)
+    lips = torch.rand(1, PLANES, SIZE, SIZE)
     with torch.no_grad():
-        made = network(torch.full((1, 1, 80, 16), -4.0), faces)
-        other = network(torch.full((1, 1, 80, 16), -4.0), torch.cat([faces[:, :3] * 0, faces[:, 3:]], 1))
+        made = network(torch.full((1, 1, 80, 16), -4.0), faces, lips)
+        other = network(torch.full((1, 1, 80, 16), -4.0), torch.cat([faces[:, :3] * 0, faces[:, 3:]], 1), lips)
+        untold = network(torch.full((1, 1, 80, 16), -4.0), faces, 0 * lips)
     assert made.shape == (1, 3, SIZE, SIZE)
     assert torch.equal(made[:, :, :TOP], faces[:, 3:, :TOP])
     assert torch.equal(made, other)  # only the face as it is counts
+    assert not torch.equal(made, untold)  # and where its lips are
 
 
 def test_the_export_is_the_network(tmp_path: Path) -> None:
@@ -177,7 +239,9 @@ def test_the_export_is_the_network(tmp_path: Path) -> None:
     for module in network.painter.modules():
         if isinstance(module, torch.nn.Conv2d):
             torch.nn.init.normal_(module.weight, std=0.05)
-    samples = [(torch.randn(1, 1, 80, 16).clamp(-4, 4), torch.rand(1, 6, SIZE, SIZE)) for _ in range(2)]
+    outline = a_take().outlines[0, 0] - (SIDE - SIZE) / 2
+    lips = torch.from_numpy(lip_planes(outline, SIZE, SIZE))[None]
+    samples = [(torch.randn(1, 1, 80, 16).clamp(-4, 4), torch.rand(1, 6, SIZE, SIZE), lips) for _ in range(2)]
     model, parity = to_onnx(network, samples)
     assert parity.worst < 2e-4
     save_weights(network, tmp_path / "weights.npz")
@@ -187,11 +251,11 @@ def test_the_export_is_the_network(tmp_path: Path) -> None:
     write_bundle(tmp_path / "talk", network, parity, model, {"steps": 3}, {"fact": "true"})
     live = open_lip_sync(load_bundle(tmp_path / "talk"), provider="cpu", threads=1)
     face = np.random.default_rng(0).integers(0, 255, (SIZE, SIZE, 3), np.uint8)
-    drawn = live.mouth(face, samples[0][0][0, 0].numpy())
+    drawn = live.mouth(face, samples[0][0][0, 0].numpy(), outline)
     live.close()
     fed = torch.from_numpy(face.transpose(2, 0, 1)[None].astype(np.float32) / 255)
     with torch.no_grad():
-        expected = network(samples[0][0], torch.cat([fed, fed], 1))[0].permute(1, 2, 0).numpy() * 255
+        expected = network(samples[0][0], torch.cat([fed, fed], 1), lips)[0].permute(1, 2, 0).numpy() * 255
     assert np.abs(drawn - expected).max() < 4  # half precision on its way
     np.testing.assert_array_equal(drawn[:TOP], face[:TOP])
 
@@ -209,71 +273,17 @@ def test_takes_are_read_as_written_and_new_ones_are_found(tmp_path: Path) -> Non
             **{"frame_jpg": data, "frame_jpg_offsets": offsets, "codes": take.codes, "lips": take.lips},
             **{"mel": take.mel, "cartoon": np.bool_(False)},
         )
+        np.save(outlines_path(takes_path(folder, number)), take.outlines)
 
     for number in range(7):
         write(number)
     (folder / "takes_00099.1.part.npz").write_bytes(b"")
     assert len(person_files(tmp_path)) == 7
-    np.testing.assert_array_equal(read_takes(takes_path(folder, 0)).frames, take.frames)
+    read = read_takes(takes_path(folder, 0))
+    np.testing.assert_array_equal(read.frames, take.frames)
+    np.testing.assert_array_equal(read.outlines, take.outlines)
     gathered = Gathered(tmp_path)
     assert len(gathered()) == 2 * PICTURES  # six people are held out
     write(7)
     assert len(gathered()) == 4 * PICTURES
     assert len(gathered.held_out().codes) == 14
-
-
-def test_offset_and_correlation_are_found() -> None:
-    rng = np.random.default_rng(8)
-    loud = np.convolve(rng.uniform(0, 1, 220), np.ones(5) / 5, "same").astype(np.float32)
-    late = in_step(0.2 * np.roll(loud, 2), loud)
-    assert late.offset == pytest.approx(2, abs=0.05)
-    assert late.r > 0.95 > late.r_at_0
-    assert in_step(np.roll(loud, -3), loud).offset == pytest.approx(-3, abs=0.05)
-    assert in_step(np.zeros_like(loud), loud).r == 0
-
-
-def test_loudness_is_that_of_each_pictures_time() -> None:
-    sound = np.zeros(32_000, np.float32)
-    sound[16_000:17_600] = 0.5
-    loud = envelope(sound, 50)
-    assert 25 <= int(loud.argmax()) <= 28
-    assert loud[:23].max() < 1e-5
-
-
-def test_windows_are_those_of_the_live_voice() -> None:
-    sound = (0.3 * np.sin(np.arange(24_000) / 9)).astype(np.float32)
-    spoken = windows(sound)(0.4)
-    np.testing.assert_array_equal(spoken.mel, mel_frames(sound)[:, 32:48])
-    assert spoken.openness == 1
-    assert NS_PER_S == 1_000_000_000
-
-
-def test_the_bundle_is_small_and_says_what_it_measured() -> None:
-    bundle = load_bundle(built_in_folder() / "lip-sync")
-    assert bundle.path("lip_sync.onnx").stat().st_size < 4e6
-    assert (bundle.card.identity.kind, bundle.card.input.size) == ("none", SIZE)
-    assert {"export", "work", "held_out"} <= set(bundle.card.measured.facts)
-
-
-def test_the_built_in_model_moves_mouths_and_nothing_else() -> None:
-    network = open_lip_sync(load_bundle(built_in_folder() / "lip-sync"), provider="cpu", threads=1)
-    face = cv2.resize(cv2.imread(str(built_in_folder() / "ada" / "preview.jpg")), (SIZE, SIZE))
-    try:
-        silent = network.mouth(face, np.full((80, 16), -4, np.float32))
-        spoken = np.full((80, 16), -4, np.float32)
-        spoken[4:40] = 2.0
-        loud = network.mouth(face, spoken)
-    finally:
-        network.close()
-    np.testing.assert_array_equal(silent[:TOP], face[:TOP])
-    moved = np.abs(loud.astype(int) - silent).mean(2)
-    assert moved[70:120, 35:93].mean() > 1.0
-    assert moved[70:120, 35:93].mean() > 4 * moved[TOP:70, :20].mean()
-
-
-def test_facts_are_put_on_the_card_once(tmp_path: Path) -> None:
-    card = tmp_path / "model.toml"
-    card.write_text('schema = 1\n\n[measured]\nexport = "exact"\nsilence = "loud"\n', encoding="utf-8")
-    write_facts(tmp_path, {"silence": "still"})
-    write_facts(tmp_path, {"silence": "quite still"})
-    assert card.read_text(encoding="utf-8") == 'schema = 1\n\n[measured]\nexport = "exact"\nsilence = "quite still"\n'

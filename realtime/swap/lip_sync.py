@@ -16,6 +16,7 @@ from realtime.sound.voice import Spoken
 from realtime.swap.lip_sync_network import LipSyncNetwork
 from realtime.swap.lower_face import FaceBox, lower_mask
 from realtime.swap.rim import changed, match_rim
+from realtime.swap.shut_mouth import shut_mouth
 
 
 class LipSync:
@@ -24,7 +25,8 @@ class LipSync:
     The face is the largest, and stays the same person while that one is in the picture; `speaker` names the track of
     another, who speaks whenever in the picture. The rest of the picture is the frame's own: whose frames they are is
     for the caller to judge. Where nobody speaks the network hears silence, and the mouth is what it makes of that;
-    with `own_rest` it is the frame's own (a still picture whose mouth is closed).
+    with `own_rest` it is the frame's own (a still picture whose mouth is closed). A network that asks for the lips gets
+    the face with its mouth shut, so that what the person says in the picture does not show through.
     """
 
     resting = False
@@ -78,8 +80,9 @@ class LipSync:
         matrix = self._box(face, now_s, size, steadiness)
         crop = cut(pixels, matrix, size, "edge")
         mask = lower_mask(face.landmarks, matrix, size)
+        start, outline = shut_mouth(crop, face.landmarks, matrix) if self._network.asks_for_lips else (crop, None)
         laps.lap("align")
-        drawn = self._network.mouth(crop, spoken.mel)
+        drawn = self._network.mouth(start, spoken.mel, outline)
         laps.lap("swap")
         picture = put_on(pixels, drawn, crop, mask, matrix, spoken.openness if self._own_rest else 1.0)
         laps.lap("blend")

@@ -2,7 +2,8 @@
 
 A bundle holds one network, `lip_sync.onnx`: `mel` (1, 1, 80, 16) and `faces` (1, 6, S, S) give `mouth`
 (1, 3, S, S), float32. The six channels are the face with its lower half black, which the network fills, and
-the face as it is, which tells how the person looks; colour order and range are the card's.
+the face as it is, which tells how the person looks; colour order and range are the card's. A network that asks for
+`lips` (1, 2, S, S) is told besides where the face's own lips are (`lip_planes`); Wav2Lip's do not.
 """
 
 from collections.abc import Callable
@@ -14,12 +15,13 @@ from realtime.card import Card
 from realtime.errors import ModelError
 from realtime.face import Floats
 from realtime.frame import Pixels
-from realtime.sessions import Session
+from realtime.sessions import Array, Session
 from realtime.swap.autoencoder import check_port
 from realtime.swap.crop_format import CropFormat
+from realtime.swap.lip_planes import PLANES, lip_planes
 
 LIP_SYNC_FILE = "lip_sync.onnx"
-MEL, FACES, MOUTH = "mel", "faces", "mouth"
+MEL, FACES, LIPS, MOUTH = "mel", "faces", "lips", "mouth"
 MEL_SHAPE = (80, 16)
 """Mel bands and frames of one window: 16 frames of 12.5 ms, the first of them at the picture's time."""
 
@@ -41,7 +43,13 @@ class LipSyncNetwork:
         self._mel: Floats = np.empty((1, 1, *MEL_SHAPE), np.float32)
         self._faces: Floats = np.empty((1, 6, size, size), np.float32)
         self._form.fill(self._faces[:, :3], np.zeros((size, size, 3), np.uint8))  # the lower half stays so
+        self._lips: Floats | None = np.zeros((1, PLANES, size, size), np.float32) if LIPS in session.inputs else None
         self._prove()
+
+    @property
+    def asks_for_lips(self) -> bool:
+        """Whether it wants to be told where the lips are."""
+        return self._lips is not None
 
     @property
     def ran_on(self) -> str:
@@ -58,12 +66,13 @@ class LipSyncNetwork:
         """Nanoseconds spent inside the network since it was loaded."""
         return self._session.spent_ns
 
-    def mouth(self, face: Pixels, mel: Floats) -> Pixels:
+    def mouth(self, face: Pixels, mel: Floats, outline: Floats | None = None) -> Pixels:
         """`face` saying `mel`: a new (S, S, 3) uint8 BGR picture of the whole face.
 
         `face`: (S, S, 3) uint8 BGR, the face's box scaled to S. `mel`: (80, 16) float32, -4..4, the window that
-        begins at the picture's time. Raises ModelError for a window of another shape or with values that are no
-        numbers, and for a picture that is none.
+        begins at the picture's time. `outline`: (40, 2) where the lips are in `face` (`lip_outline`), for networks that
+        ask for them; None where nobody knows. Raises ModelError for a window of another shape or with values that are
+        no numbers, and for a picture that is none.
         """
         if mel.shape != MEL_SHAPE or not np.isfinite(mel).all():
             wrong = f"{mel.shape}" if mel.shape != MEL_SHAPE else "not finite (is the sound pure silence?)"
@@ -72,7 +81,15 @@ class LipSyncNetwork:
         half = self.size // 2
         self._form.fill(self._faces[:, 3:], face)
         self._faces[:, :3, :half] = self._faces[:, 3:, :half]
-        return self._form.pixels(self._session.run({MEL: self._mel, FACES: self._faces})[MOUTH])
+        if self._lips is not None:
+            self._lips[0] = 0.0 if outline is None else lip_planes(outline, self.size, self.size)
+        return self._form.pixels(self._run())
+
+    def _run(self) -> Array:
+        feed: dict[str, Array] = {MEL: self._mel, FACES: self._faces}
+        if self._lips is not None:
+            feed[LIPS] = self._lips
+        return self._session.run(feed)[MOUTH]
 
     def close(self) -> None:
         """Give the network back. May be called twice."""
@@ -82,7 +99,7 @@ class LipSyncNetwork:
         """One picture through the network: what it declares is one thing, what it gives is another."""
         self._faces[:, 3:] = self._faces[:, :3]
         self._mel[:] = -4.0  # silence
-        drawn = self._session.run({MEL: self._mel, FACES: self._faces})[MOUTH]
+        drawn = self._run()
         if drawn.shape != self._form.shape(3):
             raise ModelError(
                 f"model {self._name}: {LIP_SYNC_FILE} drew {drawn.shape}, its card promises {self._form.shape(3)}: "
@@ -124,6 +141,8 @@ def _runtime() -> Callable[..., Session]:
 def _check(card: Card, session: Session, form: CropFormat) -> None:
     """Raise ModelError unless the network has exactly the family's ports, with the card's size."""
     takes = {MEL: (1, 1, *MEL_SHAPE), FACES: form.shape(6)}
+    if LIPS in session.inputs:
+        takes[LIPS] = (1, PLANES, form.size, form.size)
     gives = {MOUTH: form.shape(3)}
     for ports, shapes in ((session.inputs, takes), (session.outputs, gives)):
         if set(ports) != set(shapes):

@@ -20,6 +20,7 @@ from realtime.laps import Laps
 from realtime.settings import Settings
 from realtime.sound.look_ahead import Speech
 from realtime.swap.idle_still import IdleStill, bring_to_life
+from realtime.swap.lip_planes import lip_outline
 from realtime.swap.lip_sync import put_on, speech_time_ns
 from realtime.swap.lip_sync_network import LipSyncNetwork
 from realtime.swap.lower_face import FaceBox, lower_mask
@@ -32,10 +33,14 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Seat:
-    """An avatar on its canvas, and where its lower face is in the still; `alive` None: it has no mesh to move by."""
+    """An avatar on its canvas, and where its lower face is in the still; `alive` None: it has no mesh to move by.
+
+    `mask` and `outline`, of its lips, are in the crop, which goes with the head.
+    """
 
     still: Pixels
     mask: Floats
+    outline: Floats
     crop_from_canvas: Matrix
     alive: IdleStill | None
 
@@ -123,7 +128,8 @@ class TalkingAvatar:
         landmarks = (own.landmarks * float(matrix[0, 0]) + (*matrix[:, 2], 0.0)).astype(np.float32)
         side = self._network.size
         crop_from_canvas = FaceBox()(Face(landmarks, own.blendshapes, own.pose, own.score), 0.0, side)
-        return _Seat(stage.still, lower_mask(landmarks, crop_from_canvas, side), crop_from_canvas, alive)
+        outline = lip_outline(landmarks, crop_from_canvas)
+        return _Seat(stage.still, lower_mask(landmarks, crop_from_canvas, side), outline, crop_from_canvas, alive)
 
     def __call__(self, frame: Frame, faces: Sequence[Face], settings: Settings, laps: Laps) -> Pixels | None:
         """The avatar's whole picture as it speaks, of the frame's size, a new array."""
@@ -142,7 +148,7 @@ class TalkingAvatar:
         if spoken.openness == 0.0:
             return picture
         crop = cut(picture, crop_from_canvas, self._network.size, "edge")
-        drawn = self._network.mouth(crop, spoken.mel)
+        drawn = self._network.mouth(crop, spoken.mel, seat.outline)
         laps.lap("swap")
         picture = put_on(picture, drawn, crop, seat.mask, crop_from_canvas, spoken.openness)
         laps.lap("blend")

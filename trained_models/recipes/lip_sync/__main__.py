@@ -1,12 +1,16 @@
 """`python -m trained_models.recipes.lip_sync render|train|export|check`."""
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 DATA = Path.home() / ".cache" / "masquerade" / "lip_sync"
 ROOT = Path(__file__).resolve().parents[2]
 BUNDLE = ROOT / "lip-sync"
+CHECKPOINT = ROOT / "recipes" / "checkpoints" / "lip_sync.npz"
+AGAIN = 1e-3
+"""The painter's highest rate where it is no beginner."""
 
 
 def _render(args: argparse.Namespace) -> None:
@@ -21,18 +25,23 @@ def _train(args: argparse.Namespace) -> None:
 
     from trained_models.recipes.lip_sync import hearing, training
     from trained_models.recipes.lip_sync.gathered import Gathered, sayings
+    from trained_models.recipes.lip_sync.to_bundle import load_weights
 
     torch.set_num_threads(1)
+    begin = load_weights(args.begin) if args.begin else None
     if args.what in ("ear", "both"):
         said, held = sayings(args.sayings)
         print(f"{len(said) / 80 / 60:.0f} minutes of speech", flush=True)
-        ear = hearing.train_ear(said, held, args.run_folder, hearing.Plan(steps=args.ear_steps))
+        plan = hearing.Plan(steps=args.ear_steps)
+        ear = hearing.train_ear(said, held, args.run_folder, plan, begin=begin.ear if begin else None)
         print(hearing.correlations(ear, held), flush=True)
     if args.what in ("painter", "both"):
         gathered = Gathered(args.data)
-        plan = training.Plan(steps=args.steps)
-        made = training.train(gathered, gathered.held_out(), args.run_folder, plan)
-        print(made.judge(gathered.held_out()), flush=True)
+        held_out = gathered.held_out()
+        how = training.Plan(steps=args.steps)
+        how = replace(how, peak_rate=AGAIN) if begin else how
+        made = training.train(gathered, held_out, args.run_folder, how, begin=begin.painter if begin else None)
+        print(made.judge(held_out), flush=True)
 
 
 def _export(args: argparse.Namespace) -> None:
@@ -70,11 +79,19 @@ def _parser() -> argparse.ArgumentParser:
     made.add_argument("--what", choices=("ear", "painter", "both"), default="both")
     made.add_argument("--sayings", type=int, default=400)
     made.add_argument("--ear-steps", type=int, default=1600)
-    made.add_argument("--steps", type=int, default=3000)
+    made.add_argument("--steps", type=int, default=7000)
+    made.add_argument(
+        "--from-checkpoint",
+        dest="begin",
+        type=Path,
+        nargs="?",
+        const=CHECKPOINT,
+        help="a new run starts from these weights: the repository's, unless a file is named",
+    )
     made = command("export", _export, "the bundle of a run, with parity checked")
     made.add_argument("run_folder", type=Path)
     made.add_argument("--out", type=Path, default=BUNDLE)
-    made.add_argument("--checkpoint", type=Path, help="the weights besides, as numbers of half precision")
+    made.add_argument("--checkpoint", type=Path, default=CHECKPOINT, help="where the weights go, to be trained on from")
     made = command("check", _check, "lips against voices, silence, and held-out people")
     made.add_argument("--out", type=Path, default=BUNDLE)
     made.add_argument("--sounds", type=Path, nargs="*", default=[], help="sound files, besides voices of espeak-ng")

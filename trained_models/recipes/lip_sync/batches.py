@@ -8,26 +8,35 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from realtime.swap.lip_planes import LIP_POINTS, PLANES, lip_planes
+from trained_models.recipes.lip_sync.mouth_code import JAW
 from trained_models.recipes.lip_sync.network import ROWS, TOP
 from trained_models.recipes.lip_sync.takes import PICTURES, SEEN, SIDE, Floats, Pixels, Takes
 from trained_models.recipes.motion.batches import colours
 
 HALVES = np.array([SEEN / 2, ROWS / 2], np.float32)
-AT_REST, SAME = 0.35, 0.06
-"""How often the face that is shown is at rest, and how often it says already what it shall say."""
+AT_REST, WIDE, SAME = 0.3, 0.3, 0.06
+"""How often the face that is shown is at rest; how often it is open wider than it shall be, but shall be open too: else
+a network learns that open mouths are to be shut; and how often it says already what it shall say."""
 FAR, CHOICE = 0.6, 4
 """How often the mouth to draw is the most different of some: mouths that hardly move teach little."""
+UNSEEN, TREMBLE = 0.06, (0.6, 0.25)
+"""How often nothing is told of the lips, and how far the outlines are off, all together and each point: pixels."""
+RETONED = 0.4
+"""How often the inside of the mouth that is shown is lighter, darker or of another colour: real ones are."""
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
     """`shown`, `truth` (n, 3, 80, 128) BGR 0..1; `codes` (n, 12); `weight` (n, 1, 80, 128): how much a pixel counts.
 
-    `points` (n, 4, 2): where the lips' corners and middles are in `truth`; `moves`: the way from there to where
-    they are in `shown`; both in halves of the crop's sides, the middle at 0.
+    `lips` (n, 2, 80, 128): where the lips are in `shown`. `points` (n, 44, 2): where the lips' corners, middles and
+    outlines are in `truth`; `moves`: the way from there to where they are in `shown`; both in halves of the crop's
+    sides, the middle at 0.
     """
 
     shown: Tensor
+    lips: Tensor
     truth: Tensor
     codes: Tensor
     weight: Tensor
@@ -42,6 +51,7 @@ class Samples:
         self.frames = np.concatenate([t.frames for t in takes])
         self.codes = np.concatenate([t.codes for t in takes])
         self.lips = np.concatenate([t.lips for t in takes])
+        self.outlines = np.concatenate([t.outlines for t in takes])
         self._seed, self._plain = seed, plain
 
     def __len__(self) -> int:
@@ -55,8 +65,12 @@ class Samples:
             take, lot = int(rng.integers(len(self.frames))), rng.random()
             shown = 0 if lot < AT_REST else int(rng.integers(PICTURES))
             others = rng.integers(0, PICTURES, CHOICE)
-            far = np.abs(self.codes[take, others] - self.codes[take, shown]).sum(1)
-            truth = int(others[far.argmax()]) if rng.random() < FAR else int(others[0])
+            if AT_REST <= lot < AT_REST + WIDE:
+                widest = others[np.argsort(self.codes[take, others, JAW])[::-1]]
+                shown, truth = int(widest[0]), int(widest[rng.integers(1, CHOICE)])
+            else:
+                far = np.abs(self.codes[take, others] - self.codes[take, shown]).sum(1)
+                truth = int(others[far.argmax()]) if rng.random() < FAR else int(others[0])
             chosen.append((take, shown, shown if lot > 1 - SAME else truth))
         return self.pairs(chosen, rng)
 
@@ -66,24 +80,46 @@ class Samples:
         both = np.empty((n, 6, ROWS, SEEN), np.float32)
         weight = np.empty((n, 1, ROWS, SEEN), np.float32)
         codes = np.empty((n, self.codes.shape[2]), np.float32)
-        points, moves = np.empty((n, 4, 2), np.float32), np.empty((n, 4, 2), np.float32)
+        planes = np.zeros((n, PLANES, ROWS, SEEN), np.float32)
+        count = self.lips.shape[2] + len(LIP_POINTS)
+        points, moves = np.empty((n, count, 2), np.float32), np.empty((n, count, 2), np.float32)
         for row, (take, shown, truth) in enumerate(chosen):
             matrix = _middle() if self._plain else _shaken(rng)
             one, other = (_cut(self.frames[take, k], matrix) for k in (shown, truth))
             if not self._plain and rng.random() < 0.4:
                 sigma = rng.uniform(0.3, 1.1)
                 one, other = (np.asarray(cv2.GaussianBlur(x, (0, 0), sigma), np.uint8) for x in (one, other))
-            before, lips = (self.lips[take, k] @ matrix[:, :2].T + matrix[:, 2] - (0, TOP) for k in (shown, truth))
+            before, lips = (self._lips(take, k) @ matrix[:, :2].T + matrix[:, 2] - (0, TOP) for k in (shown, truth))
             points[row], moves[row] = (lips + 0.5) / HALVES - 1, (before - lips) / HALVES
-            weight[row, 0] = _weight(one, other, lips)
+            weight[row, 0] = _weight(one, other, lips[:4])
+            outline = before[-len(LIP_POINTS) :].astype(np.float32)
+            if not self._plain:
+                if rng.random() < RETONED:
+                    one = _retoned(one, outline, rng)
+                outline += rng.normal(0, TREMBLE[0], 2) + rng.normal(0, TREMBLE[1], outline.shape)
+            if self._seen(take, shown) and (self._plain or rng.random() >= UNSEEN):
+                planes[row] = lip_planes(outline, SEEN, ROWS)
             both[row, :3], both[row, 3:] = (x.transpose(2, 0, 1) / np.float32(255) for x in (one, other))
             codes[row] = self.codes[take, truth]
             if not self._plain:
                 mix, power = colours(rng)
                 for part in (both[row, :3], both[row, 3:]):
                     part[:] = np.clip(np.tensordot(mix, part, axes=1), 0, 1) ** power[:, None, None]
-        tensors = (both[:, :3], both[:, 3:], codes, weight, points, moves)
+        tensors = (both[:, :3], planes, both[:, 3:], codes, weight, points, moves)
         return Batch(*(torch.from_numpy(np.ascontiguousarray(x)) for x in tensors))
+
+    def _seen(self, take: int, picture: int) -> bool:
+        return bool(np.isfinite(self.outlines[take, picture]).all())
+
+    def _lips(self, take: int, picture: int) -> Floats:
+        """(44, 2) corners and middles as rendered, then the outlines as the tracker saw them in the stored picture.
+
+        Where it saw none, the four stand in for them.
+        """
+        four = self.lips[take, picture]
+        if not self._seen(take, picture):
+            return np.concatenate([four] * (1 + len(LIP_POINTS) // 4))
+        return np.concatenate([four, self.outlines[take, picture]])
 
 
 def spread(samples: Samples, count: int) -> Batch:
@@ -123,6 +159,17 @@ def _cut(picture: Pixels, matrix: Floats) -> Pixels:
     down[1, 2] -= TOP
     cut = cv2.warpAffine(picture, down, (SEEN, ROWS), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(cut, np.uint8)
+
+
+def _retoned(picture: Pixels, outline: Floats, rng: np.random.Generator) -> Pixels:
+    """The inside of the mouth in other tones; `outline` (40, 2) in `picture`, (80, 128, 3)."""
+    inside = np.zeros(picture.shape[:2], np.uint8)
+    ring = np.clip(outline[20:] * 16, -(2**20), 2**20).round().astype(np.int32)
+    cv2.fillPoly(inside, [ring], 255, lineType=cv2.LINE_AA, shift=4)
+    share = inside[:, :, None] / np.float32(255)
+    gain = np.exp(rng.normal(0, 0.4) + rng.normal(0, 0.15, 3))
+    toned = np.clip(picture * gain + rng.normal(0, 25), 0, 255)
+    return np.asarray(picture + share * (toned - picture), np.uint8)
 
 
 def _weight(shown: Pixels, truth: Pixels, lips: Floats) -> Floats:

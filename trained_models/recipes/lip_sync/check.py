@@ -22,6 +22,7 @@ from realtime.swap.lip_sync import LipSync
 from realtime.swap.lip_sync_network import LipSyncNetwork, open_lip_sync
 from trained_models.recipes.lip_sync.gathered import HELD_OUT, held_out, person_files
 from trained_models.recipes.lip_sync.measure import InStep, envelope, in_step, mouth_error, opening, spoken_by
+from trained_models.recipes.lip_sync.outlines import large
 from trained_models.recipes.lip_sync.spoken import HELD_OUT_TEXTS, wave
 from trained_models.recipes.lip_sync.takes import PICTURES, SEEN, SIDE, read_takes, window_of
 
@@ -58,8 +59,12 @@ def check(bundle: Path, sounds: list[Path], pictures: list[Path], data: Path, sh
         "real_voices": f"filmed people's, by an avatar: {_range(found['real'])}",
         "silence": _silence(network, tracker, stills[first], said),
     }
-    again = [_revoiced(network, tracker, path, next(iter(said.values())), sheets) for path in sounds]
-    facts["revoiced"] = f"filmed people with the first of the voices: {_range([one for one in again if one])}"
+    made_up = {title: samples for title, samples in said.items() if title not in {path.stem for path in sounds}}
+    again = [_revoiced(network, tracker, path, made_up, sheets) for path in sounds]
+    first_said, all_said = [one[0] for one in again if one], [each for one in again for each in one]
+    facts["revoiced"] = (
+        f"filmed people with the first of the voices: {_range(first_said)}; with each of them: {_range(all_said)}"
+    )
     if person_files(data):
         facts["held_out_lips"] = _held_out(network, tracker, data, sheets)
     network.close()
@@ -173,12 +178,15 @@ def _silence(network: LipSyncNetwork, tracker: Tracker, still: Pixels, said: dic
 
 
 def _revoiced(
-    network: LipSyncNetwork, tracker: Tracker, clip: Path, other: Floats, sheets: Path | None
-) -> InStep | None:
-    """A clip's own lips, and what re-voicing makes of them: with its own sound, and with another, which is given."""
+    network: LipSyncNetwork, tracker: Tracker, clip: Path, voices: dict[str, Floats], sheets: Path | None
+) -> list[InStep]:
+    """A clip's own lips, and what re-voicing makes of them: with its own sound, and with `voices`, which are given.
+
+    Beside each what a still of the clip makes of as much of the same voice: no re-voicing can be expected to do better.
+    """
     frames = list(frames_of(clip))
     if not frames or not tracker.find(frames[0]):
-        return None
+        return []
     samples = sound_of(clip)
     opened, last = [], 0.0
     for frame in frames:
@@ -187,9 +195,17 @@ def _revoiced(
         opened.append(last)
     _tell(clip.stem, "its own lips", in_step(np.array(opened, np.float32), envelope(samples, len(frames))))
     _tell(clip.stem, "re-voiced with its sound", _talk(network, tracker, frames, samples, sheets, f"{clip.stem}_own"))
-    count = min(len(frames), int(len(other) / SPEECH_HZ * 25))
-    found = _talk(network, tracker, frames[:count], other, sheets, f"{clip.stem}_other")
-    return _tell("the first voice", f"re-voiced {clip.stem}", found)
+    calm = frames[int(np.argmin(opened))]
+    found = []
+    for title, voice in voices.items():
+        count = min(len(frames), int(len(voice) / SPEECH_HZ * 25))
+        heard = voice[: count * SPEECH_HZ // 25]
+        _tell(title, f"a still of {clip.stem}", _talk(network, tracker, [calm], heard, None, ""))
+        name = f"{clip.stem}_{title}"
+        found.append(
+            _tell(title, f"re-voiced {clip.stem}", _talk(network, tracker, frames[:count], voice, sheets, name))
+        )
+    return found
 
 
 def _held_out(network: LipSyncNetwork, tracker: Tracker, data: Path, sheets: Path | None) -> str:
@@ -203,8 +219,9 @@ def _held_out(network: LipSyncNetwork, tracker: Tracker, data: Path, sheets: Pat
         for k in range(2, PICTURES, 4):
             start = window_of(k)
             rest, truth = (np.ascontiguousarray(people.frames[take, j][middle, middle]) for j in (0, k))
-            made = network.mouth(rest, np.ascontiguousarray(mels[take][:, start : start + 16]))
-            seen = [tracker.find(_large(p)) for p in (rest, made, truth)]
+            lips = people.outlines[take, 0] - edge
+            made = network.mouth(rest, np.ascontiguousarray(mels[take][:, start : start + 16]), lips)
+            seen = [tracker.find(large(p)) for p in (rest, made, truth)]
             if all(seen):
                 off.append(mouth_error(seen[1][0], seen[2][0]))
                 still.append(mouth_error(seen[0][0], seen[2][0]))
@@ -217,9 +234,3 @@ def _held_out(network: LipSyncNetwork, tracker: Tracker, data: Path, sheets: Pat
         rows = [np.hstack(drawn[a : a + 16]) for a in range(0, min(len(drawn), 48) - 15, 16)]
         cv2.imwrite(str(sheets / "held_out.jpg"), np.vstack(rows))
     return f"{np.mean(off):.3f} of the eyes' distance from rendered truth, {np.mean(still):.3f} if left at rest"
-
-
-def _large(picture: Pixels) -> Pixels:
-    """Room around a tight crop, so that the tracker finds the face."""
-    padded = cv2.copyMakeBorder(picture, 40, 40, 40, 40, cv2.BORDER_REPLICATE)
-    return np.asarray(cv2.resize(padded, None, fx=2, fy=2, interpolation=cv2.INTER_LINEAR), np.uint8)

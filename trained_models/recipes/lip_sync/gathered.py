@@ -6,11 +6,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from realtime.swap.lip_planes import PLANES
 from trained_models.recipes.lip_sync.batches import Batch, Samples, spread
 from trained_models.recipes.lip_sync.hearing import Plan as EarPlan
 from trained_models.recipes.lip_sync.hearing import Sayings
 from trained_models.recipes.lip_sync.mouth_code import CODE
-from trained_models.recipes.lip_sync.network import SIZE, Ear, LipSync, Painter
+from trained_models.recipes.lip_sync.network import SIZE, TOP, Ear, LipSync, Painter
 from trained_models.recipes.lip_sync.spoken import hours
 from trained_models.recipes.lip_sync.takes import Takes, read_takes
 from trained_models.recipes.lip_sync.to_bundle import Parity, save_weights, to_onnx, write_bundle
@@ -91,9 +92,9 @@ def finished(run: Path, data: Path, out: Path, checkpoint: Path | None = None) -
     people = held_out(data)
     pairs = spread(people, 14)
     mel, _ = held.batch(np.random.default_rng(4), 14)
-    faces = torch.zeros(14, 6, SIZE, SIZE)
-    faces[:, 3:, -pairs.shown.shape[2] :] = pairs.shown
-    model, parity = to_onnx(network, [(mel[k : k + 1], faces[k : k + 1]) for k in range(14)])
+    faces, lips = torch.zeros(14, 6, SIZE, SIZE), torch.zeros(14, PLANES, SIZE, SIZE)
+    faces[:, 3:, TOP:], lips[:, :, TOP:] = pairs.shown, pairs.lips
+    model, parity = to_onnx(network, [(mel[k : k + 1], faces[k : k + 1], lips[k : k + 1]) for k in range(14)])
     errors = _errors(network, pairs)
     files = person_files(data)[HELD_OUT:]
     story: dict[str, str | int | float] = {
@@ -114,7 +115,7 @@ def finished(run: Path, data: Path, out: Path, checkpoint: Path | None = None) -
 def _errors(network: LipSync, pairs: Batch) -> dict[str, float]:
     from trained_models.recipes.autoencoder.losses import weighted_mean
 
-    made = network.painter(pairs.shown, pairs.codes)
+    made = network.painter(pairs.shown, pairs.lips, pairs.codes)
     return {
         "colour": float(weighted_mean((made - pairs.truth).abs(), pairs.weight)),
         "untouched": float(weighted_mean((pairs.shown - pairs.truth).abs(), pairs.weight)),

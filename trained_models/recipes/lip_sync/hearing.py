@@ -86,9 +86,18 @@ def correlations(ear: Ear, said: Sayings, seed: int = 5, count: int = 3000) -> d
 
 
 def train_ear(
-    said: Sayings, held: Sayings, run: Path, plan: Plan = Plan(), *, pause: Callable[[], bool] = lambda: False
+    said: Sayings,
+    held: Sayings,
+    run: Path,
+    plan: Plan = Plan(),
+    *,
+    begin: Ear | None = None,
+    pause: Callable[[], bool] = lambda: False,
 ) -> Ear:
-    """Train until `plan.steps` with `run`/ear.pt, ear.csv; goes on where the last run stopped, ends at `run`/STOP."""
+    """Train until `plan.steps` with `run`/ear.pt, ear.csv; goes on where the last run stopped, ends at `run`/STOP.
+
+    A run that has not begun starts from `begin`'s weights, if given.
+    """
     run.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(plan.seed)
     ear = Ear().train()
@@ -99,6 +108,8 @@ def train_ear(
         ear.load_state_dict(state["ear"])
         optimizer.load_state_dict(state["optimizer"])
         step, seconds = int(state["step"]), float(state["seconds"])
+    elif begin is not None:
+        ear.load_state_dict(begin.state_dict())
     sums = 0.0
 
     def save() -> None:

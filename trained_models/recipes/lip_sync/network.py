@@ -2,13 +2,15 @@
 
 The two meet in twelve numbers (`mouth_code`), so the ear learns from hours of sound without a picture and the painter
 from pictures without a sound. The painter moves the face's own pixels along a field and paints only what is not there:
-teeth, tongue, the lips' inner rim. What nothing moves stays as it was, to the bit.
+teeth, tongue, the lips' inner rim. What nothing moves stays as it was, to the bit. Where the lips are it is told
+(`realtime.swap.lip_planes`): from its pixels alone it knows a real mouth less well than a rendered one.
 """
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from realtime.swap.lip_planes import PLANES
 from trained_models.recipes.lip_sync.mouth_code import CODE
 
 SIZE = 128
@@ -65,7 +67,7 @@ def twice(x: Tensor) -> Tensor:
 
 
 class Painter(nn.Module):
-    """A lower face (n, 3, 80, 128) of 0..1 and a code (n, 12) → the face with that mouth, of the same shape."""
+    """A lower face (n, 3, 80, 128), its lips (n, 2, 80, 128) and a code (n, 12), all 0..1 → it with that mouth."""
 
     base: Tensor
 
@@ -73,7 +75,7 @@ class Painter(nn.Module):
         super().__init__()
         a, b, c = self.widths = widths
         self.told = nn.Sequential(nn.Linear(len(CODE), 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU())
-        self.fine = nn.Sequential(Conv(12, a), Conv(a, a))
+        self.fine = nn.Sequential(Conv(4 * (3 + PLANES), a), Conv(a, a))
         self.mid = nn.Sequential(Conv(a, b, 2), Conv(b, b))
         self.down = Conv(b, c, 2)
         self.deep = nn.ModuleList([Tuned(c, c, 64), Tuned(c, c, 64), Tuned(c, c, 64)])
@@ -91,10 +93,10 @@ class Painter(nn.Module):
         grid = torch.stack([x.expand(ROWS, SIZE), y[:, None].expand(ROWS, SIZE)], -1)
         self.register_buffer("base", grid[None], persistent=False)
 
-    def parts(self, face: Tensor, code: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def parts(self, face: Tensor, lips: Tensor, code: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """The face moved, what is painted, how much of that is seen (n, 1, 80, 128), and the field (n, 80, 128, 2)."""
         told = self.told(code)
-        fine = self.fine(F.pixel_unshuffle(face - 0.5, 2))
+        fine = self.fine(F.pixel_unshuffle(torch.cat([face - 0.5, lips], 1), 2))
         mid = self.mid(fine)
         deep = self.down(mid)
         for layer in self.deep:
@@ -107,13 +109,13 @@ class Painter(nn.Module):
         painted = torch.sigmoid(F.pixel_shuffle(self.paint(fine), 2))
         return moved, painted[:, :3], painted[:, 3:], field
 
-    def forward(self, face: Tensor, code: Tensor) -> Tensor:
-        moved, painted, seen, _ = self.parts(face, code)
+    def forward(self, face: Tensor, lips: Tensor, code: Tensor) -> Tensor:
+        moved, painted, seen, _ = self.parts(face, lips, code)
         return moved + seen * (painted - moved)
 
 
 class LipSync(nn.Module):
-    """`mel` (1, 1, 80, 16), `faces` (1, 6, 128, 128) → `mouth` (1, 3, 128, 128): the family's one network.
+    """`mel` (1, 1, 80, 16), `faces` (1, 6, 128, 128), `lips` (1, 2, 128, 128) → `mouth` (1, 3, 128, 128).
 
     `stress`, `middle`: codes are drawn `stress` times as far from `middle` as the ear says, since whoever learns from
     many voices mumbles; each (12,).
@@ -132,8 +134,8 @@ class LipSync(nn.Module):
         """(n, 12) 0..1."""
         return ((self.ear(mel) - self.middle) * self.stress + self.middle).clamp(0.0, 1.0)
 
-    def forward(self, mel: Tensor, faces: Tensor) -> Tensor:
-        mouth = self.painter(faces[:, 3:, TOP:], self.code(mel))
+    def forward(self, mel: Tensor, faces: Tensor, lips: Tensor) -> Tensor:
+        mouth = self.painter(faces[:, 3:, TOP:], lips[:, :, TOP:], self.code(mel))
         return torch.cat([faces[:, 3:, :TOP], mouth], 2)
 
 
@@ -151,7 +153,7 @@ def multiply_adds(network: LipSync) -> int:
     hooks = [m.register_forward_hook(count) for m in network.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
     was = network.training
     with torch.no_grad():
-        network.eval()(torch.zeros(1, 1, 80, 16), torch.zeros(1, 6, SIZE, SIZE))
+        network.eval()(torch.zeros(1, 1, 80, 16), torch.zeros(1, 6, SIZE, SIZE), torch.zeros(1, PLANES, SIZE, SIZE))
     network.train(was)
     for hook in hooks:
         hook.remove()

@@ -4,7 +4,8 @@ A person's takes are an uncompressed `.npz` without pickles, T takes of 16 pictu
 hold T x 16 pictures (160, 160), the first of each take at rest; the middle 128 of them are what the network sees.
 `codes` (T, 16, 12): the mouth's shape in each; `lips` (T, 16, 4, 2): corners and middles of the lips in pixels of the
 crop; `mel` (T, 80, 120): the sound, whose frame `first` + 3.2 k is where picture k + 1's window begins. `cartoon`;
-`seed` = (data seed, person), from which everything follows.
+`seed` = (data seed, person), from which everything follows. Beside them lie the lips as the tracker sees them
+(`outlines`).
 """
 
 import os
@@ -44,11 +45,15 @@ JPEG_QUALITY = 95
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Takes:
-    """Decoded: `frames` (T, 16, 160, 160, 3) uint8 BGR; the rest as stored."""
+    """Decoded: `frames` (T, 16, 160, 160, 3) uint8 BGR; the rest as stored.
+
+    `outlines` (T, 16, 40, 2): the lips as the tracker sees them, in pixels of `frames`, not numbers where it sees none.
+    """
 
     frames: Pixels
     codes: Floats
     lips: Floats
+    outlines: Floats
     mel: Floats
     cartoon: bool
 
@@ -59,11 +64,14 @@ def takes_path(folder: Path, number: int) -> Path:
 
 
 def read_takes(path: Path) -> Takes:
-    """Read and decode one person's."""
+    """Read and decode one person's; the first time, the tracker looks at them."""
+    from trained_models.recipes.lip_sync.outlines import outlines
+
     with np.load(path, allow_pickle=False) as stored:
         fields = {name: stored[name] for name in stored.files}
     frames = decoded_files(fields, "frame_jpg", cv2.IMREAD_COLOR).reshape(-1, PICTURES, SIDE, SIDE, 3)
-    return Takes(frames, fields["codes"], fields["lips"], fields["mel"], bool(fields["cartoon"]))
+    seen = outlines(path, frames)
+    return Takes(frames, fields["codes"], fields["lips"], seen, fields["mel"], bool(fields["cartoon"]))
 
 
 def window_of(picture: int) -> int:

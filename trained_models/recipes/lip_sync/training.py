@@ -23,7 +23,7 @@ ALONE = 0.15
 PAINT_COSTS = 0.001
 EDGES = 3.0
 LED = 1.0
-"""How much the field is led by the lips' corners and middles, whose way is known."""
+"""How much the field is led by the lips' corners, middles and outlines, whose way is known."""
 SLIP = 0.03
 """Codes are learnt with this much noise: the ear is never exact."""
 
@@ -49,9 +49,13 @@ class Plan:
 
 
 def led(field: Tensor, points: Tensor, moves: Tensor) -> Tensor:
-    """How far a field (n, 80, 128, 2) is from `moves` (n, 4, 2) at `points` (n, 4, 2), all in halves of the crop."""
+    """How far a field (n, 80, 128, 2) is from `moves` (n, 44, 2) at `points` (n, 44, 2), all in halves of the crop.
+
+    The first four are known to be true, and count as much as the others together.
+    """
     there = F.grid_sample(field.permute(0, 3, 1, 2), points[:, None], padding_mode="border", align_corners=False)
-    return (there[:, :, 0].transpose(1, 2) - moves).abs().mean()
+    off = (there[:, :, 0].transpose(1, 2) - moves).abs()
+    return 0.5 * (off[:, :4].mean() + off[:, 4:].mean())
 
 
 class Training(AveragedTraining[Painter]):
@@ -68,7 +72,7 @@ class Training(AveragedTraining[Painter]):
         shown = batch.shown.contiguous(memory_format=torch.channels_last)
         with torch.autocast("cpu", torch.bfloat16):
             told = (batch.codes + SLIP * noise).clamp(0, 1)
-            moved, painted, seen, field = (x.float() for x in self.network.parts(shown, told))
+            moved, painted, seen, field = (x.float() for x in self.network.parts(shown, batch.lips, told))
         made = moved + seen * (painted - moved)
         colour = weighted_mean((made - batch.truth).abs(), batch.weight)
         alone = weighted_mean((moved - batch.truth).abs(), batch.weight)
@@ -83,10 +87,17 @@ class Training(AveragedTraining[Painter]):
             "rate": rate,
         }
 
+    def begin(self, painter: Painter) -> None:
+        """Start from these weights. Raises ValueError where they are of other widths."""
+        if painter.widths != self.network.widths:
+            raise ValueError(f"a painter of widths {painter.widths} cannot start one of {self.network.widths}")
+        for network in (self.network, self.averaged):
+            network.load_state_dict(painter.state_dict())
+
     @torch.no_grad()
     def judge(self, batch: Batch) -> dict[str, float]:
         """The averaged painter's weighted colour error, and that of leaving the face as it was."""
-        made = self.averaged(batch.shown, batch.codes)
+        made = self.averaged(batch.shown, batch.lips, batch.codes)
         return {
             "colour": float(weighted_mean((made - batch.truth).abs(), batch.weight)),
             "untouched": float(weighted_mean((batch.shown - batch.truth).abs(), batch.weight)),
@@ -95,7 +106,7 @@ class Training(AveragedTraining[Painter]):
     @torch.no_grad()
     def sheet(self, batch: Batch) -> Any:
         """Rows: as shown, moved, painted over, the truth, what is painted. (h, w, 3) uint8."""
-        moved, painted, seen, _ = self.averaged.parts(batch.shown, batch.codes)
+        moved, painted, seen, _ = self.averaged.parts(batch.shown, batch.lips, batch.codes)
         made = moved + seen * (painted - moved)
         rows = (batch.shown, moved, made, batch.truth, seen.expand(-1, 3, -1, -1))
         strips = [np.hstack(list(r.clamp(0, 1).permute(0, 2, 3, 1).numpy())) for r in rows]
@@ -103,17 +114,26 @@ class Training(AveragedTraining[Painter]):
 
 
 def train(
-    load: Callable[[], Samples], held: Batch, run: Path, plan: Plan, *, pause: Callable[[], bool] = lambda: False
+    load: Callable[[], Samples],
+    held: Batch,
+    run: Path,
+    plan: Plan,
+    *,
+    begin: Painter | None = None,
+    pause: Callable[[], bool] = lambda: False,
 ) -> Training:
     """Train until `plan.steps`, with `run`/painter.pt, painter.csv and sheet.png; goes on where the last one stopped.
 
-    `load` gives the samples, and is asked again every 200 steps, since more may be rendered meanwhile. `pause` is
-    asked before each step and may wait; where it says True, or `run`/STOP appears, the run ends.
+    A run that has not begun starts from `begin`'s weights, if given. `load` gives the samples, and is asked again
+    every 200 steps, since more may be rendered meanwhile. `pause` is asked before each step and may wait; where it says
+    True, or `run`/STOP appears, the run ends.
     """
     run.mkdir(parents=True, exist_ok=True)
     training = Training(plan)
     if (run / "painter.pt").exists():
         training.load(run / "painter.pt")
+    elif begin is not None:
+        training.begin(begin)
     samples, sums = load(), dict[str, float]()
     while training.step_number < plan.steps and not pause() and not (run / "STOP").exists():
         if training.step_number % 200 == 199:
