@@ -2,17 +2,20 @@
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 from realtime.align import Matrix, warp
 from realtime.errors import ConfigError
 from realtime.face import Face, Floats
 from realtime.frame import Pixels
+from realtime.swap.mesh_around import SIDE as AROUND_SIDE
 from realtime.swap.mesh_inside import Eyeball, Layer, eyeball, is_open, mouth, without_openings
 from realtime.swap.mesh_motion import Moved, freedom, levers, placed, still
 from realtime.swap.mesh_patches import Patches, patches_at_rest
 from realtime.swap.mesh_points import EYES, OVAL, Doubles, EyePoints, Head
 from realtime.swap.mesh_reading import Reading, read
+from realtime.swap.mesh_spectacles import Spectacles, find_spectacles, without_spectacles
 from realtime.swap.mesh_surround import COUNT, border, share_of_face, share_of_head, strips, surround
 from realtime.swap.mesh_warp import Weave
 from realtime.swap.regions import border_mask
@@ -28,7 +31,8 @@ MAP_SIDE = 256
 @dataclass(frozen=True, slots=True, eq=False)
 class MeshCast:
     """An avatar; plain data. `rest` reads its picture in crop pixels (y up); `still` is its crop (S, S, 3),
-    `skin` the same without eyes, and without a mouth that is open (`shows_mouth`)."""
+    `skin` the same without eyes, without a mouth that is open (`shows_mouth`), and without what is `worn`; `tiny` the
+    crop in 64 pixels."""
 
     size: int
     crop_from_avatar: Matrix
@@ -46,6 +50,8 @@ class MeshCast:
     eyes: tuple[Eyeball, Eyeball]
     mouth: Layer
     patches: Patches
+    worn: Spectacles | None
+    tiny: Pixels
     mask: Floats
 
     def points(self, moved: Moved, exactly: bool = False) -> Doubles:
@@ -109,11 +115,12 @@ def cast_crop(head: Head, crop: Pixels, landmarks: Floats, face: Face, crop_from
     weave = Weave(MAP_SIDE, (points + 0.5) * to_map - 0.5, head.triangles, strips())
     eyes = (eyeball(crop, flat, EYES[0]), eyeball(crop, flat, EYES[1]))
     shows_mouth = is_open(flat, rest.scale)
+    skin, worn = without_openings(crop, flat, shows_mouth), find_spectacles(crop, flat, rest)
     return MeshCast(
         size=size,
         crop_from_avatar=crop_from_avatar,
         still=crop,
-        skin=without_openings(crop, flat, shows_mouth),
+        skin=skin if worn is None else without_spectacles(skin, worn),
         shows_mouth=shows_mouth,
         rest=rest,
         free=freedom(rest.shape),
@@ -126,5 +133,7 @@ def cast_crop(head: Head, crop: Pixels, landmarks: Floats, face: Face, crop_from
         eyes=eyes,
         mouth=mouth(crop, flat, rest.scale),
         patches=patches_at_rest(crop, flat, rest.scale, (eyes[0].width, eyes[1].width)),
+        worn=worn,
+        tiny=np.asarray(cv2.resize(crop, (AROUND_SIDE, AROUND_SIDE), interpolation=cv2.INTER_AREA), np.uint8),
         mask=border_mask(size),
     )

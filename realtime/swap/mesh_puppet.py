@@ -1,7 +1,7 @@
-"""The built-in motion model (a `Puppet`): one picture's head as a mesh, moved by proportion, mended by a small network.
+"""The built-in motion model (a `Puppet`): one picture's head as a mesh, moved by proportion, mended by small networks.
 
-Nothing about motion is learned: the tracker knows where lids and lips are on driver and avatar, so motion is geometry,
-and the network only paints what geometry cannot: teeth, lids and folds.
+Nothing about a face's motion is learned: the tracker knows where lids and lips are on driver and avatar, so it is
+geometry, and one network paints what geometry cannot, teeth, lids and folds. Another leads hair, neck and room.
 """
 
 import cv2
@@ -11,6 +11,7 @@ from realtime.bundle import Bundle
 from realtime.errors import ConfigError, ModelError
 from realtime.face import Face, Floats
 from realtime.frame import Frame, Pixels
+from realtime.swap.mesh_around import Around, open_around, pose_of
 from realtime.swap.mesh_cast import MAP_SIDE, MeshCast, make_cast
 from realtime.swap.mesh_inside import lay, opening_box
 from realtime.swap.mesh_mender import Mender, open_mender
@@ -27,19 +28,21 @@ from realtime.swap.mesh_points import (
     open_head,
 )
 from realtime.swap.mesh_reading import Reading, between, read
+from realtime.swap.mesh_spectacles import wear
 from realtime.swap.puppet import Drawn, Motion
 
-MESH_FILE, REFINE_FILE = "mesh.npz", "refine.onnx"
+MESH_FILE, REFINE_FILE, AROUND_FILE = "mesh.npz", "refine.onnx", "around.onnx"
 
 
 class MeshPuppet:
-    """Moves avatars by their mesh, and mends them where it has a network. One thread. Owns the `mender`."""
+    """Moves avatars by their mesh, and mends them where it has networks. One thread. Owns `mender` and `around`."""
 
     needs_face = True
 
-    def __init__(self, head: Head, mender: Mender | None = None) -> None:
+    def __init__(self, head: Head, mender: Mender | None = None, around: Around | None = None) -> None:
         self._head = head
         self._mender = mender
+        self._around = around
 
     @property
     def ran_on(self) -> str:
@@ -52,7 +55,7 @@ class MeshPuppet:
 
     @property
     def spent_ns(self) -> int:
-        return self._mender.session.spent_ns if self._mender else 0
+        return sum(network.session.spent_ns for network in (self._mender, self._around) if network is not None)
 
     def cast(self, picture: Pixels, face: Face | None) -> MeshCast:
         """The avatar of a whole picture, (H, W, 3) uint8 BGR. Raises ConfigError where there is no face in it."""
@@ -80,24 +83,28 @@ class MeshPuppet:
         points = cast.points(moved)
         if not np.isfinite(points).all():
             return Drawn(cast.still, cast.mask)
-        pixels = geometry(cast, points, moved)
+        pixels = geometry(cast, points, moved, self._around)
         if self._mender is not None:
             # The picture at rest is right as it is: what is mended grows with how far the face is from it.
             self._mender.mend(pixels, cast, points, moved, min(1.0, 2.0 * how.strength))
         return Drawn(pixels, cast.mask)
 
     def close(self) -> None:
-        """Give the network back. May be called twice."""
-        if self._mender is not None:
-            self._mender.close()
+        """Give the networks back. May be called twice."""
+        for network in (self._mender, self._around):
+            if network is not None:
+                network.close()
 
 
-def warped(cast: MeshCast, points: Doubles) -> Pixels:
-    """The crop's skin with its mesh at `points` (n, 3), openings not yet filled."""
+def warped(cast: MeshCast, points: Doubles, moved: Moved, around: Around | None = None) -> Pixels:
+    """The crop's skin with its mesh at `points` (n, 3), openings not yet filled; `around` leads what is not face."""
     to_map = MAP_SIDE / cast.size
     at = points.copy()
     at[:, :2] = (points[:, :2] + 0.5) * to_map - 0.5
-    x, y = cast.weave(at)
+    where = cast.weave(at)
+    if around is not None:
+        around.lead(where, cast.weave.shown, cast.tiny, pose_of(cast.rest, moved))
+    x, y = where
     if cast.size != MAP_SIDE:
         x, y = (_grown(axis, cast.size, to_map) for axis in (x, y))
     seen = cv2.remap(cast.skin, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
@@ -116,11 +123,13 @@ def _grown(axis: Floats, size: int, to_map: float) -> Floats:
     return np.asarray(grown * np.float32(1 / to_map) + np.float32(0.5 / to_map - 0.5), np.float32)
 
 
-def geometry(cast: MeshCast, points: Doubles, moved: Moved) -> Pixels:
-    """The crop with its mesh at `points` and its openings filled, before anything is mended."""
-    pixels = warped(cast, points)
+def geometry(cast: MeshCast, points: Doubles, moved: Moved, around: Around | None = None) -> Pixels:
+    """The crop with its mesh at `points` and its openings filled, before the face is mended."""
+    pixels = warped(cast, points, moved, around)
     open_eyes(pixels, cast, points, moved)
     open_mouth(pixels, cast, points, moved)
+    if cast.worn is not None:
+        wear(pixels, cast.worn, cast.rest, moved)
     return pixels
 
 
@@ -163,8 +172,15 @@ def open_mesh_puppet(
     if card.family != "motion" or MESH_FILE not in card.files:
         raise ModelError(f"model {bundle.name} holds no {MESH_FILE}: a mesh motion model is needed here")
     head = open_head(bundle.path(MESH_FILE))
-    if REFINE_FILE not in card.files:
-        return MeshPuppet(head)
-    return MeshPuppet(
-        head, open_mender(bundle.path(REFINE_FILE), provider=provider, precision=precision, threads=threads)
-    )
+    mender: Mender | None = None
+    if REFINE_FILE in card.files:
+        mender = open_mender(bundle.path(REFINE_FILE), provider=provider, precision=precision, threads=threads)
+    if AROUND_FILE not in card.files:
+        return MeshPuppet(head, mender)
+    try:
+        around = open_around(bundle.path(AROUND_FILE), provider=provider, precision=precision, threads=threads)
+    except ModelError:
+        if mender is not None:
+            mender.close()
+        raise
+    return MeshPuppet(head, mender, around)

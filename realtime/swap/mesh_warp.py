@@ -23,8 +23,8 @@ class Weave:
     """Turns moved points into a map, (2, side, side) float32 x and y, over and over. One thread.
 
     `points` (n, 2): where the mesh lies at rest, in pixels of the map. `behind`: triangles painted first, in the order
-    given, then `face` by depth. Where no triangle lies a pixel stays where it is. `folds` (side, side) uint8 is 255
-    where the last map tears: along the outline of a turned face.
+    given, then `face` by depth. Where no triangle lies a pixel stays where it is. Of the last map, `folds` (side, side)
+    uint8 is 255 where it tears, along the outline of a turned face; `shown` where it draws the face.
     """
 
     def __init__(self, side: int, points: Doubles, face: Ints, behind: Ints) -> None:
@@ -35,6 +35,7 @@ class Weave:
         self._x, self._y = np.meshgrid(grid, grid)
         self._numbers: npt.NDArray[np.int32] = np.empty((side, side), np.int32)
         self.folds: npt.NDArray[np.uint8] = np.zeros((side, side), np.uint8)
+        self.shown: npt.NDArray[np.uint8] = np.zeros((side, side), np.uint8)
 
     def __call__(self, points: Doubles) -> Floats:
         """The map for moved `points` (n, 3), z to the viewer. A new array."""
@@ -56,7 +57,9 @@ class Weave:
 
     def _mark_folds(self, where: Floats) -> None:
         """Find where the face's outline covers what is far from it in the picture at rest."""
-        face = (self._numbers >= len(self._behind)).astype(np.uint8)
+        behind = len(self._behind)
+        self.shown = ((self._numbers >= behind) & (self._numbers < behind + len(self._face))) * np.uint8(255)
+        face = (self._numbers >= behind).astype(np.uint8)
         rows, columns = np.nonzero(cv2.morphologyEx(face, cv2.MORPH_GRADIENT, _CROSS))
         jump = np.zeros(len(rows), np.float32)
         for down, across in ((0, 1), (1, 0), (0, -1), (-1, 0)):

@@ -1,4 +1,4 @@
-"""`python -m trained_models.recipes.motion albums|patches|train|export|avatars|check`."""
+"""`python -m trained_models.recipes.motion albums|patches|train|export|around|avatars|check`."""
 
 import argparse
 from pathlib import Path
@@ -9,6 +9,7 @@ DATA = Path.home() / ".cache" / "masquerade" / "motion"
 ROOT = Path(__file__).resolve().parents[2]
 BUNDLE, AVATARS, FACE = ROOT / "motion", ROOT / "avatars", ROOT / "face"
 CHECKPOINT = ROOT / "recipes" / "checkpoints" / "motion.npz"
+AROUND_CHECKPOINT = CHECKPOINT.with_name("motion_around.npz")
 HELD_OUT = 4
 """The first albums are never trained on."""
 
@@ -74,6 +75,32 @@ def _export(args: argparse.Namespace) -> None:
     print(parity, errors)
 
 
+def _around(args: argparse.Namespace) -> None:
+    import torch
+
+    from realtime.detect import Tracker
+    from realtime.swap.mesh_points import open_head
+    from trained_models.recipes.motion.around_bundle import add_around, around_to_onnx, save_around
+    from trained_models.recipes.motion.around_samples import Sittings, prepare_sittings, read_sittings, sitting_files
+    from trained_models.recipes.motion.around_training import AroundPlan, train_around
+
+    torch.set_num_threads(args.threads)
+    tracker = Tracker(provider="cpu")
+    for number in prepare_sittings(args.data, open_head(BUNDLE / "mesh.npz"), tracker, 0, args.end):
+        print(f"sitting {number}", flush=True)
+    tracker.close()
+    files, plan = sitting_files(args.data), AroundPlan(steps=args.steps)
+    held = Sittings(read_sittings(files[:HELD_OUT]), plan.seed, plain=True).batch(0, 48)
+    done = train_around(Sittings(read_sittings(files[HELD_OUT:]), plan.seed), held, args.run_folder, plan)
+    made, mesh = done.judge(held)
+    model, parity = around_to_onnx(done.averaged, held)
+    story: dict[str, int | float] = {"people": len(files) - HELD_OUT, "steps": done.step_number, "batch": plan.batch}
+    told = {"held_out": f"{made:.4f} of 1 outside the face, by the mesh alone {mesh:.4f}"}
+    add_around(args.out, model, story | {"hours": round(done.seconds / 3600, 2)}, told)
+    save_around(done.averaged, AROUND_CHECKPOINT, {"steps": float(done.step_number)})
+    print(parity, told)
+
+
 def _avatars(args: argparse.Namespace) -> None:
     from trained_models.recipes.motion.avatars import SITTERS, write_avatar
 
@@ -135,6 +162,12 @@ def _parser() -> argparse.ArgumentParser:
     made = command("export", _export, "the bundle of a run")
     made.add_argument("run_folder", type=Path)
     made.add_argument("--out", type=Path, default=BUNDLE)
+    made = command("around", _around, "the network for hair and neck: sittings, training (resumes), bundle")
+    made.add_argument("run_folder", type=Path)
+    made.add_argument("--out", type=Path, default=BUNDLE)
+    made.add_argument("--end", type=int, default=200)
+    made.add_argument("--steps", type=int, default=1500)
+    made.add_argument("--threads", type=int, default=1)
     made = command("avatars", _avatars, "draw the built-in avatars")
     made.add_argument("names", nargs="*")
     made.add_argument("--out", type=Path, default=AVATARS)

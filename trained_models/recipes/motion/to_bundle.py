@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from realtime.swap.mesh_mender import EYES_CHANGE, EYES_NAME, INPUTS, MOUTH, MOUTH_CHANGE
-from realtime.swap.mesh_puppet import MESH_FILE, REFINE_FILE
+from realtime.swap.mesh_puppet import AROUND_FILE, MESH_FILE, REFINE_FILE
 from trained_models.recipes.half_onnx import Parity, answers, written
 from trained_models.recipes.motion.batches import Batch
 from trained_models.recipes.motion.network import Mender, Widths, multiply_adds
@@ -44,8 +44,9 @@ def write_bundle(
     training: dict[str, str | int | float],
     measured: dict[str, str | float],
 ) -> None:
-    """`refine.onnx` and the card, beside the `mesh.npz` that is there."""
+    """`refine.onnx` and the card, beside the `mesh.npz` that is there; `around.onnx` is to be added anew."""
     (folder / REFINE_FILE).write_bytes(model)
+    (folder / AROUND_FILE).unlink(missing_ok=True)
     digests = {n: hashlib.sha256((folder / n).read_bytes()).hexdigest() for n in (MESH_FILE, REFINE_FILE)}
     facts = {
         "export": f"fp32 within {parity.worst:.1e} of PyTorch, fp16 {parity.half_psnr_db:.1f} dB PSNR",
