@@ -151,11 +151,12 @@ def _swap(
     sheets = [Sheet(clip.name) for clip in clips]
     records: list[ClipRecord] = []
     found: list[dict[str, Any]] = []
-    with ExitStack() as stack:
-        live = config.settings()
-        swapper = open_swapper(bundle, provider=config.provider, precision=config.precision, settings=lambda: live)
-        stack.callback(swapper.close)
-        for clip, page in zip(clips, sheets, strict=True):
+    live = config.settings()
+    for clip, page in zip(clips, sheets, strict=True):
+        with ExitStack() as stack:
+            # One for each clip: it gets to know its driver's resting face, and the next one's is another.
+            swapper = open_swapper(bundle, provider=config.provider, precision=config.precision, settings=lambda: live)
+            stack.callback(swapper.close)
             examiners: list[Examiner] = [open_truth(clip), Seam(), *(second.examiners() if second else _LEFT_OUT)]
             record, ran_on = _work_off(clip, config, swapper, which, live, examiners, page, frames)
             if second is not None:

@@ -16,7 +16,7 @@ USUAL = np.array([0.1, 0.1, 0.25, 0.25, 0.25, 0.3, 0.3], np.float32)
 """What these read on most people at rest; the identities were trained on that, and only what is beyond it goes."""
 DOWN = 0.15
 """How much of what a reading is below the rest is taken in, a frame: who began with raised brows is soon found out."""
-SHARE = 0.6
+SHARE = 0.4
 """How much of it goes."""
 UP = 0.00015
 """How far the rest follows upwards, a frame: 0.27 in a minute at 30 frames a second. A long frown remains a frown."""
