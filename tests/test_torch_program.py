@@ -113,9 +113,12 @@ def test_bf16_is_near_and_said() -> None:
     got, wanted = session.run(feed), exact.run(feed)
     for name, value in wanted.items():
         assert got[name].dtype == np.float32
-        # bf16 keeps 8 bits: not the same numbers, but the same picture. A mask is steep at its edge, for single pixels.
-        off = np.abs(got[name] - value)
-        assert 0 < np.quantile(off, 0.99) < 0.03 * max(1.0, float(np.abs(value).max()))
+        # bf16 keeps 8 bits: not the same numbers, but the same picture.
+        off, large = np.abs(got[name] - value), 0.05 * max(1.0, float(np.abs(value).max()))
+        if name == "visible":  # made steep at its edge, on purpose: single pixels there differ
+            assert 0 < np.quantile(off, 0.99) < large
+        else:
+            assert 0 < off.max() < large
 
 
 def test_low_precision_leaves_what_is_sensitive_alone() -> None:
