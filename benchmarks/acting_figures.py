@@ -5,12 +5,16 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.agreement import BLENDSHAPES, Reals, moving
+from benchmarks.agreement import BLENDSHAPES, Reals, gain, moving, pearson
 from benchmarks.blinks import blink_match, blinks
+from benchmarks.lip_offset import opening
 from realtime.face import Face
 
 GAIN = (0.8, 1.2)
 """Between these a channel acts as strongly as the driver, as far as one sees."""
+
+PARTS = 0.02
+"""A mouth whose opening has a smaller standard deviation, in outer-eye distances, hardly opens."""
 
 _GAINS = ("mean_gain", "lowest_gain", "highest_gain", "gain_kept")
 _JAW = BLENDSHAPES.index("jawOpen")
@@ -49,6 +53,22 @@ def blink_figures(driver: Sequence[Face | None], output: Sequence[Face | None]) 
     A blink that the driver makes while the output is lost counts as missed: that is what a viewer sees.
     """
     return blink_match(blinks(series(driver)["lids"]), blinks(series(output)["lids"]))
+
+
+def mouth_figures(driver: Sequence[Face | None], output: Sequence[Face | None]) -> dict[str, float | None]:
+    """r and gain of how far the lips are apart, by landmarks: what a viewer sees of a mouth that opens.
+
+    `jawOpen` is a guess from the same landmarks that leans on who it is: drawn faces whose lips part as far as their
+    driver's may read as two thirds of it. `std` is the driver's; r and gain are None where it is below `PARTS`.
+    """
+    pairs = [(opening(a), opening(b)) for a, b in zip(driver, output, strict=True) if a is not None and b is not None]
+    own, made = np.array(pairs, dtype=np.float64).reshape(-1, 2).T
+    std = float(own.std()) if len(own) else 0.0
+    if std < PARTS:
+        return {"std": round(std, 4), "r": None, "gain": None}
+    slope = gain(own, made)
+    r = pearson(own, made) or 0.0  # lips that never part follow nobody
+    return {"std": round(std, 4), "r": round(r, 3), "gain": None if slope is None else round(slope, 3)}
 
 
 def traces(driver: Sequence[Face | None], output: Sequence[Face | None]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.acting_figures import blink_figures, together, traces
+from benchmarks.acting_figures import blink_figures, mouth_figures, together, traces
 from benchmarks.agreement import LEADING, MOVES, Reals, expression, head_angles, jitter, moving, rotation, stillest
 from benchmarks.goals import judge
 from benchmarks.moment import Examiner
@@ -79,6 +79,7 @@ def clip_figures(record: ClipRecord) -> dict[str, Any]:
                 [ceiling_channels[n]["r"] or 0.0 for n in moving(channels) if n in ceiling_channels]
             ),
         },
+        "mouth": mouth_figures(drivers, outputs),
         "blinks": {**blink_figures(drivers, outputs), "ceiling_f1": blink_figures(drivers, ceilings)["f1"]},
         "expression_mae": _mean([c["mae"] for c in channels.values()]),
         "pose_deg": pose,

@@ -63,6 +63,8 @@ GOALS = (
     Goal("gain, mean over moving blendshapes", ("expression", "mean_gain"), least=GAIN[0], most=GAIN[1]),
     Goal("gain, lowest of them", ("expression", "lowest_gain"), least=GAIN[0], pool="worst"),
     Goal("gain, highest of them", ("expression", "highest_gain"), most=GAIN[1], pool="worst"),
+    Goal("r of the mouth's opening", ("mouth", "r"), least=0.92),
+    Goal("gain of the mouth's opening", ("mouth", "gain"), least=GAIN[0], most=GAIN[1]),
     Goal("blinks, F1 within 2 frames", ("blinks", "f1"), least=0.9),
     Goal("pose error, degrees", ("pose_deg", "mean"), most=2.5),
     Goal("landmark error, % of the eyes", ("landmarks", "nme"), most=4.0),

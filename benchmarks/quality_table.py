@@ -1,8 +1,9 @@
-"""The goals of several quality runs side by side: `python -m benchmarks.quality_table [--only .mp4] FILE.json…`."""
+"""The goals of several quality runs side by side: `python -m benchmarks.quality_table [--only '*.mp4'] FILE.json…`."""
 
 import argparse
 import json
 from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -32,9 +33,9 @@ def _cell(goal: Mapping[str, Any] | None) -> str:
     return value if goal["met"] else f"**{value}**"
 
 
-def only(figures: Mapping[str, Any], suffix: str) -> dict[str, Any]:
-    """The same run judged by the clips whose names end in `suffix`."""
-    clips = [clip for clip in figures["clips"] if str(clip["clip"]).endswith(suffix)]
+def only(figures: Mapping[str, Any], pattern: str) -> dict[str, Any]:
+    """The same run judged by the clips whose names are like `pattern`, as in a shell."""
+    clips = [clip for clip in figures["clips"] if fnmatchcase(str(clip["clip"]), pattern)]
     return {**figures, "clips": clips, "goals": judge_all(clips)}
 
 
@@ -42,7 +43,7 @@ def main() -> None:
     """Print the table of some result files."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.quality_table", description=__doc__)
     parser.add_argument("files", nargs="+", type=Path)
-    parser.add_argument("--only", default="", metavar="SUFFIX", help="judge by clips of this kind alone: .mp4, .npz")
+    parser.add_argument("--only", default="*", metavar="PATTERN", help="judge by clips of such names alone: '*.mp4'")
     args = parser.parse_args()
     runs = [(file.stem, only(json.loads(file.read_text(encoding="utf-8")), args.only)) for file in args.files]
     print(quality_table(runs))

@@ -13,6 +13,7 @@ def figures(name: str = "clip", **changed: Any) -> dict[str, Any]:
         "clip": name,
         "coverage": {"share": 1.0, "visible": 100},
         "expression": {"mean_r": 0.9, "jaw_r": 0.95, "mean_gain": 1.0, "lowest_gain": 0.9, "highest_gain": 1.1},
+        "mouth": {"r": 0.95, "gain": 1.0},
         "blinks": {"driver": 4, "output": 4, "both": 4, "f1": 1.0},
         "pose_deg": {"mean": 1.0},
         "landmarks": {"nme": 2.0},
@@ -36,6 +37,7 @@ def test_a_clip_that_keeps_everything_and_one_that_keeps_nothing() -> None:
     bad = figures(
         coverage={"share": 0.9},
         expression={"mean_r": 0.5, "jaw_r": 0.9, "mean_gain": 1.3, "lowest_gain": 0.7, "highest_gain": 1.9},
+        mouth={"r": 0.9, "gain": 0.6},
         blinks={"driver": 4, "output": 0, "both": 0, "f1": 0.0},
         pose_deg={"mean": 2.6},
         landmarks={"nme": 4.1},

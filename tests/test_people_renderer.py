@@ -1,8 +1,10 @@
 """One person drawn for real: masks, landmarks, calibration, a cartoon. Skips where there is no OpenGL or no people."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import cv2
 import numpy as np
 import pytest
 
@@ -104,3 +106,19 @@ def test_who_is_said_to_wear_sunglasses_does() -> None:
     _, look = Casting(driver_of(4)).create()
     assert look.outfit.lens is not None
     assert look.outfit.lens.opacity > 0.5
+
+
+def test_an_identity_plays_what_somebody_else_played(renderer: "Renderer") -> None:
+    assert renderer is not None  # skips where nobody can be drawn
+    from trained_models.recipes.people.clips import Stage, Wanted
+    from trained_models.recipes.people.pairs import decoded_files
+
+    wanted = Wanted(frames=3, size=96, cartoons=0.0, occluded=0.0)
+    own, lent = (Stage(replace(wanted, identity=identity)).film(3, 777, lambda: False) for identity in (None, "ada"))
+    assert own is not None
+    assert lent is not None
+    for same in ("actions", "rot", "gaze", "person_seed"):
+        assert np.array_equal(own[same], lent[same])
+    assert not np.array_equal(own["driven"], lent["driven"])  # each face is moved by its own calibration
+    first, second = (decoded_files(clip, "frame_jpg", cv2.IMREAD_COLOR).astype(int) for clip in (own, lent))
+    assert np.abs(first - second).mean() > 5

@@ -1,6 +1,6 @@
 """Quality runs side by side."""
 
-from benchmarks.quality_table import quality_table
+from benchmarks.quality_table import only, quality_table
 
 
 def goal(what: str, value: float | None, met: bool | None) -> dict[str, object]:
@@ -16,3 +16,16 @@ def test_goals_line_up_and_what_is_missed_is_bold() -> None:
     assert table[2] == "| r | ≥ 0.5 | 0.912 | 0.7 |"
     assert table[3] == "| iou | ≥ 0.5 | – | **0.4** |"
     assert len(table) == 4
+
+
+def test_a_pattern_keeps_the_clips_of_one_kind() -> None:
+    def clip(name: str, share: float) -> dict[str, object]:
+        both = {"driver": 1, "output": 1, "both": 1}
+        return {"clip": name, "coverage": {"share": share, "visible": 10}, "blinks": {**both, "f1": 1.0}}
+
+    run = {"clips": [clip("a.mp4", 1.0), clip("plain_0.npz", 0.5), clip("clip_0.npz", 0.0)], "goals": []}
+    for pattern, names, share in (("*.mp4", ["a.mp4"], 1.0), ("plain_*", ["plain_0.npz"], 0.5)):
+        kept = only(run, pattern)
+        assert [c["clip"] for c in kept["clips"]] == names
+        assert next(g["value"] for g in kept["goals"] if g["what"] == "frames with a face replaced") == share
+    assert len(only(run, "*")["clips"]) == 3

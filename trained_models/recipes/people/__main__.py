@@ -35,7 +35,7 @@ def _clips(args: argparse.Namespace) -> None:
 
     from trained_models.recipes.people.clips import Wanted, render_clips
 
-    wanted = Wanted(args.frames, args.size, args.cartoons, args.oversampling)
+    wanted = Wanted(args.frames, args.size, args.cartoons, args.occluded, args.oversampling, args.identity)
     for _ in tqdm(
         render_clips(args.data, args.people, wanted, args.workers, args.seed), total=args.people, unit="clip"
     ):
@@ -94,6 +94,8 @@ def _parser() -> argparse.ArgumentParser:
     clips.add_argument("--frames", type=int, default=100, help="a clip, at 25 a second")
     clips.add_argument("--size", type=int, default=256)
     clips.add_argument("--cartoons", type=float, default=0.25, help="share of drawn characters, 0 to 1")
+    clips.add_argument("--occluded", type=float, default=0.35, help="share with hands, cups, microphones, 0 to 1")
+    clips.add_argument("--identity", help="a name in person.py: plays what everybody else would have played")
     clips.add_argument("--oversampling", type=int, default=1, help="2: smoother edges, twice the time")
     clips.add_argument("--workers", type=int, default=2, help="processes, one core each")
     clips.add_argument("--seed", type=int, default=20262)

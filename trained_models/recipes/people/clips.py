@@ -8,7 +8,7 @@ Everything follows from the last two numbers.
 
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,12 +38,18 @@ BAKE_VIEWS = 64
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What each clip shall be: `frames` pictures of `size` × `size`; `cartoons` a share 0..1."""
+    """What each clip shall be: `frames` pictures of `size` × `size`; `cartoons` and `occluded` are shares 0..1.
+
+    `identity`, a name in `person.IDENTITIES`, plays what everybody else would have played, in their light and place
+    and with their glasses on.
+    """
 
     frames: int = 100
     size: int = 256
     cartoons: float = CARTOONS
+    occluded: float = OCCLUDED
     oversampling: int = 1
+    identity: str | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -97,15 +103,21 @@ class Stage:
         from trained_models.recipes.people.lights import Light
         from trained_models.recipes.people.occluders import Occluder
         from trained_models.recipes.people.performance import improvise
-        from trained_models.recipes.people.person import Casting, calibration
+        from trained_models.recipes.people.person import IDENTITIES, Casting, calibration
         from trained_models.recipes.people.renderer import Moment
         from trained_models.recipes.people.room import background
         from trained_models.recipes.people.topology import topology
+        from trained_models.recipes.people.worn import dress
 
         wanted, names = self.wanted, topology().actions
         rng = np.random.default_rng([seed, number])
         who = Casting(FIRST_PERSON + number, cartoon=bool(rng.random() < wanted.cartoons))
-        who.load_into(self._renderer, BAKE_VIEWS)
+        if wanted.identity is None:
+            who.load_into(self._renderer, BAKE_VIEWS)
+        else:
+            person, look = IDENTITIES[wanted.identity].create()
+            borrowed = dress(who.seed, person, style="", male=True)  # no style: a hat would cut through the hair
+            self._renderer.load(person, replace(look, outfit=borrowed), BAKE_VIEWS)
         own = calibration(self._renderer)
         played = improvise(int(rng.integers(1 << 31)), wanted.frames, FPS, names)
         driven = own.drive(played.actions)
@@ -115,7 +127,7 @@ class Stage:
         )
         webcam, sight, view_deg = Webcam.drawn(rng), *_desk(rng, self._renderer)
         held, near = Occluder(int(rng.integers(1 << 31))), np.zeros(wanted.frames)
-        if rng.random() < OCCLUDED:
+        if rng.random() < wanted.occluded:
             start = rng.uniform(0, wanted.frames / FPS)
             near = hump(np.arange(wanted.frames) / FPS, start, start + rng.uniform(0.8, 3), 0.35)
         centre = self._renderer.cast.person.centre
