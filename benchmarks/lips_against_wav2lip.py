@@ -2,7 +2,7 @@
 
 `python -m benchmarks.lips_against_wav2lip`: two networks of one contract, so only speed is compared. Wav2Lip is the
 published layout, with a bottom of 4 x 4 for 128 px, in eager PyTorch, float32, one picture at a time; ours is asked as
-the live loop asks it. They take turns, so that a busy machine slows both.
+the live loop asks it. They take turns, so that a busy machine slows both. A fine variant is compared as well.
 """
 
 import json
@@ -23,6 +23,7 @@ from realtime.models import load_bundle
 from realtime.sessions import Port
 from realtime.sessions.ort import open_session
 from realtime.sessions.processor import default_threads
+from realtime.swap.fine_head import FINE_FILE
 from realtime.swap.lip_sync_network import LIP_SYNC_FILE
 
 WANTED = 3.0
@@ -76,8 +77,11 @@ def main(model: str, runs: int, seconds: float, threads: tuple[int, ...], json_f
     size = bundle.card.input.size
     assert size is not None  # a lip-sync card has it
     upstream = wav2lip(of_size(size))
+    files = {"fast": LIP_SYNC_FILE, "fine": FINE_FILE}
     found = [
-        contest(bundle.path(LIP_SYNC_FILE), upstream, count, runs=runs, seconds=seconds)
+        {"variant": variant} | contest(bundle.path(file), upstream, count, runs=runs, seconds=seconds)
+        for variant, file in files.items()
+        if file in bundle.card.files
         for count in threads or (default_threads(),)
     ]
     report: dict[str, Any] = {
@@ -91,7 +95,8 @@ def main(model: str, runs: int, seconds: float, threads: tuple[int, ...], json_f
         ours, theirs = (one[name]["wall_ms"]["p50"] for name in ("built_in", "wav2lip"))
         gain = one["times_as_fast"]
         click.echo(
-            f"{model}, {size} px, threads {one['threads']}: {ours:.1f} ms, Wav2Lip in eager PyTorch {theirs:.1f} ms: "
+            f"{model}, {one['variant']}, {size} px, threads {one['threads']}: {ours:.1f} ms, "
+            f"Wav2Lip in eager PyTorch {theirs:.1f} ms: "
             f"{gain['in_rounds']:.1f} times as fast ({gain['in_cpu_time']:.1f} by CPU time), {WANTED:g} wanted"
         )
     click.echo(one_line(report["stamp"]))

@@ -69,3 +69,13 @@ def test_where_nothing_changed_the_frame_is_kept() -> None:
     assert share[:28].max() == 0
     assert 0 < share[:, 32].sum() < 40
     assert changed(old + np.uint8(2), old).max() == 0  # a tone that nobody sees
+
+
+def test_large_pictures_are_matched_as_small_ones() -> None:
+    old, part = skin(), mask()
+    new = np.clip(old.astype(int) + (14, -12, 18), 0, 255).astype(np.uint8)
+    cv2.ellipse(new, (48, 60), (14, 8), 0, 0, 360, (20, 10, 60), -1)
+    large = [np.asarray(cv2.resize(x, (288, 288), interpolation=cv2.INTER_CUBIC)) for x in (new, old, part)]
+    whole = match_rim(large[0].astype(np.uint8), large[1].astype(np.uint8), large[2].clip(0, 1).astype(np.float32))
+    smaller = cv2.resize(whole, (SIZE, SIZE), interpolation=cv2.INTER_AREA)
+    assert np.abs(smaller.astype(int) - match_rim(new, old, part)).mean() < 1.5

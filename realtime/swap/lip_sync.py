@@ -16,7 +16,7 @@ from realtime.sound.voice import Spoken
 from realtime.swap.lip_sync_network import LipSyncNetwork
 from realtime.swap.lower_face import FaceBox, lower_mask
 from realtime.swap.rim import changed, match_rim
-from realtime.swap.shut_mouth import shut_mouth
+from realtime.swap.steady_lips import SteadyLips
 
 
 class LipSync:
@@ -26,7 +26,7 @@ class LipSync:
     another, who speaks whenever in the picture. The rest of the picture is the frame's own: whose frames they are is
     for the caller to judge. Where nobody speaks the network hears silence, and the mouth is what it makes of that;
     with `own_rest` it is the frame's own (a still picture whose mouth is closed). A network that asks for the lips gets
-    the face with its mouth shut, so that what the person says in the picture does not show through.
+    the face with its mouth shut and steady, so that what the person says in the picture does not show through.
     """
 
     resting = False
@@ -36,7 +36,7 @@ class LipSync:
     ) -> None:
         self._network, self._speech = network, speech
         self._title, self._own_rest = title, own_rest
-        self._box = FaceBox(upright=upright)
+        self._box, self._lips = FaceBox(upright=upright), SteadyLips()
         self.speaker: int | None = None
         self._speaks: int | None = None
 
@@ -70,17 +70,24 @@ class LipSync:
         if face is None:
             return None
         now_s = frame.media_s if frame.media_s is not None else frame.captured_ns / NS_PER_S
-        return self.say(frame.pixels, face, spoken, now_s, laps, settings.steadiness)
+        return self.say(frame.pixels, face, spoken, now_s, laps, settings.steadiness, settings.variant)
 
     def say(
-        self, pixels: Pixels, face: Face, spoken: Spoken, now_s: float, laps: Laps, steadiness: float = 1.0
+        self,
+        pixels: Pixels,
+        face: Face,
+        spoken: Spoken,
+        now_s: float,
+        laps: Laps,
+        steadiness: float = 1.0,
+        variant: str = "fast",
     ) -> Pixels:
         """`pixels` with the face saying `spoken`, a new (H, W, 3) array."""
-        size = self._network.size
+        size = self._network.side(variant)
         matrix = self._box(face, now_s, size, steadiness)
         crop = cut(pixels, matrix, size, "edge")
         mask = lower_mask(face.landmarks, matrix, size)
-        start, outline = shut_mouth(crop, face.landmarks, matrix) if self._network.asks_for_lips else (crop, None)
+        start, outline = self._lips(crop, face, matrix, now_s) if self._network.asks_for_lips else (crop, None)
         laps.lap("align")
         drawn = self._network.mouth(start, spoken.mel, outline)
         laps.lap("swap")

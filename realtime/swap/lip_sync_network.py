@@ -3,11 +3,14 @@
 A bundle holds one network, `lip_sync.onnx`: `mel` (1, 1, 80, 16) and `faces` (1, 6, S, S) give `mouth`
 (1, 3, S, S), float32. The six channels are the face with its lower half black, which the network fills, and
 the face as it is, which tells how the person looks; colour order and range are the card's. A network that asks for
-`lips` (1, 2, S, S) is told besides where the face's own lips are (`lip_planes`); Wav2Lip's do not.
+`lips` (1, 2, S, S) is told besides where the face's own lips are (`lip_planes`); Wav2Lip's do not. A bundle may hold a
+fine variant beside it (`fine_lips`).
 """
 
 from collections.abc import Callable
+from contextlib import ExitStack
 
+import cv2
 import numpy as np
 
 from realtime.bundle import Bundle
@@ -18,6 +21,8 @@ from realtime.frame import Pixels
 from realtime.sessions import Array, Session
 from realtime.swap.autoencoder import check_port
 from realtime.swap.crop_format import CropFormat
+from realtime.swap.fine_head import FINE_FILE
+from realtime.swap.fine_lips import FineLips
 from realtime.swap.lip_planes import PLANES, lip_planes
 
 LIP_SYNC_FILE = "lip_sync.onnx"
@@ -27,15 +32,16 @@ MEL_SHAPE = (80, 16)
 
 
 class LipSyncNetwork:
-    """One lip-sync model, loaded and warm. Owns `session` and closes it. One thread at a time.
+    """One lip-sync model, loaded and warm. Owns `session`, and that of `fine`, and closes them. One thread at a time.
 
     `size`: the side in pixels of its pictures.
     """
 
-    def __init__(self, session: Session, card: Card) -> None:
+    def __init__(self, session: Session, card: Card, fine: FineLips | None = None) -> None:
         size = card.input.size
         assert size is not None  # a lip-sync card has it
         self.size = size
+        self._fine = fine
         self._session = session
         self._form = CropFormat(size, card.input.layout, card.input.colour, card.input.range)
         self._name = card.name
@@ -64,36 +70,48 @@ class LipSyncNetwork:
     @property
     def spent_ns(self) -> int:
         """Nanoseconds spent inside the network since it was loaded."""
-        return self._session.spent_ns
+        return self._session.spent_ns + (self._fine.session.spent_ns if self._fine else 0)
+
+    def side(self, variant: str) -> int:
+        """How large its pictures are in a variant, `fast` or `fine`; where there is no fine one, the same in both."""
+        return self._fine.size if self._fine is not None and variant == "fine" else self.size
 
     def mouth(self, face: Pixels, mel: Floats, outline: Floats | None = None) -> Pixels:
         """`face` saying `mel`: a new (S, S, 3) uint8 BGR picture of the whole face.
 
-        `face`: (S, S, 3) uint8 BGR, the face's box scaled to S. `mel`: (80, 16) float32, -4..4, the window that
-        begins at the picture's time. `outline`: (40, 2) where the lips are in `face` (`lip_outline`), for networks that
-        ask for them; None where nobody knows. Raises ModelError for a window of another shape or with values that are
-        no numbers, and for a picture that is none.
+        `face`: (S, S, 3) uint8 BGR, the face's box scaled to S, which is the `side` of the variant that shall draw.
+        `mel`: (80, 16) float32, -4..4, the window that begins at the picture's time. `outline`: (40, 2) where the lips
+        are in `face` (`lip_outline`), for networks that ask for them; None where nobody knows. Raises ModelError for a
+        window of another shape or with values that are no numbers, and for a picture that is none.
         """
         if mel.shape != MEL_SHAPE or not np.isfinite(mel).all():
             wrong = f"{mel.shape}" if mel.shape != MEL_SHAPE else "not finite (is the sound pure silence?)"
             raise ModelError(f"model {self._name}: a window of sound is {MEL_SHAPE}, this one is {wrong}")
         self._mel[0, 0] = mel
-        half = self.size // 2
-        self._form.fill(self._faces[:, 3:], face)
+        fine = self._fine if self._fine is not None and len(face) == self._fine.size != self.size else None
+        half, small = self.size // 2, face
+        if fine is not None:
+            small = np.asarray(cv2.resize(face, (self.size, self.size), interpolation=cv2.INTER_AREA), np.uint8)
+            if outline is not None:  # of pixels' centres
+                outline = (outline + np.float32(0.5)) * np.float32(self.size / fine.size) - np.float32(0.5)
+        self._form.fill(self._faces[:, 3:], small)
         self._faces[:, :3, :half] = self._faces[:, 3:, :half]
         if self._lips is not None:
             self._lips[0] = 0.0 if outline is None else lip_planes(outline, self.size, self.size)
-        return self._form.pixels(self._run())
+        return self._form.pixels(self._run()) if fine is None else fine(self._feed(), face)
+
+    def _feed(self) -> dict[str, Array]:
+        feed: dict[str, Array] = {MEL: self._mel, FACES: self._faces}
+        return feed if self._lips is None else {**feed, LIPS: self._lips}
 
     def _run(self) -> Array:
-        feed: dict[str, Array] = {MEL: self._mel, FACES: self._faces}
-        if self._lips is not None:
-            feed[LIPS] = self._lips
-        return self._session.run(feed)[MOUTH]
+        return self._session.run(self._feed())[MOUTH]
 
     def close(self) -> None:
-        """Give the network back. May be called twice."""
+        """Give the networks back. May be called twice."""
         self._session.close()
+        if self._fine is not None:
+            self._fine.session.close()
 
     def _prove(self) -> None:
         """One picture through the network: what it declares is one thing, what it gives is another."""
@@ -105,6 +123,8 @@ class LipSyncNetwork:
                 f"model {self._name}: {LIP_SYNC_FILE} drew {drawn.shape}, its card promises {self._form.shape(3)}: "
                 "export it again"
             )
+        if self._fine is not None:
+            self._fine(self._feed(), np.zeros((self._fine.size, self._fine.size, 3), np.uint8))
 
 
 def open_lip_sync(
@@ -115,7 +135,7 @@ def open_lip_sync(
     threads: int | None = None,
     open_session: Callable[..., Session] | None = None,
 ) -> LipSyncNetwork:
-    """A lip-sync bundle's network, loaded, checked against its card, and warm.
+    """A lip-sync bundle's networks, loaded, checked against its card, and warm.
 
     `open_session` stands in for `realtime.sessions.ort.open_session`, which is the default. Raises ModelError
     for a bundle of another family or whose network is not what its card says; nothing is left open then.
@@ -123,13 +143,22 @@ def open_lip_sync(
     card = bundle.card
     if card.family != "lip-sync":
         raise ModelError(f"model {card.name} is of the family {card.family}: a lip-sync model is needed here")
-    path = bundle.path(LIP_SYNC_FILE)
-    session = (open_session or _runtime())(path, provider=provider, precision=precision, threads=threads)
-    try:
-        return LipSyncNetwork(session, card)
-    except BaseException:
-        session.close()
-        raise
+    opened = ExitStack()
+
+    def network(name: str) -> Session:
+        session = (open_session or _runtime())(
+            bundle.path(name), provider=provider, precision=precision, threads=threads
+        )
+        opened.callback(session.close)
+        return session
+
+    with opened:
+        session, fine = network(LIP_SYNC_FILE), None
+        if FINE_FILE in card.files:
+            fine = FineLips(network(FINE_FILE), card, session)
+        ready = LipSyncNetwork(session, card, fine)
+        opened.pop_all()
+        return ready
 
 
 def _runtime() -> Callable[..., Session]:

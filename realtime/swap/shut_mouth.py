@@ -29,8 +29,21 @@ def shut_mouth(crop: Pixels, landmarks: Points, crop_from_frame: Matrix) -> tupl
 
     `landmarks` (478, 2 or 3) are those of the frame. Where the lips meet already, `crop` itself.
     """
-    outline = lip_outline(landmarks, crop_from_frame)
     size = crop.shape[0]
+    from_y, outline = shutting(size, landmarks, crop_from_frame)
+    if from_y is None:
+        return crop, outline
+    from_x = np.broadcast_to(np.arange(size, dtype=np.float32), (size, size))
+    shut = cv2.remap(crop, np.ascontiguousarray(from_x), from_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(shut, np.uint8), outline
+
+
+def shutting(size: int, landmarks: Points, crop_from_frame: Matrix) -> tuple[Floats | None, Floats]:
+    """At what height of a crop each pixel of the shut mouth lies, (S, S), and the shut lips' outline, (40, 2).
+
+    None for the heights where the lips meet already.
+    """
+    outline = lip_outline(landmarks, crop_from_frame)
     inner = outline[_RING:].astype(np.float64)
     corners = inner[[0, 10]]
     x = np.arange(size, dtype=np.float64)
@@ -38,7 +51,7 @@ def shut_mouth(crop: Pixels, landmarks: Points, crop_from_frame: Matrix) -> tupl
     rise = below - seam
     highest = float(rise.max())
     if float((below - above).max()) < _LEAST_GAP * size:
-        return crop, outline
+        return None, outline
     nose_y, chin_y = (
         float(np.asarray(landmarks[point, :2], np.float64) @ crop_from_frame[1, :2] + crop_from_frame[1, 2])
         for point in (UNDER_NOSE, CHIN)
@@ -55,10 +68,7 @@ def shut_mouth(crop: Pixels, landmarks: Points, crop_from_frame: Matrix) -> tupl
     depth = _smooth((y - bottom) / np.maximum(chin_up - bottom, 1.0))
     neck = 1.0 - np.clip((y - chin_up) / max(size - chin_up, 1.0), 0.0, 1.0)
     up = (rise * (1.0 - depth) + jaw * depth) * neck * (y >= seam)
-    from_x = np.broadcast_to(x, (size, size)).astype(np.float32)
-    from_y = (y - down + up).astype(np.float32)
-    shut = cv2.remap(crop, from_x, from_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return np.asarray(shut, np.uint8), _met(outline, inner)
+    return (y - down + up).astype(np.float32), _met(outline, inner)
 
 
 def _lines(x: Points, inner: Points) -> tuple[Points, Points, Points]:

@@ -33,16 +33,20 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Seat:
-    """An avatar on its canvas, and where its lower face is in the still; `alive` None: it has no mesh to move by.
-
-    `mask` and `outline`, of its lips, are in the crop, which goes with the head.
-    """
+    """An avatar on its canvas; `face` is there too. `alive` None: it has no mesh to move by."""
 
     still: Pixels
+    face: Face
+    alive: IdleStill | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Place:
+    """Where an avatar's lower face is in the still; `mask` and `outline`, of its lips, are in the crop."""
+
     mask: Floats
     outline: Floats
     crop_from_canvas: Matrix
-    alive: IdleStill | None
 
 
 class TalkingAvatar:
@@ -77,6 +81,7 @@ class TalkingAvatar:
         self._first = self._worn = avatars[0]
         self._read_background = background
         self._seats: dict[str, _Seat] = {}
+        self._places: dict[tuple[str, int], _Place] = {}
         self._ready_for: tuple[tuple[int, int], str] | None = None
 
     @property
@@ -119,6 +124,7 @@ class TalkingAvatar:
                 stages[name].place(np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]), max(avatar.pixels.shape[:2]))
             alive = bring_to_life(self._head, {name: (self._avatars[name], stages[name]) for name in stages})
             self._seats = {name: self._seat(name, stages[name], alive.get(name)) for name in stages}
+            self._places = {}
         self._ready_for = wanted
 
     def _seat(self, name: str, stage: Stage, alive: IdleStill | None) -> _Seat:
@@ -126,31 +132,40 @@ class TalkingAvatar:
         assert own is not None
         matrix = stage.canvas_from_avatar
         landmarks = (own.landmarks * float(matrix[0, 0]) + (*matrix[:, 2], 0.0)).astype(np.float32)
-        side = self._network.size
-        crop_from_canvas = FaceBox()(Face(landmarks, own.blendshapes, own.pose, own.score), 0.0, side)
-        outline = lip_outline(landmarks, crop_from_canvas)
-        return _Seat(stage.still, lower_mask(landmarks, crop_from_canvas, side), outline, crop_from_canvas, alive)
+        return _Seat(stage.still, Face(landmarks, own.blendshapes, own.pose, own.score), alive)
+
+    def _place(self, name: str, side: int) -> _Place:
+        """For crops of `side`; found once."""
+        place = self._places.get((name, side))
+        if place is None:
+            face = self._seats[name].face
+            matrix = FaceBox()(face, 0.0, side)
+            mask, outline = lower_mask(face.landmarks, matrix, side), lip_outline(face.landmarks, matrix)
+            place = self._places[name, side] = _Place(mask, outline, matrix)
+        return place
 
     def __call__(self, frame: Frame, faces: Sequence[Face], settings: Settings, laps: Laps) -> Pixels | None:
         """The avatar's whole picture as it speaks, of the frame's size, a new array."""
         self._worn = self._avatars.get(settings.avatar or "", self._first)
         self.prepare(frame.size, settings)
         seat = self._seats[self._worn.name]
+        side = self._network.side(settings.variant)
+        place = self._place(self._worn.name, side)
         spoken = self._speech(speech_time_ns(frame, self._speech))
         now_s = frame.captured_ns / NS_PER_S if frame.media_s is None else frame.media_s
         strength = self._presence(settings.idle, now_s)
         if seat.alive is not None and strength > 0:
             picture, went = seat.alive(now_s, strength)
-            crop_from_canvas = product(seat.crop_from_canvas, invert(went))
+            crop_from_canvas = product(place.crop_from_canvas, invert(went))
         else:
-            picture, crop_from_canvas = seat.still.copy(), seat.crop_from_canvas
+            picture, crop_from_canvas = seat.still.copy(), place.crop_from_canvas
         laps.lap("align")
         if spoken.openness == 0.0:
             return picture
-        crop = cut(picture, crop_from_canvas, self._network.size, "edge")
-        drawn = self._network.mouth(crop, spoken.mel, seat.outline)
+        crop = cut(picture, crop_from_canvas, side, "edge")
+        drawn = self._network.mouth(crop, spoken.mel, place.outline)
         laps.lap("swap")
-        picture = put_on(picture, drawn, crop, seat.mask, crop_from_canvas, spoken.openness)
+        picture = put_on(picture, drawn, crop, place.mask, crop_from_canvas, spoken.openness)
         laps.lap("blend")
         return picture
 

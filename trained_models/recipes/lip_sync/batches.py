@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 
 from realtime.swap.lip_planes import LIP_POINTS, PLANES, lip_planes
+from realtime.swap.mesh_points import CHIN, UNDER_NOSE
+from realtime.swap.shut_mouth import shut_mouth
 from trained_models.recipes.lip_sync.mouth_code import JAW
 from trained_models.recipes.lip_sync.network import ROWS, TOP
 from trained_models.recipes.lip_sync.takes import PICTURES, SEEN, SIDE, Floats, Pixels, Takes
@@ -18,6 +20,10 @@ HALVES = np.array([SEEN / 2, ROWS / 2], np.float32)
 AT_REST, WIDE, SAME = 0.3, 0.3, 0.06
 """How often the face that is shown is at rest; how often it is open wider than it shall be, but shall be open too: else
 a network learns that open mouths are to be shut; and how often it says already what it shall say."""
+SEAM = 2.0
+"""Lips that are nearer to each other meet; those that are twice as far apart are open: pixels."""
+GAPS = (0.0, 20.0)
+"""How far mouths are open that are shut before they are shown: pixels."""
 FAR, CHOICE = 0.6, 4
 """How often the mouth to draw is the most different of some: mouths that hardly move teach little."""
 UNSEEN, TREMBLE = 0.06, (0.6, 0.25)
@@ -32,7 +38,7 @@ class Batch:
 
     `lips` (n, 2, 80, 128): where the lips are in `shown`. `points` (n, 44, 2): where the lips' corners, middles and
     outlines are in `truth`; `moves`: the way from there to where they are in `shown`; both in halves of the crop's
-    sides, the middle at 0.
+    sides, the middle at 0. `opened` (n, 1, 80, 128): where the mouth is open in `truth` and not in `shown`.
     """
 
     shown: Tensor
@@ -42,17 +48,23 @@ class Batch:
     weight: Tensor
     points: Tensor
     moves: Tensor
+    opened: Tensor
 
 
 class Samples:
-    """All takes in memory; batch number n is always the same."""
+    """All takes in memory; batch number n is always the same.
 
-    def __init__(self, takes: Sequence[Takes], seed: int = 1, plain: bool = False) -> None:
+    `shut`: how often an open mouth is shut before it is shown, as the live loop does with filmed ones.
+    """
+
+    def __init__(self, takes: Sequence[Takes], seed: int = 1, plain: bool = False, shut: float = 0.0) -> None:
         self.frames = np.concatenate([t.frames for t in takes])
         self.codes = np.concatenate([t.codes for t in takes])
         self.lips = np.concatenate([t.lips for t in takes])
         self.outlines = np.concatenate([t.outlines for t in takes])
-        self._seed, self._plain = seed, plain
+        self._seed, self._plain, self._shut = seed, plain, shut
+        inner = self.outlines[:, :, len(LIP_POINTS) // 2 :, 1]
+        self._gaps = np.nan_to_num(inner[:, :, 15] - inner[:, :, 5]).clip(0)
 
     def __len__(self) -> int:
         return len(self.frames) * PICTURES
@@ -60,52 +72,73 @@ class Samples:
     def batch(self, number: int, count: int) -> Batch:
         """`count` pairs."""
         rng = np.random.default_rng([self._seed, number])
-        chosen = []
+        chosen, shut = [], []
         for _ in range(count):
             take, lot = int(rng.integers(len(self.frames))), rng.random()
             shown = 0 if lot < AT_REST else int(rng.integers(PICTURES))
             others = rng.integers(0, PICTURES, CHOICE)
-            if AT_REST <= lot < AT_REST + WIDE:
+            shut.append(self._shut > 0 and rng.random() < self._shut)
+            if shut[-1]:
+                # As open as chance has it, not as the code: who was shut from afar would else be who opens wide.
+                shown = int(np.abs(self._gaps[take] - rng.uniform(*GAPS)).argmin())
+            if AT_REST <= lot < AT_REST + WIDE and not shut[-1]:
                 widest = others[np.argsort(self.codes[take, others, JAW])[::-1]]
                 shown, truth = int(widest[0]), int(widest[rng.integers(1, CHOICE)])
             else:
                 far = np.abs(self.codes[take, others] - self.codes[take, shown]).sum(1)
-                truth = int(others[far.argmax()]) if rng.random() < FAR else int(others[0])
-            chosen.append((take, shown, shown if lot > 1 - SAME else truth))
-        return self.pairs(chosen, rng)
+                truth = int(others[far.argmax()]) if rng.random() < FAR and not shut[-1] else int(others[0])
+            chosen.append((take, shown, shown if lot > 1 - SAME and not shut[-1] else truth))
+        return self.pairs(chosen, rng, shut=shut)
 
-    def pairs(self, chosen: Sequence[tuple[int, int, int]], rng: np.random.Generator) -> Batch:
-        """These (take, shown, truth)."""
-        n = len(chosen)
+    def pairs(
+        self,
+        chosen: Sequence[tuple[int, int, int]],
+        rng: np.random.Generator,
+        *,
+        plain: bool = False,
+        shut: Sequence[bool] = (),
+    ) -> Batch:
+        """These (take, shown, truth); `plain`: as they are, whatever the samples; `shut`: whose mouth is shut first."""
+        plain, n = plain or self._plain, len(chosen)
         both = np.empty((n, 6, ROWS, SEEN), np.float32)
         weight = np.empty((n, 1, ROWS, SEEN), np.float32)
         codes = np.empty((n, self.codes.shape[2]), np.float32)
         planes = np.zeros((n, PLANES, ROWS, SEEN), np.float32)
+        opened = np.zeros((n, 1, ROWS, SEEN), np.float32)
         count = self.lips.shape[2] + len(LIP_POINTS)
         points, moves = np.empty((n, count, 2), np.float32), np.empty((n, count, 2), np.float32)
         for row, (take, shown, truth) in enumerate(chosen):
-            matrix = _middle() if self._plain else _shaken(rng)
+            matrix = _middle() if plain else _shaken(rng)
             one, other = (_cut(self.frames[take, k], matrix) for k in (shown, truth))
-            if not self._plain and rng.random() < 0.4:
+            before, lips = (self._lips(take, k) @ matrix[:, :2].T + matrix[:, 2] for k in (shown, truth))
+            if shut and shut[row] and self._seen(take, shown):
+                one, before = _shut(self.frames[take, shown], matrix, before, rng)
+            before, lips = before - (0, TOP), lips - (0, TOP)
+            if not plain and rng.random() < 0.4:
                 sigma = rng.uniform(0.3, 1.1)
                 one, other = (np.asarray(cv2.GaussianBlur(x, (0, 0), sigma), np.uint8) for x in (one, other))
-            before, lips = (self._lips(take, k) @ matrix[:, :2].T + matrix[:, 2] - (0, TOP) for k in (shown, truth))
             points[row], moves[row] = (lips + 0.5) / HALVES - 1, (before - lips) / HALVES
             weight[row, 0] = _weight(one, other, lips[:4])
             outline = before[-len(LIP_POINTS) :].astype(np.float32)
-            if not self._plain:
+            if self._seen(take, truth):
+                # Of lips that nearly meet the tracker still tells a gap, where there is only their seam.
+                open_by = np.clip((self._gaps[take, truth] - SEAM) / SEAM, 0, 1)
+                opened[row, 0] = _inside(lips[-len(LIP_POINTS) :]) * np.float32(open_by)
+                if self._seen(take, shown):
+                    opened[row, 0] *= 1 - _inside(outline)
+            if not plain:
                 if rng.random() < RETONED:
                     one = _retoned(one, outline, rng)
                 outline += rng.normal(0, TREMBLE[0], 2) + rng.normal(0, TREMBLE[1], outline.shape)
-            if self._seen(take, shown) and (self._plain or rng.random() >= UNSEEN):
+            if self._seen(take, shown) and (plain or rng.random() >= UNSEEN):
                 planes[row] = lip_planes(outline, SEEN, ROWS)
             both[row, :3], both[row, 3:] = (x.transpose(2, 0, 1) / np.float32(255) for x in (one, other))
             codes[row] = self.codes[take, truth]
-            if not self._plain:
+            if not plain:
                 mix, power = colours(rng)
                 for part in (both[row, :3], both[row, 3:]):
                     part[:] = np.clip(np.tensordot(mix, part, axes=1), 0, 1) ** power[:, None, None]
-        tensors = (both[:, :3], planes, both[:, 3:], codes, weight, points, moves)
+        tensors = (both[:, :3], planes, both[:, 3:], codes, weight, points, moves, opened)
         return Batch(*(torch.from_numpy(np.ascontiguousarray(x)) for x in tensors))
 
     def _seen(self, take: int, picture: int) -> bool:
@@ -161,12 +194,38 @@ def _cut(picture: Pixels, matrix: Floats) -> Pixels:
     return np.asarray(cut, np.uint8)
 
 
-def _retoned(picture: Pixels, outline: Floats, rng: np.random.Generator) -> Pixels:
-    """The inside of the mouth in other tones; `outline` (40, 2) in `picture`, (80, 128, 3)."""
-    inside = np.zeros(picture.shape[:2], np.uint8)
+def _shut(picture: Pixels, matrix: Floats, lips: Floats, rng: np.random.Generator) -> tuple[Pixels, Floats]:
+    """The lower rows of the crop with the mouth shut, and where corners, middles and outlines are then.
+
+    `lips` (44, 2) in pixels of the crop, the first four corners and middles. Where nose and chin are, the takes do not
+    tell: about a face's usual way from the lips.
+    """
+    crop = cv2.warpAffine(picture, matrix, (SEEN, SEEN), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    outline = lips[-len(LIP_POINTS) :]
+    middle = float(outline[:, 0].mean())
+    landmarks = np.full((478, 2), middle)
+    landmarks[LIP_POINTS] = outline
+    landmarks[UNDER_NOSE, 1] = outline[:, 1].min() - SEEN * rng.uniform(0.05, 0.11)
+    landmarks[CHIN, 1] = min(outline[:, 1].max() + SEEN * rng.uniform(0.11, 0.18), SEEN - 4)
+    shut, met = shut_mouth(np.asarray(crop, np.uint8), landmarks, np.eye(2, 3))
+    moved = lips.copy()
+    moved[-len(LIP_POINTS) :] = met
+    for point, side in zip(lips[2:4], moved[2:4], strict=True):  # the middles go with the outline next to them
+        side += (met - outline)[np.linalg.norm(outline - point, axis=1).argmin()]
+    return np.ascontiguousarray(shut[TOP:]), moved
+
+
+def _inside(outline: Floats) -> Floats:
+    """The open mouth of lips whose outline, (40, 2), is in the lower rows: (80, 128) 0..1."""
+    inside = np.zeros((ROWS, SEEN), np.uint8)
     ring = np.clip(outline[20:] * 16, -(2**20), 2**20).round().astype(np.int32)
     cv2.fillPoly(inside, [ring], 255, lineType=cv2.LINE_AA, shift=4)
-    share = inside[:, :, None] / np.float32(255)
+    return np.multiply(inside, np.float32(1 / 255), dtype=np.float32)
+
+
+def _retoned(picture: Pixels, outline: Floats, rng: np.random.Generator) -> Pixels:
+    """The inside of the mouth in other tones; `outline` (40, 2) in `picture`, (80, 128, 3)."""
+    share = _inside(outline)[:, :, None]
     gain = np.exp(rng.normal(0, 0.4) + rng.normal(0, 0.15, 3))
     toned = np.clip(picture * gain + rng.normal(0, 25), 0, 255)
     return np.asarray(picture + share * (toned - picture), np.uint8)

@@ -1,6 +1,7 @@
 """`check`: what the bundle does with voices it never heard and faces it never saw, in numbers and sheets."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -31,13 +32,30 @@ MOST_S = 6.0
 SHOWN = 12
 
 
-def check(bundle: Path, sounds: list[Path], pictures: list[Path], data: Path, sheets: Path | None) -> dict[str, str]:
+@dataclass(frozen=True, slots=True)
+class Stand:
+    """What is measured, and with what: `variant` is `fast` or `fine`."""
+
+    network: LipSyncNetwork
+    tracker: Tracker
+    variant: str
+
+    def speaks(self, frames: list[Pixels], samples: Floats, gate: SpeechGate | None) -> tuple[Floats, list[Pixels]]:
+        """As `spoken_by`."""
+        lips = LipSync(self.network, _Nobody(), title="check")
+        return spoken_by(lips, self.tracker.find, frames, samples, gate, self.variant)
+
+
+def check(
+    bundle: Path, sounds: list[Path], pictures: list[Path], data: Path, sheets: Path | None, variant: str = "fast"
+) -> dict[str, str]:
     """Print everything; gives what belongs on the card.
 
     `sounds` that are videos with a face are re-voiced with their own sound besides.
     """
     tracker = Tracker(provider="cpu")
     network = open_lip_sync(load_bundle(bundle), provider="cpu", threads=1)
+    stand = Stand(network, tracker, variant)
     faces = {path.parent.name: path for path in sorted(built_in_avatars().glob("*/picture.*"))}
     faces |= {path.stem: path for path in pictures}
     said = {
@@ -49,27 +67,28 @@ def check(bundle: Path, sounds: list[Path], pictures: list[Path], data: Path, sh
     first = next(iter(stills))
     found: dict[str, list[InStep]] = {"voices": [], "real": []}
     for title, samples in said.items():
-        one = _talk(network, tracker, [stills[first]], samples, sheets, f"{title}_{first}")
+        one = _talk(stand, [stills[first]], samples, sheets, f"{title}_{first}")
         found["real" if title in {path.stem for path in sounds} else "voices"].append(_tell(title, first, one))
     last = list(said)[-1]
     for name, still in list(stills.items())[1:]:
-        _tell(last, name, _talk(network, tracker, [still], said[last], sheets, f"{last}_{name}"))
+        _tell(last, name, _talk(stand, [still], said[last], sheets, f"{last}_{name}"))
     facts = {
         "voices": f"espeak-ng, held out: {_range(found['voices'])}; recipe's check",
         "real_voices": f"filmed people's, by an avatar: {_range(found['real'])}",
-        "silence": _silence(network, tracker, stills[first], said),
+        "silence": _silence(stand, stills[first], said),
     }
     made_up = {title: samples for title, samples in said.items() if title not in {path.stem for path in sounds}}
-    again = [_revoiced(network, tracker, path, made_up, sheets) for path in sounds]
+    again = [_revoiced(stand, path, made_up, sheets) for path in sounds]
     first_said, all_said = [one[0] for one in again if one], [each for one in again for each in one]
     facts["revoiced"] = (
         f"filmed people with the first of the voices: {_range(first_said)}; with each of them: {_range(all_said)}"
     )
     if person_files(data):
-        facts["held_out_lips"] = _held_out(network, tracker, data, sheets)
+        facts["held_out_lips"] = _held_out(stand, data, sheets)
     network.close()
     tracker.close()
-    return {name: fact for name, fact in facts.items() if fact}
+    mark = "fine_" if variant == "fine" else ""
+    return {mark + name: fact for name, fact in facts.items() if fact}
 
 
 def write_facts(bundle: Path, facts: dict[str, str]) -> None:
@@ -123,16 +142,13 @@ def frames_of(path: Path) -> Iterator[Pixels]:
                 due += 1
 
 
-def _talk(
-    network: LipSyncNetwork, tracker: Tracker, frames: list[Pixels], samples: Floats, sheets: Path | None, name: str
-) -> InStep:
-    lips = LipSync(network, _Nobody(), title="check")
+def _talk(stand: Stand, frames: list[Pixels], samples: Floats, sheets: Path | None, name: str) -> InStep:
     gate = open_gate()
-    opened, made = spoken_by(lips, tracker.find, frames, samples, gate)
+    opened, made = stand.speaks(frames, samples, gate)
     gate.close()
     if sheets is not None:
         sheets.mkdir(parents=True, exist_ok=True)
-        face = tracker.find(made[0])[0]
+        face = stand.tracker.find(made[0])[0]
         x0, y0, x1, y1 = (int(v) for v in face.box)
         wide = max(x1 - x0, y1 - y0) // 8
         part = [m[max(y0 - wide, 0) : y1 + wide, max(x0 - wide, 0) : x1 + wide] for m in made]
@@ -152,7 +168,7 @@ class _Nobody:
         raise AssertionError("the check brings its own sound")
 
 
-def _silence(network: LipSyncNetwork, tracker: Tracker, still: Pixels, said: dict[str, Floats]) -> str:
+def _silence(stand: Stand, still: Pixels, said: dict[str, Floats]) -> str:
     """Mouth motion where nobody speaks, in shares of that in speech: with the gate, and without."""
     rng = np.random.default_rng(2)
     quiet = {"digital silence": np.zeros(3 * SPEECH_HZ, np.float32)}
@@ -162,8 +178,7 @@ def _silence(network: LipSyncNetwork, tracker: Tracker, still: Pixels, said: dic
     told: list[str] = []
 
     def motion(samples: Floats, gate: SpeechGate | None) -> float:
-        opened, _ = spoken_by(LipSync(network, _Nobody(), title="check"), tracker.find, [still], samples, gate)
-        return float(opened.std())
+        return float(stand.speaks([still], samples, gate)[0].std())
 
     gate = open_gate()
     spoken = motion(speech, gate)
@@ -177,38 +192,43 @@ def _silence(network: LipSyncNetwork, tracker: Tracker, still: Pixels, said: dic
     return "motion, of that in speech: " + ", ".join(told)
 
 
-def _revoiced(
-    network: LipSyncNetwork, tracker: Tracker, clip: Path, voices: dict[str, Floats], sheets: Path | None
-) -> list[InStep]:
+def _revoiced(stand: Stand, clip: Path, voices: dict[str, Floats], sheets: Path | None) -> list[InStep]:
     """A clip's own lips, and what re-voicing makes of them: with its own sound, and with `voices`, which are given.
 
     Beside each what a still of the clip makes of as much of the same voice: no re-voicing can be expected to do better.
     """
     frames = list(frames_of(clip))
-    if not frames or not tracker.find(frames[0]):
+    if not frames or not stand.tracker.find(frames[0]):
         return []
     samples = sound_of(clip)
     opened, last = [], 0.0
     for frame in frames:
-        faces = tracker.find(frame)
+        faces = stand.tracker.find(frame)
         last = opening(faces[0]) if faces else last
         opened.append(last)
     _tell(clip.stem, "its own lips", in_step(np.array(opened, np.float32), envelope(samples, len(frames))))
-    _tell(clip.stem, "re-voiced with its sound", _talk(network, tracker, frames, samples, sheets, f"{clip.stem}_own"))
+    _tell(clip.stem, "re-voiced with its sound", _talk(stand, frames, samples, sheets, f"{clip.stem}_own"))
     calm = frames[int(np.argmin(opened))]
     found = []
     for title, voice in voices.items():
         count = min(len(frames), int(len(voice) / SPEECH_HZ * 25))
         heard = voice[: count * SPEECH_HZ // 25]
-        _tell(title, f"a still of {clip.stem}", _talk(network, tracker, [calm], heard, None, ""))
+        _tell(title, f"a still of {clip.stem}", _talk(stand, [calm], heard, None, ""))
         name = f"{clip.stem}_{title}"
-        found.append(
-            _tell(title, f"re-voiced {clip.stem}", _talk(network, tracker, frames[:count], voice, sheets, name))
-        )
+        found.append(_tell(title, f"re-voiced {clip.stem}", _talk(stand, frames[:count], voice, sheets, name)))
     return found
 
 
-def _held_out(network: LipSyncNetwork, tracker: Tracker, data: Path, sheets: Path | None) -> str:
+def _said(stand: Stand, face: Pixels, mel: Floats, lips: Floats) -> Pixels:
+    """A crop of 128 speaking, whatever the side that the variant draws in."""
+    side = stand.network.side(stand.variant)
+    share = side / len(face)
+    large = np.asarray(cv2.resize(face, (side, side), interpolation=cv2.INTER_CUBIC), np.uint8)
+    made = stand.network.mouth(large, mel, np.asarray((lips + 0.5) * share - 0.5, np.float32))
+    return np.asarray(cv2.resize(made, face.shape[:2], interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _held_out(stand: Stand, data: Path, sheets: Path | None) -> str:
     """Landmarks of mouths drawn from sound alone, from a face at rest, against rendered truth."""
     people = held_out(data)
     off, still, drawn = [], [], []
@@ -220,8 +240,8 @@ def _held_out(network: LipSyncNetwork, tracker: Tracker, data: Path, sheets: Pat
             start = window_of(k)
             rest, truth = (np.ascontiguousarray(people.frames[take, j][middle, middle]) for j in (0, k))
             lips = people.outlines[take, 0] - edge
-            made = network.mouth(rest, np.ascontiguousarray(mels[take][:, start : start + 16]), lips)
-            seen = [tracker.find(large(p)) for p in (rest, made, truth)]
+            made = _said(stand, rest, np.ascontiguousarray(mels[take][:, start : start + 16]), lips)
+            seen = [stand.tracker.find(large(p)) for p in (rest, made, truth)]
             if all(seen):
                 off.append(mouth_error(seen[1][0], seen[2][0]))
                 still.append(mouth_error(seen[0][0], seen[2][0]))

@@ -7,14 +7,17 @@ import torch
 from torch import Tensor
 
 from realtime.swap.lip_planes import PLANES
+from trained_models.recipes.half_onnx import Parity
 from trained_models.recipes.lip_sync.batches import Batch, Samples, spread
+from trained_models.recipes.lip_sync.clips import Clips
+from trained_models.recipes.lip_sync.fine import FINE_PLAN
 from trained_models.recipes.lip_sync.hearing import Plan as EarPlan
 from trained_models.recipes.lip_sync.hearing import Sayings
 from trained_models.recipes.lip_sync.mouth_code import CODE
-from trained_models.recipes.lip_sync.network import SIZE, TOP, Ear, LipSync, Painter
+from trained_models.recipes.lip_sync.network import FINE_WIDTHS, FINISH, SIZE, TOP, Ear, LipSync, Painter
 from trained_models.recipes.lip_sync.spoken import hours
 from trained_models.recipes.lip_sync.takes import Takes, read_takes
-from trained_models.recipes.lip_sync.to_bundle import Parity, save_weights, to_onnx, write_bundle
+from trained_models.recipes.lip_sync.to_bundle import add_fine, load_weights, save_weights, to_onnx, write_bundle
 from trained_models.recipes.lip_sync.training import Plan
 
 HELD_OUT = 6
@@ -34,8 +37,8 @@ def person_files(data: Path) -> list[Path]:
 class Gathered:
     """Called, gives the samples to train on: those that were rendered since the last call, too."""
 
-    def __init__(self, data: Path) -> None:
-        self._data = data
+    def __init__(self, data: Path, shut: float = 0.0) -> None:
+        self._data, self._shut = data, shut
         self._takes: dict[Path, Takes] = {}
         self._samples: Samples | None = None
 
@@ -43,8 +46,13 @@ class Gathered:
         fresh = [p for p in person_files(self._data)[HELD_OUT:] if p not in self._takes]
         if fresh or self._samples is None:
             self._takes |= {path: read_takes(path) for path in fresh}
-            self._samples = Samples(list(self._takes.values()))
+            self._samples = Samples(list(self._takes.values()), shut=self._shut)
         return self._samples
+
+    def clips(self) -> Clips:
+        """The same takes for the critic."""
+        samples = self()
+        return Clips(list(self._takes.values()), samples)
 
     def held_out(self) -> Batch:
         """Fourteen pairs of people who are not trained on."""
@@ -54,6 +62,12 @@ class Gathered:
 def held_out(data: Path) -> Samples:
     """The people who are not trained on, as they are."""
     return Samples([read_takes(path) for path in person_files(data)[:HELD_OUT]], plain=True)
+
+
+def held_out_clips(data: Path) -> Clips:
+    """Theirs, for the critic."""
+    takes = [read_takes(path) for path in person_files(data)[:HELD_OUT]]
+    return Clips(takes, Samples(takes, plain=True))
 
 
 def sayings(count: int) -> tuple[Sayings, Sayings]:
@@ -91,10 +105,7 @@ def finished(run: Path, data: Path, out: Path, checkpoint: Path | None = None) -
     network = LipSync(ear.eval(), painter.eval(), *stressed(ear, said)).eval()
     people = held_out(data)
     pairs = spread(people, 14)
-    mel, _ = held.batch(np.random.default_rng(4), 14)
-    faces, lips = torch.zeros(14, 6, SIZE, SIZE), torch.zeros(14, PLANES, SIZE, SIZE)
-    faces[:, 3:, TOP:], lips[:, :, TOP:] = pairs.shown, pairs.lips
-    model, parity = to_onnx(network, [(mel[k : k + 1], faces[k : k + 1], lips[k : k + 1]) for k in range(14)])
+    model, parity = to_onnx(network, _fed(pairs, held))
     errors = _errors(network, pairs)
     files = person_files(data)[HELD_OUT:]
     story: dict[str, str | int | float] = {
@@ -109,6 +120,36 @@ def finished(run: Path, data: Path, out: Path, checkpoint: Path | None = None) -
     if checkpoint is not None:
         save_weights(network, checkpoint)
     return parity, errors
+
+
+def fine_finished(run: Path, data: Path, out: Path, first: Path, checkpoint: Path | None = None) -> dict[str, float]:
+    """The fine variant of a run put into the bundle `out`; its held-out errors.
+
+    `first`: the weights of the first network, whose ear it hears with; its own go to `checkpoint`.
+    """
+    hears, paints = load_weights(first), torch.load(run / "fine.pt", weights_only=True)
+    painter = Painter(FINE_WIDTHS, FINISH)
+    painter.load_state_dict(paints["averaged"])
+    network = LipSync(hears.ear, painter.eval(), hears.stress, hears.middle).eval()
+    pairs = spread(held_out(data), 14)
+    model, parity = to_onnx(network, _fed(pairs, sayings(60)[1]), fine=True)
+    story: dict[str, str | int | float] = {
+        **{"steps": int(paints["step"]), "batch": FINE_PLAN.batch, "hours": round(paints["seconds"] / 3600, 2)},
+        "from": "the first painter's weights, widened",
+    }
+    add_fine(out, network, parity, model, story)
+    if checkpoint is not None:
+        save_weights(network, checkpoint)
+    return _errors(network, pairs)
+
+
+def _fed(pairs: Batch, said: Sayings) -> list[tuple[Tensor, Tensor, Tensor]]:
+    """Pairs and sounds as a finished network takes them, one at a time."""
+    count = len(pairs.shown)
+    mel, _ = said.batch(np.random.default_rng(4), count)
+    faces, lips = torch.zeros(count, 6, SIZE, SIZE), torch.zeros(count, PLANES, SIZE, SIZE)
+    faces[:, 3:, TOP:], lips[:, :, TOP:] = pairs.shown, pairs.lips
+    return [(mel[k : k + 1], faces[k : k + 1], lips[k : k + 1]) for k in range(count)]
 
 
 @torch.no_grad()

@@ -91,10 +91,10 @@ def windows(samples: Floats, gate: Any = None) -> Callable[[float], Spoken]:
 
 
 def spoken_by(
-    lips: LipSync, find: Find, frames: Sequence[Pixels], samples: Floats, gate: Any = None
+    lips: LipSync, find: Find, frames: Sequence[Pixels], samples: Floats, gate: Any = None, variant: str = "fast"
 ) -> tuple[Floats, list[Pixels]]:
     """(n,) how far the mouth is open in each picture, and the pictures; `frames` (one for all, or n) are re-voiced."""
-    say = windows(samples, gate)
+    say, clock = windows(samples, gate), Laps(perf_counter_ns)
     count = len(frames) if len(frames) > 1 else int(len(samples) / SPEECH_HZ * FPS)
     opened: list[float] = []
     pictures: list[Pixels] = []
@@ -105,7 +105,7 @@ def spoken_by(
             face = found[0] if found else face
         if face is None:
             continue
-        made = lips.say(frames[min(k, len(frames) - 1)], face, say(k / FPS), k / FPS, Laps(perf_counter_ns))
+        made = lips.say(frames[min(k, len(frames) - 1)], face, say(k / FPS), k / FPS, clock, 1.0, variant)
         pictures.append(made)
         seen = find(made)
         opened.append(opening(seen[0]) if seen else opened[-1] if opened else 0.0)

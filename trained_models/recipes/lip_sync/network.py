@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from realtime.swap.lip_planes import PLANES
-from trained_models.recipes.lip_sync.mouth_code import CODE
+from trained_models.recipes.lip_sync.mouth_code import CODE, OPENERS
 
 SIZE = 128
 TOP = 48
@@ -22,6 +22,11 @@ FARTHEST = 0.35
 Widths = tuple[int, int, int]
 WIDTHS: Widths = (24, 44, 72)
 """Channels at a half, a quarter and an eighth of the crop's size."""
+FINE_WIDTHS: Widths = (56, 96, 144)
+FINISH = 24
+"""The fine painter's, and how many it has at the crop's own size."""
+CLOSED, PARTED = 0.03, 0.1
+"""Below the first the fine painter paints nothing between the lips, from the second on all that it would."""
 
 
 class Conv(nn.Sequential):
@@ -66,14 +71,23 @@ def twice(x: Tensor) -> Tensor:
     return F.interpolate(x, scale_factor=2.0, mode="nearest")
 
 
+def opens(code: Tensor) -> Tensor:
+    """(n, 1, 1, 1) 0..1: whether lips part at all for a code; where they meet there is nothing to be painted."""
+    weights = torch.zeros(len(CODE), 1)
+    weights[list(OPENERS)] = torch.tensor([[1.0], [0.5], [0.5]])  # the jaw, and half of either lip's way
+    return ((code @ weights - CLOSED) / (PARTED - CLOSED)).clamp(0.0, 1.0)[:, :, None, None]
+
+
 class Painter(nn.Module):
     """A lower face (n, 3, 80, 128), its lips (n, 2, 80, 128) and a code (n, 12), all 0..1 → it with that mouth."""
 
     base: Tensor
 
-    def __init__(self, widths: Widths = WIDTHS) -> None:
+    def __init__(self, widths: Widths = WIDTHS, finish: int = 0) -> None:
+        """`finish`: channels of the last layers, which see every pixel; 0 for none."""
         super().__init__()
         a, b, c = self.widths = widths
+        self.finish = finish
         self.told = nn.Sequential(nn.Linear(len(CODE), 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU())
         self.fine = nn.Sequential(Conv(4 * (3 + PLANES), a), Conv(a, a))
         self.mid = nn.Sequential(Conv(a, b, 2), Conv(b, b))
@@ -83,6 +97,12 @@ class Painter(nn.Module):
         self.fine_up, self.fine_more = Tuned(b + a, a, 64), Conv(a, a)
         self.field = nn.Conv2d(a, 2, 3, 1, 1)
         self.paint = nn.Conv2d(a, 16, 3, 1, 1)
+        if finish:
+            self.large = nn.Conv2d(a, 4 * finish, 3, 1, 1)
+            self.finish_in = Conv(finish + 3 + PLANES, finish)
+            self.finish_out = nn.Conv2d(finish, 4, 3, 1, 1)
+            nn.init.zeros_(self.finish_out.weight)
+            nn.init.zeros_(self.finish_out.bias)
         nn.init.normal_(self.field.weight, std=1e-3)
         nn.init.zeros_(self.field.bias)
         nn.init.normal_(self.paint.weight, std=1e-2)
@@ -106,8 +126,13 @@ class Painter(nn.Module):
         field = F.interpolate(self.field(fine), scale_factor=2.0, mode="bilinear", align_corners=False)
         field = torch.tanh(field.permute(0, 2, 3, 1)) * FARTHEST
         moved = F.grid_sample(face, self.base + field.float(), padding_mode="border", align_corners=False)
-        painted = torch.sigmoid(F.pixel_shuffle(self.paint(fine), 2))
-        return moved, painted[:, :3], painted[:, 3:], field
+        paint = F.pixel_shuffle(self.paint(fine), 2)
+        if self.finish:
+            large = F.relu(F.pixel_shuffle(self.large(fine), 2))
+            paint = paint + self.finish_out(self.finish_in(torch.cat([large, moved - 0.5, lips], 1)))
+        painted = torch.sigmoid(paint)
+        seen = painted[:, 3:] * opens(code) if self.finish else painted[:, 3:]
+        return moved, painted[:, :3], seen, field
 
     def forward(self, face: Tensor, lips: Tensor, code: Tensor) -> Tensor:
         moved, painted, seen, _ = self.parts(face, lips, code)
@@ -139,6 +164,26 @@ class LipSync(nn.Module):
         return torch.cat([faces[:, 3:, :TOP], mouth], 2)
 
 
+class Ways(nn.Module):
+    """What a fine painter does, for a larger picture than its own (`realtime.swap.fine_lips`): fed as `LipSync`.
+
+    Gives `field` (1, 2, 128, 128) in sides of the picture, `paint` (1, 3, 128, 128) and `seen` (1, 1, 128, 128), all 0
+    above the rows that the painter looks at.
+    """
+
+    def __init__(self, network: LipSync) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, mel: Tensor, faces: Tensor, lips: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        code = self.network.code(mel)
+        _, painted, seen, field = self.network.painter.parts(faces[:, 3:, TOP:], lips[:, :, TOP:], code)
+        across, down = field[..., 0] / 2, field[..., 1] * (ROWS / SIZE / 2)
+        made = (torch.stack([across, down], 1), painted, seen)
+        field, painted, seen = (F.pad(x, (0, 0, TOP, 0)) for x in made)
+        return field, painted, seen
+
+
 def multiply_adds(network: LipSync) -> int:
     """Of one picture: convolutions and linear layers."""
     total = 0
@@ -146,7 +191,7 @@ def multiply_adds(network: LipSync) -> int:
     def count(module: nn.Module, given: tuple[Tensor, ...], made: Tensor) -> None:
         nonlocal total
         if isinstance(module, nn.Conv2d):
-            total += made.numel() * module.in_channels * 9
+            total += made.numel() * module.in_channels * module.kernel_size[0] * module.kernel_size[1]
         elif isinstance(module, nn.Linear):
             total += made.numel() * module.in_features
 

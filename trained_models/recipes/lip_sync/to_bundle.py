@@ -8,16 +8,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from realtime.swap.fine_head import FINE_FILE
+from realtime.swap.fine_lips import FIELD, PAINT, SEEN
 from realtime.swap.lip_planes import PLANES
 from realtime.swap.lip_sync_network import FACES, LIP_SYNC_FILE, LIPS, MEL, MEL_SHAPE, MOUTH
 from trained_models.recipes.half_onnx import Parity, answers, written
-from trained_models.recipes.lip_sync.network import SIZE, Ear, LipSync, Painter, Widths, multiply_adds
+from trained_models.recipes.lip_sync.network import SIZE, Ear, LipSync, Painter, Ways, Widths, multiply_adds
 
 TOLERANCE = 2e-4
 """Of colours 0..1: a twentieth of a grey level."""
 LEAST_PSNR_DB = 50.0
 KEPT_WHOLE = ["GridSample", "Resize"]
 """Where a face's pixels are looked up, half precision would be a thirtieth of a pixel."""
+FINE_SIDE = 256
+"""The side of the fine variant's picture: a face in 720p is as large or larger."""
 FAILS = (
     "the inside of a mouth is soft, also where a filmed person's own teeth were seen; a part of how far that person "
     "opens the mouth still shows through; teeth may smear beyond 30 degrees of yaw; smiles and laughter in a voice are "
@@ -25,23 +29,31 @@ FAILS = (
 )
 
 
-def to_onnx(network: LipSync, samples: list[tuple[Tensor, Tensor, Tensor]]) -> tuple[bytes, Parity]:
+def to_onnx(
+    network: LipSync, samples: list[tuple[Tensor, Tensor, Tensor]], *, fine: bool = False
+) -> tuple[bytes, Parity]:
     """The network as one ONNX file, float32 in and out. Raises ValueError where it differs from the network.
 
-    `samples`: `mel` (1, 1, 80, 16), `faces` (1, 6, 128, 128) and `lips` (1, 2, 128, 128) each.
+    `samples`: `mel` (1, 1, 80, 16), `faces` (1, 6, 128, 128) and `lips` (1, 2, 128, 128) each. `fine`: as `Ways`.
     """
-    plain = LipSync(Ear(), Painter(network.painter.widths), network.stress, network.middle)
+    painter = network.painter
+    plain = LipSync(Ear(), Painter(painter.widths, painter.finish), network.stress, network.middle)
     plain.load_state_dict(network.state_dict())
-    plain.eval()
+    module = Ways(plain).eval() if fine else plain.eval()
+    outputs = [FIELD, PAINT, SEEN] if fine else [MOUTH]
     blank = torch.zeros(1, 1, *MEL_SHAPE), torch.zeros(1, 6, SIZE, SIZE), torch.zeros(1, PLANES, SIZE, SIZE)
-    full, half = written(plain, blank, [MEL, FACES, LIPS], [MOUTH], kept_whole=KEPT_WHOLE)
+    full, half = written(module, blank, [MEL, FACES, LIPS], outputs, kept_whole=KEPT_WHOLE)
     worst, squares = 0.0, []
     for mel, faces, lips in samples:
         feed = {MEL: mel.numpy(), FACES: faces.numpy(), LIPS: lips.numpy()}
         with torch.no_grad():
-            expected = plain(mel, faces, lips).numpy()
-        worst = max(worst, float(np.abs(answers(full, [MOUTH], feed)[0] - expected).max()))
-        squares.append(float(((answers(half, [MOUTH], feed)[0] - expected) ** 2).mean()))
+            made = module(mel, faces, lips)
+        expected = [part.numpy() for part in (made if fine else [made])]
+        for told, whole, small in zip(
+            expected, answers(full, outputs, feed), answers(half, outputs, feed), strict=True
+        ):
+            worst = max(worst, float(np.abs(whole - told).max()))
+            squares.append(float(((small - told) ** 2).mean()))
     return half, Parity.of(worst, squares, tolerance=TOLERANCE, least_psnr_db=LEAST_PSNR_DB)
 
 
@@ -80,12 +92,51 @@ def write_bundle(
     (folder / "model.toml").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
+def add_fine(
+    folder: Path, network: LipSync, parity: Parity, model: bytes, training: dict[str, str | int | float]
+) -> None:
+    """`fine.onnx` beside the first network, and what the card says of it."""
+    (folder / FINE_FILE).write_bytes(model)
+    card = folder / "model.toml"
+    text = card.read_text(encoding="utf-8")
+    text = with_facts(text, "files", {f'"{FINE_FILE}"': f"sha256:{hashlib.sha256(model).hexdigest()}"})
+    text = with_facts(text, "output", {"fine_size": FINE_SIDE}, before="training")
+    text = with_facts(text, "training", {f"fine_{name}": value for name, value in training.items()})
+    facts = {
+        "fine_export": f"fp32 within {parity.worst:.1e} of PyTorch, fp16 {parity.half_psnr_db:.1f} dB PSNR",
+        "fine_work": f"{2 * multiply_adds(network) / 1e9:.2f} GFLOP a picture",
+    }
+    card.write_text(with_facts(text, "measured", dict(facts)), encoding="utf-8")
+
+
+def with_facts(card: str, table: str, facts: dict[str, str | int | float], before: str | None = None) -> str:
+    """A card's text with `facts` in [table], in place of those of the same names, else at its end.
+
+    A table that is not there is made, before that of the name `before`.
+    """
+    tables: dict[str, list[str]] = {"": []}
+    for line in card.splitlines():
+        name = line[1:-1] if line.startswith("[") else None
+        if name is not None:
+            tables[name] = []
+        elif line:
+            tables[next(reversed(tables))].append(line)
+    if table not in tables:
+        names = list(tables)
+        names.insert(names.index(before) if before else len(names), table)
+        tables = {name: tables.get(name, []) for name in names}
+    new = [f"{k} = {v}" if isinstance(v, int | float) else f'{k} = "{v}"' for k, v in facts.items()]
+    tables[table] = [line for line in tables[table] if line.split(" = ")[0] not in facts] + new
+    parts = ["\n".join([f"[{name}]"] * bool(name) + lines) for name, lines in tables.items()]
+    return "\n\n".join(parts) + "\n"
+
+
 def save_weights(network: LipSync, path: Path) -> None:
     """The weights in half precision, an `.npz` without pickles."""
     tensors = {k: v.numpy() for k, v in network.state_dict().items()}
     halves = {k: v.astype(np.float16) if v.dtype == np.float32 and v.ndim > 1 else v for k, v in tensors.items()}
     whole = io.BytesIO()
-    np.savez_compressed(whole, **halves, widths=np.array(network.painter.widths))
+    np.savez_compressed(whole, **halves, widths=np.array(network.painter.widths), finish=network.painter.finish)
     path.write_bytes(whole.getvalue())
 
 
@@ -94,7 +145,7 @@ def load_weights(path: Path) -> LipSync:
     with np.load(path, allow_pickle=False) as file:
         a, b, c = (int(width) for width in file["widths"])
         widths: Widths = (a, b, c)
-        network = LipSync(Ear(), Painter(widths))
+        network = LipSync(Ear(), Painter(widths, int(file["finish"]) if "finish" in file else 0))
         stored = {k: file[k] for k in network.state_dict()}
     whole = {k: v.astype(np.float32) if v.dtype == np.float16 else v for k, v in stored.items()}
     network.load_state_dict({k: torch.from_numpy(v) for k, v in whole.items()})

@@ -40,6 +40,7 @@ class Plan:
     average: float = 0.997
     seed: int = 1
     widths: Widths = WIDTHS
+    finish: int = 0
 
     def rate(self, step: int) -> float:
         """The learning rate at `step`."""
@@ -58,16 +59,35 @@ def led(field: Tensor, points: Tensor, moves: Tensor) -> Tensor:
     return 0.5 * (off[:, :4].mean() + off[:, 4:].mean())
 
 
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """A batch drawn: `made`, `painted` (n, 3, 80, 128), `seen` (n, 1, 80, 128); `loss`, and `errors` to be told."""
+
+    made: Tensor
+    painted: Tensor
+    seen: Tensor
+    loss: Tensor
+    errors: dict[str, float]
+
+
 class Training(AveragedTraining[Painter]):
     """A painter in training, its running average, and the optimiser."""
 
     def __init__(self, plan: Plan) -> None:
-        super().__init__(lambda: Painter(plan.widths), seed=plan.seed, peak_rate=plan.peak_rate, average=plan.average)
+        super().__init__(
+            lambda: Painter(plan.widths, plan.finish), seed=plan.seed, peak_rate=plan.peak_rate, average=plan.average
+        )
         self.plan = plan
 
     def step(self, batch: Batch) -> dict[str, float]:
         """One step of the optimiser; the errors."""
         rate = self.plan.rate(self.step_number)
+        drawn = self.drawn(batch)
+        self.descend(drawn.loss, rate)
+        return {"loss": float(drawn.loss.detach()), **drawn.errors, "rate": rate}
+
+    def drawn(self, batch: Batch) -> Drawn:
+        """What the painter makes of a batch, and how far it is off."""
         noise = torch.randn(batch.codes.shape, generator=torch.Generator().manual_seed(self.step_number))
         shown = batch.shown.contiguous(memory_format=torch.channels_last)
         with torch.autocast("cpu", torch.bfloat16):
@@ -79,18 +99,14 @@ class Training(AveragedTraining[Painter]):
         loss = 4 * colour + structure_loss(made, batch.truth, batch.weight)
         loss = loss + EDGES * edge_loss(made, batch.truth, batch.weight) + 4 * ALONE * alone + PAINT_COSTS * seen.mean()
         loss = loss + LED * led(field, batch.points, batch.moves)
-        self.descend(loss, rate)
-        return {
-            "loss": float(loss.detach()),
-            "colour": float(colour.detach()),
-            "seen": float(seen.detach().mean()),
-            "rate": rate,
-        }
+        errors = {"colour": float(colour.detach()), "seen": float(seen.detach().mean())}
+        return Drawn(made, painted, seen, loss, errors)
 
     def begin(self, painter: Painter) -> None:
         """Start from these weights. Raises ValueError where they are of other widths."""
-        if painter.widths != self.network.widths:
-            raise ValueError(f"a painter of widths {painter.widths} cannot start one of {self.network.widths}")
+        given, own = ((p.widths, p.finish) for p in (painter, self.network))
+        if given != own:
+            raise ValueError(f"a painter of widths {given} cannot start one of {own}")
         for network in (self.network, self.averaged):
             network.load_state_dict(painter.state_dict())
 
@@ -121,17 +137,19 @@ def train(
     *,
     begin: Painter | None = None,
     pause: Callable[[], bool] = lambda: False,
+    make: Callable[[Plan], Training] = Training,
+    name: str = "painter",
 ) -> Training:
-    """Train until `plan.steps`, with `run`/painter.pt, painter.csv and sheet.png; goes on where the last one stopped.
+    """Train until `plan.steps`, with `run`/painter.pt, .csv and .png (or `name`); goes on where the last one stopped.
 
     A run that has not begun starts from `begin`'s weights, if given. `load` gives the samples, and is asked again
     every 200 steps, since more may be rendered meanwhile. `pause` is asked before each step and may wait; where it says
     True, or `run`/STOP appears, the run ends.
     """
     run.mkdir(parents=True, exist_ok=True)
-    training = Training(plan)
-    if (run / "painter.pt").exists():
-        training.load(run / "painter.pt")
+    training, file = make(plan), run / f"{name}.pt"
+    if file.exists():
+        training.load(file)
     elif begin is not None:
         training.begin(begin)
     samples, sums = load(), dict[str, float]()
@@ -139,19 +157,19 @@ def train(
         if training.step_number % 200 == 199:
             samples = load()
         started = time.thread_time()
-        for name, value in training.step(samples.batch(training.step_number, plan.batch)).items():
-            sums[name] = sums.get(name, 0.0) + value
+        for error, value in training.step(samples.batch(training.step_number, plan.batch)).items():
+            sums[error] = sums.get(error, 0.0) + value
         training.seconds += time.thread_time() - started
         if training.step_number % 100 == 0:
-            means = {name: total / 100 for name, total in sums.items()}
+            means = {error: total / 100 for error, total in sums.items()}
             sums.clear()
             row = {"step": float(training.step_number), "seconds": training.seconds, "samples": float(len(samples))}
             row |= means | {f"held_{k}": v for k, v in training.judge(held).items()}
-            with (run / "painter.csv").open("a", encoding="utf-8") as log:
+            with file.with_suffix(".csv").open("a", encoding="utf-8") as log:
                 if log.tell() == 0:
                     log.write(",".join(row) + "\n")
                 log.write(",".join(f"{v:.5g}" for v in row.values()) + "\n")
-            training.save(run / "painter.pt")
-            cv2.imwrite(str(run / "sheet.png"), training.sheet(held))
-    training.save(run / "painter.pt")
+            training.save(file)
+            cv2.imwrite(str(file.with_suffix(".png")), training.sheet(held))
+    training.save(file)
     return training
