@@ -1,8 +1,9 @@
-"""A mouth that is open in the picture shut, as its jaw would shut it: what a lip-sync network is to start from.
+"""A mouth that is open in the picture with its lips together: what a lip-sync network is to start from.
 
 A network that opens a mouth adds to what is open already: it knows how far a real mouth is open less well than the
 tracker does. So the speaker's own words would show through the new ones. The crop is bent between the landmarks: the
-lips meet on the line between the mouth's corners, the chin goes up with the lower lip, and what lies beneath stretches.
+lips meet on the line between the mouth's corners, and the skin from nose to chin stretches. The chin stays: were it to
+go up, the room and the shirt behind it would be bent into the face.
 """
 
 import cv2
@@ -16,8 +17,6 @@ from realtime.swap.mesh_points import CHIN, UNDER_NOSE
 
 _LEAST_GAP = 0.004
 """Lips that are nearer than that, in sides of the crop, meet: the tracker trembles as much."""
-_JAW_WIDE = 1.6
-"""How far to the sides the jaw goes up with the chin, in halves of the mouth's width."""
 _RING = 20
 _OVER, _UNDER = np.arange(1, 10), np.arange(11, 20)
 _OUTER_TOP, _OUTER_BOTTOM = np.arange(11), np.append(np.arange(10, 20), 0)
@@ -45,29 +44,22 @@ def shutting(size: int, landmarks: Points, crop_from_frame: Matrix) -> tuple[Flo
     """
     outline = lip_outline(landmarks, crop_from_frame)
     inner = outline[_RING:].astype(np.float64)
-    corners = inner[[0, 10]]
     x = np.arange(size, dtype=np.float64)
     above, below, seam = _lines(x, inner)
     rise = below - seam
-    highest = float(rise.max())
     if float((below - above).max()) < _LEAST_GAP * size:
         return None, outline
     nose_y, chin_y = (
         float(np.asarray(landmarks[point, :2], np.float64) @ crop_from_frame[1, :2] + crop_from_frame[1, 2])
         for point in (UNDER_NOSE, CHIN)
     )
-    half = max(0.5 * float(np.abs(corners[1, 0] - corners[0, 0])), 1.0)
-    jaw = highest * np.exp(-(((x - corners[:, 0].mean()) / (_JAW_WIDE * half)) ** 4))
     y = x[:, None]
-    # Where each pixel of the shut mouth comes from: the upper lip from above, the lower one and the chin from below.
+    # Where each pixel of the shut mouth comes from: the upper lip from above, the lower one from below.
     # Lips go as they are; the skin about them is what gives.
     top, bottom = (_along(x, outline[part].astype(np.float64)) for part in (_OUTER_TOP, _OUTER_BOTTOM))
     top, bottom = np.minimum(top + seam - above, seam), np.maximum(bottom - rise, seam)
     down = (seam - above) * _smooth((y - nose_y) / np.maximum(top - nose_y, 1.0)) * (y < seam)
-    chin_up = max(chin_y - highest, float(bottom.max()) + 1.0)
-    depth = _smooth((y - bottom) / np.maximum(chin_up - bottom, 1.0))
-    neck = 1.0 - np.clip((y - chin_up) / max(size - chin_up, 1.0), 0.0, 1.0)
-    up = (rise * (1.0 - depth) + jaw * depth) * neck * (y >= seam)
+    up = rise * (1.0 - _smooth((y - bottom) / np.maximum(chin_y - bottom, 1.0))) * (y >= seam)
     return (y - down + up).astype(np.float32), _met(outline, inner)
 
 
