@@ -19,6 +19,7 @@ from trained_models.recipes.people.calibrate import (
     uncalibrated,
 )
 from trained_models.recipes.people.clips import clip_path, read_clip
+from trained_models.recipes.people.curves import sway
 from trained_models.recipes.people.landmarks import in_picture
 from trained_models.recipes.people.pairs import joined
 from trained_models.recipes.people.performance import babble, improvise
@@ -115,6 +116,10 @@ def test_performances_are_in_range_smooth_and_lively() -> None:
         assert played.actions[:, NAMES.index("jawOpen")].std() > 0.03
         blink = played.actions[:, NAMES.index("eyeBlinkLeft")]
         assert ((blink[1:] > 0.5) & (blink[:-1] <= 0.5)).sum() >= 1
+
+
+def test_a_clip_may_be_one_frame_long() -> None:
+    assert np.isfinite(sway(np.random.default_rng(3), 1, 5.0, 4)).all()
 
 
 def test_babble_is_ordered_and_ends_in_time() -> None:

@@ -14,7 +14,7 @@ def sway(rng: np.random.Generator, frames: int, spread: float, fastest: int) -> 
     """A smooth random curve of deviation `spread` that ends where it begins: `fastest` sines, slow ones strongest."""
     turn = np.arange(frames) / frames * 2 * np.pi
     total: Any = sum(rng.normal() / k**0.7 * np.sin(k * turn + rng.uniform(0, 6.28)) for k in range(1, fastest + 1))
-    return np.asarray(spread * total / np.std(total))
+    return np.asarray(spread * total / (np.std(total) or 1.0))  # a single frame has no deviation
 
 
 def hump(times: Doubles, start: float, end: float, rise: float = 0.22) -> Doubles:
