@@ -22,7 +22,7 @@ from benchmarks.retrieval import Retrieval, load_gallery
 from benchmarks.second_reader import open_second_reader
 from benchmarks.stamp import stamp
 from benchmarks.worn import known_centre
-from realtime.errors import ConfigError
+from realtime.errors import ConfigError, MasqueradeError
 from realtime.face import Face
 from realtime.models import load_bundle
 
@@ -43,6 +43,8 @@ def true_figures(driver_clip: Path, true_clip: Path, which: Any, looks: Examiner
             face = readers[0].read(frame)
             faces.append((face, readers[1].read(twin), None, None))
             looks.see(Moment(frame.seq, {"driver": frame.pixels, "output": twin.pixels}, face, None))
+        if sources[1].read() is not None:
+            raise ConfigError(f"{true_clip} is longer than {driver_clip}: film both with as many frames")
     channels, pose = followed(faces, 1)
     series = [pair[0] for pair in faces], [pair[1] for pair in faces]
     return {
@@ -66,6 +68,13 @@ def main() -> None:
     parser.add_argument("bundle", help="the identity")
     parser.add_argument("--json", type=Path, dest="json_file")
     args = parser.parse_args()
+    try:
+        _compare(args)
+    except MasqueradeError as error:
+        parser.exit(error.exit_code, f"{error}\n")
+
+
+def _compare(args: argparse.Namespace) -> None:
     reader, bundle = open_second_reader(), load_bundle(args.bundle)
     if isinstance(reader, str):
         raise ConfigError(f"the second reader {reader}")

@@ -73,5 +73,7 @@ def test_clips_that_are_no_twins_are_refused(tmp_path: Path, pictures: list[Pixe
     clip, short = write(tmp_path / "a.npz", pictures[:4]), write(tmp_path / "b.npz", pictures[:3])
     with pytest.raises(ConfigError, match="shorter"):
         true_figures(clip, short, "own", Looks())
+    with pytest.raises(ConfigError, match="longer"):
+        true_figures(short, clip, "own", Looks())
     with pytest.raises(ConfigError, match="missing"):
         true_figures(clip, tmp_path / "c.npz", "own", Looks())

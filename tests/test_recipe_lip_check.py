@@ -1,7 +1,5 @@
 """What the built-in lip-sync model is measured by, and what its bundle says and does."""
 
-from pathlib import Path
-
 import cv2
 import numpy as np
 import pytest
@@ -10,7 +8,6 @@ from realtime.clock import NS_PER_S
 from realtime.models import built_in_folder, load_bundle
 from realtime.sound.mel import mel_frames
 from realtime.swap.lip_sync_network import open_lip_sync
-from trained_models.recipes.lip_sync.check import write_facts
 from trained_models.recipes.lip_sync.measure import envelope, in_step, windows
 
 torch = pytest.importorskip("torch")
@@ -65,11 +62,3 @@ def test_the_built_in_model_moves_mouths_and_nothing_else() -> None:
     moved = np.abs(loud.astype(int) - silent).mean(2)
     assert moved[70:120, 35:93].mean() > 1.0
     assert moved[70:120, 35:93].mean() > 4 * moved[TOP:70, :20].mean()
-
-
-def test_facts_are_put_on_the_card_once(tmp_path: Path) -> None:
-    card = tmp_path / "model.toml"
-    card.write_text('schema = 1\n\n[measured]\nexport = "exact"\nsilence = "loud"\n', encoding="utf-8")
-    write_facts(tmp_path, {"silence": "still"})
-    write_facts(tmp_path, {"silence": "quite still"})
-    assert card.read_text(encoding="utf-8") == 'schema = 1\n\n[measured]\nexport = "exact"\nsilence = "quite still"\n'

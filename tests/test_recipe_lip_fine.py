@@ -40,7 +40,6 @@ from trained_models.recipes.lip_sync.to_bundle import (  # noqa: E402
     load_weights,
     save_weights,
     to_onnx,
-    with_facts,
 )
 from trained_models.recipes.lip_sync.widen import widened  # noqa: E402
 
@@ -266,18 +265,6 @@ def test_the_fine_export_is_the_network_and_is_told_on_the_card(tmp_path: Path) 
     save_weights(fine, tmp_path / "fine.npz")
     again = load_weights(tmp_path / "fine.npz")
     assert (again.painter.widths, again.painter.finish) == (WIDER, FEW)
-
-
-def test_facts_take_their_place_in_their_table() -> None:
-    card = 'schema = 1\n\n[files]\n"a" = "x"\n\n[training]\nsteps = 3\n\n[measured]\nwork = "1"\n'
-    made = with_facts(card, "files", {'"b"': "y"})
-    made = with_facts(made, "output", {"fine_size": 256}, before="training")
-    made = with_facts(made, "measured", {"work": "2"})
-    assert made == (
-        'schema = 1\n\n[files]\n"a" = "x"\n"b" = "y"\n\n[output]\nfine_size = 256\n\n[training]\nsteps = 3\n\n'
-        '[measured]\nwork = "2"\n'
-    )
-    assert with_facts(made, "output", {"fine_size": 256}, before="training") == made
 
 
 def test_the_built_in_fine_variant_is_small_and_as_wide_as_its_recipe_says() -> None:

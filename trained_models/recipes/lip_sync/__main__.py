@@ -84,11 +84,12 @@ def _export(args: argparse.Namespace) -> None:
 
 
 def _check(args: argparse.Namespace) -> None:
-    from trained_models.recipes.lip_sync.check import check, write_facts
+    from trained_models.recipes.card_facts import write_facts
+    from trained_models.recipes.lip_sync.check import check
 
     facts = check(args.out, args.sounds, args.pictures, args.data, args.sheets, args.variant)
     if args.write:
-        write_facts(args.out, facts)
+        write_facts(args.out, {"measured": facts})
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -91,13 +91,6 @@ def check(
     return {mark + name: fact for name, fact in facts.items() if fact}
 
 
-def write_facts(bundle: Path, facts: dict[str, str]) -> None:
-    """Put `facts` at the end of the card, where [measured] is."""
-    card = bundle / "model.toml"
-    kept = [line for line in card.read_text(encoding="utf-8").splitlines() if line.split(" = ")[0] not in facts]
-    card.write_text("\n".join([*kept, *(f'{k} = "{v}"' for k, v in facts.items())]) + "\n", encoding="utf-8")
-
-
 def _range(found: list[InStep]) -> str:
     if not found:
         return "not asked"

@@ -12,6 +12,7 @@ from realtime.swap.fine_head import FINE_FILE
 from realtime.swap.fine_lips import FIELD, PAINT, SEEN
 from realtime.swap.lip_planes import PLANES
 from realtime.swap.lip_sync_network import FACES, LIP_SYNC_FILE, LIPS, MEL, MEL_SHAPE, MOUTH
+from trained_models.recipes.card_facts import write_facts
 from trained_models.recipes.half_onnx import Parity, answers, written
 from trained_models.recipes.lip_sync.network import SIZE, Ear, LipSync, Painter, Ways, Widths, multiply_adds
 
@@ -97,38 +98,18 @@ def add_fine(
 ) -> None:
     """`fine.onnx` beside the first network, and what the card says of it."""
     (folder / FINE_FILE).write_bytes(model)
-    card = folder / "model.toml"
-    text = card.read_text(encoding="utf-8")
-    text = with_facts(text, "files", {f'"{FINE_FILE}"': f"sha256:{hashlib.sha256(model).hexdigest()}"})
-    text = with_facts(text, "output", {"fine_size": FINE_SIDE}, before="training")
-    text = with_facts(text, "training", {f"fine_{name}": value for name, value in training.items()})
-    facts = {
-        "fine_export": f"fp32 within {parity.worst:.1e} of PyTorch, fp16 {parity.half_psnr_db:.1f} dB PSNR",
-        "fine_work": f"{2 * multiply_adds(network) / 1e9:.2f} GFLOP a picture",
-    }
-    card.write_text(with_facts(text, "measured", dict(facts)), encoding="utf-8")
-
-
-def with_facts(card: str, table: str, facts: dict[str, str | int | float], before: str | None = None) -> str:
-    """A card's text with `facts` in [table], in place of those of the same names, else at its end.
-
-    A table that is not there is made, before that of the name `before`.
-    """
-    tables: dict[str, list[str]] = {"": []}
-    for line in card.splitlines():
-        name = line[1:-1] if line.startswith("[") else None
-        if name is not None:
-            tables[name] = []
-        elif line:
-            tables[next(reversed(tables))].append(line)
-    if table not in tables:
-        names = list(tables)
-        names.insert(names.index(before) if before else len(names), table)
-        tables = {name: tables.get(name, []) for name in names}
-    new = [f"{k} = {v}" if isinstance(v, int | float) else f'{k} = "{v}"' for k, v in facts.items()]
-    tables[table] = [line for line in tables[table] if line.split(" = ")[0] not in facts] + new
-    parts = ["\n".join([f"[{name}]"] * bool(name) + lines) for name, lines in tables.items()]
-    return "\n\n".join(parts) + "\n"
+    write_facts(
+        folder,
+        {
+            "files": {FINE_FILE: f"sha256:{hashlib.sha256(model).hexdigest()}"},
+            "output": {"fine_size": FINE_SIDE},
+            "training": {f"fine_{name}": value for name, value in training.items()},
+            "measured": {
+                "fine_export": f"fp32 within {parity.worst:.1e} of PyTorch, fp16 {parity.half_psnr_db:.1f} dB PSNR",
+                "fine_work": f"{2 * multiply_adds(network) / 1e9:.2f} GFLOP a picture",
+            },
+        },
+    )
 
 
 def save_weights(network: LipSync, path: Path) -> None:
