@@ -27,6 +27,8 @@ def _value(name: str, port: Port, generator: np.random.Generator) -> Array:
         return generator.uniform(-0.8, 0.8, shape)
     if "pose" in name:
         return generator.normal(0, 0.2, shape)
+    if name == "lips":
+        return generator.uniform(0, 0.3, shape)
     if "morph" in name:
         return np.full(shape, 0.75)
     if shape == (1, 1, 80, 16):

@@ -98,6 +98,7 @@ def _swapper(model: onnx.ModelProto, plan: Plan) -> Autoencoder:
         driver_mask=names.get("driver_mask"),
         blendshapes="blendshapes" if "blendshapes" in inputs else None,
         pose="pose" if "pose" in inputs else None,
+        lips="lips" if "lips" in inputs else None,
         morph="morph" if "morph" in inputs else None,
     )
     session = open_session(model.SerializeToString(), provider="cpu")

@@ -15,6 +15,7 @@ from realtime.frame import Pixels
 from realtime.sessions import Array
 from realtime.swap.crop_format import CropFormat
 from realtime.swap.head_angles import head_angles
+from realtime.swap.inner_lips import inner_lips
 
 MORPHS = (1.0, 0.75, 0.5, 0.25)
 
@@ -37,6 +38,7 @@ def swap_feeds(
                 "face": _numbers(form, pixels),
                 "blendshapes": np.asarray(moment.face.blendshapes, np.float32)[None],
                 "pose": np.asarray(head_angles(moment.face.pose), np.float32)[None],
+                "lips": inner_lips(moment.face.landmarks)[None],
                 "morph": np.array([MORPHS[len(feeds) % len(MORPHS)]], np.float32),
             }
             feeds.append({name: known[name] for name in inputs})

@@ -117,7 +117,8 @@ class Input(_OpenTable):
 
     `size`: the crop's side in pixels. `coverage`: the crop's side as a multiple of the mean face's, None for
     the face type's own. `colour`, `layout`, `range` describe the picture's numbers. `blendshapes`, `pose`,
-    `morph`: further inputs the network may have. `subject`: what a motion model moves, a `face`, or `any` thing.
+    `lips`, `morph`: further inputs the network may have. `subject`: what a motion model moves, a `face`, or `any`
+    thing.
     """
 
     size: Annotated[int, Field(ge=16, le=1024)] | None = None
@@ -128,6 +129,7 @@ class Input(_OpenTable):
     range: ValueRange = "0..1"
     blendshapes: bool = False
     pose: bool = False
+    lips: bool = False
     morph: bool = False
     subject: Literal["face", "any"] = "face"
 

@@ -33,6 +33,7 @@ def made_up_shard(count: int = 3, size: int = 32, margin: int = 4) -> Shard:
         weight=np.full((count, size, size), 16, np.uint8),
         blendshapes=rng.uniform(0, 1, (count, 52)).astype(np.float32),
         pose=rng.normal(0, 0.2, (count, 3)).astype(np.float32),
+        lips=rng.uniform(0, 0.3, (count, 3)).astype(np.float32),
         fine=np.full((count, 48, 48, 3), 90, np.uint8),
     )
 

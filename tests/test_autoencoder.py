@@ -31,6 +31,7 @@ def ours(*inputs: str, **answers: Array) -> Script:
         "face": Port((None, 3, S, S), F32),
         "blendshapes": Port((1, 52), F32),
         "pose": Port((1, 3), F32),
+        "lips": Port((1, 3), F32),
         "morph": Port((1,), F32),
         "audio": Port((1, 80), F32),
     }
@@ -102,9 +103,12 @@ def test_a_crop_of_another_size_is_a_mistake_of_the_caller() -> None:
 
 
 def test_the_network_gets_the_crop_and_what_it_asks_for(tmp_path: Path) -> None:
-    script = ours("face", "blendshapes", "pose")
+    script = ours("face", "blendshapes", "pose", "lips")
+    landmarks = np.zeros((478, 3), np.float32)
+    landmarks[[33, 263], 0] = 40, 120
+    landmarks[[87, 14, 317], 1] = 8, 20, 4
     face = Face(
-        landmarks=np.zeros((478, 3), np.float32),
+        landmarks=landmarks,
         blendshapes=np.linspace(0, 0.4, 52, dtype=np.float32),
         pose=turned(0.1, -0.2, 0.3),  # type: ignore[arg-type]
         score=1.0,
@@ -116,6 +120,7 @@ def test_the_network_gets_the_crop_and_what_it_asks_for(tmp_path: Path) -> None:
         np.testing.assert_allclose(fed["face"][0], a_crop(seed=seed).transpose(2, 0, 1) / 255, atol=1e-6)
         np.testing.assert_array_equal(fed["blendshapes"], face.blendshapes[None])
         np.testing.assert_allclose(fed["pose"], [[0.1, -0.2, 0.3]], atol=1e-6)
+        np.testing.assert_allclose(fed["lips"], [[0.1, 0.25, 0.05]], atol=1e-6)
 
 
 def test_the_morph_follows_the_settings(tmp_path: Path) -> None:
@@ -127,7 +132,7 @@ def test_the_morph_follows_the_settings(tmp_path: Path) -> None:
     assert script.fed[0]["morph"].dtype == np.float32
 
 
-@pytest.mark.parametrize("extra", [(), ("blendshapes",), ("pose",), ("morph",)])
+@pytest.mark.parametrize("extra", [(), ("blendshapes",), ("pose",), ("lips",), ("morph",)])
 def test_any_of_the_further_inputs_may_be_absent(tmp_path: Path, extra: tuple[str, ...]) -> None:
     script = ours("face", *extra)
     wear(eve(tmp_path), script)(a_crop(), a_face())

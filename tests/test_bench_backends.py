@@ -99,6 +99,7 @@ def test_noise_fits_what_it_is_for() -> None:
         "in_face:0": (None, 64, 64, 3),
         "morph_value:0": (1,),
         "pose": (1, 3),
+        "lips": (1, 3),
         "blendshapes": (1, 52),
     }
     ports = {name: Port(shape, np.dtype(np.float32)) for name, shape in shapes.items()}

@@ -29,12 +29,13 @@ class Echo:
 def test_a_swap_network_is_fed_what_it_asks_for(moments: tuple[Moment, ...]) -> None:
     plain = swap_feeds(moments, INPUT, ("face",), light=False)
     assert [set(feed) for feed in plain] == [{"face"}] * 3
-    told = swap_feeds(moments, INPUT, ("face", "pose", "blendshapes", "morph"), light=True)
+    told = swap_feeds(moments, INPUT, ("face", "pose", "blendshapes", "lips", "morph"), light=True)
     assert len(told) == 6
     assert {name: value.shape for name, value in told[0].items()} == {
         "face": (1, 3, 48, 48),
         "pose": (1, 3),
         "blendshapes": (1, 52),
+        "lips": (1, 3),
         "morph": (1,),
     }
     assert {float(feed["morph"][0]) for feed in told} == {1.0, 0.75, 0.5, 0.25}

@@ -20,7 +20,7 @@ SMALL = Shape(size=32, code=8, condition=8, encoder=(4, 4, 8, 8, 8), bottom=8, d
 PLAN = Plan(batch=4, peak_rate=4e-3, last_rate=1e-4, warm_up_steps=2, fall=0.5, average=0.9, bf16=False, seed=5)
 RNG = np.random.default_rng(2)
 STRANGERS = RNG.integers(0, 256, (6, 32, 32, 3), np.uint8)
-DRIVERS = Drivers(STRANGERS[:3], np.zeros((3, 52), np.float32), np.zeros((3, 3), np.float32))
+DRIVERS = Drivers(STRANGERS[:3], *(np.zeros((3, n), np.float32) for n in (52, 3, 3)))
 
 
 def learner() -> Learner:
@@ -41,6 +41,7 @@ def shard(count: int = 12) -> Shard:
         weight=np.full((count, 32, 32), 16, np.uint8),
         blendshapes=told,
         pose=rng.normal(0, 0.1, (count, 3)).astype(np.float32),
+        lips=rng.uniform(0, 0.3, (count, 3)).astype(np.float32),
     )
 
 

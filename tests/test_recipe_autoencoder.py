@@ -1,5 +1,6 @@
 """The recipe for swap identities, on tiny data."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from trained_models.recipes.autoencoder.losses import (  # noqa: E402
 from trained_models.recipes.autoencoder.network import Shape, SwapNetwork  # noqa: E402
 from trained_models.recipes.autoencoder.pairs_dataset import Pairs  # noqa: E402
 from trained_models.recipes.autoencoder.plot import plot  # noqa: E402
-from trained_models.recipes.autoencoder.to_bundle import to_onnx  # noqa: E402
+from trained_models.recipes.autoencoder.to_bundle import feed_of, to_onnx  # noqa: E402
 from trained_models.recipes.autoencoder.train import train  # noqa: E402
 from trained_models.recipes.autoencoder.training import Plan, Training  # noqa: E402
 from trained_models.recipes.autoencoder.wearable import Wearable, WearableFine  # noqa: E402
@@ -31,7 +32,9 @@ def data(tmp_path: Path) -> Path:
 def test_the_network_draws_a_face_and_a_mask_of_the_crops_size() -> None:
     wearable = Wearable(SwapNetwork(SMALL)).eval()
     with torch.no_grad():
-        face, mask, free, features = wearable(torch.rand(2, 3, 32, 32), torch.rand(2, 52), torch.zeros(2, 3))
+        face, mask, free, features = wearable(
+            torch.rand(2, 3, 32, 32), torch.rand(2, 52), torch.zeros(2, 3), torch.zeros(2, 3)
+        )
         fine = WearableFine(wearable.network)(features)
     assert face.shape == (2, 3, 32, 32)
     assert fine.shape == (2, 3, 48, 48)
@@ -46,7 +49,7 @@ def test_the_shipped_size_keeps_its_budget() -> None:
     counter = pytest.importorskip("torch.utils.flop_counter")
     network = Wearable(SwapNetwork()).eval()
     with counter.FlopCounterMode(display=False) as work, torch.no_grad():
-        network(torch.rand(1, 3, 160, 160), torch.rand(1, 52), torch.zeros(1, 3))
+        network(torch.rand(1, 3, 160, 160), torch.rand(1, 52), torch.zeros(1, 3), torch.zeros(1, 3))
     assert work.get_total_flops() < 1.5e9
     assert sum(p.numel() for p in network.parameters()) < 3.0e6
     assert Shape().fine_size >= 224
@@ -62,10 +65,13 @@ def test_the_condition_changes_the_picture_even_without_the_code() -> None:
     torch.manual_seed(0)
     network = SwapNetwork(SMALL).eval()
     face, blank = torch.rand(1, 3, 32, 32), torch.zeros(1, 1)
-    one = network(face, torch.zeros(1, 52), torch.zeros(1, 3), keep_code=blank).face
-    other = network(face, torch.ones(1, 52), torch.zeros(1, 3), keep_code=blank).face
-    unseen = network(torch.rand(1, 3, 32, 32), torch.zeros(1, 52), torch.zeros(1, 3), keep_code=blank).face
+    flat, shut = torch.zeros(1, 52), torch.zeros(1, 3)
+    one = network(face, flat, torch.zeros(1, 3), shut, keep_code=blank).face
+    other = network(face, torch.ones(1, 52), torch.zeros(1, 3), shut, keep_code=blank).face
+    parted = network(face, flat, torch.zeros(1, 3), shut + 0.2, keep_code=blank).face
+    unseen = network(torch.rand(1, 3, 32, 32), flat, torch.zeros(1, 3), shut, keep_code=blank).face
     assert not torch.equal(one, other)
+    assert not torch.equal(one, parted)
     assert torch.equal(one, unseen)
 
 
@@ -159,8 +165,7 @@ def test_training_goes_on_from_a_bundle(data: Path, tmp_path: Path) -> None:
     for name, weight in network.named_parameters():
         if name.endswith("bias"):
             torch.nn.init.normal_(weight, std=0.01)  # equal tensors are stored once
-    feed = {"face": some.face, "blendshapes": some.blendshapes, "pose": some.pose}
-    files = to_onnx(network, {name: part.contiguous().numpy() for name, part in feed.items()})
+    files = to_onnx(network, feed_of(some))
     (tmp_path / "bundle").mkdir()
     for name, content in files.named().items():
         (tmp_path / "bundle" / name).write_bytes(content)
@@ -170,7 +175,7 @@ def test_training_goes_on_from_a_bundle(data: Path, tmp_path: Path) -> None:
     assert then.step_number == 0
     again = then.member("mona")
     with torch.no_grad():
-        drawn, wanted = (one(some.face, some.blendshapes, some.pose).face for one in (again, network))
+        drawn, wanted = (one(some.face, *some.told).face for one in (again, network))
     assert torch.allclose(drawn, wanted, atol=1e-2)
     # Folded into the convolutions they would all be 1, and training would see another network than was drawn.
     assert not torch.allclose(again.encoder.steps[2].norm.running_var, torch.ones(8), atol=0.05)
@@ -181,3 +186,14 @@ def test_the_learning_rate_warms_up_and_falls() -> None:
     assert plan.rate(0, 0.0) == pytest.approx(0.1)
     assert plan.rate(20, 0.4) == pytest.approx(1.0)
     assert plan.rate(99, 1.0) == pytest.approx(0.1)
+
+
+def test_parts_that_are_not_named_stay_as_they_are(data: Path) -> None:
+    training = Training(dataclasses.replace(PLAN, only=("condition", "told")), SMALL)
+    before = {name: tensor.clone() for name, tensor in training.family.state_dict().items()}
+    steps(training, Pairs(data, seed=5), 3)
+    changed = {name for name, tensor in training.family.state_dict().items() if not torch.equal(tensor, before[name])}
+    assert changed
+    assert all("condition" in name or ".told." in name for name in changed)
+    for name, tensor in training.averaged.state_dict().items():
+        assert name in changed or torch.equal(tensor, before[name])

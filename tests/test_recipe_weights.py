@@ -10,7 +10,7 @@ torch = pytest.importorskip("torch", reason="the training recipes need the extra
 from made_up_pairs import SMALL  # noqa: E402
 
 from trained_models.recipes.autoencoder.network import SwapNetwork  # noqa: E402
-from trained_models.recipes.autoencoder.to_bundle import to_onnx  # noqa: E402
+from trained_models.recipes.autoencoder.to_bundle import INPUTS, to_onnx  # noqa: E402
 from trained_models.recipes.autoencoder.wearable import widest  # noqa: E402
 from trained_models.recipes.autoencoder.weights import (  # noqa: E402
     from_bundle,
@@ -25,7 +25,7 @@ def test_saved_weights_draw_the_same_picture(tmp_path: Path) -> None:
     network = SwapNetwork(SMALL).eval()
     save_weights(network, tmp_path / "w.npz", {"steps": 7})
     again = load_weights(tmp_path / "w.npz")
-    feed = torch.rand(1, 3, 32, 32), torch.rand(1, 52), torch.zeros(1, 3)
+    feed = torch.rand(1, 3, 32, 32), torch.rand(1, 52), torch.zeros(1, 3), torch.rand(1, 3)
     with torch.no_grad():
         assert torch.allclose(network(*feed).face, again(*feed).face, atol=5e-3)
     with np.load(tmp_path / "w.npz", allow_pickle=False) as file:
@@ -40,27 +40,27 @@ def lived_in() -> SwapNetwork:
         if name.endswith("bias"):
             torch.nn.init.normal_(weight, std=0.05)  # equal tensors are stored once
     for _ in range(5):
-        network(torch.rand(4, 3, 32, 32), torch.rand(4, 52), torch.zeros(4, 3))
+        network(torch.rand(4, 3, 32, 32), torch.rand(4, 52), torch.zeros(4, 3), torch.rand(4, 3))
         network.driver_mask(torch.rand(4, 3, 32, 32))
     return network.eval()
 
 
 def test_a_bundles_network_can_be_trained_on(tmp_path: Path) -> None:
     network = lived_in()
-    face, told, pose = torch.rand(4, 3, 32, 32), torch.rand(4, 52), torch.zeros(4, 3)
-    files = to_onnx(network, {"face": face.numpy(), "blendshapes": told.numpy(), "pose": pose.numpy()})
+    face, told = torch.rand(4, 3, 32, 32), (torch.rand(4, 52), torch.zeros(4, 3), torch.rand(4, 3))
+    files = to_onnx(network, dict(zip(INPUTS, (one.numpy() for one in (face, *told)), strict=True)))
     for name, content in files.named().items():
         (tmp_path / name).write_bytes(content)
     again = from_bundle(tmp_path)
     with torch.no_grad():
-        first, second = network(face, told, pose), again(face, told, pose)
+        first, second = network(face, *told), again(face, *told)
         assert torch.allclose(first.face, second.face, atol=5e-3)
         assert torch.allclose(network.driver_mask(face), again.driver_mask(face), atol=2e-2)
         assert torch.allclose(network.decoder.fine(first.features), again.decoder.fine(second.features), atol=5e-3)
-        settle_norms(again, face, told, pose)
-        settled = again.eval()(face, told, pose)
+        settle_norms(again, face, told)
+        settled = again.eval()(face, *told)
         assert torch.allclose(second.face, settled.face, atol=1e-3)
-        trained = again.train()(face, told, pose)
+        trained = again.train()(face, *told)
     assert torch.allclose(second.face, trained.face, atol=2e-2)  # what training sees is what was drawn
 
 

@@ -48,10 +48,14 @@ class TorchGraph:
 
     `device` is PyTorch's name of one. `low` is None for float32, or the dtype (`float16`, `bfloat16`) in which
     convolutions and matrix products are done; what is sensitive stays float32 (`torch_operators.SENSITIVE`).
-    Dynamic sizes are taken as 1. Raises ModelError for what cannot be run.
+    Dynamic sizes are taken as 1. `differentiable`: gradients go through to the inputs, and a CPU is slower. Raises
+    ModelError for what cannot be run.
     """
 
-    def __init__(self, graph: Graph, name: str, device: str, low: str | None = None) -> None:
+    def __init__(
+        self, graph: Graph, name: str, device: str, low: str | None = None, *, differentiable: bool = False
+    ) -> None:
+        self._packs = not differentiable and device == "cpu"
         self._name, self._device = name, torch.device(device)
         self._low = None if low is None else getattr(torch, low)
         self._opset = graph.opset
@@ -135,7 +139,7 @@ class TorchGraph:
         if len(names) > len(made):
             raise ValueError(f"it should give {len(names)} values and gives {len(made)}")
         slots = tuple(self._new_slot(title, value) for title, value in zip(node.outputs, made, strict=False))
-        if node.operator == "Conv" and self._device.type == "cpu":
+        if node.operator == "Conv" and self._packs:
             call, arguments = self._packed(node, call, arguments, shown)
         return Step(node.operator, call, node.attributes, arguments, casts, slots, ())
 

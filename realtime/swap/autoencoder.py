@@ -1,6 +1,7 @@
 """The `swap` family: one network draws the identity's face over the driver's, in the driver's place.
 
-Our own networks take `face` and, where they have them, `blendshapes` (1, 52), `pose` (1, 3) and `morph` (1,),
+Our own networks take `face` and, where they have them, `blendshapes` (1, 52), `pose` (1, 3), `lips` (1, 3) and `morph`
+(1,),
 and give a face and a mask by the names of the card. A .dfm differs only in its wiring (`realtime.swap.dfm`).
 """
 
@@ -19,6 +20,7 @@ from realtime.swap import Swapped
 from realtime.swap.crop_format import CropFormat
 from realtime.swap.fine_head import FineHead
 from realtime.swap.head_angles import head_angles
+from realtime.swap.inner_lips import inner_lips
 from realtime.swap.resting_face import RestingFace
 
 BLENDSHAPES = 52
@@ -36,6 +38,7 @@ class Wiring:
     visible: str | None = None
     blendshapes: str | None = None
     pose: str | None = None
+    lips: str | None = None
     morph: str | None = None
 
 
@@ -99,6 +102,8 @@ class Autoencoder:
             feed[wiring.blendshapes] = self._rest(face).reshape(1, BLENDSHAPES)
         if wiring.pose:
             feed[wiring.pose] = head_angles(face.pose)[None]
+        if wiring.lips:
+            feed[wiring.lips] = inner_lips(face.landmarks)[None]
         if wiring.morph:
             feed[wiring.morph] = np.array([self._morph()], np.float32)
         drawn = self._session.run(feed)
@@ -123,7 +128,7 @@ class Autoencoder:
 def own_wiring(session: Session, card: Card) -> Wiring:
     """How to feed a network of our own kind. Raises ModelError where network and card do not agree.
 
-    The network must have `face`; `blendshapes`, `pose` and `morph` are fed if it asks for them; any other input
+    The network must have `face`; `blendshapes`, `pose`, `lips` and `morph` are fed if it asks for them; any other input
     is refused, as nothing here could fill it.
     """
     wants, gives, stated = session.inputs, session.outputs, card.output
@@ -134,6 +139,7 @@ def own_wiring(session: Session, card: Card) -> Wiring:
         "face": form.shape(3),
         "blendshapes": (1, BLENDSHAPES),
         "pose": (1, 3),
+        "lips": (1, 3),
         "morph": (1,),
     }
     for name, port in wants.items():
@@ -157,6 +163,7 @@ def own_wiring(session: Session, card: Card) -> Wiring:
         visible=stated.visible,
         blendshapes="blendshapes" if "blendshapes" in wants else None,
         pose="pose" if "pose" in wants else None,
+        lips="lips" if "lips" in wants else None,
         morph="morph" if "morph" in wants else None,
     )
 

@@ -44,10 +44,14 @@ def _prepare(args: argparse.Namespace) -> None:
 
 def _train(args: argparse.Namespace) -> None:
     from trained_models.recipes.autoencoder.train import train
+    from trained_models.recipes.autoencoder.training import Plan
 
     start = {name: BUNDLES / name for name in args.names} if args.from_bundles else {}
     start |= {name: Path(path) for name, path in (text.split("=", 1) for text in args.start)}
-    done = train(args.data, args.out, args.names, hours=args.hours, steps=args.steps, start=start, threads=args.threads)
+    starts = {"fine_from": args.fine_from, "sharp_from": args.sharp_from, "read_from": args.read_from}
+    plan = Plan(peak_rate=args.rate, only=tuple(args.only), **starts)
+    run = {"hours": args.hours, "steps": args.steps, "start": start, "threads": args.threads}
+    done = train(args.data, args.out, args.names, plan=plan, **run)
     print(f"{done.step_number} steps, {done.seconds / 3600:.2f} h")
 
 
@@ -94,7 +98,7 @@ def _check(args: argparse.Namespace) -> None:
 def _export(args: argparse.Namespace) -> None:
     from trained_models.recipes.autoencoder.driver_mask.training import read_mask
     from trained_models.recipes.autoencoder.pairs_dataset import Pairs
-    from trained_models.recipes.autoencoder.to_bundle import Story, to_onnx, write_bundle, write_preview
+    from trained_models.recipes.autoencoder.to_bundle import Story, feed_of, to_onnx, write_bundle, write_preview
     from trained_models.recipes.autoencoder.weights import read_network
 
     network = read_network(args.weights)
@@ -102,12 +106,7 @@ def _export(args: argparse.Namespace) -> None:
         network.driver_mask = read_mask(args.mask)
     pairs = Pairs(args.data)
     some = pairs.plain(np.linspace(0, len(pairs) - 1, 24).astype(int).tolist())
-    feed = {
-        "face": some.face.contiguous().numpy(),
-        "blendshapes": some.blendshapes.numpy(),
-        "pose": some.pose.numpy(),
-    }
-    files = to_onnx(network, feed)
+    files = to_onnx(network, feed_of(some))
     with np.load(args.weights, allow_pickle=False) as file:
         facts = {k: file[k].item() for k in ("steps", "batch", "hours", "seed") if k in file.files}
     story = Story(
@@ -157,6 +156,15 @@ def main() -> None:
     train.add_argument(
         "--start", action="append", default=[], metavar="NAME=PATH", help="start NAME from a weights file or a bundle"
     )
+    train.add_argument("--rate", type=float, default=1e-3, help="the optimiser's highest rate")
+    train.add_argument(
+        "--only", action="append", default=[], metavar="PART", help="train this part alone: condition, told, fine, ..."
+    )
+    train.add_argument(
+        "--fine-from", type=float, default=0.5, help="share of the run after which the fine head joins in"
+    )
+    train.add_argument("--sharp-from", type=float, default=0.75, help="and its critic")
+    train.add_argument("--read-from", type=float, default=0.5, help="and the reading of what is drawn")
     train.set_defaults(do=_train)
 
     drivers = steps.add_parser("drivers", help="find and cut the drivers of pairs and strangers, for the mask")

@@ -22,6 +22,7 @@ from realtime.masks import oval_mask
 from realtime.settings import Settings
 from realtime.swap import Swapped
 from realtime.swap.head_angles import head_angles
+from realtime.swap.inner_lips import inner_lips
 from trained_models.recipes.autoencoder.augment import Pixels
 from trained_models.recipes.autoencoder.network import SwapNetwork
 from trained_models.recipes.autoencoder.prepare import COVERAGE, FACE_TYPE
@@ -82,7 +83,10 @@ def wear(network: Wearable, pixels: Pixels, face: Face, settings: Settings) -> t
     feed = torch.from_numpy(crop).permute(2, 0, 1)[None].float() / 255
     with torch.no_grad():
         drawn, mask, shows, _ = network(
-            feed, torch.from_numpy(face.blendshapes)[None], torch.from_numpy(head_angles(face.pose))[None]
+            feed,
+            torch.from_numpy(face.blendshapes)[None],
+            torch.from_numpy(head_angles(face.pose))[None],
+            torch.from_numpy(inner_lips(face.landmarks))[None],
         )
     bare = (drawn[0].permute(1, 2, 0).numpy() * 255).round().astype(np.uint8)
     swapped = Swapped(pixels=bare, mask=mask[0, 0].numpy(), visible=shows[0, 0].numpy())

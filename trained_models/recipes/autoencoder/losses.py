@@ -24,6 +24,8 @@ class Shares:
     steady: float = 4.0
     fine: float = 1.0
     sharp: float = 0.01
+    lips: float = 4.0
+    readings: float = 4.0
 
 
 def weighted_mean(x: Tensor, weight: Tensor) -> Tensor:

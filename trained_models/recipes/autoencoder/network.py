@@ -2,9 +2,9 @@
 
 A shared encoder squeezes the driver's crop to a short code (light, gaze, what the eyes can see) and one
 decoder an identity draws the new face from it, the DF shape of DeepFaceLab. Expression and pose are told
-to the decoder directly: the 52 blendshapes and the head angles that the face tracker reads. A short code
-alone loses brows, smile and pucker; the tracker does not. Where the driver's face shows is a network of its own
-(`driver_mask/`), and the decoder's last map can be drawn larger (`fine`).
+to the decoder directly: the 52 blendshapes and the head angles that the face tracker reads, and how far the lips
+are apart. A short code alone loses brows, smile and pucker; the tracker does not. Where the driver's face shows is
+a network of its own (`driver_mask/`), and the decoder's last map can be drawn larger (`fine`).
 
 Everything is plain 3x3 convolutions: that is what both CPUs and GPUs run near their peak, and
 batch norm folds into them at export.
@@ -22,6 +22,8 @@ from trained_models.recipes.autoencoder.fine import GROWTH, Fine
 
 BLENDSHAPES = 52
 ANGLES = 3
+LIPS = 3
+TOLD = BLENDSHAPES + ANGLES + LIPS
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +98,8 @@ class Encoder(nn.Module):
 
 
 class Condition(nn.Module):
-    """Blendshapes (N, 52), head angles (N, 3) radians and a mirror flag (N, 1) to (N, condition).
+    """Blendshapes (N, 52), head angles (N, 3) radians, the lips' distances (N, 3) as of `inner_lips` and a mirror flag
+    (N, 1) to (N, condition).
 
     `mean` and `spread` are the training set's; a reading more than four spreads off is held there.
     The mirror flag says that the picture was flipped, so that flipped training pairs do not average the
@@ -108,13 +111,13 @@ class Condition(nn.Module):
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
-        self.register_buffer("mean", torch.zeros(BLENDSHAPES + ANGLES))
-        self.register_buffer("spread", torch.ones(BLENDSHAPES + ANGLES))
-        self.first = nn.Linear(BLENDSHAPES + ANGLES + 1, 2 * shape.condition)
+        self.register_buffer("mean", torch.zeros(TOLD))
+        self.register_buffer("spread", torch.ones(TOLD))
+        self.first = nn.Linear(TOLD + 1, 2 * shape.condition)
         self.second = nn.Linear(2 * shape.condition, shape.condition)
 
-    def forward(self, blendshapes: Tensor, pose: Tensor, mirrored: Tensor) -> Tensor:
-        seen = ((torch.cat([blendshapes, pose], 1) - self.mean) / self.spread).clamp(-4, 4)
+    def forward(self, blendshapes: Tensor, pose: Tensor, lips: Tensor, mirrored: Tensor) -> Tensor:
+        seen = ((torch.cat([blendshapes, pose, lips], 1) - self.mean) / self.spread).clamp(-4, 4)
         hidden = torch.relu(self.first(torch.cat([seen, mirrored], 1)))
         return torch.relu(self.second(hidden))
 
@@ -175,13 +178,15 @@ class Decoder(nn.Module):
             self.head.bias.zero_()
             self.head.bias[:12] = 0.5
 
-    def forward(self, code: Tensor, blendshapes: Tensor, pose: Tensor, mirrored: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, code: Tensor, blendshapes: Tensor, pose: Tensor, lips: Tensor, mirrored: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """The face and the mask's logits."""
-        return self.draw(self.features(code, blendshapes, pose, mirrored))
+        return self.draw(self.features(code, blendshapes, pose, lips, mirrored))
 
-    def features(self, code: Tensor, blendshapes: Tensor, pose: Tensor, mirrored: Tensor) -> Tensor:
+    def features(self, code: Tensor, blendshapes: Tensor, pose: Tensor, lips: Tensor, mirrored: Tensor) -> Tensor:
         """The last map, (N, d, S/2, S/2)."""
-        told = self.condition(blendshapes, pose, mirrored)
+        told = self.condition(blendshapes, pose, lips, mirrored)
         x = self.spread_out(torch.cat([code, told], 1)).relu()
         x = x.unflatten(1, (self.bottom, self.cells, self.cells))
         for block in self.blocks:
@@ -218,6 +223,7 @@ class SwapNetwork(nn.Module):
         face: Tensor,
         blendshapes: Tensor,
         pose: Tensor,
+        lips: Tensor,
         mirrored: Tensor | None = None,
         keep_code: Tensor | None = None,
     ) -> Drawn:
@@ -227,7 +233,7 @@ class SwapNetwork(nn.Module):
             code = code * keep_code.to(code.dtype)
         if mirrored is None:
             mirrored = torch.zeros_like(pose[:, :1])
-        features = self.decoder.features(code, blendshapes, pose, mirrored)
+        features = self.decoder.features(code, blendshapes, pose, lips, mirrored)
         drawn, mask = self.decoder.draw(features)
         return Drawn(face=drawn, mask=mask, code=code, features=features)
 

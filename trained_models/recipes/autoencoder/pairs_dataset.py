@@ -32,6 +32,13 @@ identity may read 0.3 where a driver reads 0. Mixed up now and then in training,
 ones (jaw, smile, pucker, lids, brows, gaze) when a driver's readings fit no face the decoder has seen.
 """
 JAW_OPEN = 25
+LEANING_SHARE = 0.4
+LEANING, RESTING = 0.3, 0.05
+"""How often jawOpen is told as a stranger would read, and how far off: in its logarithm, and where it is at rest.
+
+No identity by itself shows each jaw with each distance of the lips; drivers do. What is read in the drawn face has to
+be what was told all the same (`training`).
+"""
 SMILES = [44, 45]
 RARE_SHARE = 0.15
 """How often a sample is taken from the talking smiles: seldom rendered, often seen."""
@@ -45,7 +52,7 @@ class Shard:
 
     `face` (n, S + 2m, S + 2m, 3) the driver with a margin m on all sides; `target` (n, S, S, 3) the
     identity; `mask` (n, S, S) 0..255; `weight` (n, S, S) in sixteenths; all uint8, pictures BGR.
-    `blendshapes` (n, 52) and `pose` (n, 3) are the tracker's readings of the target, float32. `fine`
+    `blendshapes` (n, 52), `pose` (n, 3) and `lips` (n, 3) are the tracker's readings of the target, float32. `fine`
     (n, F, F, 3), where there is one, is the target larger.
     """
 
@@ -55,13 +62,14 @@ class Shard:
     weight: Pixels
     blendshapes: Floats
     pose: Floats
+    lips: Floats
     fine: Pixels | None = None
 
     def __len__(self) -> int:
         return len(self.face)
 
 
-PARTS = ("face", "target", "mask", "weight", "blendshapes", "pose")
+PARTS = ("face", "target", "mask", "weight", "blendshapes", "pose", "lips")
 OPTIONAL_PARTS = ("fine",)
 
 
@@ -94,9 +102,15 @@ class Batch:
     weight: Tensor
     blendshapes: Tensor
     pose: Tensor
+    lips: Tensor
     mirrored: Tensor
     keep_code: Tensor
     fine: Tensor | None = None
+
+    @property
+    def told(self) -> tuple[Tensor, Tensor, Tensor]:
+        """What the decoder is told: blendshapes, pose and lips."""
+        return self.blendshapes, self.pose, self.lips
 
     def to(self, device: torch.device) -> "Batch":
         """The same batch on another device."""
@@ -139,8 +153,8 @@ class Pairs:
         return int(self._shards[0].target.shape[1])
 
     def readings(self) -> Floats:
-        """(pairs, 55) float32: every target's blendshapes and pose."""
-        return np.concatenate([np.concatenate([s.blendshapes, s.pose], 1) for s in self._shards])
+        """(pairs, 58) float32: every target's blendshapes, pose and lips."""
+        return np.concatenate([np.concatenate([s.blendshapes, s.pose, s.lips], 1) for s in self._shards])
 
     def _locate(self, index: int) -> tuple[Shard, int]:
         which = int(np.searchsorted(self._ends, index, side="right"))
@@ -155,7 +169,7 @@ class Pairs:
         faces = np.empty((count, size, size, 3), np.uint8)
         targets = np.empty_like(faces)
         flat = np.empty((2, count, size, size), np.uint8)
-        told = np.empty((count, 55), np.float32)
+        told = np.empty((count, 58), np.float32)
         flags = np.empty((count, 2), np.float32)
         fine = None
         for i in range(count):
@@ -171,14 +185,18 @@ class Pairs:
                 face = np.pad(target, ((margin, margin), (margin, margin), (0, 0)), mode="edge")
             mirror = rng.uniform() < 0.5
             way = slice(None, None, -1 if mirror else 1)
-            blendshapes, pose = shard.blendshapes[k], shard.pose[k]
+            blendshapes, pose, lips = shard.blendshapes[k], shard.pose[k], shard.lips[k]
             if mirror:
                 blendshapes = mirrored_blendshapes(blendshapes)
                 pose = pose * np.array([1, -1, -1], np.float32)
-            told[i] = np.concatenate([blendshapes, pose])
+                lips = lips[::-1]
+            told[i] = np.concatenate([blendshapes, pose, lips])
             if rng.uniform() < FOREIGN_SHARE:
                 other, n = self._locate(int(rng.integers(len(self))))
                 told[i, FAINT] = other.blendshapes[n][FAINT]
+            if rng.uniform() < LEANING_SHARE:
+                told[i, JAW_OPEN] *= np.exp(rng.normal(0, LEANING))
+                told[i, JAW_OPEN] = min(told[i, JAW_OPEN] + abs(rng.normal(0, RESTING)), 1)
             flags[i] = mirror, rng.uniform() >= BLANK_CODE_SHARE
             targets[i] = target[:, way]
             flat[0, i] = shard.mask[k][:, way]
@@ -188,15 +206,16 @@ class Pairs:
                 fine[i] = shard.fine[k][:, way]
             camera = np.random.default_rng([self._seed, number, i, 1])
             faces[i] = webcam(np.ascontiguousarray(face[:, way]), size, camera)
-            # A tracker's reading trembles: about 0.01 on a blendshape, a quarter of a degree on an angle.
-            told[i] += camera.normal(0, np.repeat([0.01, 0.004], [52, 3])).astype(np.float32)
+            # A tracker's reading trembles: 0.01 on a blendshape, a quarter of a degree on an angle, 0.004 on the lips.
+            told[i] += camera.normal(0, np.repeat([0.01, 0.004, 0.004], [52, 3, 3])).astype(np.float32)
         return Batch(
             face=_picture(faces),
             target=_picture(targets),
             mask=torch.from_numpy(flat[0]).float()[:, None] / 255,
             weight=torch.from_numpy(flat[1]).float()[:, None] / WEIGHT_UNIT,
             blendshapes=torch.from_numpy(told[:, :52]),
-            pose=torch.from_numpy(told[:, 52:]),
+            pose=torch.from_numpy(told[:, 52:55]),
+            lips=torch.from_numpy(told[:, 55:]),
             mirrored=torch.from_numpy(flags[:, :1]),
             keep_code=torch.from_numpy(flags[:, 1:2]),
             fine=None if fine is None else _picture(fine),
@@ -217,6 +236,7 @@ class Pairs:
             weight=torch.from_numpy(np.stack([s.weight[k] for s, k in found])).float()[:, None] / WEIGHT_UNIT,
             blendshapes=torch.from_numpy(np.stack([s.blendshapes[k] for s, k in found])),
             pose=torch.from_numpy(np.stack([s.pose[k] for s, k in found])),
+            lips=torch.from_numpy(np.stack([s.lips[k] for s, k in found])),
             mirrored=flags,
             keep_code=1 - flags,
             fine=_all(fine, _picture),

@@ -18,6 +18,7 @@ import numpy.typing as npt
 from realtime.align import crop_from_frame, cut
 from realtime.face import Face
 from realtime.swap.head_angles import head_angles
+from realtime.swap.inner_lips import inner_lips
 from trained_models.recipes.autoencoder.augment import Pixels
 from trained_models.recipes.autoencoder.pairs_dataset import WEIGHT_UNIT, Shard, save_shard
 from trained_models.recipes.autoencoder.rendered_pairs import RawPair, read_pairs
@@ -99,6 +100,7 @@ def prepared(pairs: Iterator[RawPair], find: FindOne, tally: Tally) -> Shard | N
             "weight": np.rint(weight).astype(np.uint8),
             "blendshapes": identity.blendshapes.astype(np.float32),
             "pose": head_angles(identity.pose),
+            "lips": inner_lips(identity.landmarks),
         }
         for name, value in row.items():
             parts.setdefault(name, []).append(value)

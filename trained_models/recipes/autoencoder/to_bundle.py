@@ -12,7 +12,8 @@ import numpy.typing as npt
 import torch
 
 from realtime.card_file import write_toml
-from trained_models.recipes.autoencoder.network import ANGLES, BLENDSHAPES, Shape, SwapNetwork
+from trained_models.recipes.autoencoder.network import ANGLES, BLENDSHAPES, LIPS, Shape, SwapNetwork
+from trained_models.recipes.autoencoder.pairs_dataset import Batch
 from trained_models.recipes.autoencoder.prepare import COVERAGE, FACE_TYPE
 from trained_models.recipes.autoencoder.rendered_pairs import friendliest
 from trained_models.recipes.autoencoder.wearable import Wearable, WearableFine
@@ -23,6 +24,7 @@ LEAST_PSNR_DB = 45.0
 
 Feed = dict[str, npt.NDArray[np.float32]]
 
+INPUTS = ("face", "blendshapes", "pose", "lips")
 FAST_OUTPUTS = ("celeb_face", "celeb_mask", "visible", "features")
 FINE_OUTPUTS = ("fine_face",)
 
@@ -43,15 +45,20 @@ class Files:
 def to_onnx(network: SwapNetwork, feed: Feed) -> Files:
     """The network as two ONNX files with half-precision weights and float32 inputs and outputs.
 
-    `feed` holds `face`, `blendshapes` and `pose` of some real samples: parity is measured on them, one by
+    `feed` holds `INPUTS` of some real samples: parity is measured on them, one by
     one. Raises ValueError where a float32 file is off by more than 1e-4 or a half-precision one's PSNR
     is under 45 dB.
     """
     network = network.to(memory_format=torch.contiguous_format).eval()
     shape = network.shape
-    blank = (torch.zeros(1, 3, shape.size, shape.size), torch.zeros(1, BLENDSHAPES), torch.zeros(1, ANGLES))
+    blank = (
+        torch.zeros(1, 3, shape.size, shape.size),
+        torch.zeros(1, BLENDSHAPES),
+        torch.zeros(1, ANGLES),
+        torch.zeros(1, LIPS),
+    )
     wearable = Wearable(network).eval()
-    swap = written(wearable, blank, ("face", "blendshapes", "pose"), FAST_OUTPUTS)
+    swap = written(wearable, blank, INPUTS, FAST_OUTPUTS)
     features = torch.zeros(1, shape.decoder[-1], shape.size // 2, shape.size // 2)
     larger = WearableFine(network).eval()
     fine = written(larger, (features,), ("features",), FINE_OUTPUTS)
@@ -59,7 +66,7 @@ def to_onnx(network: SwapNetwork, feed: Feed) -> Files:
     for i in range(len(feed["face"])):
         one = {k: v[i : i + 1] for k, v in feed.items()}
         with torch.no_grad():
-            drawn = wearable(*(torch.from_numpy(one[k]) for k in ("face", "blendshapes", "pose")))
+            drawn = wearable(*(torch.from_numpy(one[k]) for k in INPUTS))
             expected = [*drawn, larger(drawn[-1])]
         given = {"features": expected[3].numpy()}
         exact, rounded = (
@@ -86,6 +93,11 @@ class Story:
     hardware: str
 
 
+def feed_of(some: Batch) -> Feed:
+    """Samples as the exported network takes them."""
+    return {name: getattr(some, name).contiguous().numpy() for name in INPUTS}
+
+
 def input_of(shape: Shape) -> dict[str, object]:
     """The card's [input]."""
     return {
@@ -97,6 +109,7 @@ def input_of(shape: Shape) -> dict[str, object]:
         "range": "0..1",
         "blendshapes": True,
         "pose": True,
+        "lips": True,
     }
 
 

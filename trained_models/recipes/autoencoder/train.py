@@ -29,8 +29,8 @@ LOG_EVERY_STEPS = 50
 def sheet(network: SwapNetwork, batch: Batch) -> Pixels:
     """One picture, a row each: drivers, targets, these drawn again, swapped, finely swapped, masks."""
     with torch.no_grad():
-        again = network(batch.target, batch.blendshapes, batch.pose)
-        drawn = network(batch.face, batch.blendshapes, batch.pose)
+        again = network(batch.target, *batch.told)
+        drawn = network(batch.face, *batch.told)
         assert drawn.features is not None
         fine = torch.nn.functional.interpolate(network.decoder.fine(drawn.features), batch.face.shape[-2:], mode="area")
     faces = [batch.face, batch.target, *(f.clamp(0, 1) for f in (again.face, drawn.face, fine))]
@@ -42,7 +42,7 @@ def sheet(network: SwapNetwork, batch: Batch) -> Pixels:
 def held_out_error(network: SwapNetwork, batch: Batch) -> float:
     """The mean absolute colour error inside the face, 0..1, on pairs of people never trained on."""
     with torch.no_grad():
-        drawn = network(batch.face, batch.blendshapes, batch.pose)
+        drawn = network(batch.face, *batch.told)
     error = (drawn.face.clamp(0, 1) - batch.target).abs() * batch.mask
     return float(error.sum() / (3 * batch.mask.sum()))
 
@@ -120,7 +120,7 @@ def train(
                 known = read_network(start[lesson.name])
                 if start[lesson.name].is_dir():  # a bundle's batch norms are folded away
                     some = lesson.measured
-                    settle_norms(known, some.face, some.blendshapes, some.pose)
+                    settle_norms(known, some.face, some.told)
                 training.start_from(lesson.name, known)
     stop = _Stop()
     before_s, started, saved = training.seconds, time.monotonic(), time.monotonic()

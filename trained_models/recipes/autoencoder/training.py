@@ -16,12 +16,14 @@ from trained_models.recipes.autoencoder.fine import Critic
 from trained_models.recipes.autoencoder.losses import Shares, fine_loss, swap_loss
 from trained_models.recipes.autoencoder.network import Family, Shape, SwapNetwork
 from trained_models.recipes.autoencoder.pairs_dataset import Batch, Floats
+from trained_models.recipes.autoencoder.reader import Reader, lips_apart, readings_error
 
 Made = TypeVar("Made", covariant=True)
 
 SHARES = Shares()
-LEAST_SPREAD = np.repeat(np.array([0.06, 0.05], np.float32), [52, 3])
-"""Blendshapes the tracker hardly moves are not blown up beyond this; angles in radians."""
+FACE = Path(__file__).resolve().parents[2] / "face"
+LEAST_SPREAD = np.repeat(np.array([0.06, 0.05, 0.02], np.float32), [52, 3, 3])
+"""Blendshapes the tracker hardly moves are not blown up beyond this; angles in radians, the lips in eyes' distances."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +31,8 @@ class Plan:
     """How to train. `peak_rate` is AdamW's; it falls along a cosine over the last `fall` of the run.
 
     The fine head joins in when `fine_from` of the run is over, its critic at `sharp_from`, once the expression is
-    right.
+    right; at `read_from` drawn faces are read and compared with what was told. `only`: parts of the
+    network by name, such as `condition` and `told`; the others stay as they are.
     """
 
     batch: int = 8
@@ -42,7 +45,9 @@ class Plan:
     bf16: bool = True
     fine_from: float = 0.5
     sharp_from: float = 0.75
+    read_from: float = 0.5
     critic_rate: float = 2e-4
+    only: tuple[str, ...] = ()
 
     def rate(self, step: int, progress: float) -> float:
         """The learning rate at `step` when `progress` (0..1) of the run is over."""
@@ -67,6 +72,11 @@ class Training:
         self.names = tuple(names)
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self.family = Family(names, shape).to(self.device, memory_format=torch.channels_last).train()
+        if plan.only:
+            for name, weight in self.family.named_parameters():
+                weight.requires_grad_(not set(plan.only).isdisjoint(name.split(".")))
+            for norm in (m for m in self.family.modules() if isinstance(m, nn.BatchNorm2d)):
+                norm.eval()
         self.averaged = Family(names, shape).to(self.device, memory_format=torch.channels_last).eval()
         self.averaged.load_state_dict(self.family.state_dict())
         self.critics = nn.ModuleDict({name: Critic() for name in names}).to(self.device)
@@ -78,6 +88,7 @@ class Training:
         self._kept, self._newest = (
             [t for t in n.state_dict().values() if t.is_floating_point()] for n in (self.averaged, self.family)
         )
+        self.reader = Reader(FACE, self.device)
         self.step_number = 0
         self.seconds = 0.0
 
@@ -91,10 +102,11 @@ class Training:
             family.member(name).load_state_dict(known.state_dict())
 
     def fit_condition(self, name: str, readings: Floats) -> None:
-        """Set what a condition is measured against: the data's readings (n, 55) and their mirror images."""
+        """Set what a condition is measured against: the data's readings (n, 58) and their mirror images."""
         turned = readings.copy()
         turned[:, :52] = np.stack([mirrored_blendshapes(b) for b in readings[:, :52]])
-        turned[:, 53:] *= -1
+        turned[:, 53:55] *= -1
+        turned[:, 55:] = readings[:, 55:][:, ::-1]
         both = np.concatenate([readings, turned])
         spread = np.maximum(both.std(axis=0), LEAST_SPREAD)
         for family in (self.family, self.averaged):
@@ -114,7 +126,7 @@ class Training:
         wants_sharp = wants_fine and progress >= plan.sharp_from
         fine: Tensor | None = None
         with torch.autocast(self.device.type, torch.bfloat16, enabled=plan.bf16):
-            drawn = network(face, batch.blendshapes, batch.pose, batch.mirrored, batch.keep_code)
+            drawn = network(face, *batch.told, batch.mirrored, batch.keep_code)
             if wants_fine:
                 assert drawn.features is not None
                 # Half of the batch is enough for so many pixels: one of each pair of twins.
@@ -134,6 +146,10 @@ class Training:
                 sharp, terms["critic"] = self._criticised(name, fine.float(), batch)
                 terms["sharp"] = float(sharp.detach())
                 loss = loss + SHARES.sharp * sharp
+        if progress >= plan.read_from:
+            lips, readings = self._read_errors(drawn.face.float(), batch)
+            terms |= {"lips": float(lips.detach()), "readings": float(readings.detach())}
+            loss = loss + SHARES.lips * lips + SHARES.readings * readings
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_([p for p in self.family.parameters() if p.grad is not None], 5.0)
@@ -162,6 +178,18 @@ class Training:
             against = -critic(made).float().mean()
         critic.requires_grad_(True)
         return against, float(own.detach())
+
+    def _read_errors(self, face: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        """How far what is read in the drawn faces is from what was told: lips in outer-eye distances, blendshapes.
+
+        Half of the batch is enough, one of each pair of twins; around the face there is the target.
+        """
+        mask = batch.mask[0::2]
+        whole = face[0::2] * mask + batch.target[0::2] * (1 - mask)
+        # In float32 throughout: bfloat16 would round the points to whole pixels.
+        points = self.reader.points(whole)
+        lips = (lips_apart(points) - batch.lips[0::2]).abs().mean()
+        return lips, readings_error(self.reader.blendshapes(points), batch.blendshapes[0::2])
 
     @torch.no_grad()
     def _average(self) -> None:

@@ -22,8 +22,10 @@ class Wearable(nn.Module):
         super().__init__()
         self.network = network
 
-    def forward(self, face: Tensor, blendshapes: Tensor, pose: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        drawn = self.network(face, blendshapes, pose)
+    def forward(
+        self, face: Tensor, blendshapes: Tensor, pose: Tensor, lips: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        drawn = self.network(face, blendshapes, pose, lips)
         shows = _decided(self.network.driver_mask(face))
         return drawn.face.clamp(0, 1), widest(drawn.mask.sigmoid(), GROWN), shows, drawn.features
 

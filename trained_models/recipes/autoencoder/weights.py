@@ -6,7 +6,7 @@ the one that only adds what is left of it. So no checkpoint needs to be kept bes
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -109,22 +109,20 @@ def _stored(name: str, known: Mapping[str, Floats], shape: tuple[int, ...]) -> F
 
 
 @torch.no_grad()
-def settle_norms(
-    network: SwapNetwork, face: Tensor, blendshapes: Tensor, pose: Tensor, within: nn.Module | None = None
-) -> None:
+def settle_norms(network: SwapNetwork, face: Tensor, told: Sequence[Tensor], within: nn.Module | None = None) -> None:
     """Give every batch norm the statistics of what passes through it, without changing what the network draws.
 
     `within`: the part of the network whose norms these are, by default all of it.
 
     A network read from a bundle needs this before it is trained on: in training a batch norm divides by the spread it
-    sees. The samples, (N, 3, S, S) and so on, should be of many people.
+    sees. The samples, `face` (N, 3, S, S) and what the network is `told` of them, should be of many people.
     """
     network.eval()
     for norm in (m for m in (within or network).modules() if isinstance(m, nn.BatchNorm2d)):
         # One after the other: each sees what the ones before it, settled or not, let through all the same.
         seen: list[Tensor] = []
         hook = norm.register_forward_pre_hook(lambda _, given, seen=seen: seen.append(given[0]))
-        network(face, blendshapes, pose)
+        network(face, *told)
         hook.remove()
         if not seen:  # the driver's mask is not trained with the rest
             continue

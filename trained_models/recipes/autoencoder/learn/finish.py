@@ -19,7 +19,7 @@ from trained_models.recipes.autoencoder.check import Report, check
 from trained_models.recipes.autoencoder.learn.coverage import BLINKS, JAW_OPEN, SMILES
 from trained_models.recipes.autoencoder.network import SwapNetwork
 from trained_models.recipes.autoencoder.pairs_dataset import Batch, Pairs
-from trained_models.recipes.autoencoder.to_bundle import export_line, input_of, output_of, to_onnx
+from trained_models.recipes.autoencoder.to_bundle import export_line, feed_of, input_of, output_of, to_onnx
 
 PREVIEW_SIDE = 256
 LICENCE = "for the person shown to decide; the encoder is CC0-1.0"
@@ -52,10 +52,9 @@ def bundle_of(network: SwapNetwork, learnt: Learnt, frames: Pairs, clip: Path, s
     nothing is left behind.
     """
     some = frames.plain(np.linspace(0, len(frames) - 1, min(16, len(frames))).astype(int).tolist())
-    feed = {"face": some.face.contiguous().numpy(), "blendshapes": some.blendshapes.numpy(), "pose": some.pose.numpy()}
     report = check(network, clip, step=step)
     try:
-        files = to_onnx(network, feed)
+        files = to_onnx(network, feed_of(some))
         model = files.swap  # the fine head is the packaged identity's, and draws none but hers
     except ValueError as error:
         raise ModelError(f"{learnt.name}: {error}: run the same command again, or report it") from error

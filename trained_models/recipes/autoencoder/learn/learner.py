@@ -80,7 +80,7 @@ class Learner:
         with torch.no_grad():
             self._own = self.averaged.encoder(some.face).mean(0)
         if self.step_number == 0:
-            settle_norms(self.averaged, some.face, some.blendshapes, some.pose, self.averaged.decoder)
+            settle_norms(self.averaged, some.face, some.told, self.averaged.decoder)
             self.network.decoder.load_state_dict(self.averaged.decoder.state_dict())
 
     def codes(self, crops: Pixels) -> Tensor:
@@ -103,7 +103,7 @@ class Learner:
             with torch.no_grad():
                 code = self.network.encoder(faces)
             code = self._disguised(code.float()) * batch.keep_code
-            face, mask = self.network.decoder(code, batch.blendshapes, batch.pose, batch.mirrored)
+            face, mask = self.network.decoder(code, *batch.told, batch.mirrored)
         drawn, twins = Drawn(face, mask, code), len(face) % 2 == 0
         loss, terms = swap_loss(drawn, batch.target, batch.mask, batch.weight, twins=twins)
         self.optimizer.zero_grad(set_to_none=True)
@@ -132,7 +132,7 @@ class Learner:
             own = self.averaged.encoder(batch.face)
             stranger = self.strange[torch.arange(len(own), device=self.device) * 7 % len(self.strange)]
             for code in (own, stranger):
-                face, _ = self.averaged.decoder(code, batch.blendshapes, batch.pose, batch.mirrored)
+                face, _ = self.averaged.decoder(code, *batch.told, batch.mirrored)
                 wrong = (face.clamp(0, 1) - batch.target).abs() * batch.mask
                 errors.append(float(wrong.sum() / (3 * batch.mask.sum())))
         return float(np.mean(errors))

@@ -12,6 +12,7 @@ from realtime.capture.recording import Recording
 from realtime.detect import Tracker
 from realtime.frame import Pixels
 from realtime.swap.head_angles import head_angles
+from realtime.swap.inner_lips import inner_lips
 from trained_models.recipes.autoencoder.learn.footage import Floats
 from trained_models.recipes.autoencoder.network import SwapNetwork
 from trained_models.recipes.autoencoder.pairs_dataset import Batch
@@ -22,11 +23,12 @@ COLUMNS = 8
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Drivers:
-    """Somebody else's crops (n, S, S, 3) uint8 BGR with their `blendshapes` (n, 52) and `pose` (n, 3)."""
+    """Somebody else's crops (n, S, S, 3) uint8 BGR; their `blendshapes` (n, 52), `pose` (n, 3) and `lips` (n, 3)."""
 
     crops: Pixels
     blendshapes: Floats
     pose: Floats
+    lips: Floats
 
 
 def drivers_of(clip: Path, count: int = COLUMNS, most_frames: int = 250) -> Drivers:
@@ -40,12 +42,12 @@ def drivers_of(clip: Path, count: int = COLUMNS, most_frames: int = 250) -> Driv
                 continue
             for face in tracker.find(frame.pixels):
                 matrix = crop_from_frame(face.landmarks, FACE_TYPE, SIZE, coverage=COVERAGE)
-                rows.append((cut(frame.pixels, matrix, SIZE, "edge"), face.blendshapes, head_angles(face.pose)))
+                told = face.blendshapes, head_angles(face.pose), inner_lips(face.landmarks)
+                rows.append((cut(frame.pixels, matrix, SIZE, "edge"), *told))
     finally:
         source.close()
         tracker.close()
-    crops, blendshapes, pose = zip(*rows, strict=True)
-    return Drivers(np.stack(crops), np.stack(blendshapes), np.stack(pose))
+    return Drivers(*(np.stack(column) for column in zip(*rows, strict=True)))
 
 
 def sheet(network: SwapNetwork, own: Batch, drivers: Drivers) -> Pixels:
@@ -53,10 +55,10 @@ def sheet(network: SwapNetwork, own: Batch, drivers: Drivers) -> Pixels:
     device = next(network.parameters()).device
     n = min(COLUMNS, len(own.face), len(drivers.crops))
     crops = torch.from_numpy(drivers.crops[:n]).permute(0, 3, 1, 2).float() / 255
-    told, pose = torch.from_numpy(drivers.blendshapes[:n]), torch.from_numpy(drivers.pose[:n])
+    told = [torch.from_numpy(some[:n]).to(device) for some in (drivers.blendshapes, drivers.pose, drivers.lips)]
     with torch.no_grad():
-        again = network(own.face[:n].to(device), own.blendshapes[:n].to(device), own.pose[:n].to(device))
-        worn = network(crops.to(device), told.to(device), pose.to(device))
+        again = network(own.face[:n].to(device), *(some[:n].to(device) for some in own.told))
+        worn = network(crops.to(device), *told)
     mask = worn.mask.sigmoid().expand(-1, 3, -1, -1)
     rows = [own.face[:n], again.face.clamp(0, 1), crops, worn.face.clamp(0, 1), mask]
     bands = [(r.cpu().permute(0, 2, 3, 1).numpy() * 255).round().astype(np.uint8) for r in rows]

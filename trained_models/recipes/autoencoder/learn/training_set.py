@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from realtime.masks import oval_mask
+from realtime.swap.inner_lips import inner_lips
 from trained_models.recipes.autoencoder.learn.footage import Looks
 from trained_models.recipes.autoencoder.pairs_dataset import Shard, save_shard
 from trained_models.recipes.autoencoder.prepare import MARGIN, SIZE, importance
@@ -51,4 +52,5 @@ def as_shard(looks: Looks) -> Shard:
         weight=np.stack(weights),
         blendshapes=looks.blendshapes,
         pose=looks.pose,
+        lips=np.stack([inner_lips(points) for points in looks.landmarks]),
     )

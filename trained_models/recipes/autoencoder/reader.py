@@ -1,0 +1,70 @@
+"""The tracker's networks as differentiable ones: what is read in a drawn face, as a term of the loss.
+
+Pixels alone hardly tell lips that are nearly as far apart as they should be from those that are; what a tracker
+reads does.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from realtime.face_networks import BLENDSHAPE_POINTS, LANDMARK_SIZE
+from realtime.sessions.onnx_graph import read_graph
+from realtime.sessions.torch_graph import TorchGraph
+from realtime.swap.inner_lips import LOWER, OUTER_EYES, UPPER
+from trained_models.recipes.autoencoder.pairs_dataset import FAINT, JAW_OPEN
+
+SPAN, DOWN = 1.05, 0.02
+"""The square that is read: its side, and how far its middle is below the crop's, in crop sides.
+
+About what the tracker takes of a face cut as `prepare` does; of the values tried, these read the lips of prepared
+faces most nearly as the tracker had read them (r 0.998).
+"""
+CLEAR = np.setdiff1d(np.arange(52), FAINT)
+"""The readings that are compared: those that training does not take from another sample."""
+COUNTS = np.where(CLEAR == JAW_OPEN, 8.0, 1.0)
+"""How much each of them counts: one jaw is half of what a talking face does."""
+
+
+class Reader:
+    """Reads crops (N, 3, S, S) BGR 0..1, each by itself, not following a video: `points` and `blendshapes`.
+
+    `folder`: the face bundle. Its weights do not learn.
+    """
+
+    def __init__(self, folder: Path, device: torch.device) -> None:
+        self._landmarks, self._blendshapes = (
+            TorchGraph(read_graph((folder / file).read_bytes(), file), file, str(device), differentiable=True)
+            for file in ("landmarks.onnx", "blendshapes.onnx")
+        )
+
+    def points(self, faces: Tensor) -> Tensor:
+        """(N, 478, 3): landmarks in crop sides, x and y from the crop's middle."""
+        lines = (torch.arange(LANDMARK_SIZE, device=faces.device) + 0.5) / LANDMARK_SIZE * 2 - 1
+        across, down = torch.meshgrid(lines * SPAN, lines * SPAN + 2 * DOWN, indexing="xy")
+        grid = torch.stack([across, down], -1).expand(len(faces), -1, -1, -1)
+        seen = F.grid_sample(faces.flip(1), grid, padding_mode="border", align_corners=False)
+        found = torch.cat([self._landmarks([one])[0] for one in seen.split(1)]).reshape(-1, 478, 3)
+        middle = torch.tensor([0.5, 0.5, 0.0], device=faces.device)
+        moved = torch.tensor([0.0, DOWN, 0.0], device=faces.device)
+        return (found / LANDMARK_SIZE - middle) * SPAN + moved
+
+    def blendshapes(self, points: Tensor) -> Tensor:
+        """(N, 52) of (N, 478, 3) points."""
+        seen = points[:, torch.from_numpy(BLENDSHAPE_POINTS).to(points.device), :2] * LANDMARK_SIZE
+        return torch.cat([self._blendshapes([one])[0].reshape(1, 52) for one in seen.split(1)])
+
+
+def readings_error(read: Tensor, told: Tensor) -> Tensor:
+    """The mean difference of (N, 52) readings, by `COUNTS`."""
+    counts = torch.tensor(COUNTS / COUNTS.sum(), dtype=torch.float32, device=read.device)
+    return ((read - told)[:, torch.from_numpy(CLEAR).to(read.device)].abs() * counts).sum(1).mean()
+
+
+def lips_apart(points: Tensor) -> Tensor:
+    """(N, 3): `inner_lips` of (N, 478, 3) points."""
+    eyes = (points[:, OUTER_EYES[0]] - points[:, OUTER_EYES[1]]).norm(dim=-1, keepdim=True)
+    return (points[:, list(UPPER)] - points[:, list(LOWER)]).norm(dim=-1) / eyes
