@@ -197,3 +197,15 @@ def test_parts_that_are_not_named_stay_as_they_are(data: Path) -> None:
     assert all("condition" in name or ".told." in name for name in changed)
     for name, tensor in training.averaged.state_dict().items():
         assert name in changed or torch.equal(tensor, before[name])
+
+
+def test_lips_can_be_taken_for_farther_apart_than_told() -> None:
+    torch.manual_seed(2)
+    condition = SwapNetwork(SMALL).decoder.condition
+    condition.mean.fill_(0.1)
+    given, lips = (torch.rand(1, 52), torch.zeros(1, 3)), torch.tensor([[0.1, 0.2, 0.1]])
+    with torch.no_grad():
+        wanted = condition(*given, lips * 1.25, torch.zeros(1, 1))
+        assert not torch.allclose(condition(*given, lips, torch.zeros(1, 1)), wanted, atol=1e-4)
+        condition.take_lips_as(1.25)
+        assert torch.allclose(condition(*given, lips, torch.zeros(1, 1)), wanted, atol=1e-5)

@@ -104,6 +104,7 @@ def _export(args: argparse.Namespace) -> None:
     network = read_network(args.weights)
     if args.mask:
         network.driver_mask = read_mask(args.mask)
+    network.decoder.condition.take_lips_as(args.lips_gain)
     pairs = Pairs(args.data)
     some = pairs.plain(np.linspace(0, len(pairs) - 1, 24).astype(int).tolist())
     files = to_onnx(network, feed_of(some))
@@ -195,6 +196,7 @@ def main() -> None:
     export.add_argument("weights", type=Path)
     export.add_argument("data", type=Path, help="prepared pairs, for parity")
     export.add_argument("--mask", type=Path, help="mask.npz; without it the driver's mask that the weights came with")
+    export.add_argument("--lips-gain", type=float, default=1.0, help="how far to part the lips, of the driver's")
     export.add_argument("--raw", type=Path, help="the rendered shards, for the preview picture")
     export.add_argument("out", type=Path)
     export.add_argument("--name", default="ada")

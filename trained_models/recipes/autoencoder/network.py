@@ -121,6 +121,12 @@ class Condition(nn.Module):
         hidden = torch.relu(self.first(torch.cat([seen, mirrored], 1)))
         return torch.relu(self.second(hidden))
 
+    @torch.no_grad()
+    def take_lips_as(self, gain: float) -> None:
+        """From now on take lips for `gain` times as far apart as told: for identities whose lips part farther."""
+        for measure in (self.mean, self.spread):
+            measure[-LIPS:] /= gain
+
 
 class Block(nn.Module):
     """A 3x3 convolution, batch norm, the condition's gain and shift per channel, ReLU.
