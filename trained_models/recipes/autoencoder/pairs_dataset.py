@@ -32,13 +32,6 @@ identity may read 0.3 where a driver reads 0. Mixed up now and then in training,
 ones (jaw, smile, pucker, lids, brows, gaze) when a driver's readings fit no face the decoder has seen.
 """
 JAW_OPEN = 25
-LEANING_SHARE = 0.4
-LEANING, RESTING = 0.3, 0.05
-"""How often jawOpen is told as a stranger would read, and how far off: in its logarithm, and where it is at rest.
-
-No identity by itself shows each jaw with each distance of the lips; drivers do. What is read in the drawn face has to
-be what was told all the same (`training`).
-"""
 SMILES = [44, 45]
 RARE_SHARE = 0.15
 """How often a sample is taken from the talking smiles: seldom rendered, often seen."""
@@ -194,9 +187,6 @@ class Pairs:
             if rng.uniform() < FOREIGN_SHARE:
                 other, n = self._locate(int(rng.integers(len(self))))
                 told[i, FAINT] = other.blendshapes[n][FAINT]
-            if rng.uniform() < LEANING_SHARE:
-                told[i, JAW_OPEN] *= np.exp(rng.normal(0, LEANING))
-                told[i, JAW_OPEN] = min(told[i, JAW_OPEN] + abs(rng.normal(0, RESTING)), 1)
             flags[i] = mirror, rng.uniform() >= BLANK_CODE_SHARE
             targets[i] = target[:, way]
             flat[0, i] = shard.mask[k][:, way]

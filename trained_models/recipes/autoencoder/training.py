@@ -3,7 +3,7 @@
 import math
 from collections.abc import Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -15,12 +15,19 @@ from trained_models.recipes.autoencoder.augment import mirrored_blendshapes
 from trained_models.recipes.autoencoder.fine import Critic
 from trained_models.recipes.autoencoder.losses import Shares, fine_loss, swap_loss
 from trained_models.recipes.autoencoder.network import Family, Shape, SwapNetwork
-from trained_models.recipes.autoencoder.pairs_dataset import Batch, Floats
+from trained_models.recipes.autoencoder.pairs_dataset import JAW_OPEN, Batch, Floats
 from trained_models.recipes.autoencoder.reader import Reader, lips_apart, readings_error
 
 Made = TypeVar("Made", covariant=True)
 
 SHARES = Shares()
+LEANING_SHARE = 0.4
+LEANING, RESTING = 0.3, 0.05
+"""How often jawOpen is told as a stranger would read, and how far off: in its logarithm, and where it is at rest.
+
+No identity by itself shows each jaw with each distance of the lips; drivers do. Only where the drawn face is read as
+well: else the network would take the jaw for noise.
+"""
 FACE = Path(__file__).resolve().parents[2] / "face"
 LEAST_SPREAD = np.repeat(np.array([0.06, 0.05, 0.02], np.float32), [52, 3, 3])
 """Blendshapes the tracker hardly moves are not blown up beyond this; angles in radians, the lips in eyes' distances."""
@@ -122,6 +129,9 @@ class Training:
             group["lr"] = rate
         network = self.family.member(name)
         face = batch.face.contiguous(memory_format=torch.channels_last)
+        reads = progress >= plan.read_from
+        if reads:
+            batch = self._as_strangers(batch)
         wants_fine = batch.fine is not None and progress >= plan.fine_from
         wants_sharp = wants_fine and progress >= plan.sharp_from
         fine: Tensor | None = None
@@ -146,7 +156,7 @@ class Training:
                 sharp, terms["critic"] = self._criticised(name, fine.float(), batch)
                 terms["sharp"] = float(sharp.detach())
                 loss = loss + SHARES.sharp * sharp
-        if progress >= plan.read_from:
+        if reads:
             lips, readings = self._read_errors(drawn.face.float(), batch)
             terms |= {"lips": float(lips.detach()), "readings": float(readings.detach())}
             loss = loss + SHARES.lips * lips + SHARES.readings * readings
@@ -178,6 +188,20 @@ class Training:
             against = -critic(made).float().mean()
         critic.requires_grad_(True)
         return against, float(own.detach())
+
+    def _as_strangers(self, batch: Batch) -> Batch:
+        """Some samples' jaws told as strangers read them; twins alike."""
+        rng = np.random.default_rng([self.plan.seed, 11, self.step_number])
+        pairs = (len(batch.face) + 1) // 2
+        leans = rng.uniform(size=pairs) < LEANING_SHARE
+        factor = np.where(leans, np.exp(rng.normal(0, LEANING, pairs)), 1)
+        more = np.where(leans, np.abs(rng.normal(0, RESTING, pairs)), 0)
+        factor, more = (
+            torch.from_numpy(np.repeat(x, 2)[: len(batch.face)]).to(batch.blendshapes) for x in (factor, more)
+        )
+        told = batch.blendshapes.clone()
+        told[:, JAW_OPEN] = (told[:, JAW_OPEN] * factor + more).clamp(max=1)
+        return replace(batch, blendshapes=told)
 
     def _read_errors(self, face: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
         """How far what is read in the drawn faces is from what was told: lips in outer-eye distances, blendshapes.
