@@ -1,5 +1,7 @@
 """The training of `masquerade learn`: the frozen encoder, codes of strangers, stop, resume and early end."""
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,23 +11,26 @@ torch = pytest.importorskip("torch", reason="the training recipes need the extra
 
 from realtime.errors import ModelError  # noqa: E402
 from trained_models.recipes.autoencoder.learn.drivers import load_drivers  # noqa: E402
-from trained_models.recipes.autoencoder.learn.fit import PREVIEW, STATE, Limits, Stopped, fit  # noqa: E402
-from trained_models.recipes.autoencoder.learn.learner import Learner  # noqa: E402
+from trained_models.recipes.autoencoder.learn.fit import LOG, PREVIEW, STATE, Limits, Stopped, fit  # noqa: E402
+from trained_models.recipes.autoencoder.learn.learner import LIPS_GAIN, Learner  # noqa: E402
 from trained_models.recipes.autoencoder.learn.preview import Drivers, sheet  # noqa: E402
 from trained_models.recipes.autoencoder.network import Shape, SwapNetwork  # noqa: E402
 from trained_models.recipes.autoencoder.pairs_dataset import Pairs, Shard, save_shard  # noqa: E402
 from trained_models.recipes.autoencoder.training import Plan  # noqa: E402
 
 SMALL = Shape(size=32, code=8, condition=8, encoder=(4, 4, 8, 8, 8), bottom=8, decoder=(8, 8, 4, 4))
-PLAN = Plan(batch=4, peak_rate=4e-3, last_rate=1e-4, warm_up_steps=2, fall=0.5, average=0.9, bf16=False, seed=5)
+PLAN = Plan(
+    batch=4, peak_rate=4e-3, last_rate=1e-4, warm_up_steps=2, fall=0.5, average=0.9, bf16=False, seed=5, read_from=1
+)
+READS = replace(PLAN, read_from=0.5)
 RNG = np.random.default_rng(2)
 STRANGERS = RNG.integers(0, 256, (6, 32, 32, 3), np.uint8)
 DRIVERS = Drivers(STRANGERS[:3], *(np.zeros((3, n), np.float32) for n in (52, 3, 3)))
 
 
-def learner() -> Learner:
+def learner(plan: Plan = PLAN) -> Learner:
     torch.manual_seed(0)
-    return Learner(SwapNetwork(SMALL), STRANGERS, np.array([0, 0, 1, 1, 2, 2]), PLAN, device="cpu")
+    return Learner(SwapNetwork(SMALL), STRANGERS, np.array([0, 0, 1, 1, 2, 2]), plan, device="cpu")
 
 
 def shard(count: int = 12) -> Shard:
@@ -92,9 +97,10 @@ def test_most_codes_are_disguised_as_strangers_by_the_number_of_the_step_only(fr
     assert float((places[:, None] - middles[None]).abs().amax(2).amin(1).max()) < 1e-5
 
 
-def test_a_stopped_run_goes_on_as_if_it_had_not_been(frames: Pairs, tmp_path: Path) -> None:
+@pytest.mark.parametrize("plan", [PLAN, replace(PLAN, read_from=0.25)], ids=["drawing", "reading"])
+def test_a_stopped_run_goes_on_as_if_it_had_not_been(plan: Plan, frames: Pairs, tmp_path: Path) -> None:
     limits = Limits(seconds=1e9, steps=12, judge_every=4)
-    whole, first, second = learner(), learner(), learner()
+    whole, first, second = learner(plan), learner(plan), learner(plan)
     with torch.no_grad():
         next(second.network.decoder.parameters()).zero_()  # all of it comes from the saved state
     train(whole, frames, tmp_path / "whole", limits)
@@ -125,6 +131,58 @@ def test_the_best_decoder_is_worn_not_the_last() -> None:
     assert all(torch.equal(a, b) for a, b in zip(best, some.learnt().decoder.parameters(), strict=True))
     some.judge(0.1)
     assert not torch.equal(best[0], next(some.learnt().decoder.parameters()))
+
+
+def weights(some: Learner) -> dict[str, torch.Tensor]:
+    return {k: v.clone() for k, v in some.learnt().decoder.state_dict().items()}
+
+
+def test_in_the_last_part_the_layers_that_take_readings_learn_alone_from_the_best(
+    frames: Pairs, tmp_path: Path
+) -> None:
+    some = learner(READS)
+    train(some, frames, tmp_path / "run", Limits(seconds=1e9, steps=8, judge_every=2))
+    assert some.reads
+    drawn = learner(READS)
+    with pytest.raises(Stopped):
+        train(drawn, frames, tmp_path / "drawn", Limits(seconds=1e9, steps=8, judge_every=2), stop_after=4)
+    assert not drawn.reads
+    before, after = weights(drawn), weights(some)
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert changed
+    assert all("told" in name or name.startswith("condition.") for name in changed)
+    assert {"blocks.0.told.weight", "condition.second.weight"} <= changed
+    last = json.loads((tmp_path / "run" / LOG).read_text().splitlines()[-1])
+    assert last["lips"] > 0
+    assert last["readings"] > 0
+
+
+def test_what_is_learnt_by_reading_is_worn_though_its_colours_are_farther_off(frames: Pairs) -> None:
+    some, batch = learner(READS), frames.plain([0, 1, 2, 3])
+    some.judge(0.1)
+    before = weights(some)
+    some.step(batch, 0.5)
+    some.judge(0.2)
+    assert some.best_error == 0.2
+    assert not torch.equal(before["condition.second.weight"], weights(some)["condition.second.weight"])
+
+
+def test_what_is_worn_takes_lips_for_farther_apart_than_told(frames: Pairs) -> None:
+    some, batch = learner(), frames.plain([0, 1])
+    blendshapes, pose, lips = batch.told[0], batch.told[1], 10 * batch.told[2]
+    code = torch.zeros(2, SMALL.code)
+    worn, _ = some.learnt().decoder(code, blendshapes, pose, lips, batch.mirrored)
+    farther, _ = some.averaged.decoder(code, blendshapes, pose, LIPS_GAIN * lips, batch.mirrored)
+    assert torch.allclose(worn, farther, atol=1e-6)
+    assert not torch.allclose(worn, some.averaged.decoder(code, blendshapes, pose, lips, batch.mirrored)[0], atol=1e-6)
+
+
+def test_the_last_part_begins_early_when_more_drawing_does_not_help(frames: Pairs, tmp_path: Path) -> None:
+    some = learner(READS)
+    some.best_error = 1e-9
+    train(some, frames, tmp_path / "run", Limits(seconds=1e9, steps=100, judge_every=2, patience=3))
+    assert some.skipped > 0.1
+    assert 85 <= some.step_number < 90, "the rest of the drawing is left out, the reading is not"
 
 
 def test_a_broken_state_is_named(frames: Pairs, tmp_path: Path) -> None:

@@ -28,6 +28,9 @@ class Shares:
     readings: float = 4.0
 
 
+SHARES = Shares()
+
+
 def weighted_mean(x: Tensor, weight: Tensor) -> Tensor:
     """The mean of (N, C, H, W) under (N, 1, H, W) weights."""
     return (x * weight).sum() / (weight.sum() * x.shape[1] + 1e-6)
@@ -67,7 +70,7 @@ def swap_loss(
     target: Tensor,
     mask: Tensor,
     weight: Tensor,
-    shares: Shares = Shares(),
+    shares: Shares = SHARES,
     *,
     twins: bool = False,
 ) -> tuple[Tensor, dict[str, float]]:
@@ -101,5 +104,4 @@ def fine_loss(face: Tensor, target: Tensor, weight: Tensor) -> Tensor:
     """How far the fine face is off: colour and edges. `weight` (N, 1, S, S) as in `swap_loss`, of the small face."""
     weight = F.interpolate(weight.clamp_min(OUTSIDE), face.shape[-2:], mode="nearest")
     weight = weight * weight.clamp_min(1).sqrt()
-    shares = Shares()
-    return shares.colour * weighted_mean((face - target).abs(), weight) + shares.edges * edge_loss(face, target, weight)
+    return SHARES.colour * weighted_mean((face - target).abs(), weight) + SHARES.edges * edge_loss(face, target, weight)

@@ -4,6 +4,7 @@ Pixels alone hardly tell lips that are nearly as far apart as they should be fro
 reads does.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,10 @@ from realtime.face_networks import BLENDSHAPE_POINTS, LANDMARK_SIZE
 from realtime.sessions.onnx_graph import read_graph
 from realtime.sessions.torch_graph import TorchGraph
 from realtime.swap.inner_lips import LOWER, OUTER_EYES, UPPER
-from trained_models.recipes.autoencoder.pairs_dataset import FAINT, JAW_OPEN
+from trained_models.recipes.autoencoder.losses import SHARES
+from trained_models.recipes.autoencoder.pairs_dataset import FAINT, JAW_OPEN, Batch
+
+FACE = Path(__file__).resolve().parents[2] / "face"
 
 SPAN, DOWN = 1.05, 0.02
 """The square that is read: its side, and how far its middle is below the crop's, in crop sides.
@@ -27,6 +31,13 @@ CLEAR = np.setdiff1d(np.arange(52), FAINT)
 """The readings that are compared: those that training does not take from another sample."""
 COUNTS = np.where(CLEAR == JAW_OPEN, 8.0, 1.0)
 """How much each of them counts: one jaw is half of what a talking face does."""
+LEANING_SHARE = 0.4
+LEANING, RESTING = 0.3, 0.05
+"""How often jawOpen is told as a stranger would read, and how far off: in its logarithm, and where it is at rest.
+
+No identity by itself shows each jaw with each distance of the lips; drivers do. Only where the drawn face is read as
+well: else the network would take the jaw for noise.
+"""
 
 
 class Reader:
@@ -57,6 +68,21 @@ class Reader:
         seen = points[:, torch.from_numpy(BLENDSHAPE_POINTS).to(points.device), :2] * LANDMARK_SIZE
         return torch.cat([self._blendshapes([one])[0].reshape(1, 52) for one in seen.split(1)])
 
+    def loss(self, faces: Tensor, batch: Batch) -> tuple[Tensor, dict[str, float]]:
+        """How far what is read in drawn `faces` is from what was told, and both its terms by name.
+
+        The lips in outer-eye distances, and the blendshapes. Half of the batch is enough, one of each pair of twins;
+        around the face there is the target.
+        """
+        mask = batch.mask[0::2]
+        whole = faces[0::2] * mask + batch.target[0::2] * (1 - mask)
+        # In float32 throughout: bfloat16 would round the points to whole pixels.
+        points = self.points(whole)
+        lips = (lips_apart(points) - batch.lips[0::2]).abs().mean()
+        readings = readings_error(self.blendshapes(points), batch.blendshapes[0::2])
+        terms = {"lips": float(lips.detach()), "readings": float(readings.detach())}
+        return SHARES.lips * lips + SHARES.readings * readings, terms
+
 
 def readings_error(read: Tensor, told: Tensor) -> Tensor:
     """The mean difference of (N, 52) readings, by `COUNTS`."""
@@ -68,3 +94,15 @@ def lips_apart(points: Tensor) -> Tensor:
     """(N, 3): `inner_lips` of (N, 478, 3) points."""
     eyes = (points[:, OUTER_EYES[0]] - points[:, OUTER_EYES[1]]).norm(dim=-1, keepdim=True)
     return (points[:, list(UPPER)] - points[:, list(LOWER)]).norm(dim=-1) / eyes
+
+
+def as_strangers(batch: Batch, rng: np.random.Generator) -> Batch:
+    """Some samples' jaws told as strangers read them; twins alike."""
+    pairs = (len(batch.face) + 1) // 2
+    leans = rng.uniform(size=pairs) < LEANING_SHARE
+    factor = np.where(leans, np.exp(rng.normal(0, LEANING, pairs)), 1)
+    more = np.where(leans, np.abs(rng.normal(0, RESTING, pairs)), 0)
+    factor, more = (torch.from_numpy(np.repeat(x, 2)[: len(batch.face)]).to(batch.blendshapes) for x in (factor, more))
+    told = batch.blendshapes.clone()
+    told[:, JAW_OPEN] = (told[:, JAW_OPEN] * factor + more).clamp(max=1)
+    return replace(batch, blendshapes=told)

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -13,22 +13,13 @@ from torch import Tensor, nn
 
 from trained_models.recipes.autoencoder.augment import mirrored_blendshapes
 from trained_models.recipes.autoencoder.fine import Critic
-from trained_models.recipes.autoencoder.losses import Shares, fine_loss, swap_loss
+from trained_models.recipes.autoencoder.losses import SHARES, fine_loss, swap_loss
 from trained_models.recipes.autoencoder.network import Family, Shape, SwapNetwork
-from trained_models.recipes.autoencoder.pairs_dataset import JAW_OPEN, Batch, Floats
-from trained_models.recipes.autoencoder.reader import Reader, lips_apart, readings_error
+from trained_models.recipes.autoencoder.pairs_dataset import Batch, Floats
+from trained_models.recipes.autoencoder.reader import FACE, Reader, as_strangers
 
 Made = TypeVar("Made", covariant=True)
 
-SHARES = Shares()
-LEANING_SHARE = 0.4
-LEANING, RESTING = 0.3, 0.05
-"""How often jawOpen is told as a stranger would read, and how far off: in its logarithm, and where it is at rest.
-
-No identity by itself shows each jaw with each distance of the lips; drivers do. Only where the drawn face is read as
-well: else the network would take the jaw for noise.
-"""
-FACE = Path(__file__).resolve().parents[2] / "face"
 LEAST_SPREAD = np.repeat(np.array([0.06, 0.05, 0.02], np.float32), [52, 3, 3])
 """Blendshapes the tracker hardly moves are not blown up beyond this; angles in radians, the lips in eyes' distances."""
 
@@ -80,10 +71,7 @@ class Training:
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self.family = Family(names, shape).to(self.device, memory_format=torch.channels_last).train()
         if plan.only:
-            for name, weight in self.family.named_parameters():
-                weight.requires_grad_(not set(plan.only).isdisjoint(name.split(".")))
-            for norm in (m for m in self.family.modules() if isinstance(m, nn.BatchNorm2d)):
-                norm.eval()
+            train_only(self.family, plan.only)
         self.averaged = Family(names, shape).to(self.device, memory_format=torch.channels_last).eval()
         self.averaged.load_state_dict(self.family.state_dict())
         self.critics = nn.ModuleDict({name: Critic() for name in names}).to(self.device)
@@ -131,7 +119,7 @@ class Training:
         face = batch.face.contiguous(memory_format=torch.channels_last)
         reads = progress >= plan.read_from
         if reads:
-            batch = self._as_strangers(batch)
+            batch = as_strangers(batch, np.random.default_rng([plan.seed, 11, self.step_number]))
         wants_fine = batch.fine is not None and progress >= plan.fine_from
         wants_sharp = wants_fine and progress >= plan.sharp_from
         fine: Tensor | None = None
@@ -157,9 +145,8 @@ class Training:
                 terms["sharp"] = float(sharp.detach())
                 loss = loss + SHARES.sharp * sharp
         if reads:
-            lips, readings = self._read_errors(drawn.face.float(), batch)
-            terms |= {"lips": float(lips.detach()), "readings": float(readings.detach())}
-            loss = loss + SHARES.lips * lips + SHARES.readings * readings
+            added, more = self.reader.loss(drawn.face.float(), batch)
+            loss, terms = loss + added, terms | more
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_([p for p in self.family.parameters() if p.grad is not None], 5.0)
@@ -188,32 +175,6 @@ class Training:
             against = -critic(made).float().mean()
         critic.requires_grad_(True)
         return against, float(own.detach())
-
-    def _as_strangers(self, batch: Batch) -> Batch:
-        """Some samples' jaws told as strangers read them; twins alike."""
-        rng = np.random.default_rng([self.plan.seed, 11, self.step_number])
-        pairs = (len(batch.face) + 1) // 2
-        leans = rng.uniform(size=pairs) < LEANING_SHARE
-        factor = np.where(leans, np.exp(rng.normal(0, LEANING, pairs)), 1)
-        more = np.where(leans, np.abs(rng.normal(0, RESTING, pairs)), 0)
-        factor, more = (
-            torch.from_numpy(np.repeat(x, 2)[: len(batch.face)]).to(batch.blendshapes) for x in (factor, more)
-        )
-        told = batch.blendshapes.clone()
-        told[:, JAW_OPEN] = (told[:, JAW_OPEN] * factor + more).clamp(max=1)
-        return replace(batch, blendshapes=told)
-
-    def _read_errors(self, face: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-        """How far what is read in the drawn faces is from what was told: lips in outer-eye distances, blendshapes.
-
-        Half of the batch is enough, one of each pair of twins; around the face there is the target.
-        """
-        mask = batch.mask[0::2]
-        whole = face[0::2] * mask + batch.target[0::2] * (1 - mask)
-        # In float32 throughout: bfloat16 would round the points to whole pixels.
-        points = self.reader.points(whole)
-        lips = (lips_apart(points) - batch.lips[0::2]).abs().mean()
-        return lips, readings_error(self.reader.blendshapes(points), batch.blendshapes[0::2])
 
     @torch.no_grad()
     def _average(self) -> None:
@@ -252,6 +213,14 @@ class Training:
         self.critics_optimizer.load_state_dict(state["critics_optimizer"])
         self.step_number = int(state["step"])
         self.seconds = float(state["seconds"])
+
+
+def train_only(network: nn.Module, parts: Sequence[str]) -> None:
+    """From now on only these parts learn, named as in `Plan.only`; batch norms keep their statistics too."""
+    for name, weight in network.named_parameters():
+        weight.requires_grad_(not set(parts).isdisjoint(name.split(".")))
+    for norm in (m for m in network.modules() if isinstance(m, nn.BatchNorm2d)):
+        norm.eval()
 
 
 class Numbered(Protocol[Made]):

@@ -28,7 +28,8 @@ STATE, LOG, PREVIEW = "state.pt", "log.jsonl", "preview.jpg"
 class Limits:
     """How long to train: `seconds` of work or `steps`, whatever is over first.
 
-    The held-out part is measured every `judge_every` steps; after `patience` times without a clear gain it ends.
+    The held-out part is measured every `judge_every` steps; after `patience` times without a clear gain the last part
+    of the run begins.
     """
 
     seconds: float = 450.0
@@ -58,7 +59,7 @@ def fit(
     `folder` gets `state.pt`, `log.jsonl` and `preview.jpg`. `say` is called with a line of progress at every
     judgement. Raises ModelError for a broken state.
     """
-    state = folder / STATE
+    state, plan = folder / STATE, learner.plan
     if state.exists():
         learner.load(state)
     some = np.linspace(0, len(frames) - 1, min(64, len(frames))).astype(int).tolist()
@@ -72,10 +73,13 @@ def fit(
             now = time.monotonic()
             learner.seconds += min(now - last, LONGEST_STEP_S)
             last = now
-            progress = max(learner.seconds / limits.seconds, learner.step_number / limits.steps)
+            progress = max(learner.seconds / limits.seconds, learner.step_number / limits.steps) + learner.skipped
             # While the rate is high the error goes up and down: what counts is whether the end of it still helps.
-            settled = progress > 1 - learner.plan.fall / 2 and learner.since_best >= limits.patience
-            if progress >= 1 or settled or asked() or stop():
+            late = progress > plan.read_from * (1 - plan.fall / 2)
+            if late and not learner.reads and learner.since_best >= limits.patience:
+                learner.skipped += max(plan.read_from - progress, 0)
+                progress = max(plan.read_from, progress)
+            if progress >= 1 or asked() or stop():
                 break
             terms = learner.step(batch, progress)
             if learner.step_number % limits.judge_every == 0:
