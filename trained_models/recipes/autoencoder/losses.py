@@ -70,7 +70,6 @@ def swap_loss(
     target: Tensor,
     mask: Tensor,
     weight: Tensor,
-    shares: Shares = SHARES,
     *,
     twins: bool = False,
 ) -> tuple[Tensor, dict[str, float]]:
@@ -96,7 +95,7 @@ def swap_loss(
     }
     if twins:
         terms["steady"] = weighted_mean((face[0::2] - face[1::2]).abs(), plain[0::2])
-    total = torch.stack([getattr(shares, name) * term for name, term in terms.items()]).sum()
+    total = torch.stack([getattr(SHARES, name) * term for name, term in terms.items()]).sum()
     return total, {name: float(term.detach()) for name, term in terms.items()}
 
 
