@@ -82,6 +82,15 @@ def test_the_package_list_is_complete() -> None:
     assert found == listed
 
 
+def test_every_file_of_a_card_is_installed() -> None:
+    build = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
+    patterns = build["package-data"]["trained_models"]
+    for card in (ROOT / "trained_models").glob("*/model.toml"):
+        for file in tomllib.loads(card.read_text(encoding="utf-8"))["files"]:
+            packed = Path(card.parent.name, file)
+            assert any(packed.match(pattern) for pattern in patterns), packed
+
+
 def test_what_is_committed_of_models_is_small() -> None:
     assert sum(p.stat().st_size for p in (ROOT / "trained_models").rglob("*") if p.is_file()) < 80e6
 

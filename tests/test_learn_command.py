@@ -50,6 +50,7 @@ def test_from_a_clip_to_the_live_loop(call: Call, tmp_path: Path) -> None:
     assert (bundle.card.identity.kind, bundle.card.identity.statement) == ("synthetic", WHOSE[3])
     assert bundle.preview is not None
     assert bundle.path("swap.onnx").stat().st_size < 6e6
+    assert bundle.path("detail.png").stat().st_size < 1e5
     metrics = tmp_path / "n.json"
     run = ["run", "--source", CLIP, "--seconds", "1", "--output", "null", "--pace", "all", "--model", "eve"]
     code, _, err = call(*run, "--metrics", metrics)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from realtime.align import crop_from_frame
 from realtime.card import Card
 from realtime.errors import ModelError
 from realtime.face import Face, Floats
@@ -22,6 +23,7 @@ from realtime.swap.fine_head import FineHead
 from realtime.swap.head_angles import head_angles
 from realtime.swap.inner_lips import inner_lips
 from realtime.swap.resting_face import RestingFace
+from realtime.swap.skin_detail import SkinDetail
 
 BLENDSHAPES = 52
 
@@ -46,7 +48,7 @@ class Autoencoder:
     """One identity ready to be worn (a `Swapper`). Owns `session` and `fine` and closes them.
 
     `morph` is asked at every call and used only where the network has that input; so is `wants_fine`, where there is
-    a `fine` variant.
+    a `fine` variant. `detail` is laid over what either draws.
     """
 
     def __init__(
@@ -60,6 +62,7 @@ class Autoencoder:
         morph: Callable[[], float],
         fine: FineHead | None = None,
         wants_fine: Callable[[], bool] = lambda: False,
+        detail: SkinDetail | None = None,
     ) -> None:
         self.title = title
         self.face_type = face_type
@@ -70,6 +73,7 @@ class Autoencoder:
         self._morph = morph
         self._fine = fine
         self._wants_fine = wants_fine
+        self._detail = detail
         self._rest = RestingFace()
         # One set of arrays for all calls: the engine's thread is the only caller, and `run` has read them
         # when it returns.
@@ -110,6 +114,9 @@ class Autoencoder:
         form = wiring.form
         fine = self._fine if self._wants_fine() else None
         pixels = form.pixels(drawn[wiring.drawn]) if fine is None else fine(drawn[fine.features])
+        if self._detail is not None:
+            matrix = crop_from_frame(face.landmarks, self.face_type, self.size, coverage=self.coverage)
+            pixels = self._detail(pixels, face.landmarks, matrix, self.size)
         names = (wiring.mask, wiring.driver_mask, wiring.visible)
         masks = [None if name is None else form.mask(drawn[name]) for name in names]
         if fine is not None:

@@ -42,7 +42,7 @@ class Weave:
         depth = points[self._face, 2].sum(axis=1)
         triangles = np.concatenate([self._behind, self._face[np.argsort(depth, kind="stable")]])
         corners = points[triangles, :2]
-        table = _affine(corners, self._rest[triangles])
+        table = affine_maps(corners, self._rest[triangles])
         numbers = self._numbers
         numbers.fill(len(triangles))
         fixed = np.rint(np.clip(corners, -4096, 4096) * (1 << _SHIFT)).astype(np.int32)
@@ -75,7 +75,7 @@ class Weave:
             cv2.dilate(self.folds, _CROSS, dst=self.folds)
 
 
-def _affine(there: Doubles, here: Doubles) -> Floats:
+def affine_maps(there: Doubles, here: Doubles) -> Floats:
     """(6, n + 1) float32: the maps from triangles `there` (n, 3, 2) to `here`, then one that changes nothing."""
     u, v = there[:, 1] - there[:, 0], there[:, 2] - there[:, 0]
     p, q = here[:, 1] - here[:, 0], here[:, 2] - here[:, 0]

@@ -5,13 +5,16 @@ from contextlib import ExitStack
 
 from realtime.bundle import Bundle
 from realtime.errors import ModelError
+from realtime.pose import HeadPose
 from realtime.sessions import Session
 from realtime.settings import Settings
+from realtime.shelf import built_in_folder
 from realtime.swap import Swapper
 from realtime.swap.autoencoder import Autoencoder, own_wiring
 from realtime.swap.crop_format import CropFormat
 from realtime.swap.dfm import dfm_wiring
 from realtime.swap.fine_head import FINE_FILE, fine_head
+from realtime.swap.skin_detail import DETAIL_FILE, open_detail
 
 _DEFAULTS = Settings()
 
@@ -65,6 +68,10 @@ def open_swapper(
                     f"model {card.name}: [input] in its card ({stated.size} {stated.layout} {stated.colour} "
                     f"{stated.range}) but its .dfm takes ({wiring.form.size} NHWC BGR 0..1): correct it"
                 )
+        detail = None
+        if DETAIL_FILE in card.files:
+            head = HeadPose(built_in_folder() / "face" / "pose.npz")
+            detail = open_detail(bundle.path(DETAIL_FILE), head.canonical)
         worn = Autoencoder(
             session,
             wiring,
@@ -74,6 +81,7 @@ def open_swapper(
             morph=lambda: settings().morph,
             fine=fine,
             wants_fine=lambda: settings().variant == "fine",
+            detail=detail,
         )
         opened.pop_all()
         return worn

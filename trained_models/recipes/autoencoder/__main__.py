@@ -1,38 +1,21 @@
-"""`python -m trained_models.recipes.autoencoder prepare|train|drivers|mask|plot|check|export|show`."""
+"""`python -m trained_models.recipes.autoencoder prepare|train|drivers|mask|plot|check|export|detail|show`."""
 
 import argparse
+import hashlib
 import platform
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from realtime.face import Face
-from trained_models.recipes.autoencoder.augment import Pixels
-
 BUNDLES = Path(__file__).resolve().parents[2]
 
 
-def _finder() -> Callable[[Pixels], Face | None]:
-    """Finds the one face of a picture."""
-    from realtime.detect import Tracker
-
-    cv2.setNumThreads(1)
-    tracker = Tracker(provider="cpu")
-
-    def find(pixels: Pixels) -> Face | None:
-        found = tracker.find(np.ascontiguousarray(pixels))
-        return found[0] if found else None
-
-    return find
-
-
 def _prepare(args: argparse.Namespace) -> None:
-    from trained_models.recipes.autoencoder.prepare import prepare_folder
+    from trained_models.recipes.autoencoder.prepare import finder, prepare_folder
 
-    find = _finder()
+    find = finder()
     while True:
         for folder in sorted(args.raw.iterdir()):
             if folder.is_dir() and (tally := prepare_folder(folder, args.out / folder.name, find)).kept:
@@ -57,8 +40,9 @@ def _train(args: argparse.Namespace) -> None:
 
 def _drivers(args: argparse.Namespace) -> None:
     from trained_models.recipes.autoencoder.driver_mask.pictures import prepare_drivers
+    from trained_models.recipes.autoencoder.prepare import finder
 
-    print(f"{prepare_drivers(args.raw, args.out, _finder())} drivers")
+    print(f"{prepare_drivers(args.raw, args.out, finder())} drivers")
 
 
 def _mask(args: argparse.Namespace) -> None:
@@ -127,6 +111,23 @@ def _export(args: argparse.Namespace) -> None:
         write_preview(args.out / "preview.jpg", sorted(args.raw.glob("shard_*.npz")))
     size = sum(len(model) for model in files.named().values())
     print(f"{args.out}: {size / 1e6:.2f} MB, {files.parity}")
+
+
+def _detail(args: argparse.Namespace) -> None:
+    from realtime.swap.skin_detail import DETAIL_FILE
+    from trained_models.recipes.autoencoder.pairs_dataset import Pairs
+    from trained_models.recipes.autoencoder.prepare import finder
+    from trained_models.recipes.autoencoder.skin import as_png, detail_of
+    from trained_models.recipes.autoencoder.weights import from_bundle
+    from trained_models.recipes.card_facts import write_facts
+
+    found = detail_of(from_bundle(args.bundle), Pairs(args.data), finder())
+    if found is None:
+        raise SystemExit(f"{args.data}: no face in its pictures is found by the tracker")
+    png = as_png(found)
+    (args.bundle / DETAIL_FILE).write_bytes(png)
+    write_facts(args.bundle, {"files": {DETAIL_FILE: f"sha256:{hashlib.sha256(png).hexdigest()}"}})
+    print(f"{args.bundle / DETAIL_FILE}: {len(png) / 1e3:.0f} kB")
 
 
 def _show(args: argparse.Namespace) -> None:
@@ -207,6 +208,11 @@ def main() -> None:
     export.add_argument("--fails", action="append", default=[], metavar="TEXT", help="where it fails, for the card")
     export.add_argument("--hardware", default=f"{platform.machine()} CPU, 2 cores")
     export.set_defaults(do=_export)
+
+    detail = steps.add_parser("detail", help="find what a bundle does not draw of its identity's skin, and add it")
+    detail.add_argument("data", type=Path, help="prepared pairs of the identity")
+    detail.add_argument("bundle", type=Path)
+    detail.set_defaults(do=_detail)
 
     show = steps.add_parser("show", help="identities side by side on one driver: a clip and a contact sheet")
     show.add_argument("clip", type=Path)

@@ -15,10 +15,12 @@ from realtime.card_file import parse_card, write_toml
 from realtime.errors import ModelError
 from realtime.frame import Pixels
 from realtime.swap.open_swapper import open_swapper
+from realtime.swap.skin_detail import DETAIL_FILE
 from trained_models.recipes.autoencoder.check import Report, check
 from trained_models.recipes.autoencoder.learn.coverage import BLINKS, JAW_OPEN, SMILES
 from trained_models.recipes.autoencoder.network import SwapNetwork
 from trained_models.recipes.autoencoder.pairs_dataset import Batch, Pairs
+from trained_models.recipes.autoencoder.skin import as_png
 from trained_models.recipes.autoencoder.to_bundle import export_line, feed_of, input_of, output_of, to_onnx
 
 PREVIEW_SIDE = 256
@@ -45,8 +47,12 @@ class Learnt:
     held_out_error: float
 
 
-def bundle_of(network: SwapNetwork, learnt: Learnt, frames: Pairs, clip: Path, step: int = 5) -> tuple[Bundle, Report]:
+def bundle_of(
+    network: SwapNetwork, learnt: Learnt, frames: Pairs, clip: Path, *, detail: Pixels | None = None, step: int = 5
+) -> tuple[Bundle, Report]:
     """The bundle among the user's own, opened once, and how it carries the driver of `clip` (every `step`-th frame).
+
+    `detail`: what the network does not draw of the skin (`skin.detail_of`).
 
     Raises ModelError where the exported file is not the network, DeviceError where it cannot be stored; then
     nothing is left behind.
@@ -55,9 +61,12 @@ def bundle_of(network: SwapNetwork, learnt: Learnt, frames: Pairs, clip: Path, s
     report = check(network, clip, step=step)
     try:
         files = to_onnx(network, feed_of(some))
-        model = files.swap  # the fine head is the packaged identity's, and draws none but hers
+        # The fine head is the packaged identity's, and draws none but hers.
+        stored = {"swap.onnx": files.swap}
     except ValueError as error:
         raise ModelError(f"{learnt.name}: {error}: run the same command again, or report it") from error
+    if detail is not None:
+        stored[DETAIL_FILE] = as_png(detail)
     card = write_toml(
         {
             "schema": 1,
@@ -66,7 +75,7 @@ def bundle_of(network: SwapNetwork, learnt: Learnt, frames: Pairs, clip: Path, s
             "family": "swap",
             "licence": LICENCE,
             "identity": {"kind": learnt.kind, "statement": learnt.statement},
-            "files": {"swap.onnx": f"sha256:{hashlib.sha256(model).hexdigest()}"},
+            "files": {name: f"sha256:{hashlib.sha256(data).hexdigest()}" for name, data in stored.items()},
             "input": input_of(network.shape),
             "output": output_of(network.shape, fine=False),
             "training": {
@@ -86,7 +95,8 @@ def bundle_of(network: SwapNetwork, learnt: Learnt, frames: Pairs, clip: Path, s
         folder = Path(made)
         parse_card(card, folder)
         (folder / CARD_FILE).write_bytes(card)
-        (folder / "swap.onnx").write_bytes(model)
+        for name, data in stored.items():
+            (folder / name).write_bytes(data)
         (folder / PREVIEW_FILE).write_bytes(portrait(some))
         bundle = add_folder(folder)
     open_swapper(bundle, provider="cpu").close()

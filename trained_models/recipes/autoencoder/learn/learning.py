@@ -22,6 +22,8 @@ from trained_models.recipes.autoencoder.learn.preview import drivers_of, write_s
 from trained_models.recipes.autoencoder.learn.training_set import HELD_OUT, save_frames
 from trained_models.recipes.autoencoder.learn.workbench import Workbench, footage_key, free_name
 from trained_models.recipes.autoencoder.pairs_dataset import Pairs
+from trained_models.recipes.autoencoder.prepare import finder
+from trained_models.recipes.autoencoder.skin import detail_of
 from trained_models.recipes.autoencoder.training import Plan
 from trained_models.recipes.autoencoder.weights import from_bundle
 
@@ -75,7 +77,9 @@ def learn(wish: Wish, say: Say, progress: Say) -> Bundle:
     fitting.fit(learner, frames, held_out, drivers_of(driving), bench.folder, wish.limits, progress)
     say(f"trained {learner.step_number} steps in {learner.seconds:.0f} s on {learner.device}; measuring and storing it")
     learnt = Learnt(name, title, kind, statement, len(frames), learner.step_number, learner.seconds, learner.best_error)
-    bundle, report = bundle_of(learner.learnt(), learnt, held_out if len(held_out) > 8 else frames, driving)
+    network = learner.learnt()
+    detail = detail_of(network, frames, finder())
+    bundle, report = bundle_of(network, learnt, held_out if len(held_out) > 8 else frames, driving, detail=detail)
     bench.put_away()
     say(f"worn by the packaged driver: {summary(report)}")
     return bundle
