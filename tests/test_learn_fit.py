@@ -10,9 +10,11 @@ import pytest
 torch = pytest.importorskip("torch", reason="the training recipes need the extra `train`")
 
 from realtime.errors import ModelError  # noqa: E402
+from trained_models.recipes.autoencoder.check import Report, followed  # noqa: E402
 from trained_models.recipes.autoencoder.learn.drivers import load_drivers  # noqa: E402
 from trained_models.recipes.autoencoder.learn.fit import LOG, PREVIEW, STATE, Limits, Stopped, fit  # noqa: E402
 from trained_models.recipes.autoencoder.learn.learner import LIPS_GAIN, Learner  # noqa: E402
+from trained_models.recipes.autoencoder.learn.lips import FOLLOWED, LEAST, MOST, part_lips  # noqa: E402
 from trained_models.recipes.autoencoder.learn.preview import Drivers, sheet  # noqa: E402
 from trained_models.recipes.autoencoder.network import Shape, SwapNetwork  # noqa: E402
 from trained_models.recipes.autoencoder.pairs_dataset import Pairs, Shard, save_shard  # noqa: E402
@@ -206,3 +208,34 @@ def test_the_packaged_strangers_are_many() -> None:
     assert len(np.unique(person)) >= 100
     with pytest.raises(ModelError, match="reinstall"):
         load_drivers(Path("nowhere.npz"))
+
+
+@pytest.mark.parametrize(
+    ("read", "factor"),
+    [
+        ((0.07, 0.95, FOLLOWED / 1.25), 1.25),
+        ((0.07, 0.95, FOLLOWED * 1.1), 1 / 1.1),
+        ((0.07, 0.95, 0.3), MOST),
+        ((0.07, 0.95, 4.0), LEAST),
+        ((0.07, 0.5, 0.8), 1.0),
+        ((0.0, float("nan"), float("nan")), 1.0),
+    ],
+)
+def test_lips_are_made_to_part_as_far_as_a_drivers(
+    read: tuple[float, float, float], factor: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worn = SwapNetwork(SMALL)
+    report = Report({}, read, 0.0, 1, 1, 1, np.zeros((1, 1, 3), np.uint8))
+    monkeypatch.setattr("trained_models.recipes.autoencoder.learn.lips.check", lambda *_, **__: report)
+    worn.decoder.condition.mean.fill_(0.2)
+    assert part_lips(worn, Path("a.mp4")) == pytest.approx(factor)
+    assert worn.decoder.condition.mean[-3:].numpy() == pytest.approx(0.2 / factor)
+    assert (worn.decoder.condition.mean[:-3] == 0.2).all()
+
+
+def test_what_follows_is_measured_by_its_correlation_and_gain() -> None:
+    driver = np.array([0.0, 0.1, 0.3, 0.2])
+    spread, r, gain = followed(driver, 0.05 + 0.8 * driver)
+    assert (spread, r, gain) == pytest.approx((driver.std(), 1.0, 0.8))
+    assert followed(driver, -driver)[1:] == pytest.approx((-1.0, -1.0))
+    assert followed(driver * 0, driver)[1:] == (0.0, 0.0)

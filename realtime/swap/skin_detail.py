@@ -1,7 +1,7 @@
 """An identity's own skin laid over the drawn face: freckles, moles and lines that small networks leave out.
 
 The detail is a picture of the face unrolled (`unrolled`), which a mesh of landmarks carries to where the face is: the
-expression moves it, and it costs half a millisecond.
+expression moves it.
 """
 
 from pathlib import Path

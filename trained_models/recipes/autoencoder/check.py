@@ -45,15 +45,20 @@ WATCHED = {
 """MediaPipe's numbers of the blendshapes reported."""
 
 
+Followed = tuple[float, float, float]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Report:
     """What was measured on one clip.
 
-    `table`: blendshape name to (driver's std, Pearson r, gain). `pose_deg`: the mean rotation error.
+    `table`: blendshape name to (driver's std, Pearson r, gain); `lips`: the same of their distance in the middle, as of
+    `inner_lips`. `pose_deg`: the mean rotation error.
     `sheet`: driver, output and the bare drawn crop at some moments.
     """
 
-    table: dict[str, tuple[float, float, float]]
+    table: dict[str, Followed]
+    lips: Followed
     pose_deg: float
     seen: int
     replaced: int
@@ -105,7 +110,7 @@ def check(network: SwapNetwork, clip: Path, *, step: int = 2, moments: int = 6) 
     wearable = Wearable(network).eval()
     settings = Settings()
     tracker, reader = Tracker(provider="cpu"), Tracker(provider="cpu")
-    drivers, outputs, errors, bands = [], [], [], []
+    drivers, outputs, lips, errors, bands = [], [], [], [], []
     seen = replaced = 0
     for number, pixels in enumerate(frames_of(clip, step)):
         faces = tracker(Frame(pixels, seq=number, captured_ns=number * step * 33_366_667))
@@ -119,23 +124,23 @@ def check(network: SwapNetwork, clip: Path, *, step: int = 2, moments: int = 6) 
         if again:
             drivers.append(faces[0].blendshapes)
             outputs.append(again[0].blendshapes)
+            lips.append([inner_lips(face.landmarks)[1] for face in (faces[0], again[0])])
             errors.append(rotation_error(faces[0].pose, again[0].pose))
     tracker.close()
     reader.close()
     told, read = np.array(drivers), np.array(outputs)
-    table = {}
-    for name, i in WATCHED.items():
-        a, b = told[:, i], read[:, i]
-        a0, b0 = a - a.mean(), b - b.mean()
-        spread = float(a.std())
-        table[name] = (
-            spread,
-            float((a0 @ b0) / max(np.sqrt((a0 @ a0) * (b0 @ b0)), 1e-9)),
-            float((a0 @ b0) / max(a0 @ a0, 1e-9)),
-        )
+    table = {name: followed(told[:, i], read[:, i]) for name, i in WATCHED.items()}
+    apart = followed(*np.array(lips).reshape(-1, 2).T)
     chosen = [bands[i] for i in np.linspace(0, len(bands) - 1, moments).astype(int)]
     columns = [np.vstack([_around(p, box), _around(o, box), cv2.resize(b, (256, 256))]) for p, o, b, box in chosen]
-    return Report(table, float(np.mean(errors)), seen, replaced, len(told), np.hstack(columns))
+    return Report(table, apart, float(np.mean(errors)), seen, replaced, len(told), np.hstack(columns))
+
+
+def followed(driver: npt.NDArray[np.floating], output: npt.NDArray[np.floating]) -> Followed:
+    """The driver's standard deviation, Pearson's r, and the gain from driver to output."""
+    a, b = driver - driver.mean(), output - output.mean()
+    r, gain = (float((a @ b) / max(by, 1e-9)) for by in (np.sqrt((a @ a) * (b @ b)), a @ a))
+    return float(driver.std()), r, gain
 
 
 def _around(pixels: Pixels, box: tuple[float, float, float, float]) -> Pixels:

@@ -32,6 +32,9 @@ GAIN = 1.3
 LARGEST = 0.5
 """Of a logarithm; what is larger is no skin."""
 NOSTRILS = (64, 98, 2, 327, 294, 19)
+APART_PX = 18
+"""Brows, eyes, nostrils and lips are left alone with half of this around them, unrolled: nearer, trackers take it for
+theirs."""
 _ROUNDS = 3
 _STEADY_PX = 5.0
 _FARTHEST_PX = 5.0
@@ -64,7 +67,7 @@ class Unroller:
             cv2.fillConvexPoly(
                 part, np.rint(cv2.convexHull(self._rest[list(outline)].astype(np.float32))).astype(int), 1
             )
-            skin[cv2.dilate(part, np.ones((8, 8), np.uint8)) > 0] = 0
+            skin[cv2.dilate(part, np.ones((APART_PX, APART_PX), np.uint8)) > 0] = 0
         self.skin: Floats = cv2.GaussianBlur(skin.astype(np.float32), (0, 0), 2.0)
         """(SIDE, SIDE) 0..1: no brows, eyes, nostrils or lips, which are drawn as they move."""
 

@@ -17,6 +17,7 @@ from trained_models.recipes.autoencoder.learn.drivers import load_drivers
 from trained_models.recipes.autoencoder.learn.finish import Learnt, bundle_of, summary
 from trained_models.recipes.autoencoder.learn.footage import MOST_FRAMES, RATE_HZ, ReadClip, read_clip, skull
 from trained_models.recipes.autoencoder.learn.learner import LEARN_PLAN, Learner
+from trained_models.recipes.autoencoder.learn.lips import part_lips
 from trained_models.recipes.autoencoder.learn.person import one_person
 from trained_models.recipes.autoencoder.learn.preview import drivers_of, write_sheet
 from trained_models.recipes.autoencoder.learn.training_set import HELD_OUT, save_frames
@@ -78,6 +79,7 @@ def learn(wish: Wish, say: Say, progress: Say) -> Bundle:
     say(f"trained {learner.step_number} steps in {learner.seconds:.0f} s on {learner.device}; measuring and storing it")
     learnt = Learnt(name, title, kind, statement, len(frames), learner.step_number, learner.seconds, learner.best_error)
     network = learner.learnt()
+    part_lips(network, driving)
     detail = detail_of(network, frames, finder())
     bundle, report = bundle_of(network, learnt, held_out if len(held_out) > 8 else frames, driving, detail=detail)
     bench.put_away()
