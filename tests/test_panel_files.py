@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -198,8 +199,8 @@ def test_the_camera_changes_and_a_call_gets_to_see_it(opened: Opened) -> None:
         await tab.until(pressed.format("false"))
         assert tab.faults == []
 
-    walk(opened, story, sinks=[switch])
-    source.close()
+    with closing(source):  # also where there is no browser to walk with
+        walk(opened, story, sinks=[switch])
     assert len(cameras) == 1
     assert cameras[0].closed == 1
     assert len(cameras[0].shown) > 0
