@@ -1,4 +1,4 @@
-"""A learnt identity's lips made to part as far as a driver's do: how far they do as told differs from face to face."""
+"""A learnt identity's lips made to part as far as Ada's do: told the same, some faces part theirs less."""
 
 from pathlib import Path
 
@@ -14,9 +14,9 @@ LEAST, MOST = 0.8, 1.4
 
 
 def part_lips(network: SwapNetwork, clip: Path, step: int = 5) -> float:
-    """Wear `network` over a clip, read the lips back, and have it take lips for so much farther apart.
+    """Wear `network` over a clip, read its lips back, and have it take lips for as much farther apart as they lack.
 
-    The factor, 1 where the reading is unsure.
+    Returns that factor: `LEAST` to `MOST`, and 1 where lips hardly follow.
     """
     _, r, gain = check(network, clip, step=step).lips
     if not r > SURE_R:
