@@ -13,8 +13,10 @@ from made_up_pairs import PLAN, SMALL, made_up_data  # noqa: E402
 from realtime.align import crop_from_frame, cut  # noqa: E402
 from realtime.capture.recording import Recording  # noqa: E402
 from realtime.detect import Tracker  # noqa: E402
+from realtime.sessions.ort import open_session  # noqa: E402
 from realtime.shelf import built_in_folder  # noqa: E402
 from realtime.swap.inner_lips import inner_lips  # noqa: E402
+from trained_models.recipes.autoencoder.onnx_in_torch import OnnxInTorch  # noqa: E402
 from trained_models.recipes.autoencoder.pairs_dataset import Pairs  # noqa: E402
 from trained_models.recipes.autoencoder.prepare import COVERAGE, FACE_TYPE, SIZE  # noqa: E402
 from trained_models.recipes.autoencoder.reader import Reader, lips_apart  # noqa: E402
@@ -24,6 +26,19 @@ from trained_models.recipes.autoencoder.training import FACE, Training  # noqa: 
 @pytest.fixture(scope="module")
 def reader() -> Reader:
     return Reader(FACE, torch.device("cpu"))
+
+
+@pytest.mark.parametrize("name", ["landmarks", "blendshapes", "detector"])
+def test_the_face_networks_give_in_pytorch_what_onnx_runtime_gives(name: str) -> None:
+    file = FACE / f"{name}.onnx"
+    session = open_session(file, provider="cpu")
+    (port,) = session.inputs.items()
+    given = np.random.default_rng(0).uniform(0, 1, [side or 1 for side in port[1].shape]).astype(np.float32)
+    expected = session.run({port[0]: given})
+    session.close()
+    made = OnnxInTorch(file, torch.device("cpu"))(torch.from_numpy(given))
+    for own, theirs in zip(made, expected.values(), strict=True):
+        np.testing.assert_allclose(own.numpy(), theirs, atol=1e-4 * max(1.0, float(np.abs(theirs).max())))
 
 
 def test_points_of_a_crop_are_where_the_tracker_finds_them(reader: Reader) -> None:

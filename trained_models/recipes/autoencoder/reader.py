@@ -13,10 +13,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from realtime.face_networks import BLENDSHAPE_POINTS, LANDMARK_SIZE
-from realtime.sessions.onnx_graph import read_graph
-from realtime.sessions.torch_graph import TorchGraph
 from realtime.swap.inner_lips import LOWER, OUTER_EYES, UPPER
 from trained_models.recipes.autoencoder.losses import SHARES
+from trained_models.recipes.autoencoder.onnx_in_torch import OnnxInTorch
 from trained_models.recipes.autoencoder.pairs_dataset import FAINT, JAW_OPEN, Batch
 
 FACE = Path(__file__).resolve().parents[2] / "face"
@@ -48,8 +47,7 @@ class Reader:
 
     def __init__(self, folder: Path, device: torch.device) -> None:
         self._landmarks, self._blendshapes = (
-            TorchGraph(read_graph((folder / file).read_bytes(), file), file, str(device), differentiable=True)
-            for file in ("landmarks.onnx", "blendshapes.onnx")
+            OnnxInTorch(folder / file, device) for file in ("landmarks.onnx", "blendshapes.onnx")
         )
 
     def points(self, faces: Tensor) -> Tensor:
@@ -58,7 +56,7 @@ class Reader:
         across, down = torch.meshgrid(lines * SPAN, lines * SPAN + 2 * DOWN, indexing="xy")
         grid = torch.stack([across, down], -1).expand(len(faces), -1, -1, -1)
         seen = F.grid_sample(faces.flip(1), grid, padding_mode="border", align_corners=False)
-        found = torch.cat([self._landmarks([one])[0] for one in seen.split(1)]).reshape(-1, 478, 3)
+        found = torch.cat([self._landmarks(one)[0] for one in seen.split(1)]).reshape(-1, 478, 3)
         middle = torch.tensor([0.5, 0.5, 0.0], device=faces.device)
         moved = torch.tensor([0.0, DOWN, 0.0], device=faces.device)
         return (found / LANDMARK_SIZE - middle) * SPAN + moved
@@ -66,7 +64,7 @@ class Reader:
     def blendshapes(self, points: Tensor) -> Tensor:
         """(N, 52) of (N, 478, 3) points."""
         seen = points[:, torch.from_numpy(BLENDSHAPE_POINTS).to(points.device), :2] * LANDMARK_SIZE
-        return torch.cat([self._blendshapes([one])[0].reshape(1, 52) for one in seen.split(1)])
+        return torch.cat([self._blendshapes(one)[0].reshape(1, 52) for one in seen.split(1)])
 
     def loss(self, faces: Tensor, batch: Batch) -> tuple[Tensor, dict[str, float]]:
         """How far what is read in drawn `faces` is from what was told, and both its terms by name.
@@ -97,7 +95,7 @@ def lips_apart(points: Tensor) -> Tensor:
 
 
 def as_strangers(batch: Batch, rng: np.random.Generator) -> Batch:
-    """Some samples' jaws told as strangers read them; twins alike."""
+    """Replace some samples' jawOpen with values as read from other identities; the same for both twins."""
     pairs = (len(batch.face) + 1) // 2
     leans = rng.uniform(size=pairs) < LEANING_SHARE
     factor = np.where(leans, np.exp(rng.normal(0, LEANING, pairs)), 1)
