@@ -26,7 +26,7 @@ from realtime.whole_folder import whole_folder
 
 
 def export_checkpoint(request: Request, say: Say = lambda line: None) -> Path:
-    """What `request` asks for, in its new folder `out`, which is recast_network; for a .dfm, the file in it.
+    """What `request` asks for, in its new folder `out`. Returns `out`; for a .dfm, the file in it.
 
     `say` is called with a line for each thing done. Raises ConfigError, ModelError or DeviceError, in one
     line; then nothing is left behind, and whatever was at `out` is as it was.
@@ -88,15 +88,14 @@ def _write_dfm(folder: Path, plan: Plan, name: str, request: Request, say: Say) 
 
 
 def _written(folder: Path, cast_network: Cast, file: str, request: Request, say: Say) -> Exported:
+    (folder / file).write_bytes(cast_network.model.SerializeToString())
     exported = verify(
-        cast_network.model,
+        folder / file,
         cast_network.part,
         cast_network.precision,
         dynamic_batch=request.dynamic_batch,
-        file=file,
         facts=cast_network.facts,
     )
-    (folder / exported.file).write_bytes(exported.content)
     say(
         f"{exported.file}: {exported.precision}, opset {exported.opset}, {len(exported.content) / 1e6:.1f} MB, "
         f"{nearness(exported.parity.worst)}"

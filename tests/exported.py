@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 
 from export.families import Part
-from export.parity import Runs
+from export.parity import Precision, Runs
 from export.to_onnx import Exported, to_onnx, verify
 from realtime.bundle import open_bundle
 from realtime.frame import Frame, Pixels
@@ -28,7 +29,15 @@ def on_cpu(model: Path | bytes) -> Session:
 
 def exported(part: Part, **options: Any) -> Exported:
     """A part as the command makes it, compared with its torch network on the way."""
-    return verify(to_onnx(part, **options), part, "fp32", dynamic_batch=options.get("dynamic_batch", False))
+    return verified(to_onnx(part, **options), part, **options)
+
+
+def verified(model: Any, part: Part, precision: Precision = "fp32", **options: Any) -> Exported:
+    """A graph written to a file and compared with the part's torch network."""
+    with TemporaryDirectory() as folder:
+        file = Path(folder, part.file)
+        file.write_bytes(model.SerializeToString())
+        return verify(file, part, precision, **options)
 
 
 def recorded(file: Path) -> dict[str, Any]:

@@ -10,12 +10,12 @@ from bundles import one_line
 torch = pytest.importorskip("torch", reason="the export needs the extra `export`")
 onnx = pytest.importorskip("onnx", reason="the export needs the extra `export`")
 
+from exported import verified  # noqa: E402
 from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 
 from export.families import Part, Plan  # noqa: E402
 from export.precision import Caster  # noqa: E402
 from export.request import Request  # noqa: E402
-from export.to_onnx import verify  # noqa: E402
 from realtime.sessions.onnx_file import read_contents  # noqa: E402
 
 CHANNELS = 1000
@@ -91,7 +91,7 @@ def test_fp16_cuts_at_the_same_channel() -> None:
     nodes = {node.op_type: node for node in inferred.node}
     assert {kinds[name] for name in nodes["LessOrEqual"].input} == {TensorProto.FLOAT}
     assert kinds[nodes["Where"].input[1]] == TensorProto.FLOAT16
-    assert verify(cast.model, part, "fp16").parity.worst.worst <= 1e-3
+    assert verified(cast.model, part, "fp16").parity.worst.worst <= 1e-3
 
 
 @pytest.mark.parametrize("file", ["source.onnx", "keypoints.onnx"])
@@ -101,7 +101,7 @@ def test_what_finds_key_points_stays_in_fp32(file: str) -> None:
     assert cast.precision == "fp32"
     assert read_contents(cast.model.SerializeToString(), file).precision == "fp32"
     off = a_part(file, error=2e-4)
-    assert "fp32 may be 1e-04" in one_line(lambda: verify(cast.model, off, cast.precision))
+    assert "fp32 may be 1e-04" in one_line(lambda: verified(cast.model, off, cast.precision))
 
 
 def test_what_float16_has_no_number_for_is_refused_though_a_cpu_would_manage() -> None:
@@ -121,6 +121,6 @@ def test_what_float16_has_no_number_for_is_refused_though_a_cpu_would_manage() -
         return Part("frame.onnx", Large(), ("x",), {"y": "picture"}, lambda count: [feed] * count, frozenset({"x"}))
 
     cast = caster(part(0.2), precision="fp16")(model, part(0.2))
-    verify(cast.model, part(0.2), "fp16")  # 50 000 on the way
-    line = one_line(lambda: verify(cast.model, part(0.3), "fp16"))  # 75 000
+    verified(cast.model, part(0.2), "fp16")  # 50 000 on the way
+    line = one_line(lambda: verified(cast.model, part(0.3), "fp16"))  # 75 000
     assert "no numbers" in line

@@ -1,6 +1,7 @@
 """The exported ONNX gives what upstream's programs gave, and is what every runtime can read."""
 
 import json
+import math
 import warnings
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 from bundles import one_line
 from deepfacelab_models import filled, names_of, write_model
-from exported import SAEHD_OUTPUTS, check_motion, exported, on_cpu, planar, recorded, worst
+from exported import SAEHD_OUTPUTS, check_motion, exported, on_cpu, planar, recorded, verified, worst
 
 torch = pytest.importorskip("torch", reason="the export needs the extra `export`")
 pytest.importorskip("onnx", reason="the export needs the extra `export`")
@@ -18,6 +19,7 @@ from export.families import Part  # noqa: E402
 from export.families.deepfacelab import plan_deepfacelab  # noqa: E402
 from export.families.first_order_motion import plan_first_order_motion  # noqa: E402
 from export.networks.autoencoder import Archi, SaehdShape, saehd  # noqa: E402
+from export.parity import compare  # noqa: E402
 from export.samples import mel_windows, pictures  # noqa: E402
 from export.to_onnx import OPSET, to_onnx, torch_network, verify  # noqa: E402
 from realtime.sessions.onnx_file import read_contents  # noqa: E402
@@ -100,7 +102,7 @@ def test_the_file_is_static_checked_and_says_nothing_of_this_machine(tiny: Part)
         "celeb_mask": [1, 1, 32, 32],
         "driver_mask": [1, 1, 32, 32],
     }
-    made = verify(model, tiny, "fp32")
+    made = verified(model, tiny, "fp32")
     assert (made.opset, made.precision, made.parity.samples) == (OPSET, "fp32", 4)
     assert made.parity.worst.worst <= 1e-4
     assert read_contents(made.content, "x").precision == "fp32"
@@ -142,9 +144,34 @@ def test_a_file_that_gives_other_numbers_is_refused(by: float, says: str) -> Non
         frozenset({"x"}),
     )
     model = to_onnx(part)
-    line = one_line(lambda: verify(model, part, "fp32"))
+    line = one_line(lambda: verified(model, part, "fp32"))
     assert line.startswith("sways.onnx: y ")
     assert says in line
+
+
+def test_the_comparison_sees_the_file_and_nothing_else(tmp_path: Path, tiny: Part) -> None:
+    """One weight changed on the disk, after the graph was made, by little: the file as it lies is what counts."""
+    model = to_onnx(tiny)
+    file = tmp_path / "swap.onnx"
+    file.write_bytes(model.SerializeToString())
+    assert verify(file, tiny, "fp32").content == file.read_bytes()
+    largest = max((t for t in model.graph.initializer if t.data_type == 1), key=lambda t: math.prod(t.dims))
+    content, at = bytearray(file.read_bytes()), file.read_bytes().index(largest.raw_data)
+    content[at + 3] ^= 0x40  # the exponent of its first number
+    file.write_bytes(content)
+    assert one_line(lambda: verify(file, tiny, "fp32")).startswith("swap.onnx: ")
+
+
+def test_the_comparison_runs_no_rewritten_graph(tmp_path: Path) -> None:
+    """Live sessions do such convolutions with fewer multiplications, which gives other last bits: not here."""
+    convolution = torch.nn.Conv2d(64, 128, 3, padding=1).eval().requires_grad_(False)
+    feeds = [{"x": np.random.default_rng(0).standard_normal((1, 64, 32, 32), np.float32)}]
+    part = Part("conv.onnx", convolution, ("x",), {"y": "numbers"}, lambda count: feeds, frozenset())
+    file = tmp_path / part.file
+    file.write_bytes(to_onnx(part).SerializeToString())
+    live = compare(torch_network(part), on_cpu(file), feeds, part.outputs).worst
+    plain = verify(file, part, "fp32").parity.worst
+    assert plain.worst != live.worst
 
 
 def test_a_network_that_cannot_be_exported_says_so() -> None:
