@@ -35,7 +35,6 @@ OWN = "own picture"
 """The avatar that is a picture out of the clip itself: its mouth has a truth to be compared with."""
 SPEAKS_DB = 15.0
 """Above the floor of the envelope: here somebody speaks."""
-CLAPPER_S = 20.0
 LEAST_SEEN = 10
 """Pictures of each kind."""
 
@@ -62,7 +61,7 @@ def speak_clips(
     quick: bool,
     say: Say,
 ) -> tuple[dict[str, Any], list[Sheet]]:
-    """(the report's part, a contact sheet a clip and avatar). `quick`: no clapper, short rests.
+    """(the report's part, a contact sheet a clip and avatar). `quick`: short rests.
 
     Raises MasqueradeError.
     """
@@ -93,13 +92,6 @@ def speak_clips(
         "goals": everything,
         "clips": found,
     }
-    if not quick:
-        from benchmarks.clapper import clap, configure
-        from benchmarks.clapper import told as told_clapper
-
-        shown = avatars[0].name if avatars else None
-        report["clapper"] = clap(configure(config.model or "", shown, CLAPPER_S, "640x360", config.provider))
-        say("\n".join(told_clapper(report["clapper"])))
     return report, sheets
 
 

@@ -27,13 +27,12 @@ from benchmarks.motion_quality import drive_avatars, drive_themselves
 from benchmarks.quality_chart import draw_quality
 from benchmarks.quality_text import told
 from benchmarks.reading import ReaderName, choose_reader, open_reader
-from benchmarks.retrieval import GALLERY, Retrieval, load_gallery, worn_centre
+from benchmarks.retrieval import GALLERY, Retrieval, known_centre, load_gallery, worn_centre
 from benchmarks.seam import Seam
 from benchmarks.second_reader import SecondReader, open_second_reader
 from benchmarks.sheet import Sheet, save
 from benchmarks.stamp import one_line, stamp
 from benchmarks.stand import Stand, freeze
-from benchmarks.worn import known_centre
 from realtime.bundle import Bundle
 from realtime.config import RunConfig, make_config
 from realtime.detect import Tracker

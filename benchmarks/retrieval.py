@@ -1,5 +1,6 @@
 """Whose face it is: the output looked up among the worn identity, the driver, and people who are neither."""
 
+import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,9 @@ from realtime.errors import ConfigError
 Reals = npt.NDArray[np.float64]
 
 GALLERY = Path(__file__).parent / "gallery.npz"
+IDENTITIES = Path(__file__).parent / "identities.npz"
+"""Mean embeddings of the packaged identities, each under the SHA-256 of its bundle's preview."""
+
 EVERY = 5
 """An embedding takes a fifth of a second without BLAS, and an identity does not change between frames."""
 
@@ -32,15 +36,15 @@ class Gallery:
 
 
 def load_gallery(path: Path = GALLERY) -> Gallery:
-    """The gallery that ships, or another of its form (`python -m benchmarks.gallery`). Raises ConfigError."""
+    """The gallery that ships, or another of its form (docs/studies/identity-embeddings). Raises ConfigError."""
     try:
         with np.load(path, allow_pickle=False) as stored:
             centres = np.asarray(stored["embeddings"], dtype=np.float64)
             network = str(stored["network_sha256"])
     except (OSError, ValueError, EOFError, KeyError) as error:
-        raise ConfigError(f"{path} is not a gallery: make one with python -m benchmarks.gallery") from error
+        raise ConfigError(f"{path} is not a gallery: see docs/studies/identity-embeddings") from error
     if network != EMBEDDING_SHA256 or centres.ndim != 2 or centres.shape[1] != 128 or len(centres) < 2:
-        raise ConfigError(f"{path} was made with another network: make it again with python -m benchmarks.gallery")
+        raise ConfigError(f"{path} was made with another network: see docs/studies/identity-embeddings")
     return Gallery(centres)
 
 
@@ -60,6 +64,18 @@ def worn_centre(reader: SecondReader, pictures: Sequence[Path]) -> Reals | str:
     if not found:
         return "the second reader found no face in the identity's pictures: name others with --worn"
     return centre_of(found)
+
+
+def known_centre(preview: Path, path: Path = IDENTITIES) -> Reals | None:
+    """(128,) the identity whose bundle has this preview; None if it is not among the known. Raises ConfigError."""
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            if str(stored["network_sha256"]) != EMBEDDING_SHA256:
+                raise ConfigError(f"{path} was made with another network: see docs/studies/identity-embeddings")
+            known = stored.get(hashlib.sha256(preview.read_bytes()).hexdigest())
+    except (OSError, ValueError, EOFError, KeyError) as error:
+        raise ConfigError(f"{path} holds no embeddings: see docs/studies/identity-embeddings") from error
+    return None if known is None else np.asarray(known, dtype=np.float64)
 
 
 class Retrieval:

@@ -1,6 +1,6 @@
 """Who the output is taken for, with made-up embeddings; and the gallery."""
 
-from collections.abc import Iterator
+import hashlib
 from pathlib import Path
 
 import cv2
@@ -9,12 +9,12 @@ import numpy.typing as npt
 import pytest
 from fakes import a_face
 
-from benchmarks.gallery import gather, people
 from benchmarks.moment import Moment
-from benchmarks.retrieval import EVERY, Gallery, Retrieval, load_gallery, nearest, worn_centre
-from benchmarks.second_reader import Box, DlibReader, Found, open_second_reader
+from benchmarks.retrieval import EVERY, Gallery, Retrieval, known_centre, load_gallery, nearest, worn_centre
+from benchmarks.second_reader import EMBEDDING_SHA256, Box, DlibReader, Found, open_second_reader
 from realtime.errors import ConfigError, ModelError
 from realtime.frame import Pixels
+from realtime.models import built_in_folder
 
 Reals = npt.NDArray[np.float64]
 
@@ -105,36 +105,10 @@ def test_the_worn_identity_comes_from_its_pictures(tmp_path: Path) -> None:
     assert "no picture" in str(worn_centre(PaintedReader(), [tmp_path / "text.png"]))
 
 
-def test_a_gallery_is_gathered_from_rendered_people(tmp_path: Path) -> None:
-    def pictures() -> Iterator[tuple[int, Pixels]]:
-        for seed in (20, 7, 30, 40):
-            for n in range(5):
-                yield seed, painted(255 if seed == 30 and n else seed)
-
-    centres, apart = gather(PaintedReader(), pictures(), 2, 3, frozenset({20}))
-    assert sorted(centres) == [7, 40]
-    assert apart == 1.0
-    with pytest.raises(ConfigError, match="only 2 of 3"):
-        gather(PaintedReader(), pictures(), 3, 3, frozenset({20}))
-    with pytest.raises(ConfigError, match=r"no \.npz"):
-        list(people(tmp_path))
-
-
-def test_stored_people_are_read_in_both_forms(tmp_path: Path) -> None:
-    files = [cv2.imencode(".jpg", np.full((16, 16, 3), v, np.uint8))[1] for v in (10, 90)]
-    joined, offsets = np.concatenate(files), np.cumsum([0, *map(len, files)])
-    np.savez(tmp_path / "a.npz", person_jpg=joined, person_jpg_offsets=offsets, person_seed=np.array([4, 5]))
-    np.savez(tmp_path / "b.npz", frame_jpg=joined, frame_jpg_offsets=offsets, person_seed=np.int64(6))
-    found = [(seed, int(pixels.mean())) for seed, pixels in people(tmp_path)]
-    assert found == [(4, 10), (5, 90), (6, 10), (6, 90)]
-
-
 def test_dlib_knows_the_preview_again() -> None:
     reader = open_second_reader()
     if isinstance(reader, str):
         pytest.skip(reader)
-    from realtime.models import built_in_folder
-
     pixels = cv2.imread(str(built_in_folder() / "ada" / "preview.jpg"))
     assert pixels is not None
     picture = np.asarray(pixels, dtype=np.uint8)
@@ -164,3 +138,33 @@ def test_other_weights_are_refused(tmp_path: Path) -> None:
     (tmp_path / "shape_predictor_5_face_landmarks.dat").write_bytes(b"something else")
     with pytest.raises(ModelError, match="not the file"):
         DlibReader(tmp_path)
+
+
+def test_a_centre_belongs_to_one_preview(tmp_path: Path) -> None:
+    preview, other = tmp_path / "preview.jpg", tmp_path / "other.jpg"
+    preview.write_bytes(b"one")
+    other.write_bytes(b"two")
+    stored = {hashlib.sha256(b"one").hexdigest(): axis(3), "network_sha256": np.array(EMBEDDING_SHA256)}
+    np.savez(tmp_path / "worn.npz", **stored)
+    found = known_centre(preview, tmp_path / "worn.npz")
+    assert found is not None
+    assert np.allclose(found, axis(3))
+    assert known_centre(other, tmp_path / "worn.npz") is None
+
+
+def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
+    preview = tmp_path / "preview.jpg"
+    preview.write_bytes(b"one")
+    (tmp_path / "worn.npz").write_bytes(b"no archive")
+    with pytest.raises(ConfigError, match="holds no embeddings"):
+        known_centre(preview, tmp_path / "worn.npz")
+    np.savez(tmp_path / "other.npz", network_sha256=np.array("another"))
+    with pytest.raises(ConfigError, match="another network"):
+        known_centre(preview, tmp_path / "other.npz")
+
+
+@pytest.mark.parametrize("name", ["ada", "amos", "fern"])
+def test_every_packaged_identity_has_an_embedding(name: str) -> None:
+    centre = known_centre(built_in_folder() / name / "preview.jpg")
+    assert centre is not None
+    assert centre.shape == (128,)

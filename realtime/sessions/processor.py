@@ -21,7 +21,7 @@ def physical_cores() -> int:
 def default_threads() -> int:
     """Threads for inference: one core is left to capture, blending and output.
 
-    Measured by `python -m benchmarks.thread_counts` on the two cores of an AMD EPYC under a load of 9 to 13 (what a
+    Measured (docs/studies/thread-counts) on the two cores of an AMD EPYC under a load of 9 to 13 (what a
     video call and a browser do to a laptop): landmarks, blendshapes and Ada in a row took 24.6 ms of processor time
     with one thread and 28.0 with two; on the wall clock two were 1.04 times as fast in the middle of 80 rounds
     (landmarks and blendshapes alone 0.92, Ada alone 1.12). With both cores idle two were 1.28 times as fast, 15.5 for
