@@ -4,13 +4,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: demo test lint bench test-camera clean
+.PHONY: demo test test-quick lint bench test-camera clean
 
 demo: $(VENV)/.demo
 	$(BIN)/masquerade demo $(ARGS)
 
 test: $(VENV)/.test
 	$(BIN)/python -m pytest $(ARGS)
+
+test-quick: $(VENV)/.test
+	$(BIN)/python -m pytest -m 'not slow' $(ARGS)
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .

@@ -24,6 +24,6 @@ bench.add_command(quality)
 bench.add_command(blend_cost, "blend")
 
 if __name__ == "__main__":
-    from realtime.cli import main
+    from realtime.cli.app import main
 
     main(["bench", *sys.argv[1:]])

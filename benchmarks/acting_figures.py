@@ -8,7 +8,7 @@ import numpy as np
 from benchmarks.agreement import BLENDSHAPES, Reals, gain, moving, pearson
 from benchmarks.blinks import blink_match, blinks
 from benchmarks.lip_offset import opening
-from realtime.face import Face
+from realtime.tracking.face import Face
 
 GAIN = (0.8, 1.2)
 """Between these a channel acts as strongly as the driver, as far as one sees."""

@@ -20,9 +20,9 @@ from export.parity import Feed, compare
 from export.quantise import quantise
 from export.to_onnx import to_onnx
 from realtime.errors import ConfigError, ModelError
-from realtime.sessions import Session
-from realtime.sessions.ort import open_session
-from realtime.sessions.processor import cpu_flags
+from realtime.inference.ort import open_session
+from realtime.inference.processor import cpu_flags
+from realtime.inference.session import Session
 
 UPSTREAM = "upstream"
 

@@ -21,10 +21,11 @@ from benchmarks.runtimes import Way, ways_here
 from benchmarks.stamp import one_line, stamp
 from export.parity import Kind, compare
 from realtime.errors import ConfigError, MasqueradeError, ModelError
-from realtime.models import Bundle, built_in_folder, list_bundles, load_bundle
-from realtime.sessions import Session
-from realtime.sessions.ort import open_session
-from realtime.sessions.processor import default_threads
+from realtime.inference.ort import open_session
+from realtime.inference.processor import default_threads
+from realtime.inference.session import Session
+from realtime.models.bundle import Bundle
+from realtime.models.library import built_in_folder, list_bundles, load_bundle
 
 SCHEMA = 1
 SAMPLES = 4

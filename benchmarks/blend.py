@@ -18,13 +18,12 @@ import numpy.typing as npt
 
 from benchmarks.full_frame_merge import cut_plainly, merge_full_frame
 from benchmarks.stamp import one_line, stamp
-from realtime.align import FACE_TYPES, Matrix, crop_from_frame, cut
-from realtime.blend import blend
 from realtime.errors import ConfigError
-from realtime.frame import Pixels
-from realtime.mean_face import MEAN_FACE, MEAN_FACE_POINTS
+from realtime.frame import Floats, Pixels
+from realtime.imaging.align import FACE_TYPES, Matrix, crop_from_frame, cut
+from realtime.imaging.blend import Swapped, blend
+from realtime.imaging.mean_face import MEAN_FACE, MEAN_FACE_POINTS
 from realtime.settings import Settings
-from realtime.swap import Floats, Swapped
 
 SCHEMA = 1
 

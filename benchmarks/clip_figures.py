@@ -12,8 +12,8 @@ from benchmarks.agreement import LEADING, MOVES, Reals, expression, head_angles,
 from benchmarks.goals import judge
 from benchmarks.moment import Examiner
 from benchmarks.pictures import Flicker, mean_portrait, steadiness
-from realtime.face import Face
 from realtime.frame import Pixels
+from realtime.tracking.face import Face
 
 Reading = tuple[Face | None, Face | None, Face | None, Face | None]
 """A frame's face as read from the driver, the output, the ceiling, and the driver once more."""

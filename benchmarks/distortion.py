@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from realtime.face import Face
-from realtime.models import built_in_folder
-from realtime.swap.mesh_points import BONES
+from realtime.families.motion.mesh.points import BONES
+from realtime.models.library import built_in_folder
+from realtime.tracking.face import Face
 
 Reals = npt.NDArray[np.float64]
 

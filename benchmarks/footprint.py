@@ -41,7 +41,7 @@ def footprint(file: Path, way: Way, threads: int) -> dict[str, Any]:
 
 def measure(file: Path, way: Way, threads: int) -> dict[str, Any]:
     """The same, of this process. The runtime's library itself is counted where it is loaded for the first time."""
-    from realtime.sessions.ort import open_session
+    from realtime.inference.ort import open_session
 
     data = file.read_bytes()
     before, started = _resident_mb(), now_ns()

@@ -8,8 +8,8 @@ import numpy.typing as npt
 
 from benchmarks.moment import Floats
 from realtime.clock import now_ns
-from realtime.engine import Engine
 from realtime.frame import Frame, Pixels
+from realtime.pipeline.engine import Engine
 
 FRAMES = 60
 SETTLING = 10

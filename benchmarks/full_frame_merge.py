@@ -8,9 +8,8 @@ the whole frame, float blend), with numpy and OpenCV. It is not DeepFaceLive's p
 import cv2
 import numpy as np
 
-from realtime.align import Matrix, Points, crop_from_frame
-from realtime.frame import Pixels
-from realtime.swap import Floats
+from realtime.frame import Floats, Pixels
+from realtime.imaging.align import Matrix, Points, crop_from_frame
 
 _ERODE_STEPS = 5 // 2
 _BLUR = 25

@@ -9,20 +9,19 @@ import numpy as np
 
 from benchmarks.lip_offset import Reals
 from benchmarks.reading import Reader
-from realtime.avatars import Avatar
-from realtime.avatars.background import read_background
-from realtime.bundle import Bundle
-from realtime.clock import NS_PER_S, now_ns
+from realtime.audio.look_ahead import ReadAhead
+from realtime.audio.resample import Resampler
+from realtime.audio.sound_file import SoundFile
+from realtime.audio.source import SPEECH_HZ, Block
+from realtime.audio.speech_buffer import SpeechBuffer
+from realtime.clock import NS_PER_S, StageTimer, now_ns
 from realtime.config import RunConfig
-from realtime.face import Face
-from realtime.frame import Frame, Pixels
-from realtime.laps import Laps
-from realtime.sound import SPEECH_HZ, Block, Floats
-from realtime.sound.look_ahead import ReadAhead
-from realtime.sound.resample import Resampler
-from realtime.sound.sound_file import SoundFile
-from realtime.sound.voice import Voice
-from realtime.swap.open_lips import open_lips
+from realtime.families.lip_sync.open_model import open_lips
+from realtime.families.motion.background import read_background
+from realtime.frame import Floats, Frame, Pixels
+from realtime.models.avatar import Avatar
+from realtime.models.bundle import Bundle
+from realtime.tracking.face import Face
 
 REST_S, SHORT_REST_S = 3.0, 1.2
 """So long is the silence behind a clip, and the noise behind that; and where time matters more."""
@@ -126,7 +125,7 @@ def speak(
     blank = np.zeros((size[1], size[0], 3), np.uint8)
     settings = config.settings()
     faces: list[Face | None] = []
-    speech = ReadAhead(lambda: Played(voiced.samples), lambda: Voice(exact=True))
+    speech = ReadAhead(lambda: Played(voiced.samples), lambda: SpeechBuffer(exact=True))
     with closing(speech):
         character = open_lips(
             bundle,
@@ -138,7 +137,7 @@ def speak(
         )
         with closing(character):
             for number, at_s in enumerate(voiced.times().tolist()):
-                picture = character(Frame(blank, number, now_ns(), at_s), [], settings, Laps(now_ns))
+                picture = character(Frame(blank, number, now_ns(), at_s), [], settings, StageTimer(now_ns))
                 assert picture is not None  # an avatar is always there
                 faces.append(reader.read(Frame(picture, number, now_ns(), at_s)))
                 see(number, picture, faces[-1])

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from realtime.face import Face, Floats
-from realtime.sound import SPEECH_HZ
+from realtime.audio.source import SPEECH_HZ
+from realtime.frame import Floats
+from realtime.tracking.face import Face
 
 Reals = npt.NDArray[np.float64]
 

@@ -19,14 +19,14 @@ from benchmarks.mask_truth import open_clip
 from benchmarks.reading import open_reader
 from benchmarks.sheet import Sheet
 from benchmarks.watched_puppet import open_avatars
-from realtime.avatars import Avatar
-from realtime.bundle import Bundle
 from realtime.config import RunConfig
 from realtime.errors import ConfigError
-from realtime.face import Face
+from realtime.families.lip_sync.idle_still import find_head
+from realtime.families.motion.mesh.points import Head
 from realtime.frame import Pixels
-from realtime.swap.idle_still import find_head
-from realtime.swap.mesh_points import Head
+from realtime.models.avatar import Avatar
+from realtime.models.bundle import Bundle
+from realtime.tracking.face import Face
 
 Say = Callable[[str], None]
 Which = Literal["own", "mediapipe"]

@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 
 from benchmarks.lip_offset import OUTER_EYES, Reals
-from realtime.face import Face
-from realtime.swap.mesh_points import INNER_LIPS, OUTER_LIPS, Head
-from realtime.swap.mesh_reading import read
+from realtime.families.motion.mesh.driving import read
+from realtime.families.motion.mesh.points import INNER_LIPS, OUTER_LIPS, Head
+from realtime.tracking.face import Face
 
 LIPS = np.concatenate([OUTER_LIPS, INNER_LIPS])
 

@@ -16,12 +16,12 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.moment import Missing, Moment
-from realtime.capture import Source
-from realtime.capture.fit import letterbox
 from realtime.capture.recording import Recording
+from realtime.capture.source import Source
 from realtime.clock import now_ns
 from realtime.errors import ConfigError
 from realtime.frame import Frame, Pixels
+from realtime.imaging.resize import letterbox
 
 LARGEST_PX = 4096
 """A PNG may say it is larger than memory: what is wider or higher is not read."""

@@ -8,16 +8,16 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, fields, replace
 
 from benchmarks.timings import Shown, Trace, Worked
-from realtime.capture import Source
 from realtime.capture.around import AroundSource
-from realtime.capture.paced import Paced, Reel
+from realtime.capture.paced import Paced, SeekableSource
+from realtime.capture.source import Source
 from realtime.clock import Clock
 from realtime.config import RunConfig
-from realtime.engine import Result
 from realtime.frame import Frame
-from realtime.guard import Outgoing
-from realtime.pipeline import Loop
-from realtime.run import Run
+from realtime.pipeline.engine import Result
+from realtime.pipeline.fallback import Outgoing
+from realtime.pipeline.loop import Loop
+from realtime.pipeline.session import Run
 
 TAIL = 5
 """Frames after the measured ones, so that a drop at the very end still has a next picture."""
@@ -94,13 +94,13 @@ class MeasuredLoop(Loop):
 class Retimed:
     """A reel played at `rate_hz`, whatever its own rate, without a gap where it starts again.
 
-    So a benchmark offers exactly the rate it names. Obeys `Reel`.
+    So a benchmark offers exactly the rate it names. Obeys `SeekableSource`.
     """
 
     live = False
     duration_s = None
 
-    def __init__(self, reel: Reel, rate_hz: float) -> None:
+    def __init__(self, reel: SeekableSource, rate_hz: float) -> None:
         self._reel, self.rate_hz = reel, rate_hz
         self._position = 0
 

@@ -7,8 +7,8 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from realtime.face import Face
 from realtime.frame import Pixels
+from realtime.tracking.face import Face
 
 Floats = npt.NDArray[np.float32]
 

@@ -11,7 +11,7 @@ from benchmarks.clip_figures import followed, trembling
 from benchmarks.distortion import distortion
 from benchmarks.goals import MOTION_GOALS, judge
 from benchmarks.puppet_stand import DriveRecord
-from realtime.face import Face
+from realtime.tracking.face import Face
 
 
 def motion_figures(record: DriveRecord) -> dict[str, Any]:

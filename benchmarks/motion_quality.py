@@ -15,11 +15,11 @@ from benchmarks.self_reenactment import reenact
 from benchmarks.self_reenactment import told as told_reenacted
 from benchmarks.sheet import Sheet
 from benchmarks.watched_puppet import open_avatars, open_watched
-from realtime.avatars import Avatar
-from realtime.bundle import Bundle
 from realtime.config import RunConfig
-from realtime.engine import FaceFinder
-from realtime.swap.open_puppet import open_puppet
+from realtime.families.motion.open_model import open_puppet
+from realtime.models.avatar import Avatar
+from realtime.models.bundle import Bundle
+from realtime.pipeline.engine import FaceFinder
 
 Say = Callable[[str], None]
 

@@ -9,17 +9,17 @@ from collections.abc import Mapping
 import numpy as np
 
 from export.samples import mel_windows, picture
-from realtime.sessions import Array, Port
+from realtime.inference.session import Array, TensorSpec
 
 Feed = dict[str, Array]
 
 
-def noise(inputs: Mapping[str, Port], generator: np.random.Generator) -> Feed:
+def noise(inputs: Mapping[str, TensorSpec], generator: np.random.Generator) -> Feed:
     """One feed for `inputs`; dynamic sizes become 1."""
     return {name: _value(name, port, generator).astype(port.dtype) for name, port in inputs.items()}
 
 
-def _value(name: str, port: Port, generator: np.random.Generator) -> Array:
+def _value(name: str, port: TensorSpec, generator: np.random.Generator) -> Array:
     shape = tuple(side or 1 for side in port.shape)
     if "jacobian" in name:
         return np.broadcast_to(np.eye(2), shape) + generator.normal(0, 0.1, shape)

@@ -6,13 +6,13 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from realtime.align import crop_from_frame, cut, invert, warp
-from realtime.blend import shape_mask
-from realtime.face import Face
+from realtime.families.face_swap.swapper import Swapper
 from realtime.frame import Pixels
-from realtime.masks import oval_mask
+from realtime.imaging.align import crop_from_frame, cut, invert, warp
+from realtime.imaging.blend import Swapped, shape_mask
+from realtime.imaging.masks import oval_mask
 from realtime.settings import Settings
-from realtime.swap import Swapped, Swapper
+from realtime.tracking.face import Face
 
 Reals = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]

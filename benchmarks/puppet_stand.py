@@ -14,15 +14,15 @@ from benchmarks.second_reader import SecondReader
 from benchmarks.sheet import Sheet
 from benchmarks.stand import BOX_MARGIN
 from benchmarks.watched_puppet import Canvas, WatchedPuppet
-from realtime.avatars import Avatar
-from realtime.capture import Source
-from realtime.character import Character
+from realtime.capture.source import Source
 from realtime.clock import now_ns
-from realtime.engine import Engine, FaceFinder
 from realtime.errors import ConfigError
-from realtime.face import Face
+from realtime.families.effect import Effect
 from realtime.frame import Frame, Pixels
+from realtime.models.avatar import Avatar
+from realtime.pipeline.engine import Engine, FaceFinder
 from realtime.settings import Settings
+from realtime.tracking.face import Face
 
 FULLY = 0.999
 """The strength of motion from which the avatar is driven, not on its way to or from rest."""
@@ -71,7 +71,7 @@ class PuppetStand:
     def __init__(
         self,
         finder: FaceFinder,
-        character: Character,
+        character: Effect,
         puppet: WatchedPuppet,
         avatar: Avatar,
         settings: Settings,
@@ -145,7 +145,7 @@ class PuppetStand:
 
 def freeze(
     finder: FaceFinder,
-    character: Character,
+    character: Effect,
     puppet: WatchedPuppet,
     avatar: Avatar,
     settings: Settings,

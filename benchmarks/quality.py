@@ -33,15 +33,15 @@ from benchmarks.second_reader import SecondReader, open_second_reader
 from benchmarks.sheet import Sheet, save
 from benchmarks.stamp import one_line, stamp
 from benchmarks.stand import Stand, freeze
-from realtime.bundle import Bundle
 from realtime.config import RunConfig, make_config
-from realtime.detect import Tracker
-from realtime.engine import FaceFinder
 from realtime.errors import ConfigError
-from realtime.models import load_bundle
+from realtime.families.face_swap.open_swapper import open_swapper
+from realtime.families.face_swap.swapper import Swapper
+from realtime.models.bundle import Bundle
+from realtime.models.library import load_bundle
+from realtime.pipeline.engine import FaceFinder
 from realtime.settings import Settings
-from realtime.swap import Swapper
-from realtime.swap.open_swapper import open_swapper
+from realtime.tracking.detector import Tracker
 
 SCHEMA = 2
 
@@ -273,7 +273,7 @@ def _landmark_provider(config: RunConfig) -> str:
 def open_finder(config: RunConfig) -> FaceFinder:
     """The finder that drives the swap, as `masquerade run` would open it."""
     if config.detector == "mediapipe":
-        from realtime.mediapipe_detector import MediapipeDetector
+        from realtime.tracking.mediapipe_detector import MediapipeDetector
 
         finder: FaceFinder = MediapipeDetector(faces=1)
         return finder

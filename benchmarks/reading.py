@@ -7,12 +7,13 @@ from typing import Literal, Protocol
 import cv2
 import numpy as np
 
-from realtime.detect import Tracker
-from realtime.engine import FaceFinder
 from realtime.errors import ConfigError
-from realtime.face import Face
+from realtime.families.face_swap.swapper import Swapper
 from realtime.frame import Frame, Pixels
-from realtime.swap import Swapped, Swapper
+from realtime.imaging.blend import Swapped
+from realtime.pipeline.engine import FaceFinder
+from realtime.tracking.detector import Tracker
+from realtime.tracking.face import Face
 
 ReaderName = Literal["auto", "own", "mediapipe"]
 
@@ -52,7 +53,7 @@ class MediapipeReader:
     """Google's own package: other code than what drives the swap, though the same weights."""
 
     def __init__(self) -> None:
-        from realtime.mediapipe_detector import MediapipeDetector
+        from realtime.tracking.mediapipe_detector import MediapipeDetector
 
         self._detector = MediapipeDetector(faces=1)
         self._detector.steadiness = 0.0

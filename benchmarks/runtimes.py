@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from realtime.errors import ModelError
-from realtime.sessions.driver_probe import why_no_gpu
-from realtime.sessions.providers import NAMES, choose, why_not
+from realtime.inference.driver_probe import why_no_gpu
+from realtime.inference.providers import NAMES, choose, why_not
 
 
 @dataclass(frozen=True, slots=True)

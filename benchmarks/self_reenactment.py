@@ -13,14 +13,14 @@ from benchmarks.pictures import reencoded
 from benchmarks.second_reader import Reals, SecondReader
 from benchmarks.sheet import Sheet
 from benchmarks.watched_puppet import Canvas
-from realtime.avatars import Avatar
-from realtime.capture import Source
-from realtime.detect import Tracker
+from realtime.capture.source import Source
 from realtime.errors import ConfigError
-from realtime.face import Face
+from realtime.families.motion.motion_model import Motion, MotionModel
+from realtime.families.motion.reference_pose import badness
 from realtime.frame import Frame, Pixels
-from realtime.swap.puppet import Motion, Puppet
-from realtime.swap.reference_pose import badness
+from realtime.models.avatar import Avatar
+from realtime.tracking.detector import Tracker
+from realtime.tracking.face import Face
 
 SIDE = 256
 """Pictures are compared at this size, as the published figures are (Siarohin and others, 2019)."""
@@ -89,7 +89,7 @@ class Reenacted:
 def reenact(
     source: Source,
     name: str,
-    puppet: Puppet[Any, Any],
+    puppet: MotionModel[Any, Any],
     second: SecondReader | None,
     sheet: Sheet | None = None,
     frames: int | None = None,

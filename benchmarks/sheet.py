@@ -10,8 +10,8 @@ import numpy.typing as npt
 from benchmarks.agreement import BLENDSHAPES, LEADING
 from benchmarks.pictures import face_box
 from realtime.errors import ConfigError
-from realtime.face import Face
 from realtime.frame import Pixels
+from realtime.tracking.face import Face
 
 CELL = 240
 COLUMNS = 8

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from realtime import __version__
-from realtime.metrics import commit, machine
+from realtime.pipeline.metrics import commit, machine
 
 LIBRARIES = (
     "numpy",

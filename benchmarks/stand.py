@@ -10,15 +10,15 @@ from benchmarks.moment import Examiner, Floats, Moment
 from benchmarks.pictures import Bools, beyond, drawn_masks, face_box, network_masks, portrait, reencoded, share_hidden
 from benchmarks.reading import OwnFace, Reader, SameFaces, WatchedFinder, WatchedSwapper
 from benchmarks.sheet import Sheet
-from realtime.capture import Source
+from realtime.capture.source import Source
 from realtime.clock import now_ns
-from realtime.engine import Engine, FaceFinder
 from realtime.errors import ConfigError
-from realtime.face import Face
-from realtime.face_swap import FaceSwap
+from realtime.families.face_swap.effect import FaceSwap
+from realtime.families.face_swap.swapper import Swapper
 from realtime.frame import Frame, Pixels
+from realtime.pipeline.engine import Engine, FaceFinder
 from realtime.settings import Settings
-from realtime.swap import Swapper
+from realtime.tracking.face import Face
 
 HIDDEN = 0.95
 """The share of the face's inside that must be taken over for its frame to count as replaced."""

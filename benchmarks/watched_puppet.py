@@ -7,23 +7,23 @@ from typing import Any
 import numpy as np
 
 from benchmarks.moment import Floats
-from realtime.avatars import Avatar
-from realtime.avatars.background import read_background
-from realtime.avatars.choose import ready_avatars, wanted_avatars
-from realtime.bundle import Bundle
-from realtime.detect import Tracker
-from realtime.face import Face
+from realtime.families.motion.background import read_background
+from realtime.families.motion.canvas import Canvas
+from realtime.families.motion.effect import ReenactmentEffect
+from realtime.families.motion.motion_model import Drawn, Motion, MotionModel
+from realtime.families.motion.open_model import open_puppet
 from realtime.frame import Frame, Pixels
-from realtime.swap.motion import Puppeteer
-from realtime.swap.open_puppet import open_puppet
-from realtime.swap.puppet import Drawn, Motion, Puppet
-from realtime.swap.stage import Stage
+from realtime.models.avatar import Avatar
+from realtime.models.bundle import Bundle
+from realtime.models.choose_avatars import ready_avatars, wanted_avatars
+from realtime.tracking.detector import Tracker
+from realtime.tracking.face import Face
 
 
 class WatchedPuppet:
-    """Obeys `Puppet`. `casts` are all made so far; `drawn` and `how` the last picture's; both None before."""
+    """Obeys `MotionModel`. `casts` are all made so far; `drawn` and `how` the last picture's; both None before."""
 
-    def __init__(self, inner: Puppet[Any, Any]) -> None:
+    def __init__(self, inner: MotionModel[Any, Any]) -> None:
         self._inner = inner
         self.needs_face = inner.needs_face
         self.casts: list[Any] = []
@@ -72,11 +72,11 @@ class WatchedPuppet:
         self._inner.close()
 
 
-class Canvas:
+class Still:
     """An avatar's still picture as it should go out, and where in it something may move."""
 
     def __init__(self, avatar: Avatar, cast: Any, size: tuple[int, int]) -> None:
-        self._stage = Stage(avatar, size, None)
+        self._stage = Canvas(avatar, size, None)
         self._stage.place(cast.crop_from_avatar, cast.size)
         self.side: int = cast.size
         self._mask: Floats | None = None
@@ -115,11 +115,11 @@ def open_avatars(spec: str | None, *, with_face: bool) -> list[Avatar]:
 
 def open_watched(
     bundle: Bundle, avatars: Sequence[Avatar], *, provider: str, precision: str
-) -> tuple[Puppeteer[Any, Any], WatchedPuppet]:
+) -> tuple[ReenactmentEffect[Any, Any], WatchedPuppet]:
     """The character as `masquerade run` makes it, and the puppet in it. Close the first."""
     puppet = WatchedPuppet(open_puppet(bundle, provider=provider, precision=precision))
     try:
-        return Puppeteer(puppet, avatars, background=read_background), puppet
+        return ReenactmentEffect(puppet, avatars, background=read_background), puppet
     except BaseException:
         puppet.close()
         raise

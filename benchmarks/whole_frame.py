@@ -12,14 +12,14 @@ from typing import Any
 from benchmarks.rounds import faster, take_turns
 from benchmarks.upstream_networks import Upstream, first_order_motion
 from benchmarks.watched_puppet import open_avatars, open_watched
-from realtime.capture import Source
 from realtime.capture.open_source import open_source
+from realtime.capture.source import Source
 from realtime.clock import now_ns
 from realtime.config import RunConfig
-from realtime.engine import Engine
 from realtime.errors import ConfigError
 from realtime.frame import Frame
-from realtime.models import load_bundle
+from realtime.models.library import load_bundle
+from realtime.pipeline.engine import Engine
 
 WANTED = 8.0
 """Times as fast as upstream: what is promised of a whole frame."""

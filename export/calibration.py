@@ -12,12 +12,12 @@ import numpy as np
 
 from realtime.capture.picture import load_picture
 from realtime.capture.recording import Recording
-from realtime.card import printable
-from realtime.detect import Tracker
 from realtime.errors import ConfigError, MasqueradeError
-from realtime.face import Face
 from realtime.frame import Frame, Pixels
-from realtime.models import built_in_folder
+from realtime.models.library import built_in_folder
+from realtime.text import printable
+from realtime.tracking.detector import Tracker
+from realtime.tracking.face import Face
 
 CLIP = "clips/driving.mp4"
 PICTURES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp"})

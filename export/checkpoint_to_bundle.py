@@ -14,15 +14,15 @@ from export.precision import Cast, Caster
 from export.request import Request
 from export.to_onnx import Exported, to_onnx, verify
 from export.write_bundle import RECORD_FILE, nearness, write_card, write_record
-from realtime.bundle import Bundle
-from realtime.card import printable
-from realtime.naming import name_from, title_from
-from realtime.sessions.ort import open_session
-from realtime.swap.dfm import inspect_dfm
-from realtime.swap.lip_sync_network import open_lip_sync
-from realtime.swap.motion_network import open_motion
-from realtime.swap.open_swapper import open_swapper
-from realtime.whole_folder import whole_folder
+from realtime.families.face_swap.dfm import inspect_dfm
+from realtime.families.face_swap.open_swapper import open_swapper
+from realtime.families.lip_sync.network import open_lip_sync
+from realtime.families.motion.first_order.network import open_motion
+from realtime.inference.ort import open_session
+from realtime.models.atomic_dir import whole_folder
+from realtime.models.bundle import Bundle
+from realtime.models.naming import name_from, title_from
+from realtime.text import printable
 
 
 def export_checkpoint(request: Request, say: Say = lambda line: None) -> Path:

@@ -8,8 +8,8 @@ from typing import Any
 import click
 
 from export.request import FAMILIES, FORMATS, PRECISIONS, Request
-from realtime.card import printable
 from realtime.errors import ConfigError
+from realtime.text import printable
 
 _NEEDED = ("torch", "onnx", "onnxscript", "yaml")
 

@@ -14,8 +14,8 @@ import numpy as np
 import onnx
 from onnx import NodeProto, helper, numpy_helper
 
-from realtime.card import printable
 from realtime.errors import ModelError
+from realtime.text import printable
 
 OPSET = 12
 IR_VERSION = 7

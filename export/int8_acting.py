@@ -12,20 +12,19 @@ import onnx
 
 from export.calibration import CLIP
 from export.families import Plan
-from realtime.align import crop_from_frame, cut
-from realtime.blend import Uncovered, blend
 from realtime.capture.recording import Recording
-from realtime.detect import Tracker
 from realtime.errors import ModelError
-from realtime.face import Face
+from realtime.families.face_swap.autoencoder import Autoencoder, Wiring
 from realtime.frame import Frame
-from realtime.masks import oval_mask
-from realtime.models import built_in_folder
-from realtime.sessions.ort import open_session
+from realtime.imaging.align import crop_from_frame, cut
+from realtime.imaging.blend import Swapped, Uncovered, blend
+from realtime.imaging.masks import oval_mask
+from realtime.inference.image_format import CropFormat
+from realtime.inference.ort import open_session
+from realtime.models.library import built_in_folder
 from realtime.settings import Settings
-from realtime.swap import Swapped
-from realtime.swap.autoencoder import Autoencoder, Wiring
-from realtime.swap.crop_format import CropFormat
+from realtime.tracking.detector import Tracker
+from realtime.tracking.face import Face
 
 Reals = npt.NDArray[np.float64]
 

@@ -9,13 +9,12 @@ from export.calibration import Moment, varied
 from export.int8_ranges import Feed
 from export.parity import Runs
 from export.samples import mel_windows
-from realtime.align import crop_from_frame, cut
-from realtime.face import Floats
-from realtime.frame import Pixels
-from realtime.sessions import Array
-from realtime.swap.crop_format import CropFormat
-from realtime.swap.head_angles import head_angles
-from realtime.swap.inner_lips import inner_lips
+from realtime.families.face_swap.inner_lips import inner_lips
+from realtime.frame import Floats, Pixels
+from realtime.imaging.align import crop_from_frame, cut
+from realtime.inference.image_format import CropFormat
+from realtime.inference.session import Array
+from realtime.tracking.head_angles import head_angles
 
 MORPHS = (1.0, 0.75, 0.5, 0.25)
 

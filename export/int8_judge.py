@@ -8,7 +8,7 @@ import onnx
 
 from export.int8_ranges import Feed, open_graph
 from realtime.errors import ModelError
-from realtime.sessions import Array
+from realtime.inference.session import Array
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from onnx import helper, numpy_helper
 from export.int8_graph import Ends, Placer, pair, put_after, step
 from export.int8_ranges import Feed, open_graph
 from export.int8_weights import CPU_LEVELS, LEVELS, Floats, along, rounded_weight
-from realtime.sessions import Array
+from realtime.inference.session import Array
 
 
 class Probe:

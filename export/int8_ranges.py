@@ -15,8 +15,8 @@ import onnx
 import onnxruntime as ort
 
 from realtime.errors import ModelError
-from realtime.sessions import Array
-from realtime.sessions.processor import physical_cores
+from realtime.inference.processor import physical_cores
+from realtime.inference.session import Array
 
 Feed = Mapping[str, Array]
 Reals = npt.NDArray[np.float64]

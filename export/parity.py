@@ -13,9 +13,9 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 
-from realtime.card import printable
 from realtime.errors import ModelError
-from realtime.sessions import Array
+from realtime.inference.session import Array
+from realtime.text import printable
 
 Kind = Literal["picture", "points", "numbers"]
 Precision = Literal["fp32", "fp16", "int8"]

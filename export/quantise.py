@@ -19,8 +19,8 @@ from export.int8_plan import BUDGET, Plan, Planner, Say
 from export.int8_probe import Probe
 from export.int8_ranges import Feed, spreads
 from export.widen import widen
-from realtime.card import printable
 from realtime.errors import ModelError
+from realtime.text import printable
 
 LEAST_OPSET = 13
 """The first with a scale for each channel."""

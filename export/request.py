@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from export.parity import Precision
-from realtime.add_model import whose
-from realtime.card import bundle_name, printable
 from realtime.errors import ConfigError
-from realtime.naming import stated
-from realtime.whole_folder import is_empty_folder
+from realtime.models.add_model import whose
+from realtime.models.atomic_dir import is_empty_folder
+from realtime.models.card import bundle_name
+from realtime.models.naming import stated
+from realtime.text import printable
 
 Family = Literal["deepfacelab", "first-order-motion", "wav2lip"]
 Format = Literal["bundle", "dfm"]

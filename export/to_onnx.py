@@ -23,10 +23,10 @@ from export.families import Part
 from export.graph import rounded, tidy
 from export.parity import Feed, Parity, Precision, Runs, TorchNetwork, compare
 from export.quiet_torch import quietly
-from realtime.card import printable
 from realtime.errors import ModelError
-from realtime.sessions.onnx_file import read_contents
-from realtime.sessions.ort import open_session
+from realtime.inference.onnx_file import read_contents
+from realtime.inference.ort import open_session
+from realtime.text import printable
 
 OPSET = 20
 """GridSample is in it with bilinear look-up (since 16), and every runtime of ours and TensorRT reads it."""

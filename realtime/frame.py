@@ -10,6 +10,9 @@ import numpy.typing as npt
 Pixels = npt.NDArray[np.uint8]
 """(H, W, 3) uint8 BGR, C-contiguous."""
 
+Floats = npt.NDArray[np.float32]
+Doubles = npt.NDArray[np.float64]
+
 NO_SPANS: Mapping[str, int] = MappingProxyType({})
 
 

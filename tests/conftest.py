@@ -45,7 +45,7 @@ def shared() -> Path:
 @pytest.fixture
 def call(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Call:
     """Runs the command in this process, with a home of its own; gives (exit code, stdout, stderr)."""
-    from realtime.cli import main
+    from realtime.cli.app import main
 
     monkeypatch.setenv("MASQUERADE_HOME", str(tmp_path / "home"))
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}

@@ -1,88 +1,114 @@
-"""The rules of the house that a machine can check."""
+"""The rules of the house that a machine can check: rooms, arrows, threads, packaging."""
 
 import ast
+import sys
 import tomllib
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-CODE = sorted(
-    p for room in ("realtime", "export", "benchmarks", "trained_models", "tests") for p in (ROOT / room).rglob("*.py")
-)
-PRODUCT = [p for p in CODE if p.is_relative_to(ROOT / "realtime")]
-LEAVES = {"errors", "frame", "clock", "threads", "metrics", "last_minute", "face", "settings"}
-FORBIDDEN_WORDS = ("utils", "helper", "helpers", "manager", "base", "info", "misc", "common")
+MAKERS = {"export", "benchmarks", "trained_models"}
+"""They may import realtime; realtime never imports them: they reach the command line by entry points."""
+
+ROOMS = ("cli", "web", "pipeline", "output families", "audio", "models", "capture tracking", "imaging", "inference", "")
+"""The rooms of realtime/ from the top floor to the ground (""); a room imports only itself and floors below."""
+
+HEAVY = {"torch", "onnx", "onnxscript", "anny", "moderngl", "scipy"}
+THREADING = {"threading", "multiprocessing", "concurrent.futures", "_thread", "queue"}
+SOFT_LINES = 500
+
+TREES = {
+    path: ast.parse(path.read_text(encoding="utf-8"))
+    for top in ("realtime", "tests", *sorted(MAKERS))
+    for path in sorted((ROOT / top).rglob("*.py"))
+}
+PRODUCT = [path for path in TREES if path.is_relative_to(ROOT / "realtime")]
+
+
+def module(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {module(path) for path in TREES}
 
 
 def imports(path: Path) -> set[str]:
-    """Every module a file imports, wherever in the file."""
+    """Every module that a file imports, wherever in the file."""
     found: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(TREES[path]):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
-            found.add(node.module)
+            whole = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= (whole & MODULES) or {node.module}
     return found
 
 
-def name(path: Path) -> str:
-    return str(path.relative_to(ROOT))
+def room(name: str) -> str:
+    """`realtime.web.server` is in the room `web`; the flat files are the ground."""
+    parts = name.split(".")
+    return parts[1] if (ROOT / "realtime" / "/".join(parts[1:2])).is_dir() and len(parts) > 1 else ""
 
 
-@pytest.mark.parametrize("path", CODE, ids=name)
-def test_a_file_is_small(path: Path) -> None:
-    assert len(path.read_text(encoding="utf-8").splitlines()) <= 300
+FLOOR = {name: floor for floor, names in enumerate(ROOMS) for name in (names.split() or [""])}
+NOT_YET = {
+    ("models", "families"),
+    ("pipeline", "web"),
+    ("tracking", "models"),
+    ("inference", "models"),
+    ("output", "web"),
+}
 
 
-@pytest.mark.parametrize("path", PRODUCT, ids=name)
-def test_the_product_imports_neither_the_makers_nor_their_libraries(path: Path) -> None:
-    tops = {module.split(".")[0] for module in imports(path)}
-    makers = {"export", "trained_models", "torch", "onnx", "onnxscript", "anny", "moderngl"}
-    if path.name == "cli.py":
-        tops -= {"benchmarks", "export", "trained_models"}  # `bench`, `export`, `learn`: the one door to them
-    if path.parent.name == "sessions" and path.stem.startswith("torch_"):
-        tops.discard("torch")  # the session that runs on it, loaded only where it is asked for
-    assert not tops & (makers | {"benchmarks"})
+def test_rooms_import_downwards_only() -> None:
+    assert {room(module(path)) for path in PRODUCT} == set(FLOOR)
+    upward = {
+        f"{module(path)} imports {name}"
+        for path in PRODUCT
+        for name in imports(path)
+        if name.partition(".")[0] == "realtime"
+        and room(name) != room(module(path))
+        and FLOOR[room(name)] <= FLOOR[room(module(path))]
+        and (room(module(path)), room(name)) not in NOT_YET
+    }
+    assert not upward
 
 
-@pytest.mark.parametrize("path", [p for p in PRODUCT if p.name != "threads.py"], ids=name)
-def test_threads_live_in_one_file(path: Path) -> None:
-    assert not imports(path) & {"threading", "multiprocessing", "concurrent.futures", "_thread", "queue"}
+def test_realtime_imports_neither_its_plugins_nor_heavy_libraries() -> None:
+    wrong = {
+        (module(path), name)
+        for path in PRODUCT
+        for name in imports(path)
+        if name.partition(".")[0] in MAKERS | HEAVY and not (path.name == "app.py" or path.stem.startswith("torch_"))
+    }
+    assert not wrong
 
 
-@pytest.mark.parametrize("path", [p for p in PRODUCT if p.stem in LEAVES], ids=name)
-def test_the_leaves_import_no_other_room(path: Path) -> None:
-    ours = {module.split(".")[1] for module in imports(path) if module.startswith("realtime.")}
-    assert ours <= LEAVES
+def test_threads_live_in_one_file() -> None:
+    assert not [module(p) for p in PRODUCT if p.name != "threads.py" and imports(p) & THREADING]
 
 
-@pytest.mark.parametrize("path", CODE, ids=name)
-def test_names_say_what_a_file_holds(path: Path) -> None:
-    assert path.stem not in FORBIDDEN_WORDS
+def test_no_pickle_is_ever_read() -> None:
+    product = [p for p in TREES if not p.is_relative_to(ROOT / "tests")]
+    assert not [module(p) for p in product if imports(p) & {"pickle", "cPickle", "dill", "joblib"}]
+    assert not [module(p) for p in product if "allow_pickle=True" in p.read_text(encoding="utf-8")]
 
 
 def test_no_file_is_named_after_what_it_could_shadow() -> None:
-    import sys
-
     taken = set(sys.stdlib_module_names) | {"onnxruntime", "onnx", "torch", "cv2", "av", "numpy", "click", "aiohttp"}
-    # A package module `realtime.threads` shadows nothing; a top-level or test module would.
-    top_level = [p for p in CODE if p.parent in (ROOT, ROOT / "tests")]
-    assert not [name(p) for p in top_level if p.stem in taken]
-    assert not [name(p) for p in PRODUCT if p.stem in taken - {"keys"}]
+    assert not [path for path in TREES if path.parent == ROOT / "tests" / "support" and path.stem in taken]
+    assert not [path for path in PRODUCT if path.stem in taken]
 
 
 def test_the_package_list_is_complete() -> None:
     listed = set(tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]["packages"])
-    found = {
-        ".".join(p.parent.relative_to(ROOT).parts)
-        for room in ("realtime", "export", "benchmarks", "trained_models")
-        for p in (ROOT / room).rglob("__init__.py")
-    }
+    found = {module(p) for p in TREES if p.name == "__init__.py" and not p.is_relative_to(ROOT / "tests")}
     assert found == listed
 
 
-def test_every_file_of_a_card_is_installed() -> None:
+def test_every_file_of_a_bundle_is_installed() -> None:
     build = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
     patterns = build["package-data"]["trained_models"]
     for card in (ROOT / "trained_models").glob("*/model.toml"):
@@ -95,10 +121,7 @@ def test_what_is_committed_of_models_is_small() -> None:
     assert sum(p.stat().st_size for p in (ROOT / "trained_models").rglob("*") if p.is_file()) < 80e6
 
 
-@pytest.mark.parametrize("path", CODE, ids=name)
-def test_no_pickle_is_ever_read(path: Path) -> None:
-    if path.name == "test_layout.py":
-        return
-    text = path.read_text(encoding="utf-8")
-    assert "allow_pickle=True" not in text
-    assert not imports(path) & {"pickle", "cPickle", "dill", "joblib"} or path.is_relative_to(ROOT / "tests")
+def test_files_stay_readable() -> None:
+    longest = {module(p): n for p in TREES if (n := len(p.read_text(encoding="utf-8").splitlines())) > SOFT_LINES}
+    if longest:
+        pytest.fail(f"split these, or say in a decision why they are long: {longest}")

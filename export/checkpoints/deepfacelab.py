@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from export.checkpoints.restricted_pickle import Value, read_restricted_pickle
 from export.networks.amp import Amp, AmpShape
 from export.networks.autoencoder import Archi, SaehdShape, saehd
-from realtime.card import printable
 from realtime.errors import ModelError
+from realtime.text import printable
 
 FACE_TYPES = {"h": "half", "mf": "mid-full", "f": "full", "wf": "whole_face", "head": "head"}
 """Upstream's short names, and ours in a card."""

@@ -10,8 +10,8 @@ import torch
 from export.checkpoints.torch_file import fill, read_torch_file, shapes_of, state_dict
 from export.networks.first_order_motion import FirstOrderMotion, build
 from export.networks.motion_config import MotionConfig, config_of
-from realtime.card import printable
 from realtime.errors import ModelError
+from realtime.text import printable
 
 FAMILY = "First Order Motion Model"
 

@@ -8,8 +8,8 @@ from typing import Any
 import yaml
 
 from export.networks.motion_config import MotionConfig, config_from_params
-from realtime.card import printable
 from realtime.errors import ConfigError, ModelError
+from realtime.text import printable
 
 MAX_BYTES = 64 * 1024
 """Upstream's have 3 KiB."""

@@ -15,8 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from realtime.card import printable
 from realtime.errors import ModelError
+from realtime.text import printable
 
 FLOATS = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
 """The number types that weights may have; they become float32."""

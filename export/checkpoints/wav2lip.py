@@ -6,8 +6,8 @@ import torch
 
 from export.checkpoints.torch_file import fill, read_torch_file, shapes_of, state_dict
 from export.networks.wav2lip import Wav2Lip, shape_of
-from realtime.card import printable
 from realtime.errors import ModelError
+from realtime.text import printable
 
 
 def read_wav2lip(file: Path) -> Wav2Lip:

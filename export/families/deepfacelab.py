@@ -10,8 +10,9 @@ from export.families import Part, Plan
 from export.networks.autoencoder import DFM_INPUT, DFM_MORPH, DFM_OUTPUTS, DfmLayout
 from export.parity import Feed
 from export.samples import pictures
-from realtime.card import FaceTypeName, printable
 from realtime.errors import ConfigError
+from realtime.models.card import FaceTypeName
+from realtime.text import printable
 
 MORPHS = (0.0, 0.29, 0.75, 1.0)
 """Morph factors of the samples: both ends, and two that fall between and on channels."""

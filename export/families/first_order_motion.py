@@ -20,8 +20,8 @@ from export.networks.first_order_motion import FirstOrderMotion, FrameDriver, So
 from export.networks.motion_config import PUBLISHED, MotionConfig
 from export.parity import Feed, TorchNetwork
 from export.samples import pictures
-from realtime.card import printable
 from realtime.errors import ConfigError
+from realtime.text import printable
 
 DEFAULT_SIZE = 256
 """The side of all published models' pictures, in pixels."""

@@ -16,8 +16,8 @@ import onnx_ir as ir
 
 from export.graph.simplify import simplify, sweep
 from export.graph.surgery import constant, is_float
-from realtime.card import printable
 from realtime.errors import ModelError
+from realtime.text import printable
 
 LARGEST = float(np.finfo(np.float16).max)
 FULL, HALF = ir.DataType.FLOAT, ir.DataType.FLOAT16

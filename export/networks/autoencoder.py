@@ -13,8 +13,8 @@ import torch
 from torch import nn
 
 from export.networks.autoencoder_parts import Decoder, PixelNorm, Upscale, encoder_features, encoder_layers
-from realtime.card import printable
 from realtime.errors import ModelError
+from realtime.text import printable
 
 MAX_RESOLUTION = 2048
 MAX_DIMS = 8192

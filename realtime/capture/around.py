@@ -1,6 +1,6 @@
 """A source around another: the ground for those that change one thing about it."""
 
-from realtime.capture import Source
+from realtime.capture.source import Source
 from realtime.frame import Frame
 
 

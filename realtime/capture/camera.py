@@ -46,7 +46,7 @@ class CameraFound:
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class CameraRequest:
     """Which camera, and how: None leaves it to us. `known` is set when that very camera is to come back."""
 
     address: str
@@ -56,7 +56,7 @@ class Wish:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Shot:
+class RawFrame:
     """What one exposure gave: the picture, None where it came damaged.
 
     `stamp_ns` is the driver's own time on the one clock, None where it gives none.
@@ -81,14 +81,14 @@ class Camera(Protocol):
         """What the driver says it sends."""
         ...
 
-    def read(self, seconds: float) -> Shot | None:
+    def read(self, seconds: float) -> RawFrame | None:
         """The newest picture, waiting about so long; None if none came. Raises CameraGone."""
         ...
 
     def close(self) -> None: ...
 
 
-Opener = Callable[[Wish], Camera]
+Opener = Callable[[CameraRequest], Camera]
 """Finds and opens a camera. Raises DeviceError with what to do."""
 
 # How dear a format is: milliseconds to decode a 720p picture, about; unknown formats are not offered.

@@ -7,7 +7,7 @@ from realtime.frame import Frame, Pixels
 
 
 class CountedSource:
-    """Frame after frame at `rate_hz` until there were `count` (None: without end). Obeys `Reel` but for its name."""
+    """Frame after frame at `rate_hz` until there were `count` (None: without end). Lacks only `name`."""
 
     def __init__(self, size: tuple[int, int], rate_hz: float, count: int | None, clock: Clock) -> None:
         self._size, self._rate_hz, self._count, self._clock = size, rate_hz, count, clock

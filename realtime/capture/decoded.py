@@ -9,8 +9,8 @@ import numpy as np
 from av.sidedata.sidedata import SideData
 from av.video.frame import VideoFrame
 
-from realtime.capture.fit import capped
 from realtime.frame import Pixels
+from realtime.imaging.resize import capped
 
 _UNSPECIFIED = 2  # AVCOL_SPC_UNSPECIFIED
 _HD_LINES = 576  # above this, untagged video is taken as BT.709, as players do

@@ -12,7 +12,7 @@ from pathlib import Path
 import av
 import cv2
 
-from realtime.capture.camera import Camera, CameraFound, CameraGone, Mode, Wish
+from realtime.capture.camera import Camera, CameraFound, CameraGone, CameraRequest, Mode
 from realtime.capture.opencv_camera import OpenCvCamera
 from realtime.clock import NS_PER_S, Clock, now_ns
 from realtime.errors import DeviceError
@@ -42,7 +42,7 @@ def offered() -> list[CameraFound]:
     return [camera for camera in list_cameras() if not camera.own]
 
 
-def find(wish: Wish, cameras: Iterable[CameraFound]) -> CameraFound:
+def find(wish: CameraRequest, cameras: Iterable[CameraFound]) -> CameraFound:
     """The camera that is meant, by number, path or name; on coming back by its identity.
 
     0 means the first camera where no camera, or just our own virtual one, has that number. Raises
@@ -69,7 +69,7 @@ def _again(known: CameraFound, usable: list[CameraFound]) -> CameraFound:
     raise DeviceError(f"camera {known.address} is not there: plug it in again")
 
 
-def _named(wish: Wish, cameras: list[CameraFound], usable: list[CameraFound]) -> CameraFound:
+def _named(wish: CameraRequest, cameras: list[CameraFound], usable: list[CameraFound]) -> CameraFound:
     """The camera of that number, path or (part of a) name."""
     asked = wish.address.strip()
     path = os.path.realpath(asked) if asked.startswith("/dev/") else asked
@@ -99,7 +99,7 @@ def _named(wish: Wish, cameras: list[CameraFound], usable: list[CameraFound]) ->
     raise DeviceError(f"there is no camera {asked}, only {there}: choose one of them; {_HELP}")
 
 
-def open_camera(wish: Wish) -> Camera:
+def open_camera(wish: CameraRequest) -> Camera:
     """Find and open a camera of this machine. Raises DeviceError."""
     found = find(wish, list_cameras(with_modes=False))
     if _SYSTEM == "linux":

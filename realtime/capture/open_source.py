@@ -7,12 +7,12 @@ from urllib.parse import unquote, urlsplit
 
 import cv2
 
-from realtime.capture import Source
-from realtime.capture.camera import Opener, Wish
+from realtime.capture.camera import CameraRequest, Opener
 from realtime.capture.devices import find, list_cameras, open_camera
-from realtime.capture.paced import Paced, Reel
+from realtime.capture.paced import Paced, SeekableSource
 from realtime.capture.picture import Picture
 from realtime.capture.recording import Recording
+from realtime.capture.source import Source
 from realtime.capture.stream import SCHEMES, Stream
 from realtime.capture.synthetic import Synthetic
 from realtime.capture.webcam import Webcam
@@ -64,7 +64,7 @@ def open_source(
     return Webcam(spec, open_camera=open_camera, size=size, fps=fps, clock=clock)
 
 
-def _played(reel: Reel, fps: float | None, clock: Clock, pace: Pace, loop: bool) -> Source:
+def _played(reel: SeekableSource, fps: float | None, clock: Clock, pace: Pace, loop: bool) -> Source:
     if pace == "live":
         return Paced(reel, loop=loop, fps=fps, clock=clock)
     if isinstance(reel, Recording) and fps is not None:
@@ -81,7 +81,7 @@ def recording_of(source: Source) -> Recording | None:
 
 def _reel(
     spec: str, path: Path, size: tuple[int, int] | None, fps: float | None, clock: Clock, pace: Pace
-) -> Reel | None:
+) -> SeekableSource | None:
     """The file, picture or test pattern meant; None where a camera is meant."""
     word, _, count = spec.partition(":")
     if word == "synthetic":
@@ -120,7 +120,7 @@ def _is_a_camera(spec: str) -> bool:
     """True when a camera's name says so; an ambiguous name is the camera code's to complain about."""
     cameras = list_cameras(with_modes=False)
     try:
-        find(Wish(spec), cameras)
+        find(CameraRequest(spec), cameras)
         return True
     except DeviceError:
         return any(spec.lower() in camera.name.lower() for camera in cameras)

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 import cv2
 import numpy as np
 
-from realtime.capture.camera import USUAL_RATE_HZ, USUAL_SIZE, CameraFound, CameraGone, Mode, Shot, Wish
+from realtime.capture.camera import USUAL_RATE_HZ, USUAL_SIZE, CameraFound, CameraGone, CameraRequest, Mode, RawFrame
 from realtime.errors import DeviceError
 
 _MJPG_FROM = 1280 * 720  # uncompressed, USB 2 carries smaller pictures at 30 a second, not this
@@ -40,7 +40,7 @@ class OpenCvCamera:
         found: CameraFound,
         number: int,
         backend: int,
-        wish: Wish,
+        wish: CameraRequest,
         capture: Callable[[int, int], Capture] = video_capture,
     ) -> None:
         self._found = found
@@ -78,7 +78,7 @@ class OpenCvCamera:
         rate = capture.get(cv2.CAP_PROP_FPS)
         return Mode(letters if letters.isalnum() else "?", size, rate if rate > 0 else USUAL_RATE_HZ)
 
-    def read(self, seconds: float) -> Shot | None:
+    def read(self, seconds: float) -> RawFrame | None:
         """The next picture. OpenCV waits as long as it likes, so `seconds` is not looked at."""
         if self._capture is None:
             raise CameraGone("closed")
@@ -94,7 +94,7 @@ class OpenCvCamera:
         self._failed = 0
         if pixels.ndim == 2:
             pixels = cv2.cvtColor(pixels, cv2.COLOR_GRAY2BGR)
-        return Shot(np.ascontiguousarray(pixels[..., :3], dtype=np.uint8))
+        return RawFrame(np.ascontiguousarray(pixels[..., :3], dtype=np.uint8))
 
     def close(self) -> None:
         """Let go of the device. May be called twice."""

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import Protocol
 
-from realtime.capture import Source
 from realtime.capture.bell import Bell
+from realtime.capture.source import Source
 from realtime.clock import NS_PER_S, Clock, now_ns
 from realtime.frame import Frame
 
@@ -13,7 +13,7 @@ MAX_LATE_S = 1.0
 missed, and a file too heavy to decode in time must not fall ever further back."""
 
 
-class Reel(Source, Protocol):
+class SeekableSource(Source, Protocol):
     """A source that never waits and can start again: what `Paced` plays."""
 
     @property
@@ -35,7 +35,7 @@ class Paced:
 
     def __init__(
         self,
-        reel: Reel,
+        reel: SeekableSource,
         *,
         loop: bool = False,
         fps: float | None = None,
@@ -48,7 +48,7 @@ class Paced:
         self._bell = Bell()
         self._wait = wait or self._bell.wait
         self._start_ns: int | None = None
-        self._played_s = 0.0  # the laps before this one
+        self._played_s = 0.0  # the timer before this one
         self._lap_s = 0.0  # where this lap's last frame ends
         self._kept = 0
         self._next_kept_s = 0.0

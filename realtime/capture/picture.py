@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from realtime.capture.counted import CountedSource
-from realtime.capture.fit import capped, letterbox
 from realtime.clock import Clock, now_ns
 from realtime.errors import ConfigError
 from realtime.frame import Pixels
+from realtime.imaging.resize import capped, letterbox
 
 NEUTRAL = 128
 """What shows through transparent places: mid grey, which favours neither light nor dark hair."""

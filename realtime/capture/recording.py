@@ -11,10 +11,10 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from realtime.capture.decoded import ToBgr
-from realtime.capture.fit import letterbox
 from realtime.clock import Clock, now_ns
 from realtime.errors import ConfigError
 from realtime.frame import Frame
+from realtime.imaging.resize import letterbox
 
 log = logging.getLogger(__name__)
 

@@ -10,10 +10,10 @@ from av.video.frame import VideoFrame
 
 from realtime.capture.bell import Bell
 from realtime.capture.decoded import ToBgr
-from realtime.capture.fit import letterbox
 from realtime.clock import Clock, now_ns
 from realtime.errors import DeviceError
 from realtime.frame import Frame
+from realtime.imaging.resize import letterbox
 
 SCHEMES = ("rtsp", "rtsps", "http", "https", "udp", "tcp", "rtmp", "rtmps", "srt", "rtp")
 OPEN_S = 8.0

@@ -4,8 +4,8 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from realtime.capture import Source
 from realtime.capture.bell import Bell
+from realtime.capture.source import Source
 from realtime.errors import MasqueradeError
 from realtime.frame import Frame
 from realtime.threads import Latest

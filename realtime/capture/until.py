@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
-from realtime.capture import Source
 from realtime.capture.around import AroundSource
+from realtime.capture.source import Source
 from realtime.frame import Frame
 
 

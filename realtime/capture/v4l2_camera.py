@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from realtime.capture import v4l2
-from realtime.capture.camera import CameraFound, CameraGone, Mode, Shot, Wish, choose
+from realtime.capture.camera import CameraFound, CameraGone, CameraRequest, Mode, RawFrame, choose
 from realtime.errors import DeviceError
 from realtime.frame import Pixels
 
@@ -30,7 +30,7 @@ _GONE = (errno.ENODEV, errno.EIO, errno.EBADF, errno.ENXIO)
 class V4l2Camera:
     """An open, streaming camera. Obeys `Camera`. Raises DeviceError when it cannot be had."""
 
-    def __init__(self, found: CameraFound, path: str, wish: Wish) -> None:
+    def __init__(self, found: CameraFound, path: str, wish: CameraRequest) -> None:
         self._found = found
         self._maps: list[mmap.mmap] = []
         self._seen_end = False
@@ -48,7 +48,7 @@ class V4l2Camera:
             self.close()
             raise
 
-    def _set_format(self, wish: Wish) -> None:
+    def _set_format(self, wish: CameraRequest) -> None:
         # Known already when the camera comes back: some drivers list thousands.
         modes = self._found.modes or tuple(v4l2.modes(self._descriptor))
         self._found = replace(self._found, modes=modes)
@@ -98,7 +98,7 @@ class V4l2Camera:
         """What the driver says it sends."""
         return self._mode
 
-    def read(self, seconds: float) -> Shot | None:
+    def read(self, seconds: float) -> RawFrame | None:
         """The newest picture, waiting so long for one; None if none came. Raises CameraGone."""
         events = self._poll.poll(seconds * 1000)
         if not events:
@@ -113,7 +113,7 @@ class V4l2Camera:
                 if events[0][1] & (select.POLLERR | select.POLLHUP | select.POLLNVAL):
                     raise CameraGone("the driver reports an error")
                 return None
-            shot = Shot(self._picture(newest), _stamp(newest))
+            shot = RawFrame(self._picture(newest), _stamp(newest))
             v4l2.ioctl(self._descriptor, v4l2.QBUF, newest)
             return shot
         except OSError as error:

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from realtime.capture.bell import Bell
-from realtime.capture.camera import Camera, CameraGone, Mode, Opener, Shot, Wish
-from realtime.capture.fit import letterbox
+from realtime.capture.camera import Camera, CameraGone, CameraRequest, Mode, Opener, RawFrame
 from realtime.clock import NS_PER_S, Clock, now_ns
 from realtime.errors import DeviceError
 from realtime.frame import Frame, Pixels
+from realtime.imaging.resize import letterbox
 
 POLL_S = 0.1
 """How long one wait for the driver lasts: `unblock` takes effect within it."""
@@ -63,7 +63,7 @@ class Webcam:
         self._state = "ok"
         self._size = (0, 0)
         self._camera: Camera | None = None
-        self._wish = Wish(address, size, fps)
+        self._wish = CameraRequest(address, size, fps)
         try:
             self._camera = self._open()
             self._first = self._warmed_up(warm_up_s)
@@ -182,7 +182,7 @@ class Webcam:
         self._seq += 1
         return frame
 
-    def _stamped(self, shot: Shot) -> int:
+    def _stamped(self, shot: RawFrame) -> int:
         """The moment of the picture, never going back, kept for the rate."""
         now, said = self._clock(), shot.stamp_ns
         stamp = said if said is not None and 0 <= now - said <= _PLAUSIBLE_NS else now

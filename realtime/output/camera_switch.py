@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from realtime.errors import DeviceError, MasqueradeError
 from realtime.frame import Frame
-from realtime.output import Sink
+from realtime.output.sink import Sink
 
 log = logging.getLogger(__name__)
 

@@ -1,7 +1,7 @@
 """The live page as a sink."""
 
 from realtime.frame import Frame
-from realtime.panel.server import Panel
+from realtime.web.server import Panel
 
 
 class PageSink:

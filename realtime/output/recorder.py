@@ -5,13 +5,13 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
-from realtime.card import printable
 from realtime.errors import ConfigError, DeviceError, MasqueradeError
 from realtime.frame import Frame
-from realtime.output import Sink
-from realtime.shelf import user_home
+from realtime.models.atomic_dir import storage_error
+from realtime.models.library import user_home
+from realtime.output.sink import Sink
+from realtime.text import printable
 from realtime.threads import Latest
-from realtime.whole_folder import storage_error
 
 log = logging.getLogger(__name__)
 

@@ -13,13 +13,13 @@ from av.container import OutputContainer
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
 from av.video.stream import VideoStream
 
+from realtime.audio.audio_track import SoundTrack, SoundWriter
+from realtime.audio.voice_track import VoiceTrack, VoiceWriter
 from realtime.clock import Clock, now_ns
 from realtime.errors import ConfigError, DeviceError
 from realtime.frame import Frame
-from realtime.output.letterbox import even, pad_to_even
-from realtime.output.sound_track import SoundTrack, SoundWriter
+from realtime.imaging.resize import even, pad_to_even
 from realtime.output.timeline import Pace, Timeline
-from realtime.output.voice_track import VoiceTrack, VoiceWriter
 
 log = logging.getLogger(__name__)
 

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from realtime.disclose import CAMERA_LABEL
 from realtime.errors import ConfigError, DeviceError
 from realtime.frame import Frame, Pixels
-from realtime.output.letterbox import even, pad_to_even
+from realtime.imaging.resize import even, pad_to_even
+from realtime.output.disclosure import CAMERA_LABEL
 
 with contextlib.suppress(ImportError):  # Windows has no such calls, and no loopback devices
     import fcntl

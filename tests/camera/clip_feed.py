@@ -68,8 +68,8 @@ def make_feed(clip: Path, size: tuple[int, int], count: int) -> Feed:
     import av
     import cv2
 
-    from realtime.capture.fit import letterbox
-    from realtime.detect import Tracker
+    from realtime.imaging.resize import letterbox
+    from realtime.tracking.detector import Tracker
 
     tracker = Tracker(provider="cpu")
     pictures, faces, arounds = [], [], []

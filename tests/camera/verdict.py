@@ -6,9 +6,9 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from realtime.disclose import badge
 from realtime.frame import Pixels
-from realtime.guard import Guard
+from realtime.output.disclosure import badge
+from realtime.pipeline.fallback import Fallback
 from realtime.settings import Settings
 
 Mask = npt.NDArray[np.bool_]
@@ -55,7 +55,7 @@ def difference(a: Pixels, b: Pixels, where: Spots) -> float:
 
 def the_card(size: tuple[int, int], title: str) -> Pixels:
     """The card of an identity, without its badge."""
-    return Guard(size, title, Settings).picture(None, 0).pixels
+    return Fallback(size, title, Settings).picture(None, 0).pixels
 
 
 def badge_region(size: tuple[int, int]) -> Mask:

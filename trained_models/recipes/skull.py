@@ -5,7 +5,7 @@
 
 Reads every driver in the shards as the live loop would (25 moments of each person, in other poses, expressions and
 light), fits what turning does to everybody's points, then the directions that separate people. With `--hold-out` some
-people are kept apart and it is said how well they are told apart. See `realtime.skull` for what is done with the file.
+people are kept apart and it is said how well they are told apart. Used by `tracking.shape_embedding`.
 Afterwards `python -m trained_models.recipes.face` writes the new hash into the card.
 """
 
@@ -18,10 +18,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from realtime.face_networks import MIN_SCORE, FaceNetworks
-from realtime.models import built_in_folder
-from realtime.pose import HeadPose
-from realtime.skull import NUMBERS, SHAPE_POINTS, turned
+from realtime.models.library import built_in_folder
+from realtime.tracking.face_networks import MIN_SCORE, FaceNetworks
+from realtime.tracking.pose import HeadPose
+from realtime.tracking.shape_embedding import NUMBERS, SHAPE_POINTS, turned
 from trained_models.recipes.people.pairs import read_shard
 
 Doubles = npt.NDArray[np.float64]
@@ -71,7 +71,7 @@ def read_views(shards: Sequence[Path]) -> Views:
 
 
 def fit(views: Views) -> dict[str, Doubles]:
-    """`directions` (81, 8) and `turning` (7, 8): see `realtime.skull.Skull`."""
+    """`directions` (81, 8) and `turning` (7, 8): see `realtime.tracking.shape_embedding.ShapeEmbedding`."""
     people = np.unique(views.person)
     turns, shapes = _within(views.turned, views.person), _within(views.shape, views.person)
     turning = np.linalg.lstsq(turns, shapes, rcond=None)[0]

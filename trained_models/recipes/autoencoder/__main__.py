@@ -114,7 +114,7 @@ def _export(args: argparse.Namespace) -> None:
 
 
 def _detail(args: argparse.Namespace) -> None:
-    from realtime.swap.skin_detail import DETAIL_FILE
+    from realtime.families.face_swap.skin_detail import DETAIL_FILE
     from trained_models.recipes.autoencoder.pairs_dataset import Pairs
     from trained_models.recipes.autoencoder.prepare import finder
     from trained_models.recipes.autoencoder.skin import as_png, detail_of

@@ -13,16 +13,15 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from realtime.align import crop_from_frame, cut
-from realtime.blend import blend
-from realtime.detect import Tracker
-from realtime.face import Face
+from realtime.families.face_swap.inner_lips import inner_lips
 from realtime.frame import Frame
-from realtime.masks import oval_mask
+from realtime.imaging.align import crop_from_frame, cut
+from realtime.imaging.blend import Swapped, blend
+from realtime.imaging.masks import oval_mask
 from realtime.settings import Settings
-from realtime.swap import Swapped
-from realtime.swap.head_angles import head_angles
-from realtime.swap.inner_lips import inner_lips
+from realtime.tracking.detector import Tracker
+from realtime.tracking.face import Face
+from realtime.tracking.head_angles import head_angles
 from trained_models.recipes.autoencoder.augment import Pixels
 from trained_models.recipes.autoencoder.network import SwapNetwork
 from trained_models.recipes.autoencoder.prepare import COVERAGE, FACE_TYPE

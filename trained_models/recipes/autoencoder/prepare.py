@@ -15,11 +15,11 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from realtime.align import crop_from_frame, cut
-from realtime.detect import Tracker
-from realtime.face import Face
-from realtime.swap.head_angles import head_angles
-from realtime.swap.inner_lips import inner_lips
+from realtime.families.face_swap.inner_lips import inner_lips
+from realtime.imaging.align import crop_from_frame, cut
+from realtime.tracking.detector import Tracker
+from realtime.tracking.face import Face
+from realtime.tracking.head_angles import head_angles
 from trained_models.recipes.autoencoder.augment import Pixels
 from trained_models.recipes.autoencoder.pairs_dataset import WEIGHT_UNIT, Shard, save_shard
 from trained_models.recipes.autoencoder.rendered_pairs import RawPair, read_pairs

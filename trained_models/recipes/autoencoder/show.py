@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from realtime.config import RunConfig
-from realtime.run import Run
+from realtime.pipeline.session import Run
 
 Pixels = npt.NDArray[np.uint8]
 

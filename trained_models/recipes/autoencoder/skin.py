@@ -1,4 +1,4 @@
-"""An identity's own skin: what pictures of it show and the network does not draw (`realtime.swap.skin_detail`).
+"""An identity's own skin: what pictures of it show and the network does not draw (`face_swap.skin_detail`).
 
 Landmarks are off by a pixel or two from picture to picture, which is as large as a freckle: plain averages would wash
 it out. So each face, unrolled, is laid onto the sharpest of its kind by optical flow before the mean is taken
@@ -12,11 +12,11 @@ import cv2
 import numpy as np
 import torch
 
-from realtime.face import Floats
-from realtime.shelf import built_in_folder
-from realtime.swap.mesh_points import VERTICES, Doubles, Ints, open_head
-from realtime.swap.mesh_warp import Weave
-from realtime.swap.skin_detail import SIDE, UNCHANGED, unrolled
+from realtime.families.face_swap.skin_detail import SIDE, UNCHANGED, unrolled
+from realtime.families.motion.mesh.points import VERTICES, Doubles, Ints, open_head
+from realtime.families.motion.mesh.warp import Weave
+from realtime.frame import Floats
+from realtime.models.library import built_in_folder
 from trained_models.recipes.autoencoder.augment import Pixels
 from trained_models.recipes.autoencoder.network import SwapNetwork
 from trained_models.recipes.autoencoder.pairs_dataset import Pairs

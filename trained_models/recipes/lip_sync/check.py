@@ -10,17 +10,17 @@ import av
 import cv2
 import numpy as np
 
-from realtime.avatars.picture import avatar_pixels
-from realtime.avatars.shelf import built_in_avatars
-from realtime.detect import Tracker
-from realtime.frame import Pixels
-from realtime.models import load_bundle
-from realtime.sound import SPEECH_HZ, Floats
-from realtime.sound.gate import SpeechGate, open_gate
-from realtime.sound.resample import Resampler
-from realtime.sound.sound_file import SoundFile
-from realtime.swap.lip_sync import LipSync
-from realtime.swap.lip_sync_network import LipSyncNetwork, open_lip_sync
+from realtime.audio.resample import Resampler
+from realtime.audio.sound_file import SoundFile
+from realtime.audio.source import SPEECH_HZ
+from realtime.audio.vad import SpeechGate, open_gate
+from realtime.families.lip_sync.effect import LipSync
+from realtime.families.lip_sync.network import LipSyncNetwork, open_lip_sync
+from realtime.frame import Floats, Pixels
+from realtime.models.avatar_library import built_in_avatars
+from realtime.models.avatar_picture import avatar_pixels
+from realtime.models.library import load_bundle
+from realtime.tracking.detector import Tracker
 from trained_models.recipes.lip_sync.gathered import HELD_OUT, held_out, person_files
 from trained_models.recipes.lip_sync.measure import InStep, envelope, in_step, mouth_error, opening, spoken_by
 from trained_models.recipes.lip_sync.outlines import large

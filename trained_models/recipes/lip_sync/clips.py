@@ -8,7 +8,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from realtime.sound.mel import WINDOW
+from realtime.audio.mel import WINDOW
 from trained_models.recipes.lip_sync.batches import Samples
 from trained_models.recipes.lip_sync.network import ROWS, SIZE, TOP
 from trained_models.recipes.lip_sync.takes import PICTURES, SEEN, SIDE, Floats, Takes, window_of

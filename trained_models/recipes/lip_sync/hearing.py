@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from realtime.sound.mel import WINDOW
+from realtime.audio.mel import WINDOW
 from trained_models.recipes.lip_sync.mouth_code import CLOSERS, CODE, JAW
 from trained_models.recipes.lip_sync.network import Ear
 from trained_models.recipes.lip_sync.rooms import heard

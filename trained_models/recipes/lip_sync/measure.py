@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from realtime.face import Face
-from realtime.frame import Pixels
-from realtime.laps import Laps
-from realtime.sound import SPEECH_HZ, Floats
-from realtime.sound.gate import hushed, openness
-from realtime.sound.mel import BANDS, SILENCE, WINDOW, mel_frames, window_start
-from realtime.sound.voice import Spoken
-from realtime.swap.lip_sync import LipSync
+from realtime.audio.mel import BANDS, SILENCE, WINDOW, mel_frames, window_start
+from realtime.audio.source import SPEECH_HZ
+from realtime.audio.speech_buffer import MelWindow
+from realtime.audio.vad import hushed, openness
+from realtime.clock import StageTimer
+from realtime.families.lip_sync.effect import LipSync
+from realtime.frame import Floats, Pixels
+from realtime.tracking.face import Face
 
 FPS = 25.0
 INNER_UPPER, INNER_LOWER, EYES = 13, 14, (33, 263)
@@ -74,18 +74,18 @@ def in_step(opened: Floats, loud: Floats) -> InStep:
     return InStep(best - LAGS + fine, float(found[best]), float(found[LAGS]), spread)
 
 
-def windows(samples: Floats, gate: Any = None) -> Callable[[float], Spoken]:
-    """What is said at a time in seconds; `gate` as `realtime.sound.gate` has it, None for none."""
+def windows(samples: Floats, gate: Any = None) -> Callable[[float], MelWindow]:
+    """What is said at a time in seconds; `gate` as `realtime.audio.vad` has it, None for none."""
     mel = mel_frames(samples)
     opened = openness(gate(samples, mel)) if gate is not None else np.ones(mel.shape[1], np.float32)
     quiet = hushed(mel, opened)
 
-    def at(time_s: float) -> Spoken:
+    def at(time_s: float) -> MelWindow:
         start = window_start(time_s)
         window: npt.NDArray[np.float32] = np.full((BANDS, WINDOW), SILENCE, np.float32)
         part = quiet[:, start : start + WINDOW]
         window[:, : part.shape[1]] = part
-        return Spoken(window, float(opened[start]) if start < len(opened) else 0.0, True)
+        return MelWindow(window, float(opened[start]) if start < len(opened) else 0.0, True)
 
     return at
 
@@ -94,7 +94,7 @@ def spoken_by(
     lips: LipSync, find: Find, frames: Sequence[Pixels], samples: Floats, gate: Any = None, variant: str = "fast"
 ) -> tuple[Floats, list[Pixels]]:
     """(n,) how far the mouth is open in each picture, and the pictures; `frames` (one for all, or n) are re-voiced."""
-    say, clock = windows(samples, gate), Laps(perf_counter_ns)
+    say, clock = windows(samples, gate), StageTimer(perf_counter_ns)
     count = len(frames) if len(frames) > 1 else int(len(samples) / SPEECH_HZ * FPS)
     opened: list[float] = []
     pictures: list[Pixels] = []

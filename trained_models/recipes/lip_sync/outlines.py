@@ -5,8 +5,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from realtime.detect import Tracker
-from realtime.swap.lip_planes import LIP_POINTS, lip_outline
+from realtime.families.lip_sync.lip_masks import LIP_POINTS, lip_outline
+from realtime.tracking.detector import Tracker
 from trained_models.recipes.lip_sync.takes import SIDE, Floats, Pixels
 
 ROOM, LARGER = 40, 2

@@ -6,13 +6,13 @@ Echo and noise add up as power; a microphone's colour and the distance add up as
 import numpy as np
 import numpy.typing as npt
 
-from realtime.sound.mel import BANDS, RATE_HZ, WINDOW
+from realtime.audio.mel import BANDS, RATE_HZ, WINDOW
 
 Floats = npt.NDArray[np.float32]
 Rng = np.random.Generator
 
 DB_A_STEP, FLOOR_DB = 100.0 / 8.0, -80.0
-"""A mel value of -4 is -80 dB, and 8 more are 100 dB more (`realtime.sound.mel`)."""
+"""A mel value of -4 is -80 dB, and 8 more are 100 dB more (`realtime.audio.mel`)."""
 
 
 def _curve(rng: Rng, count: int, tilt_db: float, waves_db: float) -> Floats:

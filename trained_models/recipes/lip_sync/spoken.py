@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from realtime.sound import SPEECH_HZ
-from realtime.sound.mel import HOP, RATE_HZ, mel_frames
-from realtime.sound.resample import Resampler
+from realtime.audio.mel import HOP, RATE_HZ, mel_frames
+from realtime.audio.resample import Resampler
+from realtime.audio.source import SPEECH_HZ
 from trained_models.recipes.lip_sync.mouth_code import CODE, OPENERS, ROUNDERS, encoded
 from trained_models.recipes.people.assets import Floats
 from trained_models.recipes.people.speech import Speech, mouth_curves, speak

@@ -123,7 +123,7 @@ class Studio:
     def _take(
         self, rng: np.random.Generator, drive: Callable[[Any], Any], cartoon: bool
     ) -> tuple[list[bytes], dict[str, Any]] | None:
-        from realtime.swap.lower_face import FaceBox
+        from realtime.families.lip_sync.lower_face import FaceBox
         from trained_models.recipes.lip_sync.spoken import any_voice, say
         from trained_models.recipes.people.develop import Camera
         from trained_models.recipes.people.lights import Light

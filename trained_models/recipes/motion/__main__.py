@@ -20,8 +20,8 @@ def _albums(args: argparse.Namespace) -> None:
 
 
 def _patches(args: argparse.Namespace) -> None:
-    from realtime.detect import Tracker
-    from realtime.swap.mesh_points import open_head
+    from realtime.families.motion.mesh.points import open_head
+    from realtime.tracking.detector import Tracker
     from trained_models.recipes.motion.patches import prepare
 
     tracker = Tracker(provider="cpu")
@@ -78,8 +78,8 @@ def _export(args: argparse.Namespace) -> None:
 def _around(args: argparse.Namespace) -> None:
     import torch
 
-    from realtime.detect import Tracker
-    from realtime.swap.mesh_points import open_head
+    from realtime.families.motion.mesh.points import open_head
+    from realtime.tracking.detector import Tracker
     from trained_models.recipes.motion.around_bundle import add_around, around_to_onnx, save_around
     from trained_models.recipes.motion.around_samples import Sittings, prepare_sittings, read_sittings, sitting_files
     from trained_models.recipes.motion.around_training import AroundPlan, train_around
@@ -112,14 +112,14 @@ def _avatars(args: argparse.Namespace) -> None:
 def _check(args: argparse.Namespace) -> None:
     import cv2
 
-    from realtime.detect import Tracker
-    from realtime.models import load_bundle
-    from realtime.swap.mesh_puppet import MeshPuppet, open_mesh_puppet
+    from realtime.families.motion.mesh.model import MeshPuppet, open_mesh_puppet
+    from realtime.models.library import load_bundle
+    from realtime.tracking.detector import Tracker
     from trained_models.recipes.motion.measure import across, against_themselves
 
     puppet = open_mesh_puppet(load_bundle(BUNDLE), provider="cpu")
     if args.geometry:
-        from realtime.swap.mesh_points import open_head
+        from realtime.families.motion.mesh.points import open_head
 
         puppet = MeshPuppet(open_head(BUNDLE / "mesh.npz"))
     if args.clip is None:

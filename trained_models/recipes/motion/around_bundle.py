@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from realtime.card_file import write_toml
-from realtime.swap.mesh_around import AROUND, ELSEWHERE, INPUTS
-from realtime.swap.mesh_puppet import AROUND_FILE
+from realtime.families.motion.mesh.flow import AROUND, ELSEWHERE, INPUTS
+from realtime.families.motion.mesh.model import AROUND_FILE
+from realtime.models.card_file import write_toml
 from trained_models.recipes.half_onnx import Parity, answers, written
 from trained_models.recipes.motion.around_network import AroundNetwork
 from trained_models.recipes.motion.around_samples import AroundBatch

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from realtime.swap.mesh_around import CHANNELS
+from realtime.families.motion.mesh.flow import CHANNELS
 
 WIDTHS = (16, 24, 32, 48)
 REACH = 0.1
@@ -20,7 +20,7 @@ def _larger(x: Tensor) -> Tensor:
 
 
 class AroundNetwork(nn.Module):
-    """(n, 17, 64, 64) as `realtime.swap.mesh_around.fill` makes it → (n, 2, 64, 64) sides of the crop; begins at 0."""
+    """(n, 17, 64, 64) as `mesh.flow.fill` makes it → (n, 2, 64, 64) sides of the crop; begins at 0."""
 
     def __init__(self, widths: tuple[int, int, int, int] = WIDTHS) -> None:
         super().__init__()

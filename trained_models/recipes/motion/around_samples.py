@@ -10,14 +10,14 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from realtime.detect import Tracker
-from realtime.face import Face
-from realtime.swap.mesh_around import pose_of, small_face, small_map
-from realtime.swap.mesh_cast import MAP_SIDE, make_cast
-from realtime.swap.mesh_motion import move
-from realtime.swap.mesh_points import Head
-from realtime.swap.mesh_reading import read
-from realtime.swap.puppet import Motion
+from realtime.families.motion.mesh.driving import read
+from realtime.families.motion.mesh.flow import pose_of, small_face, small_map
+from realtime.families.motion.mesh.motion import move
+from realtime.families.motion.mesh.points import Head
+from realtime.families.motion.mesh.source import MAP_SIDE, make_cast
+from realtime.families.motion.motion_model import Motion
+from realtime.tracking.detector import Tracker
+from realtime.tracking.face import Face
 from trained_models.recipes.motion.albums import Album, Pixels, album_path, read_album
 
 Floats = npt.NDArray[np.float32]

@@ -10,7 +10,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from realtime.swap.mesh_around import EDGE, FULL_RAD, FULL_SHIFT_CM, FULL_ZOOM, MAP_GAIN, POSE_GAIN, SHIFT_CM, SIDE
+from realtime.families.motion.mesh.flow import (
+    EDGE,
+    FULL_RAD,
+    FULL_SHIFT_CM,
+    FULL_ZOOM,
+    MAP_GAIN,
+    POSE_GAIN,
+    SHIFT_CM,
+    SIDE,
+)
 from trained_models.recipes.averaged import AveragedTraining
 from trained_models.recipes.motion.around_network import WIDTHS, AroundNetwork
 from trained_models.recipes.motion.around_samples import AroundBatch, Sittings
@@ -48,7 +57,7 @@ def looked_up(picture: Tensor, where: Tensor) -> Tensor:
 
 
 def fed(batch: AroundBatch) -> Tensor:
-    """(n, 17, 64, 64) what `realtime.swap.mesh_around.fill` makes, for a batch."""
+    """(n, 17, 64, 64) what `realtime.families.motion.mesh.flow.fill` makes, for a batch."""
     n, still, grid = len(batch.pose), F.avg_pool2d(batch.still, 2), _grid()
     pose = (batch.pose * torch.from_numpy(POSE_GAIN))[:, :, None, None].expand(n, 6, SIDE, SIDE)
     drawn = looked_up(still, batch.where)
@@ -57,7 +66,7 @@ def fed(batch: AroundBatch) -> Tensor:
 
 
 def counted(batch: AroundBatch) -> Tensor:
-    """(n, 1, 64, 64) what `realtime.swap.mesh_around.counted` says, for a batch."""
+    """(n, 1, 64, 64) what `realtime.families.motion.mesh.flow.counted` says, for a batch."""
     grid, pose = _grid(), batch.pose
     window = ((torch.minimum(grid, 1 - grid).amin(1, keepdim=True) * SIDE - 0.5) / EDGE).clamp(0, 1)
     far = pose[:, :3].norm(dim=1) / FULL_RAD + pose[:, 3:5].norm(dim=1) * SHIFT_CM / FULL_SHIFT_CM

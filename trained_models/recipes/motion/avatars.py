@@ -7,7 +7,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from realtime.bundle import hash_file
+from realtime.models.bundle import hash_file
 
 STATEMENT = {False: "Rendered character. No real person.", True: "Drawn character. No real person."}
 CARD = """\

@@ -7,7 +7,14 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from realtime.swap.mesh_patches import EYE_CHANNELS, EYE_SIDE, MOUTH_CHANNELS, MOUTH_SIDE, eye_feed, mouth_feed
+from realtime.families.motion.mesh.patches import (
+    EYE_CHANNELS,
+    EYE_SIDE,
+    MOUTH_CHANNELS,
+    MOUTH_SIDE,
+    eye_feed,
+    mouth_feed,
+)
 from trained_models.recipes.motion.patches import Patches
 
 Floats = npt.NDArray[np.float32]

@@ -9,13 +9,13 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from realtime.detect import Tracker
-from realtime.face import Face
+from realtime.families.motion.mesh.driving import Reading
+from realtime.families.motion.mesh.model import MeshPuppet
+from realtime.families.motion.motion_model import Motion
 from realtime.frame import Frame, Pixels
-from realtime.mean_face import FACE_OVAL, IBUG_68
-from realtime.swap.mesh_puppet import MeshPuppet
-from realtime.swap.mesh_reading import Reading
-from realtime.swap.puppet import Motion
+from realtime.imaging.mean_face import FACE_OVAL, IBUG_68
+from realtime.tracking.detector import Tracker
+from realtime.tracking.face import Face
 from trained_models.recipes.motion.albums import read_album
 from trained_models.recipes.people.readings import READ
 

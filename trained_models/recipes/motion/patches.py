@@ -13,14 +13,14 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from realtime.detect import Tracker
-from realtime.face import Face
-from realtime.swap.mesh_cast import MeshCast, make_cast
-from realtime.swap.mesh_motion import Moved, set_openings
-from realtime.swap.mesh_patches import eye_guides, eye_place, mouth_guides, mouth_place
-from realtime.swap.mesh_points import EYES, Head
-from realtime.swap.mesh_puppet import geometry
-from realtime.swap.mesh_reading import Reading, read
+from realtime.families.motion.mesh.driving import Reading, read
+from realtime.families.motion.mesh.model import geometry
+from realtime.families.motion.mesh.motion import Moved, set_openings
+from realtime.families.motion.mesh.patches import eye_guides, eye_place, mouth_guides, mouth_place
+from realtime.families.motion.mesh.points import EYES, Head
+from realtime.families.motion.mesh.source import MeshCast, make_cast
+from realtime.tracking.detector import Tracker
+from realtime.tracking.face import Face
 from trained_models.recipes.motion.albums import Album, Pixels, album_path, read_album
 
 FARTHEST = np.radians(34)

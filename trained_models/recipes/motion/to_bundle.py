@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from realtime.swap.mesh_mender import EYES_CHANGE, EYES_NAME, INPUTS, MOUTH, MOUTH_CHANGE
-from realtime.swap.mesh_puppet import AROUND_FILE, MESH_FILE, REFINE_FILE
+from realtime.families.motion.mesh.model import AROUND_FILE, MESH_FILE, REFINE_FILE
+from realtime.families.motion.mesh.refiner import EYES_CHANGE, EYES_NAME, INPUTS, MOUTH, MOUTH_CHANGE
 from trained_models.recipes.half_onnx import Parity, answers, written
 from trained_models.recipes.motion.batches import Batch
 from trained_models.recipes.motion.network import Mender, Widths, multiply_adds

@@ -13,8 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from realtime.swap.mesh_mender import SHADE_SIDE
-from realtime.swap.mesh_patches import EYE_WINDOW, MOUTH_CHANNELS, MOUTH_WINDOW
+from realtime.families.motion.mesh.patches import EYE_WINDOW, MOUTH_CHANNELS, MOUTH_WINDOW
+from realtime.families.motion.mesh.refiner import SHADE_SIDE
 from trained_models.recipes.autoencoder.losses import edge_loss, structure_loss, weighted_mean
 from trained_models.recipes.averaged import AveragedTraining
 from trained_models.recipes.motion.batches import Batch, Samples
@@ -52,7 +52,7 @@ def weights(guides: Tensor, window: Any) -> Tensor:
 
 
 def shaded(change: Tensor, opening: Tensor) -> Tensor:
-    """What `realtime.swap.mesh_mender.shaded` does, for a batch: `opening` (n, 1, s, s)."""
+    """What `realtime.families.motion.mesh.refiner.shaded` does, for a batch: `opening` (n, 1, s, s)."""
 
     def spread(values: Tensor) -> Tensor:
         return F.avg_pool2d(values, SHADE_SIDE, 1, SHADE_SIDE // 2)

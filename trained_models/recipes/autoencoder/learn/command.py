@@ -51,11 +51,11 @@ def learn(
         if find_spec(package) is None:
             raise ConfigError(f'masquerade learn needs {package}: pip install "masquerade[train]"')
     from trained_models.recipes.autoencoder.learn.fit import Limits, Stopped
-    from trained_models.recipes.autoencoder.learn.learning import Wish
+    from trained_models.recipes.autoencoder.learn.learning import CameraRequest
     from trained_models.recipes.autoencoder.learn.learning import learn as do
 
     limits = Limits(seconds=60 * minutes, steps=steps)
-    wish = Wish(clips, name, identity, statement, title, limits, threads=threads)
+    wish = CameraRequest(clips, name, identity, statement, title, limits, threads=threads)
     live = _Live()
     try:
         bundle = do(wish, live.say, live.progress)

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from realtime.masks import oval_mask
+from realtime.imaging.masks import oval_mask
 from trained_models.recipes.autoencoder.learn.footage import SMALL, Looks, unmoved
 from trained_models.recipes.autoencoder.prepare import SIZE
 

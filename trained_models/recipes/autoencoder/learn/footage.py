@@ -12,13 +12,13 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from realtime.align import crop_from_frame, cut, umeyama
-from realtime.capture import Source
-from realtime.face import Face
+from realtime.capture.source import Source
 from realtime.frame import Frame, Pixels
-from realtime.pose import HeadPose
-from realtime.skull import SHAPE_POINTS
-from realtime.swap.head_angles import head_angles
+from realtime.imaging.align import crop_from_frame, cut, umeyama
+from realtime.tracking.face import Face
+from realtime.tracking.head_angles import head_angles
+from realtime.tracking.pose import HeadPose
+from realtime.tracking.shape_embedding import SHAPE_POINTS
 from trained_models.recipes.autoencoder.prepare import COVERAGE, FACE_TYPE, MARGIN, SIZE
 
 Floats = npt.NDArray[np.float32]

@@ -4,12 +4,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from realtime.add_model import whose
-from realtime.bundle import Bundle
 from realtime.capture.recording import Recording
-from realtime.detect import Tracker
-from realtime.naming import stated, title_from
-from realtime.shelf import built_in_folder
+from realtime.models.add_model import whose
+from realtime.models.bundle import Bundle
+from realtime.models.library import built_in_folder
+from realtime.models.naming import stated, title_from
+from realtime.tracking.detector import Tracker
 from trained_models.recipes.autoencoder.learn import fit as fitting
 from trained_models.recipes.autoencoder.learn.choose import choose
 from trained_models.recipes.autoencoder.learn.coverage import kept_sheet, table
@@ -37,7 +37,7 @@ Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class CameraRequest:
     """What is to be learnt, from what, and whose face it is; for how long to train at most."""
 
     clips: tuple[Path, ...]
@@ -50,7 +50,7 @@ class Wish:
     threads: int = 2
 
 
-def learn(wish: Wish, say: Say, progress: Say) -> Bundle:
+def learn(wish: CameraRequest, say: Say, progress: Say) -> Bundle:
     """The bundle `wish.name` among the user's own. `say` gets lines that stay, `progress` ones that pass.
 
     Raises ConfigError, DeviceError or ModelError in one line; `fit.Stopped` when interrupted in training, with all
@@ -87,7 +87,7 @@ def learn(wish: Wish, say: Say, progress: Say) -> Bundle:
     return bundle
 
 
-def _read(wish: Wish, bench: Workbench, progress: Say) -> list[str]:
+def _read(wish: CameraRequest, bench: Workbench, progress: Say) -> list[str]:
     """Read and judge the clips, write the chosen frames, and give what there is to say of them."""
     clips, rate_hz = read_clips(wish.clips, progress)
     looks = one_person(clips)

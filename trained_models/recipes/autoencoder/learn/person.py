@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from realtime.card import printable
 from realtime.errors import ConfigError
+from realtime.text import printable
 from trained_models.recipes.autoencoder.learn.footage import Looks, ReadClip, joined
 
 LEAST_SHARE = 0.05

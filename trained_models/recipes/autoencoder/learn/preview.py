@@ -7,12 +7,12 @@ import cv2
 import numpy as np
 import torch
 
-from realtime.align import crop_from_frame, cut
 from realtime.capture.recording import Recording
-from realtime.detect import Tracker
+from realtime.families.face_swap.inner_lips import inner_lips
 from realtime.frame import Pixels
-from realtime.swap.head_angles import head_angles
-from realtime.swap.inner_lips import inner_lips
+from realtime.imaging.align import crop_from_frame, cut
+from realtime.tracking.detector import Tracker
+from realtime.tracking.head_angles import head_angles
 from trained_models.recipes.autoencoder.learn.footage import Floats
 from trained_models.recipes.autoencoder.network import SwapNetwork
 from trained_models.recipes.autoencoder.pairs_dataset import Batch

@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from realtime.masks import oval_mask
-from realtime.swap.inner_lips import inner_lips
+from realtime.families.face_swap.inner_lips import inner_lips
+from realtime.imaging.masks import oval_mask
 from trained_models.recipes.autoencoder.learn.footage import Looks
 from trained_models.recipes.autoencoder.pairs_dataset import Shard, save_shard
 from trained_models.recipes.autoencoder.prepare import MARGIN, SIZE, importance

@@ -6,11 +6,12 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from realtime.bundle import hash_file
-from realtime.card import bundle_name, printable
 from realtime.errors import ConfigError
-from realtime.shelf import bundle_folders, user_folder
-from realtime.whole_folder import storage_error
+from realtime.models.atomic_dir import storage_error
+from realtime.models.bundle import hash_file
+from realtime.models.card import bundle_name
+from realtime.models.library import bundle_folders, user_folder
+from realtime.text import printable
 
 NOTES, FRAMES = "footage.json", "frames"
 _MAKE_ROOM = "make room there, or set MASQUERADE_HOME to another folder"

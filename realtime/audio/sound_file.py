@@ -1,0 +1,139 @@
+"""The sound of a file, block by block: anything FFmpeg reads, as mono float32 at the file's own rate."""
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import numpy.typing as npt
+from av.audio.frame import AudioFrame
+from av.audio.stream import AudioStream
+
+from realtime.audio.downmix import to_mono
+from realtime.audio.source import Block
+from realtime.clock import NS_PER_S
+from realtime.errors import ConfigError
+from realtime.frame import Floats
+
+log = logging.getLogger(__name__)
+
+_ADVICE = "give a sound or video file, or mic"
+
+
+class SoundFile:
+    """The blocks of a file in order, as fast as they are read. Obeys `SoundSource`.
+
+    A block's `start_ns` counts from the file's start, pictures included, so that the sound of a video keeps its place
+    beside `Frame.media_s`. Rate and channels may change on the way. Where the file is damaged, what decodes is
+    delivered; the rest is counted in `broken` and logged once at the end. Raises ConfigError, in one line, where there
+    is no sound to be had.
+    """
+
+    live = False
+    state = "ok"
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.broken = 0
+        self._ended = self._told = False
+        self._container = _open(path)
+        try:
+            if not self._container.streams.audio:
+                raise ConfigError(f"{path} has no sound in it: {_ADVICE}")
+            stream = self._container.streams.audio[0]
+            self._zero_s = (self._container.start_time or 0) / av.time_base
+            self._end_ns = 0
+            self._blocks = self._decoded(stream)
+            self._first = next(self._blocks, None)
+            if self._first is None:
+                raise ConfigError(f"{path} holds no sound that can be decoded: {_ADVICE}")
+        except BaseException:
+            self._container.close()
+            raise
+
+    @property
+    def name(self) -> str:
+        """The file's name."""
+        return self.path.name
+
+    def read(self) -> Block | None:
+        """The next block; None at the end."""
+        if self._ended:
+            return None
+        block, self._first = self._first or next(self._blocks, None), None
+        if block is None and self.broken and not self._told:
+            log.warning("%s is damaged: %d part(s) of its sound could not be read", self.path, self.broken)
+            self._told = True
+        return block
+
+    def _decoded(self, stream: AudioStream) -> Iterator[Block]:
+        try:
+            for packet in self._container.demux(stream):
+                try:
+                    frames = packet.decode()
+                except (av.error.InvalidDataError, av.error.PatchWelcomeError):
+                    self.broken += 1
+                    continue
+                yield from (self._block(frame) for frame in frames if frame.samples and frame.sample_rate)
+        except (av.error.FFmpegError, OSError):
+            self.broken += 1  # the container itself is cut off or damaged here: nothing more to be had
+
+    def _block(self, frame: AudioFrame) -> Block:
+        start_ns = self._end_ns
+        if frame.pts is not None and frame.time_base is not None:
+            start_ns = round((float(frame.pts * frame.time_base) - self._zero_s) * NS_PER_S)
+        samples = to_mono(as_floats(frame), [channel.name for channel in frame.layout.channels])
+        samples.flags.writeable = False
+        block = Block(samples, frame.sample_rate, start_ns)
+        self._end_ns = block.end_ns
+        return block
+
+    def unblock(self) -> None:
+        """Make `read` return None."""
+        self._ended = True
+
+    def close(self) -> None:
+        """Close the file. May be called twice."""
+        self._ended = True
+        self._container.close()
+
+
+def as_floats(frame: AudioFrame) -> npt.NDArray[np.float32]:
+    """The frame's samples, (channels, n) float32, full scale 1.0, whatever its format."""
+    raw: npt.NDArray[Any] = frame.to_ndarray()
+    if not frame.format.is_planar:
+        raw = raw.reshape(-1, frame.layout.nb_channels).T
+    if raw.dtype == np.uint8:
+        return np.asarray((raw.astype(np.float32) - 128.0) / 128.0, np.float32)
+    if raw.dtype.kind == "i":
+        return np.asarray(raw / 2.0 ** (8 * raw.itemsize - 1), np.float32)
+    return np.array(raw, np.float32)
+
+
+def whole_sound(path: Path) -> tuple[Floats, int]:
+    """All of a file's sound as one (n,) float32, and its rate; for tests and short voices.
+
+    Raises ConfigError for a file without sound.
+    """
+    source = SoundFile(path)
+    try:
+        blocks = list(iter(source.read, None))
+    finally:
+        source.close()
+    return np.concatenate([block.samples for block in blocks]), blocks[0].rate_hz
+
+
+def _open(path: Path) -> av.container.InputContainer:
+    try:
+        return av.open(str(path), "r", metadata_errors="replace")
+    except FileNotFoundError as error:
+        raise ConfigError(f"there is no file {path}: {_ADVICE}") from error
+    except IsADirectoryError as error:
+        raise ConfigError(f"{path} is a folder: {_ADVICE}") from error
+    except PermissionError as error:
+        raise ConfigError(f"{path} may not be read: check the file's rights") from error
+    except (av.error.FFmpegError, OSError, ValueError) as error:
+        why = "is empty" if path.is_file() and path.stat().st_size == 0 else "is no sound or video that can be read"
+        raise ConfigError(f"{path} {why}: {_ADVICE}") from error

@@ -1,0 +1,110 @@
+"""What somebody does who only sits there: blinks, breathes, sways and looks about a little, as a function of time.
+
+Nothing is kept between two moments: the same second of the same seed is always the same pose, whatever came before.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from realtime.families.motion.mesh.points import Doubles
+
+EVERY_S = 4.0
+"""One blink falls into each such stretch, 15 a minute: at rest people make 17, talking 26 (Bentivoglio 1997)."""
+_SPREAD_S = 2.0
+"""Where in its stretch a blink may begin: two are 2 to 6 s apart."""
+
+SHORTEST_S, LONGEST_S = 0.160, 0.240
+"""A spontaneous blink (Schiffman 1990: 100 to 400 ms; most of what is seen as one lasts about 200)."""
+_CLOSING, _SHUT = 0.36, 0.12
+"""Of a blink: lids fall in about half the time in which they rise (Evinger 1991), and touch for one picture."""
+
+BREATH_HZ = 0.24
+"""14 breaths a minute."""
+BREATH_CM, BREATH_ZOOM, BREATH_NOD = 0.10, 0.002, math.radians(0.35)
+"""How far a breath lifts the head, brings it nearer, and lifts the chin: the whole way from out to in."""
+
+SWAY = np.radians([0.45, 0.65, 0.40])
+"""Nod, shake, tilt: root mean square; peaks are three times as much."""
+SWAY_CM = np.array([0.10, 0.04])
+_SLOWEST_HZ, _FASTEST_HZ, _WAVES = 0.035, 0.9, 14
+
+_GAZE_EVERY_S = 1.7
+_GAZE = np.array([0.025, 0.010])
+"""Small shifts of gaze, in eye widths: a millimetre. The eyes stay with whoever is spoken to."""
+_SACCADE_S = 0.05
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class IdlePose:
+    """One moment: `shut` 0 (lids as in the picture) .. 1; the head turned by `turn` (3,) radians (nod, shake, tilt)
+    and moved by `shift` (2,) centimetres, y up, `zoom` times as large; irises moved by `gaze` (2,) eye widths, y up.
+    """
+
+    shut: float
+    turn: Doubles
+    shift: Doubles
+    zoom: float
+    gaze: Doubles
+
+
+class IdleLife:
+    """The poses of one person at rest, told apart by `seed`."""
+
+    def __init__(self, seed: int = 0) -> None:
+        self._seed = seed
+        rng = np.random.default_rng(seed)
+        # Waves of rising frequency, each weaker by the root of how much faster it is: 1/f² noise, as bodies sway.
+        steps = np.linspace(0.0, 1.0, _WAVES)
+        hz = _SLOWEST_HZ * (_FASTEST_HZ / _SLOWEST_HZ) ** steps
+        self._hz = hz * rng.uniform(0.93, 1.07, (5, _WAVES))
+        self._phase = rng.uniform(0.0, 2 * np.pi, (5, _WAVES))
+        weight = hz**-0.5
+        self._weight = weight * math.sqrt(2.0 / float((weight**2).sum()))  # each channel's mean square is 1
+
+    def __call__(self, at_s: float) -> IdlePose:
+        """The pose at that second; any second, in any order."""
+        sway = (self._weight * np.sin(2 * np.pi * self._hz * at_s + self._phase)).sum(axis=1)
+        breath = self._breath(at_s)
+        turn = SWAY * sway[:3]
+        turn[0] -= BREATH_NOD * (breath - 0.5)
+        shift = SWAY_CM * sway[3:]
+        shift[1] += BREATH_CM * (breath - 0.5)
+        return IdlePose(self._shut(at_s), turn, shift, 1.0 + BREATH_ZOOM * (breath - 0.5), self._gaze(at_s))
+
+    def blink(self, stretch: int) -> tuple[float, float]:
+        """(when it begins, how long it lasts) of the blink in the stretch of that number, in seconds."""
+        first, second = self._chance("blink", stretch, 2)
+        return EVERY_S * stretch + _SPREAD_S * first, SHORTEST_S + (LONGEST_S - SHORTEST_S) * second
+
+    def _shut(self, at_s: float) -> float:
+        begins_s, lasts_s = self.blink(math.floor(at_s / EVERY_S))
+        share = (at_s - begins_s) / lasts_s
+        if share < _CLOSING:
+            return _smooth(share / _CLOSING)
+        return 1.0 - _smooth((share - _CLOSING - _SHUT) / (1.0 - _CLOSING - _SHUT))
+
+    def _breath(self, at_s: float) -> float:
+        """0 (out) .. 1 (in): in takes less time than out, and a rest follows."""
+        share = (at_s * BREATH_HZ) % 1.0
+        return _smooth(share / 0.4) if share < 0.4 else 1.0 - _smooth((share - 0.4) / 0.5)
+
+    def _gaze(self, at_s: float) -> Doubles:
+        stretch = math.floor(at_s / _GAZE_EVERY_S)
+        when, *to = self._chance("gaze", stretch, 3)
+        _, *before = self._chance("gaze", stretch - 1, 3)
+        share = _smooth((at_s - _GAZE_EVERY_S * (stretch + 0.8 * when)) / _SACCADE_S)
+        return np.asarray(_GAZE * (2 * (np.array(before) + share * np.subtract(to, before)) - 1))
+
+    def _chance(self, what: str, stretch: int, count: int) -> list[float]:
+        """Numbers of 0..1 that belong to one stretch of time."""
+        salt = len(what)
+        chance: list[float] = np.random.default_rng((self._seed, salt, stretch % 2**32)).random(count).tolist()
+        return chance
+
+
+def _smooth(share: float) -> float:
+    """0 before 0, 1 after 1, without a corner between."""
+    share = min(max(share, 0.0), 1.0)
+    return share * share * (3.0 - 2.0 * share)

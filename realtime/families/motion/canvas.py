@@ -1,0 +1,214 @@
+"""Where an avatar stands: its whole picture on a canvas of the output's size, and the moving crop laid into it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from realtime.families.motion.motion_model import Drawn
+from realtime.frame import Floats, Pixels
+from realtime.imaging.align import Matrix, invert, warp
+from realtime.models.avatar import Avatar
+
+Background = Callable[[tuple[int, int]], Pixels]
+"""Gives a picture of (width, height) to stand before."""
+
+_BLUR_SHARE = 0.06
+"""Of the canvas: the Gaussian sigma of an avatar's own picture as what is beside it."""
+_DIM = 0.72
+"""And how bright that is: the eye stays on the picture."""
+
+_EDGE = 0.012
+"""The soft edge between a picture and what is beside it, in canvas sides."""
+
+
+class Canvas:
+    """An avatar's still picture on a canvas, with a place for the crop that moves.
+
+    `picture` is the avatar's own, over the background where it is transparent: what a puppet is to cast. After
+    `place`, `still` is the canvas, (H, W, 3) and read-only, `canvas_from_avatar` and `canvas_from_crop` say where
+    things lie on it, and `show` lays crops into it.
+    """
+
+    def __init__(self, avatar: Avatar, size: tuple[int, int], background: Background | None) -> None:
+        """`background` None: the avatar's own, blurred, beside it, and a quiet grey behind transparency."""
+        rows, columns = avatar.pixels.shape[:2]
+        self._size, self._softly = size, avatar.alpha is None and background is None
+        scale = min(size[0] / columns, size[1] / rows)
+        self._nominal = _centred(columns, rows, scale, size)
+        if avatar.alpha is not None and int(avatar.alpha[-1].max()) > 127:
+            # A bust that its picture cuts off below would float in the middle: it stands on the canvas' edge.
+            self._nominal[1, 2] = size[1] - scale * rows + 0.5 * (scale - 1)
+        self._behind = background(size) if background else _behind(avatar, size)
+        self.picture = avatar.pixels
+        if avatar.alpha is not None:
+            around = warp(self._behind, invert(self._nominal), columns, rows, "edge")
+            self.picture = _mixed(avatar.pixels, around, avatar.alpha.astype(np.float32) / np.float32(255))
+        self.still: Pixels = self._behind
+        self._covers: Floats | None = None
+        self._side, self._left, self._top = 0, 0, 0
+        self._weights: _Weights | None = None
+        self.canvas_from_crop = self.canvas_from_avatar = self._nominal
+
+    @property
+    def enlarged(self) -> float:
+        """How many pixels of the canvas a crop's pixel becomes, one way."""
+        return self._side / self._crop_size
+
+    def place(self, crop_from_avatar: Matrix, crop_size: int) -> None:
+        """Say where in the avatar's picture the crops lie.
+
+        The whole picture is moved by less than a pixel, and scaled by as little, so that a crop's edges fall
+        between pixels of the canvas: laying it in is then a plain resize, four times as quick as a warp.
+        """
+        nominal = product(self._nominal, invert(crop_from_avatar))
+        self._crop_size = crop_size
+        self._side = max(round(crop_size * float(nominal[0, 0])), 2)
+        scale = self._side / crop_size
+        # A crop's left edge is at -0.5, half a pixel from its first pixel's centre.
+        left, top = (round(float(edge) + 0.5) for edge in nominal @ (-0.5, -0.5, 1.0))
+        self._left, self._top = left, top
+        shift = 0.5 * (scale - 1.0)
+        self.canvas_from_crop = np.array([[scale, 0.0, left + shift], [0.0, scale, top + shift]])
+        self.canvas_from_avatar = product(self.canvas_from_crop, crop_from_avatar)
+        rows, columns = self.picture.shape[:2]
+        placed = warp(self.picture, self.canvas_from_avatar, *self._size, "edge")
+        self._covers = _covers(self.canvas_from_avatar, (columns, rows), self._size, softly=self._softly)
+        self.still = placed if self._covers is None else _mixed(placed, self._behind, self._covers)
+        self.still.flags.writeable = False
+        self._weights = None
+
+    def show(self, drawn: Drawn, share: float = 1.0) -> Pixels:
+        """The whole picture with the crop in it, a new (H, W, 3) array. `share` fades the crop out, 1 to 0."""
+        out = self.still.copy()
+        if self._weights is None or self._weights.mask is not drawn.mask:
+            self._weights = self._weigh(drawn.mask)
+        weights = self._weights
+        x0, y0, x1, y1 = weights.reach
+        if x1 <= x0 or y1 <= y0:
+            return out
+        kernel = cv2.INTER_AREA if self._side < self._crop_size else cv2.INTER_LINEAR
+        crop = cv2.resize(drawn.pixels, (self._side, self._side), interpolation=kernel)
+        crop = crop[y0 - self._top : y1 - self._top, x0 - self._left : x1 - self._left]
+        there = out[y0:y1, x0:x1]
+        if share < 1.0:
+            new = weights.new * np.float32(share)
+            there[...] = cv2.blendLinear(crop, there, new, 1.0 - new)
+            return out
+        for rows, columns in weights.rim:
+            part = rows, columns
+            there[part] = cv2.blendLinear(crop[part], there[part], weights.new[part], weights.old[part])
+        there[weights.inside] = crop[weights.inside]
+        return out
+
+    def _weigh(self, mask: Floats) -> "_Weights":
+        """The mask where it lies on the canvas."""
+        kernel = cv2.INTER_AREA if self._side < self._crop_size else cv2.INTER_LINEAR
+        large = np.asarray(cv2.resize(mask, (self._side, self._side), interpolation=kernel), np.float32)
+        x0, y0 = max(self._left, 0), max(self._top, 0)
+        x1, y1 = min(self._left + self._side, self._size[0]), min(self._top + self._side, self._size[1])
+        if x1 <= x0 or y1 <= y0:
+            return _Weights(mask, (0, 0, 0, 0), large, large, (slice(0), slice(0)), ())
+        new = large[y0 - self._top : y1 - self._top, x0 - self._left : x1 - self._left].copy()
+        if self._covers is not None:  # a crop that reaches beyond the picture must not be seen there
+            new *= self._covers[y0:y1, x0:x1]
+        inside = _opaque_middle(new)
+        (top, bottom), (left, right) = ((s.start, s.stop) for s in inside)
+        around: tuple[Part, ...] = (
+            (slice(0, top), slice(None)),
+            (slice(bottom, None), slice(None)),
+            (slice(top, bottom), slice(0, left)),
+            (slice(top, bottom), slice(right, None)),
+        )
+        rim = tuple(part for part in around if new[part].any())
+        return _Weights(mask, (x0, y0, x1, y1), new, np.asarray(1.0 - new, np.float32), inside, rim)
+
+
+Part = tuple[slice, slice]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Weights:
+    """A mask where it lies on the canvas: `new` and `old` weigh crop and still within `reach` (x0, y0, x1, y1).
+
+    `inside`: a part of it where there is only crop; `rim`: the parts around that, as far as there is any crop.
+    """
+
+    mask: Floats
+    reach: tuple[int, int, int, int]
+    new: Floats
+    old: Floats
+    inside: Part
+    rim: tuple[Part, ...]
+
+
+def _opaque_middle(weights: Floats) -> Part:
+    """A large rectangle of weights of 1, grown from the middle of where they are; empty where there is none."""
+    full = weights >= 1.0 - 1 / 512
+    rows, columns = full.shape
+    x, y, w, h = cv2.boundingRect(full.astype(np.uint8))
+    for cut in np.linspace(0.0, 0.45, 19).tolist():
+        part = (slice(y + int(cut * h), y + h - int(cut * h)), slice(x + int(cut * w), x + w - int(cut * w)))
+        if w and h and full[part].all():
+            return part
+    return slice(rows, rows), slice(0, columns)
+
+
+def _covers(
+    canvas_from_avatar: Matrix, picture: tuple[int, int], size: tuple[int, int], *, softly: bool
+) -> Floats | None:
+    """Where on the canvas the picture is, (H, W) float32 0..1; None where everywhere."""
+    scale = float(canvas_from_avatar[0, 0])
+    soft = max(1.0, _EDGE * max(size)) if softly else 1.0
+
+    def along(axis: int) -> Floats:
+        start = float(canvas_from_avatar[axis, 2]) - 0.5 * scale
+        end, count = start + scale * picture[axis], size[axis]
+        at = np.arange(count)
+        # Within two pixels of the canvas' own edge it fills it: rounding, which `place` adds to.
+        low = np.ones(count) if start < 1.5 else (at + 0.5 - (start + 0.5)) / soft
+        high = np.ones(count) if end > count - 2.5 else (end + 0.5 - (at + 0.5)) / soft
+        return np.asarray(np.clip(np.minimum(low, high), 0.0, 1.0), np.float32)
+
+    across, down = along(0), along(1)
+    if across.min() == 1.0 and down.min() == 1.0:
+        return None
+    return np.asarray(down[:, None] * across[None, :], np.float32)
+
+
+def _centred(columns: int, rows: int, scale: float, size: tuple[int, int]) -> Matrix:
+    """The matrix that puts the middle of a picture, scaled, in the middle of a canvas."""
+    shift = ((size[0] - scale * columns + scale - 1) / 2, (size[1] - scale * rows + scale - 1) / 2)
+    return np.array([[scale, 0.0, shift[0]], [0.0, scale, shift[1]]])
+
+
+def _behind(avatar: Avatar, size: tuple[int, int]) -> Pixels:
+    """What is beside a picture of another shape: itself, enlarged and blurred; a quiet grey if it is transparent."""
+    width, height = size
+    if avatar.alpha is not None:
+        rise = np.linspace(0.82, 0.58, height)[:, None, None] * np.array([232.0, 230.0, 226.0])
+        return np.ascontiguousarray(np.broadcast_to(np.rint(rise).astype(np.uint8), (height, width, 3)))
+    return blurred_cover(avatar.pixels, size)
+
+
+def cover(pixels: Pixels, size: tuple[int, int]) -> Pixels:
+    """A picture that fills (width, height), its middle kept and what is too much cut off."""
+    rows, columns = pixels.shape[:2]
+    return warp(pixels, _centred(columns, rows, max(size[0] / columns, size[1] / rows), size), *size, "edge")
+
+
+def blurred_cover(pixels: Pixels, size: tuple[int, int]) -> Pixels:
+    """The same, blurred beyond recognition and dimmed."""
+    tiny = (max(size[0] // 8, 1), max(size[1] // 8, 1))
+    soft = cv2.GaussianBlur(cover(pixels, tiny), (0, 0), _BLUR_SHARE * max(tiny), borderType=cv2.BORDER_REPLICATE)
+    return np.asarray(cv2.convertScaleAbs(cv2.resize(soft, size, interpolation=cv2.INTER_CUBIC), alpha=_DIM), np.uint8)
+
+
+def _mixed(front: Pixels, back: Pixels, share: Floats) -> Pixels:
+    return np.asarray(cv2.blendLinear(front, back, share, np.asarray(1.0 - share, np.float32)), np.uint8)
+
+
+def product(a_from_b: Matrix, b_from_c: Matrix) -> Matrix:
+    """`a_from_c`, (2, 3): one map after the other."""
+    return np.hstack([a_from_b[:, :2] @ b_from_c[:, :2], a_from_b[:, :2] @ b_from_c[:, 2:] + a_from_b[:, 2:]])

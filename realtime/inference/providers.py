@@ -1,0 +1,219 @@
+"""Which ways to run a network this machine really has, and with which options.
+
+A provider asked for by name that cannot run is a ModelError that says what to install. `auto` takes CUDA (ONNX
+Runtime's, else PyTorch's where that is all there is), else OpenVINO (on Intel's processors: its plugin offers no
+others), else the CPU, and logs why. CoreML, DirectML and the compiled engines are taken only by name.
+`runtime` is ONNX Runtime's module, or a stand-in for it.
+"""
+
+import importlib
+import importlib.util
+from dataclasses import dataclass, field
+from typing import Any
+
+import onnxruntime as ort
+
+from realtime.errors import ModelError
+from realtime.inference.driver_probe import why_no_gpu
+from realtime.inference.processor import cpu_flags
+from realtime.inference.tensorrt_module import engine_module_installed
+
+NAMES = ("auto", "cpu", "openvino", "cuda", "tensorrt", "rtx", "torch", "coreml", "directml")
+PRECISIONS = ("fp32", "fp16", "bf16", "auto")
+
+TITLES = {
+    "CPUExecutionProvider": "CPU",
+    "OpenVINOExecutionProvider": "OpenVINO",
+    "CUDAExecutionProvider": "CUDA",
+    "TensorrtExecutionProvider": "TensorRT",
+    "NvTensorRTRTXExecutionProvider": "TensorRT RTX",
+    "CoreMLExecutionProvider": "CoreML",
+    "DmlExecutionProvider": "DirectML",
+}
+PLUGINS = {  # our name: (Python package, what to install, what it needs)
+    "openvino": ("onnxruntime_ep_openvino", 'pip install "masquerade[openvino]"', "an Intel CPU"),
+    "rtx": ("onnxruntime_ep_nv_tensorrt_rtx", 'pip install "masquerade[rtx]"', "a GeForce RTX 30 or later"),
+}
+BUILT_IN = {  # our name: (ONNX Runtime's name, what to do where it is missing)
+    "cuda": (
+        "CUDAExecutionProvider",
+        'in an environment of its own: pip install "masquerade[gpu]" (NVIDIA driver 580 or later)',
+    ),
+    "tensorrt": (
+        "TensorrtExecutionProvider",
+        'pip install "masquerade[tensorrt]"; or, in an environment of its own, "masquerade[gpu]" and TensorRT 10',
+    ),
+    "coreml": ("CoreMLExecutionProvider", "it comes with macOS: pip install onnxruntime there"),
+    "directml": (
+        "DmlExecutionProvider",
+        "on Windows, in an environment of its own: pip install onnxruntime-directml in the place of onnxruntime",
+    ),
+}
+ON_NVIDIA = frozenset({"cuda", "tensorrt", "rtx"})
+TORCH_ADVICE = 'pip install "masquerade[export]"'
+
+_refused: dict[str, str] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """How to open a session: the provider, its options and devices, and the precision asked of it.
+
+    `provider` is ONNX Runtime's name, or empty where another runtime does the work: PyTorch (`torch`) or a
+    compiled engine (`tensorrt`, `rtx`).
+    """
+
+    name: str
+    provider: str
+    precision: str
+    options: dict[str, str] = field(default_factory=dict)
+    devices: tuple[Any, ...] = ()
+
+    @property
+    def on_nvidia(self) -> bool:
+        """Whether ONNX Runtime runs it on an NVIDIA GPU, with arrays that can lie there beforehand."""
+        return bool(self.provider) and self.name in ("cuda", "tensorrt")
+
+
+def choose(name: str, precision: str, threads: int, runtime: Any = ort) -> list[Choice]:
+    """The ways to try, best first: one for a provider asked for by name, several for `auto`.
+
+    Raises ModelError where a provider asked for by name cannot run here.
+    """
+    if name not in NAMES:
+        raise ModelError(f"there is no provider {name}: choose one of {', '.join(NAMES)}")
+    if precision not in PRECISIONS:
+        raise ModelError(f"there is no precision {precision}: choose one of {', '.join(PRECISIONS)}")
+    if name != "auto":
+        return [_choice(name, precision, threads, runtime)]
+    choices, reasons = [], []
+    for candidate in ("cuda", "torch", "openvino", "cpu"):
+        if candidate == "torch" and why_no_gpu():
+            continue  # on a CPU it is the slowest way, and takes seconds to load
+        try:
+            choices.append(_choice(candidate, precision, threads, runtime))
+        except ModelError as error:
+            reasons.append(str(error))  # `masquerade doctor` shows them all
+    if not choices:
+        raise ModelError(f"precision {precision} cannot be had here: {reasons[-2]}")
+    return choices
+
+
+def available_providers() -> dict[str, str]:
+    """Every provider by name: `ready`, or why it cannot run here and what to do about it."""
+    return {name: why_not(name) or "ready" for name in NAMES if name != "auto"}
+
+
+def why_not(name: str) -> str:
+    """Why a provider cannot run here, or an empty string where it seems that it can."""
+    try:
+        _choice(name, "fp32", 1, ort)
+    except ModelError as error:
+        return str(error)
+    return ""
+
+
+def _choice(name: str, precision: str, threads: int, runtime: Any) -> Choice:
+    if precision == "bf16" and name not in ("openvino", "torch"):
+        raise ModelError(f"bf16 needs the OpenVINO or the torch provider, not {name}: use precision fp32")
+    if precision == "fp16" and name != "torch":
+        raise ModelError(f"{name} runs fp16 only where the file itself is fp16: masquerade export --precision fp16")
+    if name == "cpu":
+        return Choice(name, "CPUExecutionProvider", "fp32")
+    if name == "openvino":
+        return _openvino(precision, threads, runtime)
+    if name == "torch":
+        return _torch(precision)
+    if engine_module_installed(name):
+        return _on_gpu(Choice(name, "", precision))
+    if name == "rtx":
+        devices = _plugin_devices("rtx", "GPU", runtime)
+        return Choice(name, devices[0].ep_name, "fp32", {"enable_cuda_graph": "1"}, devices[:1])
+    provider, advice = BUILT_IN[name]
+    if provider not in runtime.get_available_providers():
+        raise ModelError(f"this ONNX Runtime has no {TITLES[provider]}: {advice}")
+    return _on_gpu(Choice(name, provider, "fp32", _options(name, precision)))
+
+
+def _options(name: str, precision: str) -> dict[str, str]:
+    """The options of a provider that is built into ONNX Runtime."""
+    if name == "tensorrt":
+        # Its own cache would load any engine file that lies there; ours (`engine_cache`) is for our own sessions.
+        return {"trt_engine_cache_enable": "0"}
+    if name == "coreml":
+        # The newer format keeps fp32 as fp32; static shapes are all that Apple's compilers do well.
+        return {"ModelFormat": "MLProgram", "MLComputeUnits": "ALL", "RequireStaticInputShapes": "1"}
+    if name == "directml":
+        return {"device_id": "0"}
+    # TF32 keeps 10 bits of a number: not what "fp32" promises, and twice the jitter in landmarks.
+    return {"use_tf32": "1" if precision == "auto" else "0"}
+
+
+def _on_gpu(choice: Choice) -> Choice:
+    reason = why_no_gpu() if choice.name in ON_NVIDIA else ""
+    if reason:
+        raise ModelError(reason)
+    return choice
+
+
+def _openvino(precision: str, threads: int, runtime: Any) -> Choice:
+    """OpenVINO on the CPU. Its own default on AMX machines is bf16, so the precision is always set."""
+    flags = cpu_flags()
+    if precision == "auto":
+        precision = "bf16" if "amx_bf16" in flags else "fp32"
+    elif precision == "bf16" and not flags & {"amx_bf16", "avx512_bf16"}:
+        raise ModelError("this CPU has no bf16 arithmetic (it would run 4 times slower): use precision fp32")
+    devices = _plugin_devices("openvino", "CPU", runtime)
+    hint = "bf16" if precision == "bf16" else "f32"
+    config = f'{{"CPU":{{"INFERENCE_PRECISION_HINT":"{hint}","INFERENCE_NUM_THREADS":"{threads}"}}}}'
+    return Choice("openvino", devices[0].ep_name, precision, {"load_config": config}, devices[:1])
+
+
+def _torch(precision: str) -> Choice:
+    """PyTorch: on the GPU where there is one, else on the CPU. `auto` is fp32, on a GPU with TF32."""
+    if importlib.util.find_spec("torch") is None:
+        raise ModelError(f"PyTorch is not installed: {TORCH_ADVICE}")
+    if why_no_gpu():
+        if precision == "fp16":
+            raise ModelError("fp16 needs a GPU (a CPU would run it slower than fp32): use precision fp32 or bf16")
+        if precision == "bf16" and not cpu_flags() & {"amx_bf16", "avx512_bf16"}:
+            raise ModelError("this CPU has no bf16 arithmetic (it would run 4 times slower): use precision fp32")
+    return Choice("torch", "", precision)
+
+
+def _plugin_devices(name: str, kind: str, runtime: Any) -> tuple[Any, ...]:
+    """The devices of a plugin provider; registers its library on first use."""
+    package, advice, hardware = PLUGINS[name]
+    try:
+        plugin = importlib.import_module(package)
+    except ImportError as error:
+        raise ModelError(f"the provider {name} is not installed: {advice}") from error
+    if name in ON_NVIDIA and (reason := why_no_gpu()):
+        raise ModelError(reason)  # its library needs the driver's to load
+    ep_name = str(plugin.get_ep_name())
+    if ep_name in _refused:
+        raise ModelError(_refused[ep_name])
+    devices = _devices(ep_name, kind, runtime)
+    if not devices:
+        try:
+            runtime.register_execution_provider_library(ep_name, str(plugin.get_library_path()))
+        except Exception as error:  # ONNX Runtime's errors share no class of their own
+            _refused[ep_name] = f"the provider {name} does not load here ({first_line(error)}): use --provider auto"
+            raise ModelError(_refused[ep_name]) from error
+        devices = _devices(ep_name, kind, runtime)
+    if not devices:
+        # OpenVINO runs on other makers' processors too, but its plugin (1.8) offers only Intel's.
+        _refused[ep_name] = f"the provider {name} needs {hardware}, which is not here: use --provider auto"
+        raise ModelError(_refused[ep_name])
+    return devices
+
+
+def _devices(ep_name: str, kind: str, runtime: Any) -> tuple[Any, ...]:
+    wanted = getattr(runtime.OrtHardwareDeviceType, kind)
+    return tuple(d for d in runtime.get_ep_devices() if d.ep_name == ep_name and d.device.type == wanted)
+
+
+def first_line(error: BaseException) -> str:
+    """What an error of the runtime says, cut to one line."""
+    lines = str(error).strip().splitlines()
+    return lines[0].strip()[:200] if lines else type(error).__name__

@@ -1,0 +1,133 @@
+"""One bundle: a folder with a card and the files that the card vouches for."""
+
+import hashlib
+import os
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+from realtime.errors import ModelError
+from realtime.models.card import CARD_FILE, ModelCard
+from realtime.models.card_file import parse_card, read_card, refusal
+from realtime.text import printable
+
+PREVIEW_FILE = "preview.jpg"
+MAX_FILE_BYTES = 2 << 30
+"""The most that one ONNX file can be (protobuf's limit); hashing an endless file would never end."""
+_CHUNK = 1 << 20
+
+_digests: dict[tuple[str, int, int, int, int], str] = {}
+"""Digests already computed in this process, by what changes when a file does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A verified bundle. `folder` is absolute; every file of `card.files` had its hash when it was opened."""
+
+    folder: Path
+    card: ModelCard
+
+    @property
+    def name(self) -> str:
+        """What the user calls it."""
+        return self.card.name
+
+    def path(self, file: str) -> Path:
+        """Where a file of the card lies. Raises ModelError for a file that the card does not list."""
+        if file not in self.card.files:
+            raise refusal(self.folder, f"its card lists no file {printable(file, 60)!r}")
+        return self.folder / file
+
+    @property
+    def preview(self) -> Path | None:
+        """A picture of the identity, None where there is none. Not hashed unless the card lists it."""
+        path = self.folder / PREVIEW_FILE
+        return path if path.is_file() and not path.is_symlink() else None
+
+    @property
+    def model(self) -> str:
+        """The name of the one network file of a `swap` bundle: `swap.onnx`, or something.dfm.
+
+        Raises ModelError where there is none or more than one.
+        """
+        found = [file for file in self.card.files if file == "swap.onnx" or file.lower().endswith(".dfm")]
+        if len(found) != 1:
+            which = " and ".join(sorted(found)) or "neither"
+            raise refusal(self.folder, f"[files] needs one network, swap.onnx or a .dfm, and has {which}")
+        return found[0]
+
+
+@dataclass(frozen=True, slots=True)
+class BrokenBundle:
+    """A folder among the bundles that cannot be used: `reason` is the one-line error."""
+
+    folder: Path
+    reason: str
+
+    @property
+    def name(self) -> str:
+        """The folder's name, printable."""
+        return printable(self.folder.name, 64)
+
+
+def open_bundle(folder: Path, card_text: bytes | None = None) -> Bundle:
+    """The bundle in `folder`, every file checked against its hash.
+
+    `card_text`, where it is given, stands in for what is written in the folder's card.
+    Each file is hashed once in a process, until it changes. Raises ModelError, in one line, for a missing
+    folder, a bad card, a missing file, a link that leaves the folder, a hash that is not the card's.
+    """
+    try:
+        home = folder.resolve(strict=True)
+    except (OSError, RuntimeError, ValueError) as error:
+        raise ModelError(f"no bundle at {printable(folder)}: see the ones there are (masquerade models)") from error
+    _stays_inside(home, CARD_FILE)
+    card = read_card(home) if card_text is None else parse_card(card_text, home)
+    for file, wanted in card.files.items():
+        _stays_inside(home, file)
+        got = _digest(home, file)
+        if got != wanted:
+            raise refusal(
+                home,
+                f"{file} is not the file its card names (sha256 {got[7:15]}…, expected {wanted[7:15]}…)",
+                "it was changed or damaged, get the bundle again",
+            )
+    return Bundle(home, card)
+
+
+def hash_file(path: Path) -> str:
+    """`sha256:` and the digest of a file's bytes. Raises OSError."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(_CHUNK):
+            digest.update(block)
+    return f"sha256:{digest.hexdigest()}"
+
+
+def _stays_inside(home: Path, file: str) -> None:
+    """Refuse a link that leads out of the bundle: its target is not what was handed over."""
+    path = home / file
+    try:
+        target = path.resolve()
+    except (OSError, RuntimeError) as error:  # a loop of links
+        raise refusal(home, f"{file} is a link that leads nowhere", "get the bundle again") from error
+    if not target.is_relative_to(home):
+        raise refusal(home, f"{file} is a link out of the folder", "put the file itself there")
+
+
+def _digest(home: Path, file: str) -> str:
+    path = home / file
+    try:
+        found = os.stat(path)
+        if not stat.S_ISREG(found.st_mode):
+            raise refusal(home, f"{file} is not a file", "get the bundle again")
+        if found.st_size > MAX_FILE_BYTES:
+            raise refusal(home, f"{file} is larger than 2 GiB, which no model is", "get the bundle again")
+        key = (str(path), found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+        if key not in _digests:
+            _digests[key] = hash_file(path)
+        return _digests[key]
+    except FileNotFoundError as error:
+        raise refusal(home, f"{file} is missing", "get the bundle again") from error
+    except OSError as error:
+        raise refusal(home, f"{file} cannot be read ({error.strerror})", "look at its permissions") from error

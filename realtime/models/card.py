@@ -1,0 +1,185 @@
+"""What a bundle's card says: what the model is, whose face it shows, what it needs."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from realtime.text import printable
+
+CARD_FILE = "model.toml"
+
+Family = Literal["swap", "motion", "lip-sync", "landmarks"]
+IdentityKind = Literal["synthetic", "self", "consented", "none"]
+FaceTypeName = Literal["half", "mid-full", "full", "whole_face", "head"]
+ValueRange = Literal["0..1", "-1..1", "0..255"]
+
+NAME_PATTERN = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+_FILE_PATTERN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9 ._+()-]{0,127}")
+_SHA256_PATTERN = re.compile(r"sha256:[0-9a-f]{64}")
+# Windows opens a device for these, whatever the folder and the suffix.
+_DEVICE_NAMES = {"con", "prn", "aux", "nul", *(f"{d}{n}" for d in ("com", "lpt") for n in range(10))}
+# Formats that can carry code: a model file is data.
+_CODE_SUFFIXES = {".plan", ".engine", ".trt", ".pkl", ".pickle", ".pt", ".pth", ".ckpt"} | {
+    ".py",
+    ".pyc",
+    ".pyd",
+    ".so",
+    ".dll",
+    ".dylib",
+    ".exe",
+    ".bat",
+    ".sh",
+}
+
+
+def bundle_name(text: str) -> str:
+    """`text` if it can be a bundle's name. Raises ValueError."""
+    if not NAME_PATTERN.fullmatch(text) or text.endswith(".") or text.partition(".")[0] in _DEVICE_NAMES:
+        raise ValueError("a name is 1 to 64 of a-z 0-9 . _ - and begins with a letter or digit")
+    return text
+
+
+def _one_line(text: str) -> str:
+    if not text.strip():
+        raise ValueError("it is empty")
+    return text.strip()
+
+
+def plain_file(name: str) -> str:
+    if not _FILE_PATTERN.fullmatch(name) or name.endswith((".", " ")) or ".." in name:
+        raise ValueError("a file's name is plain, without folders")
+    if name.partition(".")[0].rstrip().lower() in _DEVICE_NAMES or name == CARD_FILE:
+        raise ValueError("this file name is reserved")
+    if Path(name).suffix.lower() in _CODE_SUFFIXES:
+        raise ValueError("this format can carry code, a bundle holds data only")
+    return name
+
+
+def digest(text: str) -> str:
+    if not _SHA256_PATTERN.fullmatch(text):
+        raise ValueError('a hash is written "sha256:" and 64 digits 0-9a-f')
+    return text
+
+
+Line = Annotated[str, Field(max_length=500), AfterValidator(_one_line)]
+Title = Annotated[str, Field(max_length=80), AfterValidator(_one_line)]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class _OpenTable(BaseModel):
+    """A table of free facts: its keys are kept as they are."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", strict=True)
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """The keys and values as written."""
+        return self.model_extra or {}
+
+
+class Identity(_Table):
+    """Whose face it is: `statement` says so in one line, in the words of whoever made or added the bundle."""
+
+    kind: IdentityKind
+    statement: Annotated[str, Field(max_length=500)] = ""
+
+    @model_validator(mode="after")
+    def _says_whose(self) -> "Identity":
+        if self.kind != "none" and not self.statement.strip():
+            raise ValueError("statement is empty: it must say whose face this is and who agreed to its use")
+        return self
+
+
+class Input(_OpenTable):
+    """What a network wants to be fed.
+
+    `size`: the crop's side in pixels. `coverage`: the crop's side as a multiple of the mean face's, None for
+    the face type's own. `colour`, `layout`, `range` describe the picture's numbers. `blendshapes`, `pose`,
+    `lips`, `morph`: further inputs the network may have. `subject`: what a motion model moves, a `face`, or `any`
+    thing.
+    """
+
+    size: Annotated[int, Field(ge=16, le=1024)] | None = None
+    face_type: FaceTypeName | None = None
+    coverage: Annotated[float, Field(ge=0.1, le=8.0, strict=False)] | None = None
+    colour: Literal["BGR", "RGB"] = "BGR"
+    layout: Literal["NCHW", "NHWC"] = "NCHW"
+    range: ValueRange = "0..1"
+    blendshapes: bool = False
+    pose: bool = False
+    lips: bool = False
+    morph: bool = False
+    subject: Literal["face", "any"] = "face"
+
+
+class Output(_OpenTable):
+    """The names of a swap network's outputs; `driver_mask` None where it has none.
+
+    `driver_mask`: where the driver's own face is, a soft mask to be shaped with the other; `visible`: where it shows,
+    an outline that hands and hair are cut out of, taken as it is. `features`: what a fine variant draws from,
+    `fine` the output of that second network (`fine.onnx`) and `fine_size` its side in pixels.
+    """
+
+    face: str = "celeb_face"
+    mask: str = "celeb_mask"
+    driver_mask: str | None = None
+    visible: str | None = None
+    features: str | None = None
+    fine: str | None = None
+    fine_size: Annotated[int, Field(ge=16, le=1024)] | None = None
+
+
+class Facts(_OpenTable):
+    """[training] and [measured]: any keys."""
+
+
+class ModelCard(_Table):
+    """Everything `model.toml` says. Frozen; field names are the file's own, but for `schema`."""
+
+    schema_version: Annotated[int, Field(alias="schema", ge=1, le=1)]
+    name: Annotated[str, AfterValidator(bundle_name)]
+    title: Title
+    family: Family
+    licence: Line
+    description: Line | None = None
+    identity: Identity
+    files: Annotated[
+        dict[Annotated[str, AfterValidator(plain_file)], Annotated[str, AfterValidator(digest)]],
+        Field(min_length=1, max_length=64),
+    ]
+    input: Input = Input()
+    output: Output = Output()
+    training: Facts = Facts()
+    measured: Facts = Facts()
+
+    @model_validator(mode="after")
+    def _fits_the_family(self) -> "ModelCard":
+        if self.family == "landmarks":
+            return self
+        if self.family == "swap":
+            if self.identity.kind == "none":
+                raise ValueError('a swap model shows somebody: identity.kind = "none" is not possible')
+            if self.input.size is None or self.input.face_type is None:
+                raise ValueError("a swap model's [input] needs size and face_type")
+        else:
+            if self.input.size is None:
+                raise ValueError(f"a {self.family} model's [input] needs size")
+            if self.input.layout != "NCHW":
+                raise ValueError(
+                    f'a {self.family} model\'s [input] has layout "{self.input.layout}", only "NCHW" is run'
+                )
+        for table, extra in (("input", self.input.facts), ("output", self.output.facts)):
+            if extra:
+                raise ValueError(f"[{table}] has the unknown key {printable(min(extra), 40)!r}")
+        return self
+
+
+def may_hide_badge(card: ModelCard) -> bool:
+    """True where the disclosure badge is the user's choice: the face is nobody's, or their own."""
+    return card.identity.kind in ("synthetic", "self")

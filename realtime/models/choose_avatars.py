@@ -1,0 +1,144 @@
+"""From what `--avatar` says to pictures ready to be animated. What cannot be is refused, with the reason."""
+
+import logging
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from realtime.errors import ConfigError
+from realtime.frame import Pixels
+from realtime.models.avatar import Avatar
+from realtime.models.avatar_library import ShelvedAvatar, avatar_of_picture, built_in_avatars, find_avatar, open_avatar
+from realtime.models.avatar_picture import avatar_pixels
+from realtime.models.library import visible_folders
+from realtime.text import printable
+from realtime.tracking.face import Face
+from realtime.tracking.head_angles import head_angles
+
+log = logging.getLogger(__name__)
+
+MOST_AVATARS = 40
+"""So many are kept ready at most: each takes 5 to 20 MB, by its size and the output's."""
+
+PICTURE_SUFFIXES = frozenset(
+    f".{kind}"
+    for kind in ("png", "jpg", "jpeg", "webp", "gif", "bmp", "tif", "tiff", "avif", "jp2", "ppm", "pgm", "hdr", "exr")
+)
+
+LEAST_FACE_PX = 48
+"""Of a face's height: a smaller one has no lips to move."""
+
+MOST_TURN_DEG = 38.0
+"""To any side: of a profile half the face is missing."""
+
+Find = Callable[[Pixels], list[Face]]
+"""All faces of a still picture."""
+
+
+def wanted_avatars(spec: str | None) -> tuple[ShelvedAvatar, ...]:
+    """The avatars that `--avatar` names: one on the shelf, a picture's file, or all pictures of a folder.
+
+    None: those that come with masquerade. Raises ConfigError for a picture that no card vouches for, for a
+    folder without pictures or with more than MOST_AVATARS; ModelError for an unknown name.
+    """
+    if spec is None:
+        built_in = tuple(open_avatar(folder) for folder in visible_folders(built_in_avatars()))
+        if not built_in:
+            raise ConfigError("no avatar given: choose a picture with --avatar (masquerade avatars lists yours)")
+        return built_in
+    path = Path(spec)
+    try:
+        if path.is_dir() and not _is_name(spec):
+            return _in_folder(path)
+        if path.is_file() and not _is_name(spec):
+            return (avatar_of_picture(path),)
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"--avatar {printable(spec)} cannot be read: check the path") from error
+    return (find_avatar(spec),)
+
+
+def _is_name(spec: str) -> bool:
+    """True for an avatar's name: a file of the same name in the current folder does not hide it."""
+    try:
+        find_avatar(spec)
+    except Exception:  # unknown or broken: then a path is a path
+        return False
+    return True
+
+
+def _in_folder(folder: Path) -> tuple[ShelvedAvatar, ...]:
+    files = sorted(f for f in folder.iterdir() if f.suffix.lower() in PICTURE_SUFFIXES and not f.name.startswith("."))
+    if not files:
+        raise ConfigError(f"there is no picture in {printable(folder)}: give a folder of pictures, or one picture")
+    if len(files) > MOST_AVATARS:
+        raise ConfigError(
+            f"{printable(folder)} has {len(files)} pictures, and {MOST_AVATARS} at most are kept ready: "
+            "take a folder with fewer"
+        )
+    found: dict[str, ShelvedAvatar] = {}
+    for file in files:
+        avatar = avatar_of_picture(file)
+        found.setdefault(avatar.card.name, avatar)  # the same picture twice is one avatar
+    return tuple(found.values())
+
+
+def ready_avatars(shelved: Sequence[ShelvedAvatar], find: Find | None) -> list[Avatar]:
+    """The pictures decoded, and their faces found by `find`; None for a model that needs none.
+
+    Of several, one without a usable face is left out with a warning. Raises ConfigError where none is left.
+    """
+    ready: list[Avatar] = []
+    refused: list[ConfigError] = []
+    for avatar in shelved:
+        try:
+            ready.append(ready_avatar(avatar, find))
+        except ConfigError as error:
+            refused.append(error)
+    if not ready and refused:
+        raise refused[0]
+    for refusal in refused:
+        log.warning("%s; it is left out", refusal)
+    return ready
+
+
+def ready_avatar(shelved: ShelvedAvatar, find: Find | None) -> Avatar:
+    """One of them. Raises ConfigError, in one line, for a picture that cannot be decoded or has no usable face."""
+    pixels, alpha = avatar_pixels(shelved.picture)
+    card = shelved.card
+    face = None
+    if find is not None:
+        shown = pixels
+        if alpha is not None:
+            share = alpha[..., None].astype(np.float32) / 255
+            shown = (pixels * share + 128 * (1 - share)).astype(np.uint8)
+        face = usable_face(card.name, find(shown))
+    return Avatar(card.name, card.title, card.identity.kind, pixels, alpha, face)
+
+
+def usable_face(name: str, faces: Sequence[Face]) -> Face:
+    """The largest of the faces in an avatar's picture. Raises ConfigError, which says what is wrong with it."""
+    if not faces:
+        raise ConfigError(f"avatar {name}: no face was found in the picture: take one that shows a face from the front")
+    face = max(faces, key=_height)
+    if len(faces) > 1:
+        log.warning("avatar %s: there are %d faces in the picture, the largest is taken", name, len(faces))
+    height = _height(face)
+    if height < LEAST_FACE_PX:
+        raise ConfigError(
+            f"avatar {name}: its face is {height:.0f} pixels high, at least {LEAST_FACE_PX} are needed: "
+            "take a larger picture, or cut it closer"
+        )
+    pitch, yaw, _ = (abs(math.degrees(angle)) for angle in head_angles(face.pose).tolist())
+    if max(pitch, yaw) > MOST_TURN_DEG:
+        raise ConfigError(
+            f"avatar {name}: its face is turned by {max(pitch, yaw):.0f} degrees, at most {MOST_TURN_DEG:.0f} will do: "
+            "take a picture from the front"
+        )
+    return face
+
+
+def _height(face: Face) -> float:
+    _, top, _, bottom = face.box
+    return bottom - top

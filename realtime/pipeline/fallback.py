@@ -1,0 +1,101 @@
+"""What leaves the program when there is no synthetic picture: fail closed.
+
+Pure: no thread, no clock of its own. Every picture that goes out passes `Fallback.picture`, and a
+picture of the user leaves it only when the run was started with --allow-raw and the setting says so.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from realtime.clock import NS_PER_S
+from realtime.errors import ConfigError
+from realtime.frame import Pixels
+from realtime.imaging.resize import letterbox
+from realtime.output.disclosure import blurred_card, card
+from realtime.pipeline.engine import Result
+from realtime.settings import Settings
+
+Kind = Literal["synthetic", "rest", "hold", "card", "blur", "raw"]
+
+HOLD_NS = NS_PER_S
+"""How long the last synthetic picture stands in before the card does."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outgoing:
+    """One picture as it leaves: (H, W, 3) of the sinks' size, and what it is.
+
+    `rest` is synthetic too: a character whom nobody drives just now.
+    """
+
+    pixels: Pixels
+    kind: Kind
+
+    @property
+    def guarded(self) -> bool:
+        """True where the guard stood in for a synthetic picture."""
+        return self.kind in ("hold", "card", "blur")
+
+
+class Fallback:
+    """Chooses what leaves. Used by one thread only.
+
+    `size` is the sinks' (width, height); `title` names the identity on the card.
+    """
+
+    def __init__(
+        self, size: tuple[int, int], title: str, settings: Callable[[], Settings], *, allow_raw: bool = False
+    ) -> None:
+        self._size = size
+        self._settings = settings
+        self._allow_raw = allow_raw
+        self._last: Pixels | None = None
+        self._last_ns = 0
+        self._title = title
+        self._cards: dict[str, Pixels] = {}
+
+    def picture(self, result: Result | None, now_ns: int) -> Outgoing:
+        """What leaves now: for the engine's newest result, or for None when it is silent.
+
+        `panic` shows the card whatever comes. Silence right after a synthetic picture repeats that picture; after
+        HOLD_NS it is a stall, and a stall is a miss.
+        """
+        settings = self._settings()
+        if result is not None and result.title != self._title:
+            # Another identity is worn: holding the old one would show the wrong person.
+            self._title, self._last = result.title, None
+        if result is not None and result.pixels is not None:
+            self._last = letterbox(result.pixels, self._size)
+            self._last_ns = now_ns
+            if not settings.panic:
+                return Outgoing(self._last, "rest" if result.resting else "synthetic")
+        if settings.panic:
+            return Outgoing(self._card(), "card")
+        choice = settings.on_miss
+        if choice == "raw" and self._allow_raw and result is not None:
+            return Outgoing(letterbox(result.frame.pixels, self._size), "raw")
+        if choice == "blur" and result is not None:
+            return Outgoing(letterbox(blurred_card(result.frame.pixels), self._size), "blur")
+        fresh = self._last is not None and now_ns - self._last_ns < HOLD_NS
+        if self._last is not None and fresh and (choice in ("hold", "raw") or result is None):
+            return Outgoing(self._last, "hold")
+        return Outgoing(self._card(), "card")
+
+    def _card(self) -> Pixels:
+        if self._title not in self._cards:
+            self._cards = {self._title: card(self._size, [self._title, "is not in the picture just now"])}
+        return self._cards[self._title]
+
+
+def check_allowed(settings: Settings, *, allow_raw: bool, badge_optional: bool) -> Settings:
+    """The settings, if this run may use them. Raises ConfigError."""
+    if settings.on_miss == "raw" and not allow_raw:
+        raise ConfigError("on_miss = raw shows your own face: start with --allow-raw if you want that")
+    if settings.opacity < 1 and not allow_raw:
+        raise ConfigError(
+            f"opacity = {settings.opacity:g} lets your own face shine through: start with --allow-raw if you want that"
+        )
+    if settings.badge == "off" and not badge_optional:
+        raise ConfigError("badge = off is allowed for synthetic and self identities only: keep it on")
+    return settings

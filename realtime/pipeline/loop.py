@@ -1,0 +1,192 @@
+"""The loop: live with threads and newest frame wins, or every frame of a file in order."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from realtime.capture.source import Source
+from realtime.clock import Clock
+from realtime.errors import DeviceError, MasqueradeError, ModelError
+from realtime.families.effect import Effect
+from realtime.frame import Frame
+from realtime.output.disclosure import badge
+from realtime.output.sink import Sink
+from realtime.pipeline.engine import Engine, Result
+from realtime.pipeline.fallback import Fallback, Outgoing
+from realtime.pipeline.metrics import Tally
+from realtime.settings import Settings
+from realtime.threads import Closed, Crew, Slot
+
+log = logging.getLogger(__name__)
+
+MANY_ERRORS = 100
+"""So many failed frames in a row are no accident: the run ends with the last error."""
+
+
+@dataclass(slots=True, eq=False)
+class Loop:
+    """One run: the parts, opened by the caller, who also closes them.
+
+    `rate_hz` is the sinks' constant rate. `open_character` loads another identity by name when the
+    settings ask for one. `state` is one plain line for the page and the terminal. `lost` collects
+    the errors of sinks that failed while others went on. Raising `edition` opens the asked identity anew; `changing`
+    names it while it loads. `see` gets every frame of the source, for the user's own eyes.
+    """
+
+    source: Source
+    engine: Engine
+    guard: Fallback
+    sinks: list[Sink]
+    settings: Callable[[], Settings]
+    open_character: Callable[[str], Effect]
+    clock: Clock
+    rate_hz: float
+    tally: Tally = field(default_factory=Tally)
+    state: str = "starting"
+    lost: list[DeviceError] = field(default_factory=list)
+    edition: int = 0
+    changing: str | None = None
+    see: Callable[[Frame], None] | None = None
+    _worn: tuple[str, int] | None = None
+    _failed_in_a_row: int = 0
+
+    def work(self, frame: Frame) -> Result:
+        """The engine's turn: change identity if asked, then one frame. Raises after MANY_ERRORS."""
+        asked = self.settings().model
+        if asked is not None and (asked, self.edition) != self._worn:
+            self._worn, self.changing = (asked, self.edition), asked
+            try:
+                self.engine.wear(self.open_character(asked))
+            except MasqueradeError as error:
+                log.warning("%s; the identity worn stays on", error)
+            finally:
+                self.changing = None
+        result = self.engine(frame)
+        self.tally.processed += 1
+        if result.error is None:
+            self._failed_in_a_row = 0
+            return result
+        self.tally.errors += 1
+        self._failed_in_a_row += 1
+        if self._failed_in_a_row == 1:
+            log.warning("frame %d failed, the guard stands in: %s", frame.seq, result.error)
+        if self._failed_in_a_row >= MANY_ERRORS:
+            if isinstance(result.error, MasqueradeError):
+                raise result.error
+            kind = type(result.error).__name__
+            raise ModelError(
+                f"{MANY_ERRORS} frames failed in a row ({kind}: {result.error}): run with --debug and report it"
+            ) from result.error
+        return result
+
+    def show(self, out: Outgoing, result: Result | None) -> None:
+        """Hand one picture to every sink, with the badge, and count it.
+
+        The last stage: what is shown here has left the program.
+        """
+        started = self.clock()
+        # A fresh synthetic picture is ours alone, so the badge goes straight onto it: that saves copying it. If it
+        # is held later, a second badge lands on the first one, which changes nothing to look at.
+        pixels = out.pixels
+        if self.settings().badge == "on":
+            pixels = badge(pixels, in_place=out.kind in ("synthetic", "rest") and pixels.flags.writeable)
+        fresh = result is not None
+        captured_ns = result.frame.captured_ns if result is not None else started
+        media_s = result.frame.media_s if result is not None else None
+        frame = Frame(pixels, self.tally.emitted, captured_ns, media_s)
+        for sink in list(self.sinks):
+            self._hand_over(sink, frame)
+        now = self.clock()
+        self.tally.repeated += not fresh
+        self.tally.guarded += out.guarded
+        self.tally.raw += out.kind == "raw"
+        if result is not None and result.pixels is not None:
+            spans = {**result.frame.spans}
+            done = captured_ns + sum(ns for stage, ns in spans.items() if stage != "networks")
+            self.tally.emit(now, captured_ns, {**spans, "output": now - done})
+        else:
+            self.tally.emit(now, None, {})
+        if self.source.state != "ok":
+            self.state = self.source.state
+        elif fresh or out.kind != "hold":  # a machine that is slow repeats pictures, and no face is lost
+            self.state = out.kind
+
+    def _hand_over(self, sink: Sink, frame: Frame) -> None:
+        """A full disk must not take the call's camera away: a failing sink leaves, the rest goes on."""
+        try:
+            sink.show(frame)
+        except DeviceError as error:
+            if len(self.sinks) == 1:
+                raise
+            log.warning("%s; the other outputs go on", error)
+            self.lost.append(error)
+            self.sinks.remove(sink)
+            sink.close()
+
+
+def run_offline(loop: Loop, stop: Callable[[], bool]) -> None:
+    """Every frame of the source, in order, losing none; in the caller's thread."""
+    while not stop():
+        frame = loop.source.read()
+        if frame is None:
+            return
+        loop.tally.captured += 1
+        result = loop.work(frame)
+        # Media time, not the wall clock: a slow machine must not turn a hold into a card.
+        now = frame.captured_ns if frame.media_s is None else int(frame.media_s * 1e9)
+        loop.show(loop.guard.picture(result, now), result)
+
+
+def run_live(loop: Loop, crew: Crew) -> None:
+    """Start the loop's three threads in `crew`: `capture`, `engine`, `output`. Returns at once.
+
+    The thread `output` ends last: when the source has ended and its last frame was shown, or when
+    the crew is stopped.
+    """
+    frames: Slot[Frame] = Slot()
+    results: Slot[Result] = Slot()
+    tally = loop.tally
+
+    def capture() -> None:
+        try:
+            while not crew.stopping:
+                frame = loop.source.read()
+                if frame is None:
+                    break
+                tally.captured += 1
+                if loop.see is not None:
+                    loop.see(frame)
+                frames.put(frame)
+                tally.dropped = frames.replaced + results.replaced
+        finally:
+            frames.close()
+
+    def engine() -> None:
+        try:
+            while not crew.stopping:
+                frame = frames.get()
+                if frame is not None:
+                    results.put(loop.work(frame))
+        except Closed:
+            pass
+        finally:
+            results.close()
+
+    def output() -> None:
+        period_ns = int(1e9 / loop.rate_hz)
+        due = loop.clock() + period_ns
+        try:
+            while not crew.stopping:
+                wait_ns = due - loop.clock()
+                result = results.get(max(wait_ns, 0) / 1e9)
+                now = loop.clock()
+                loop.show(loop.guard.picture(result, now), result)
+                # A new picture goes out at once. Silence is filled at the constant rate, but only
+                # half a period late, so that a picture that is just behind replaces its repeat.
+                due = now + period_ns + period_ns // 2 if result is not None else now + period_ns
+        except Closed:
+            pass
+
+    crew.start("output", output, results.close)
+    crew.start("engine", engine, frames.close)
+    crew.start("capture", capture, loop.source.unblock)

@@ -1,0 +1,200 @@
+"""Counts and percentiles of a run, in bounded memory."""
+
+import json
+import math
+import os
+import platform
+import statistics
+import sys
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from realtime.clock import NS_PER_MS
+from realtime.errors import ConfigError
+from realtime.pipeline.last_minute import LastMinute
+
+STAGES = ("capture", "detect", "align", "swap", "blend", "output")
+"""`capture` runs from the capture timestamp to the moment the engine takes the frame; `output`
+from the end of the engine's work to the hand-over to the last sink. So the stages add up to the
+latency."""
+
+_WATCHED_NS, _LEAST, _EVERY = 5_000_000_000, 15, 4
+"""From pictures of so long, and at least so many, and so often, it is told how late they are now."""
+
+
+class Histogram:
+    """Percentiles of durations, within 1 %, however long the run.
+
+    Log-spaced buckets from 1 µs to 1,000 s (the idea of HdrHistogram), so a day of frames costs as
+    much memory as a minute.
+    """
+
+    _LOW_NS = 1_000
+    _RATIO = 1.01
+    _BUCKETS = math.ceil(math.log(1e12 / 1e3) / math.log(_RATIO)) + 1
+
+    def __init__(self) -> None:
+        self._counts = np.zeros(self._BUCKETS, np.int64)
+        self._max_ns = 0
+        self.count = 0
+
+    def add(self, ns: int) -> None:
+        """Record one duration in nanoseconds; a negative one counts as zero."""
+        ns = max(ns, 0)
+        bucket = int(math.log(max(ns, self._LOW_NS) / self._LOW_NS) / math.log(self._RATIO))
+        self._counts[min(bucket, self._BUCKETS - 1)] += 1
+        self._max_ns = max(self._max_ns, ns)
+        self.count += 1
+
+    def percentile_ms(self, percent: float) -> float:
+        """The duration not exceeded by `percent` of the records, in milliseconds; 0 without any."""
+        if self.count == 0:
+            return 0.0
+        rank = max(1, math.ceil(self.count * percent / 100))
+        bucket = int(np.searchsorted(np.cumsum(self._counts), rank))
+        middle = self._LOW_NS * self._RATIO ** (bucket + 0.5)
+        return float(min(middle, self._max_ns)) / NS_PER_MS
+
+    @property
+    def max_ms(self) -> float:
+        """The longest duration in milliseconds."""
+        return self._max_ns / NS_PER_MS
+
+
+@dataclass(slots=True, eq=False)
+class Tally:
+    """Everything counted in one run. Written by the thread that owns each field, read by anyone.
+
+    `captured`: frames the source gave. `processed`: frames the engine worked on. `dropped`: frames
+    replaced by newer ones before anybody looked. `emitted`: pictures handed to the sinks.
+    `repeated`: of those, the last picture once more because nothing new came. `guarded`: of those,
+    pictures where the guard stood in. `raw`: of those, pictures with the user's own face. `late_ns`: how late a
+    picture that a network made leaves now, the median of the last: one that rests is made at once, and nobody minds.
+    """
+
+    captured: int = 0
+    processed: int = 0
+    dropped: int = 0
+    emitted: int = 0
+    repeated: int = 0
+    guarded: int = 0
+    raw: int = 0
+    errors: int = 0
+    latency: Histogram = field(default_factory=Histogram)
+    stages: dict[str, Histogram] = field(default_factory=lambda: {s: Histogram() for s in STAGES})
+    minute: LastMinute = field(default_factory=LastMinute)
+    late_ns: int = 0
+    _made: deque[tuple[int, int]] = field(default_factory=deque)
+    first_ns: int | None = None
+    last_ns: int | None = None
+
+    def emit(self, now_ns: int, captured_ns: int | None, spans: Mapping[str, int]) -> None:
+        """Count one picture handed over now; `captured_ns` is None for repeats and cards."""
+        self.emitted += 1
+        if self.first_ns is None:
+            self.first_ns = now_ns
+        self.last_ns = now_ns
+        late_ns = None if captured_ns is None else max(now_ns - captured_ns, 0)
+        self.minute.add(now_ns, late_ns, spans, self.dropped)
+        if captured_ns is None:
+            return
+        self.latency.add(now_ns - captured_ns)
+        if spans.get("networks"):
+            self._watch(now_ns, now_ns - captured_ns)
+        for stage, ns in spans.items():
+            if stage in self.stages:
+                self.stages[stage].add(ns)
+
+    def _watch(self, now_ns: int, late_ns: int) -> None:
+        self._made.append((now_ns, late_ns))
+        while len(self._made) > _LEAST and now_ns - self._made[0][0] > _WATCHED_NS:
+            self._made.popleft()
+        if self.emitted % _EVERY == 0:
+            self.late_ns = round(statistics.median(late for _, late in self._made))
+
+    @property
+    def seconds(self) -> float:
+        """From the first to the last picture handed over."""
+        if self.first_ns is None or self.last_ns is None:
+            return 0.0
+        return (self.last_ns - self.first_ns) / 1e9
+
+    @property
+    def fps(self) -> float:
+        """New pictures handed over a second (repeats don't count)."""
+        return (self.emitted - self.repeated - 1) / self.seconds if self.seconds > 0 else 0.0
+
+    def report(self) -> dict[str, Any]:
+        """The part of the metrics file that is counted (CONTRACT: `--metrics`)."""
+        return {
+            "frames": {
+                name: getattr(self, name)
+                for name in ("captured", "processed", "dropped", "emitted", "repeated", "guarded", "raw")
+            },
+            "fps": round(max(self.fps, 0.0), 2),
+            "seconds": round(self.seconds, 3),
+            "latency_ms": {
+                "p50": round(self.latency.percentile_ms(50), 2),
+                "p95": round(self.latency.percentile_ms(95), 2),
+                "p99": round(self.latency.percentile_ms(99), 2),
+                "max": round(self.latency.max_ms, 2),
+            },
+            "stages_ms": {
+                stage: {"p50": round(h.percentile_ms(50), 2), "p95": round(h.percentile_ms(95), 2)}
+                for stage, h in self.stages.items()
+            },
+        }
+
+
+def peak_memory_mb() -> float:
+    """The most memory this process ever held, in megabytes; 0 where the system doesn't tell."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return 0.0
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(peak / (1024 * 1024 if sys.platform == "darwin" else 1024), 1)
+
+
+def machine() -> dict[str, Any]:
+    """The processor's and the graphics card's names as the system gives them; None without a card."""
+    cpu = platform.processor() or platform.machine()
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as lines:
+            cpu = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), cpu)
+    except OSError:
+        pass
+    gpu = None
+    try:
+        with os.scandir("/proc/driver/nvidia/gpus") as cards:
+            for card in cards:
+                with open(os.path.join(card.path, "information"), encoding="utf-8") as lines:
+                    gpu = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("Model")), gpu)
+    except OSError:
+        pass
+    return {"cpu": cpu, "cores": os.cpu_count(), "gpu": gpu}
+
+
+def write_report(path: Path, report: Mapping[str, Any]) -> None:
+    """The report as a JSON file. Raises ConfigError where it can't be written."""
+    try:
+        path.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"the metrics can't be written to {path}: {error.strerror}") from error
+
+
+def commit() -> str | None:
+    """The commit of the checkout this runs from, None for an installed package."""
+    git = Path(__file__).resolve().parents[2] / ".git"
+    try:
+        head = (git / "HEAD").read_text(encoding="utf-8").strip()
+        if not head.startswith("ref: "):
+            return head[:12]
+        return (git / head[5:]).read_text(encoding="utf-8").strip()[:12]
+    except OSError:
+        return None

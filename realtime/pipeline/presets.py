@@ -1,0 +1,102 @@
+"""Settings saved by name, in the user's own folder."""
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from realtime.errors import ConfigError
+from realtime.models.atomic_dir import storage_error
+from realtime.models.library import user_home
+from realtime.models.naming import stated
+from realtime.settings import Settings
+from realtime.text import printable
+
+MOST_PRESETS = 50
+MAX_FILE_BYTES = 256 * 1024
+MOMENTARY = frozenset({"panic", "reference"})
+"""What belongs to a moment, not to a look."""
+
+
+class Presets:
+    """The presets of `file`, by default the user's own. Read anew each time: two runs may share it."""
+
+    def __init__(self, file: Path | None = None) -> None:
+        self._file = file or user_home() / "presets.json"
+
+    def names(self) -> list[str]:
+        """The presets there are, by name. Raises ConfigError where the file cannot be read."""
+        return sorted(self._read(), key=str.casefold)
+
+    def change(self, name: str) -> dict[str, Any]:
+        """The settings of a preset, of those that this version knows. Raises ConfigError."""
+        presets = self._read()
+        if name not in presets:
+            raise ConfigError(f"there is no preset {printable(name, 60)!r}: it was removed, or never saved")
+        known = {key: value for key, value in presets[name].items() if key in Settings.model_fields}
+        change = {key: value for key, value in known.items() if key not in MOMENTARY}
+        try:
+            Settings.model_validate(change, strict=True)
+        except ValidationError as error:
+            raise ConfigError(f"preset {printable(name, 60)} holds what is not allowed: save it anew") from error
+        return change
+
+    def save(self, name: str, settings: Settings) -> None:
+        """Keep the settings under a name, in place of what had it. Raises ConfigError, DeviceError.
+
+        A background that is a file is left out: the page may not name files.
+        """
+        name = stated("the preset's name", name, "give one of at most 40 letters", 40)
+        presets = self._read()
+        kept = {key: value for key, value in settings.model_dump().items() if key not in MOMENTARY}
+        if not (settings.background in ("kept", "blurred") or settings.background.startswith("#")):
+            del kept["background"]
+        presets[name] = kept
+        if len(presets) > MOST_PRESETS:
+            raise ConfigError(f"there are {MOST_PRESETS} presets already: remove one first")
+        self._write(presets)
+
+    def remove(self, name: str) -> None:
+        """Forget a preset. Raises ConfigError where there is none of that name."""
+        presets = self._read()
+        if presets.pop(name, None) is None:
+            raise ConfigError(f"there is no preset {printable(name, 60)!r}: it was removed, or never saved")
+        self._write(presets)
+
+    def _read(self) -> dict[str, dict[str, Any]]:
+        try:
+            with self._file.open("rb") as opened:
+                raw = opened.read(MAX_FILE_BYTES + 1)
+        except FileNotFoundError:
+            return {}
+        except OSError as error:
+            raise ConfigError(f"the presets in {self._file} cannot be read ({error.strerror})") from error
+        try:
+            table = json.loads(raw)["presets"] if len(raw) <= MAX_FILE_BYTES else None
+        except (ValueError, KeyError, TypeError, RecursionError):
+            table = None
+        if not isinstance(table, dict) or not all(isinstance(preset, dict) for preset in table.values()):
+            raise ConfigError(f"the presets in {self._file} are damaged: mend the file or move it away")
+        return table
+
+    def _write(self, presets: Mapping[str, Mapping[str, Any]]) -> None:
+        """At once and whole: a full disk must not cost the presets that there are."""
+        folder = self._file.parent
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            handle, unfinished = tempfile.mkstemp(prefix=".presets-", dir=folder)
+            try:
+                with os.fdopen(handle, "w", encoding="utf-8") as opened:
+                    json.dump({"schema": 1, "presets": presets}, opened, indent=1, ensure_ascii=False)
+                    opened.flush()
+                    os.fsync(opened.fileno())
+                os.replace(unfinished, self._file)
+            except BaseException:
+                Path(unfinished).unlink(missing_ok=True)
+                raise
+        except OSError as error:
+            raise storage_error("the preset cannot be stored in", folder, error, "make room there") from error

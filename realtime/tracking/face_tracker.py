@@ -1,0 +1,99 @@
+"""What every face finder does around its networks: time, who is followed, steadiness."""
+
+from abc import ABC, abstractmethod
+
+from realtime.clock import NS_PER_S
+from realtime.errors import ConfigError
+from realtime.frame import Floats, Frame, Pixels
+from realtime.models.bundle import Bundle
+from realtime.tracking.face import Face
+from realtime.tracking.person_selection import PersonSelection
+from realtime.tracking.pose import HeadPose
+from realtime.tracking.shape_embedding import SHAPE_POINTS, ShapeEmbedding
+from realtime.tracking.smoothing import FaceFilter
+from realtime.tracking.track import Observation, Track, prominence
+
+WHOLE = 0.97
+"""The share of a face's landmarks that must be in the picture: an ear may be cut off."""
+
+
+class FaceTracker(ABC):
+    """Called with frames, gives the faces of the people followed; for one thread.
+
+    `bundle`: a `landmarks` bundle, of which it reads `pose.npz` and `skull.npz`.
+    `faces`: how many people at most. `steadiness`: 0 = unfiltered landmarks, 1 = default; may be set between
+    frames. Raises ConfigError for fewer than one face.
+    """
+
+    def __init__(self, faces: int, steadiness: float, bundle: Bundle) -> None:
+        if faces < 1:
+            raise ConfigError(f"{faces} faces cannot be followed: pass 1 or more")
+        self.steadiness = steadiness
+        self._faces = faces
+        self._pose = HeadPose(bundle.path("pose.npz"))
+        self._skull = ShapeEmbedding(bundle.path("skull.npz"))
+        self._people = PersonSelection(faces)
+        self._filters: dict[int, FaceFilter] = {}
+        self._now_s = 0.0
+
+    @property
+    @abstractmethod
+    def ran_on(self) -> str:
+        """Where the landmark network really ran."""
+
+    @property
+    @abstractmethod
+    def spent_ns(self) -> int:
+        """Nanoseconds spent inside the networks so far."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Frees the networks; may be called twice."""
+
+    @abstractmethod
+    def _in_places(self, pixels: Pixels, people: list[Track]) -> list[Observation | None]:
+        """What is in this frame where these people were in the last one."""
+
+    @abstractmethod
+    def _search(self, pixels: Pixels) -> list[Observation]:
+        """Every face in the whole picture, each once."""
+
+    def __call__(self, frame: Frame) -> list[Face]:
+        """The faces of the people followed, steadied; empty when none of them is seen."""
+        now_s = frame.captured_ns / NS_PER_S if frame.media_s is None else frame.media_s
+        people = self._people
+        if now_s < self._now_s:
+            people.rewind(now_s)
+        self._now_s = now_s
+        people.keep(self._in_places(frame.pixels, people.followed), now_s)
+        if people.must_look(now_s):
+            people.meet(self._search(frame.pixels), now_s, frame.size)
+        tracks = {person.track for person in people.followed}
+        self._filters = {track: f for track, f in self._filters.items() if track in tracks}
+        return [self._steadied(person, frame.size) for person in people.followed]
+
+    def find(self, pixels: Pixels) -> list[Face]:
+        """All faces of a still picture, up to `faces`, the largest and most central first.
+
+        Unfiltered, and without any memory. `pixels` is (H, W, 3) uint8 BGR.
+        """
+        size = (pixels.shape[1], pixels.shape[0])
+        found = sorted(self._search(pixels), key=lambda s: prominence(s, size), reverse=True)
+        return [Face(s.landmarks, s.blendshapes, s.pose, s.score, i) for i, s in enumerate(found[: self._faces])]
+
+    def _seen_of(self, landmarks: Floats, blendshapes: Floats, score: float, size: tuple[int, int]) -> Observation:
+        """What the networks said of one face in a frame of `size` (width, height), and what follows from it."""
+        pose, shape = self._pose.fit(landmarks, size, SHAPE_POINTS)
+        inside = (landmarks[:, :2] >= 0) & (landmarks[:, :2] <= size)
+        return Observation(
+            landmarks, blendshapes, pose, self._skull(shape, pose), score, bool(inside.all(axis=1).mean() > WHOLE)
+        )
+
+    def _steadied(self, person: Track, size: tuple[int, int]) -> Face:
+        seen = person.last
+        if self.steadiness <= 0:
+            self._filters.pop(person.track, None)
+            return Face(seen.landmarks, seen.blendshapes, seen.pose, seen.score, person.track)
+        steady = self._filters.setdefault(person.track, FaceFilter())
+        landmarks, blendshapes = steady(seen.landmarks, seen.blendshapes, self._now_s, self.steadiness)
+        return Face(landmarks, blendshapes, self._pose(landmarks, size), seen.score, person.track)

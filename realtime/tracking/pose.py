@@ -1,0 +1,94 @@
+"""The head's place and turn in space, from landmarks in a picture.
+
+MediaPipe's face geometry: a virtual camera of 63° vertical view looks at a canonical head (468 points, in
+centimetres); weighted orthogonal Procrustes (Akca 2003, section 2.4) on 33 of its points gives scale,
+rotation and translation. A landmark's z is only relative: the scale tells how far away the head stands.
+MediaPipe finds it in rounds, but moving the points away along their lines of sight only divides all their
+coordinates by one number, so that one fit says it all.
+"""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from realtime.errors import ModelError
+from realtime.frame import Floats
+
+Doubles = npt.NDArray[np.float64]
+
+VERTICAL_VIEW_DEG = 63.0
+POINTS = 468  # the mesh; the last 10 of the 478 landmarks are the irises
+
+
+class HeadPose:
+    """The canonical head and how to fit it. `file` is the bundle's `pose.npz`."""
+
+    def __init__(self, file: Path) -> None:
+        try:
+            with np.load(file, allow_pickle=False) as stored:
+                canonical, basis, weights = stored["canonical"], stored["basis"], stored["weights"]
+        except (OSError, KeyError, ValueError) as error:
+            raise ModelError(f"{file.name} is not the pose file of a face bundle: reinstall masquerade") from error
+        self.canonical: Doubles = canonical.astype(np.float64)
+        self._basis = basis
+        sources: Doubles = self.canonical[basis]
+        self._weights: Doubles = weights.astype(np.float64) / weights.sum(dtype=np.float64)
+        self._centre: Doubles = self._weights @ sources
+        centred = sources - self._centre
+        self._weighted: Doubles = centred * self._weights[:, None]
+        self._spread = float(np.sum(self._weighted * centred))
+
+    def __call__(self, landmarks: Floats, size: tuple[int, int]) -> Floats:
+        """(4, 4) float32: camera-from-canonical-head, in centimetres; y up, z towards the viewer.
+
+        `landmarks` are (478, 3) in the pixels of a frame of `size` (width, height).
+        """
+        return self._fit(_towards(landmarks, size, self._basis))[0].astype(np.float32)
+
+    def fit(self, landmarks: Floats, size: tuple[int, int], of: npt.NDArray[np.int_]) -> tuple[Floats, Doubles]:
+        """The pose, and where the mesh's points `of` lie on the canonical head: (n, 3) float64, pose taken out."""
+        count = len(self._basis)
+        points = _towards(landmarks, size, np.concatenate([self._basis, of]))
+        pose, scale = self._fit(points[:count])
+        rotation, place = pose[:3, :3], pose[:3, 3]
+        return pose.astype(np.float32), np.asarray((points[count:] / scale - place) @ rotation)
+
+    def _fit(self, points: Doubles) -> tuple[Doubles, float]:
+        """The pose (4, 4) that best carries the canonical head onto `points` / scale, and that scale.
+
+        `points` are the basis' (33, 3), at the depth of a head of scale 1.
+        """
+        u, values, vt = np.linalg.svd(points.T @ self._weighted)
+        rotation = u @ vt
+        if np.linalg.det(rotation) < 0:  # a mirrored head is no solution
+            values[2] *= -1
+            rotation -= 2.0 * np.outer(u[:, 2], vt[2])
+        scale = float(values.sum()) / self._spread
+        pose = np.eye(4)
+        pose[:3, :3] = rotation
+        pose[:3, 3] = self._weights @ points / scale - rotation @ self._centre
+        return pose, scale
+
+
+def angles_deg(pose: Floats) -> tuple[float, float, float]:
+    """(pitch, yaw, roll) in degrees, each 0 for a head looking straight into the camera."""
+    r = pose[:3, :3] / np.linalg.norm(pose[:3, 0])
+    pitch = np.degrees(np.arctan2(-r[1, 2], r[2, 2]))
+    yaw = np.degrees(np.arcsin(np.clip(r[0, 2], -1, 1)))
+    roll = np.degrees(np.arctan2(-r[0, 1], r[0, 0]))
+    return float(pitch), float(yaw), float(roll)
+
+
+def _towards(landmarks: Floats, size: tuple[int, int], of: npt.NDArray[np.int_]) -> Doubles:
+    """The landmarks `of` in the camera's space, (n, 3), y up, were their mean depth 1 cm."""
+    width, height = size
+    per_pixel = 2.0 * math.tan(math.radians(VERTICAL_VIEW_DEG / 2)) / height
+    points = landmarks[of].astype(np.float64)
+    # On the camera's near plane, at 1 cm; x and y grow with the depth, which looks along -z.
+    away = points[:, 2] * per_pixel + (1.0 - float(landmarks[:POINTS, 2].mean(dtype=np.float64)) * per_pixel)
+    points[:, 0] = (points[:, 0] - width / 2) * per_pixel * away
+    points[:, 1] = (height / 2 - points[:, 1]) * per_pixel * away
+    points[:, 2] = -away
+    return points

@@ -1,0 +1,172 @@
+"""The source's sound in a recording: in step, cut to what was shown."""
+
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from recordings import SIZE, bars, frame, grey, pictures
+
+from realtime.audio.audio_track import SoundTrack
+from realtime.errors import ConfigError
+from realtime.output.video_file import VideoFile
+
+
+def loudness(path: Path, step_s: float = 0.01) -> tuple[np.ndarray, float]:
+    """The sound's level in steps, from time 0 on, and its end in seconds."""
+    levels = np.zeros(10_000)
+    end = 0.0
+    with av.open(str(path)) as container:
+        for f in container.decode(audio=0):
+            samples = np.abs(f.to_ndarray().astype(np.float64))
+            top = 1.0 if f.format.name.startswith("flt") else 32768.0
+            channels = 1 if f.format.is_planar else len(f.layout.channels)
+            samples = samples.reshape(samples.shape[0], -1, channels).max(axis=(0, 2)) / top
+            for i, level in enumerate(samples):
+                k = int((f.time + i / f.sample_rate) / step_s)
+                levels[k] = max(levels[k], level) if k >= 0 else levels[k]
+            end = f.time + f.samples / f.sample_rate
+    return levels, end
+
+
+def make_source(path: Path, codec: str, *, seconds: int = 3, rate: int = 48_000) -> Path:
+    """A source whose whole seconds 1, 2, … begin with a click."""
+    t = np.arange(seconds * rate)
+    sound = np.where((t % rate < rate // 50) & (t >= rate), 0.8 * np.sin(t * 2 * np.pi * 1000 / rate), 0)
+    with av.open(str(path), "w") as out:
+        video = out.add_stream("libx264", rate=10, options={"bf": "0"})
+        video.width, video.height, video.pix_fmt = *SIZE, "yuv420p"
+        audio = out.add_stream(codec, rate=rate)
+        fifo = av.AudioFifo()
+        form = {"aac": "fltp", "libopus": "flt", "pcm_s16le": "s16"}[codec]
+        audio.codec_context.layout, audio.codec_context.format = "mono", form
+        for i in range(seconds * 10):
+            out.mux(video.encode(av.VideoFrame.from_ndarray(bars(), format="bgr24")))
+            for start in range(i * rate // 10, (i + 1) * rate // 10, rate // 50):
+                chunk = sound[None, start : start + rate // 50]
+                chunk = (chunk * 32767).astype(np.int16) if form == "s16" else chunk.astype(np.float32)
+                piece = av.AudioFrame.from_ndarray(np.ascontiguousarray(chunk), format=form, layout="mono")
+                piece.sample_rate, piece.pts, piece.time_base = rate, start, Fraction(1, rate)
+                for whole in _of_size(piece, audio, fifo):
+                    out.mux(audio.encode(whole))
+        out.mux(video.encode(None))
+        out.mux(audio.encode(None))
+    return path
+
+
+def _of_size(piece: av.AudioFrame, audio: av.AudioStream, fifo: av.AudioFifo) -> Sequence[av.AudioFrame]:
+    """Frames of the size the encoder wants."""
+    if not audio.codec_context.is_open:
+        audio.codec_context.open()
+    size = audio.codec_context.frame_size
+    if not size:
+        return [piece]
+    fifo.write(piece)
+    return fifo.read_many(size)
+
+
+@pytest.mark.parametrize(
+    ("codec", "source", "target", "copied"),
+    [
+        ("aac", "s.mp4", "a.mp4", True),
+        ("aac", "s.mp4", "a.mkv", True),
+        ("aac", "s.mp4", "a.webm", False),
+        ("libopus", "s.webm", "a.webm", True),
+        ("libopus", "s.mkv", "a.mp4", False),
+        ("pcm_s16le", "s.mkv", "a.mp4", False),
+        ("pcm_s16le", "s.mkv", "a.mkv", True),
+        ("aac", "s.ts", "a.mp4", False),
+    ],
+)
+def test_sound_stays_in_step(tmp_path: Path, codec: str, source: str, target: str, copied: bool) -> None:
+    track = SoundTrack.find(make_source(tmp_path / source.replace("webm", "mkv"), codec))
+    assert track is not None
+    path = tmp_path / target
+    sink = VideoFile(path, size=SIZE, rate_hz=10, sound=track, pace="all")
+    for i in range(25):  # from half a second into the source; its clicks are at 1 and 2 s
+        media_s = 0.5 + i / 10
+        sink.show(frame(grey(255 if media_s in (1.0, 2.0) else 0), i, 0, media_s))
+    assert sink._sound is not None
+    assert sink._sound.copied == copied
+    sink.close()
+    times, pixels = pictures(path)
+    flashes = [t for t, p in zip(times, pixels, strict=True) if p.mean() > 128]
+    levels, end = loudness(path)
+    clicks = [k / 100 for k in range(1, 300) if levels[k] > 0.2 and levels[max(0, k - 9) : k].max() <= 0.2]
+    assert flashes == pytest.approx([0.5, 1.5], abs=0.002)
+    assert clicks == pytest.approx(flashes, abs=0.03)
+    assert 2.4 <= end <= 2.56
+
+
+def test_a_loop_takes_its_sound_along(tmp_path: Path) -> None:
+    track = SoundTrack.find(make_source(tmp_path / "s.mp4", "aac"))
+    path = tmp_path / "a.mp4"
+    sink = VideoFile(path, size=SIZE, rate_hz=10, sound=track)
+    for i in range(38):
+        at_s = i / 10
+        sink.show_at(frame(grey(0), i, at_s, at_s % 1.5), round((at_s + 0.05) * 1e9))
+    sink.close()
+    levels, end = loudness(path)
+    clicks = [k / 100 for k in range(1, 500) if levels[k] > 0.2 and levels[max(0, k - 9) : k].max() <= 0.2]
+    assert clicks == pytest.approx([1.0, 2.5], abs=0.03)
+    assert 3.7 <= end <= 3.86
+
+
+def test_sound_that_ends_early_does_not_hold_the_pictures_back(tmp_path: Path) -> None:
+    track = SoundTrack.find(make_source(tmp_path / "s.mp4", "aac", seconds=1))
+    path = tmp_path / "a.mp4"
+    sink = VideoFile(path, size=SIZE, rate_hz=10, sound=track, pace="all")
+    for i in range(60):
+        sink.show(frame(grey(i), i, 0, i / 10))
+    so_far = len(pictures(path)[0])
+    sink.close()
+    assert so_far >= 45
+    assert len(pictures(path)[0]) == 60
+
+
+def test_a_damaged_sound_track_leaves_the_pictures_alone(tmp_path: Path) -> None:
+    source = make_source(tmp_path / "s.mkv", "pcm_s16le")
+    track = SoundTrack.find(source)
+    source.write_bytes(source.read_bytes()[:4000])
+    path = tmp_path / "a.mp4"
+    sink = VideoFile(path, size=SIZE, rate_hz=10, sound=track, pace="all")
+    for i in range(20):
+        sink.show(frame(grey(i), i, 0, i / 10))
+    sink.close()
+    assert len(pictures(path)[0]) == 20
+
+
+def test_no_sound_track_where_there_is_none(tmp_path: Path) -> None:
+    quiet = tmp_path / "q.mp4"
+    sink = VideoFile(quiet, size=SIZE, rate_hz=30)
+    sink.show(frame(bars(), 0, 0))
+    sink.close()
+    assert SoundTrack.find(quiet) is None
+    assert SoundTrack.find(Path(__file__)) is None
+
+
+def test_never_writes_over_its_own_source(tmp_path: Path) -> None:
+    source = make_source(tmp_path / "s.mp4", "aac", seconds=1)
+    with pytest.raises(ConfigError, match="the source itself"):
+        VideoFile(source, size=SIZE, rate_hz=30, sound=SoundTrack(source))
+
+
+@pytest.mark.parametrize(("target", "copied"), [("a.mp4", True), ("a.webm", False)])
+def test_where_it_is_to_be_silent_it_is(tmp_path: Path, target: str, copied: bool) -> None:
+    pressed = [False]
+    track = SoundTrack.find(make_source(tmp_path / "s.mp4", "aac", seconds=5), lambda: pressed[0])
+    path = tmp_path / target
+    sink = VideoFile(path, size=SIZE, rate_hz=10, sound=track, pace="all")
+    for i in range(45):  # clicks at 1, 2, 3 and 4 s
+        pressed[0] = 15 <= i < 35
+        sink.show(frame(grey(0), i, 0, i / 10))
+    assert sink._sound is not None
+    assert sink._sound.copied == copied
+    sink.close()
+    levels, end = loudness(path)
+    clicks = [k / 100 for k in range(1, 500) if levels[k] > 0.2 and levels[max(0, k - 9) : k].max() <= 0.2]
+    assert clicks == pytest.approx([1.0, 4.0], abs=0.03)
+    assert levels[165:340].max() < 0.01
+    assert 4.4 <= end <= 4.56

@@ -1,0 +1,176 @@
+"""The sound server's tools: faked by small programs, and the real server where one runs."""
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sounds import onsets, tone
+
+from realtime.audio.device import SoundDeviceGone
+from realtime.audio.pulse import LABEL, NullSink, PulseInput, PulseOutput, microphones, run_tool
+from realtime.audio.source import HEARD_HZ
+from realtime.errors import DeviceError
+
+pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the tools are Linux's")
+
+
+def tool(folder: Path, body: str) -> tuple[str, ...]:
+    path = folder / "tool.py"
+    path.write_text("import os, sys, struct, time\n" + body, encoding="utf-8")
+    return (sys.executable, str(path))
+
+
+def test_samples_come_whole_however_the_pipe_cuts_them(tmp_path: Path) -> None:
+    made = tone(440, 0.1, HEARD_HZ)
+    (tmp_path / "sound").write_bytes(made.tobytes())
+    body = (
+        f"data = open({str(tmp_path / 'sound')!r}, 'rb').read()\n"
+        "for i in range(0, len(data), 1001): os.write(1, data[i:i + 1001])\n"
+    )
+    mic = PulseInput(None, tool(tmp_path, body))
+    got = []
+    while sum(map(len, got)) < len(made):
+        piece = mic.read(5.0)
+        assert piece is not None
+        got.append(piece)
+    with pytest.raises(SoundDeviceGone, match="the default microphone is gone"):
+        mic.read(5.0)
+    mic.close()
+    mic.close()
+    np.testing.assert_array_equal(np.concatenate(got), made)
+
+
+def test_the_tool_is_asked_for_what_we_want(tmp_path: Path) -> None:
+    mic = PulseInput("usb", tool(tmp_path, "os.write(2, ' '.join(sys.argv[1:]).encode()); sys.exit(1)\n"))
+    with pytest.raises(SoundDeviceGone) as gone:
+        mic.read(5.0)
+    mic.close()
+    line = str(gone.value)
+    for word in ("usb is gone", "--raw", "--format=float32le", "--rate=48000", "--channels=1", "--device=usb"):
+        assert word in line
+    assert "\n" not in line
+
+
+def test_nothing_in_time_is_none(tmp_path: Path) -> None:
+    mic = PulseInput(None, tool(tmp_path, "time.sleep(60)\n"))
+    assert mic.read(0.01) is None
+    mic.close()
+
+
+def test_what_is_spoken_arrives_and_nothing_queues_up(tmp_path: Path) -> None:
+    target = tmp_path / "heard"
+    out = PulseOutput("cable", tool(tmp_path, f"open({str(target)!r}, 'wb').write(sys.stdin.buffer.read(1920 * 4))\n"))
+    piece = tone(440, 0.02, HEARD_HZ)
+    taken = [out.write(piece) for _ in range(2)]
+    assert all(taken)
+    out._process.wait(10)
+    np.testing.assert_array_equal(np.frombuffer(target.read_bytes(), np.float32), np.tile(piece, 2))
+    with pytest.raises(SoundDeviceGone, match="cable is gone"):
+        out.write(piece)
+    out.close()
+    stuck = PulseOutput("cable", tool(tmp_path, "time.sleep(60)\n"))
+    taken = [stuck.write(piece) for _ in range(50)]
+    assert 2 <= sum(taken) <= 4
+    assert stuck.latency_s < 0.15
+    stuck.close()
+    stuck.close()
+
+
+class Server:
+    """pactl, faked: keeps what was loaded."""
+
+    def __init__(self, sources: Sequence[str] = (), sinks: Sequence[str] = (), fail: str = "") -> None:
+        self.lists, self.fail = {"sources": list(sources), "sinks": list(sinks)}, fail
+        self.loaded: dict[str, list[str]] = {}
+
+    def __call__(self, command: Sequence[str]) -> str:
+        assert command[0] == "pactl"
+        if command[1] == "list":
+            return "".join(
+                f"{i}\t{name}\tmodule\ts16le 2ch 44100Hz\tIDLE\n" for i, name in enumerate(self.lists[command[3]])
+            )
+        if command[1] == "load-module":
+            if command[2] == self.fail:
+                raise DeviceError("Failure: Module initialization failed")
+            number = str(20 + len(self.loaded))
+            self.loaded[number] = list(command[2:])
+            return number + "\n"
+        assert command[1] == "unload-module"
+        del self.loaded[command[2]]
+        return ""
+
+
+def test_microphones_are_neither_loudspeakers_nor_our_own() -> None:
+    server = Server(["usb-mic", "speakers.monitor", "masquerade_voice", "built in"])
+    assert microphones(server) == ["usb-mic", "built in"]
+
+
+def test_the_virtual_microphone_is_made_named_and_taken_away() -> None:
+    server = Server(["usb-mic"])
+    sink = NullSink(server)
+    assert [arguments[0] for arguments in server.loaded.values()] == ["module-null-sink", "module-remap-source"]
+    assert all(any(LABEL in argument for argument in arguments) for arguments in server.loaded.values())
+    assert (sink.sink, sink.source) == ("masquerade", "masquerade_voice")
+    sink.close()
+    sink.close()
+    assert not server.loaded
+
+
+def test_one_left_behind_is_used_again_and_left() -> None:
+    server = Server(["masquerade_voice"], ["masquerade"])
+    NullSink(server).close()
+    assert not server.loaded
+
+
+def test_half_a_virtual_microphone_is_taken_away() -> None:
+    server = Server(fail="module-remap-source")
+    with pytest.raises(DeviceError):
+        NullSink(server)
+    assert not server.loaded
+
+
+def test_a_tool_that_fails_is_one_line() -> None:
+    for command in (["no-such-tool-of-ours"], [sys.executable, "-c", "import sys; sys.exit('no\\nserver')"]):
+        with pytest.raises(DeviceError) as failed:
+            run_tool(command)
+        assert "\n" not in str(failed.value)
+
+
+def _server_runs() -> bool:
+    if not all(shutil.which(name) for name in ("pactl", "parec", "pacat")):
+        return False
+    return subprocess.run(["pactl", "info"], capture_output=True, check=False).returncode == 0
+
+
+@pytest.mark.skipif(not _server_runs(), reason="no sound server runs here")
+def test_on_a_real_server_what_is_spoken_is_heard_in_the_virtual_microphone() -> None:
+    sink = NullSink()
+    out, mic = PulseOutput(sink.sink), PulseInput(sink.source)
+    burst = np.zeros(HEARD_HZ // 50, np.float32)
+    burst[: HEARD_HZ // 200] = tone(1000, 0.005, HEARD_HZ, 0.9)
+    heard, spoken = [], 0
+    try:
+        for _ in range(3000):
+            piece = mic.read(0.02)
+            if piece is None:
+                continue
+            heard.append(piece)
+            so_far = sum(map(len, heard))
+            while spoken * len(burst) < so_far + 2 * len(burst):  # at the server's own pace
+                spoken += 1
+                out.write(burst if spoken % 50 == 25 else np.zeros_like(burst))
+            if so_far > 4 * HEARD_HZ:
+                break
+        names = run_tool(["pactl", "list", "short", "sources"])
+        assert "masquerade_voice" in names
+        assert "masquerade_voice" not in microphones()
+        assert len(onsets(np.concatenate(heard), HEARD_HZ, 0.2)) >= 2
+    finally:
+        mic.close()
+        out.close()
+        sink.close()
+    assert "masquerade_voice" not in run_tool(["pactl", "list", "short", "sources"])

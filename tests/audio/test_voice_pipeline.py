@@ -1,0 +1,148 @@
+"""`--sound` as one object: a file beside the pictures, a microphone, and a virtual one, in a crew's threads."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sounds import NS, Devices, FakeInput, FakeOutput, clicks, noise, write_sound
+
+from realtime.audio.audio_track import SoundTrack
+from realtime.audio.mel import LOOK_AHEAD_S
+from realtime.audio.speech_buffer import SpeechBuffer
+from realtime.audio.vad import AlwaysOpen
+from realtime.audio.voice_pipeline import open_speaker
+from realtime.audio.voice_track import VoiceTrack
+from realtime.errors import ConfigError, DeviceError
+from realtime.threads import Crew
+
+
+class Closing(AlwaysOpen):
+    """Counts its closings."""
+
+    closed = 0
+
+    def close(self) -> None:
+        type(self).closed += 1
+
+
+def a_voice(exact: bool) -> SpeechBuffer:
+    return SpeechBuffer(Closing(), exact=exact)
+
+
+@pytest.fixture(autouse=True)
+def _counted() -> None:
+    Closing.closed = 0
+
+
+def test_a_file_goes_along_with_the_pictures(tmp_path: Path) -> None:
+    path = write_sound(tmp_path / "a.wav", [clicks([1.0], 2.0, 48_000)], 48_000)
+    speaker = open_speaker(str(path), along_with_media=True, make_voice=a_voice)
+    assert isinstance(speaker.track, SoundTrack)
+    assert speaker.works == ()
+    assert speaker.speech.by_media
+    assert speaker.speech(NS).mel[:, 0].mean() > speaker.speech(round(1.2 * NS)).mel[:, 0].mean()
+    assert (speaker.state, speaker.report()) == ("ok", {"state": "ok", "delay_s": 0.0})
+    speaker.close()
+    speaker.close()
+    assert Closing.closed == 1
+
+
+def test_a_microphone_listens_and_speaks_in_threads_of_its_own() -> None:
+    mic = FakeInput([noise(0.02, 48_000, 0.1, i) for i in range(100)])
+    out = FakeOutput()
+    speaker = open_speaker(
+        "mic",
+        along_with_media=True,
+        virtual_microphone=True,
+        make_voice=a_voice,
+        open_input=Devices(mic),
+        open_output=lambda: out,
+    )
+    assert isinstance(speaker.track, VoiceTrack)
+    assert not speaker.speech.by_media
+    assert [work.name for work in speaker.works] == ["listen", "speak"]
+    voice = speaker.track.voice
+    with Crew() as crew:
+        for work in speaker.works:
+            crew.start(work.name, work.do, work.unblock)
+        for _ in range(500):
+            if mic.closed and out.written:  # all was read, and the device is waited for
+                break
+            crew.wait("listen", 0.01)
+        assert speaker.state == "fake microphone is gone: waiting for it"
+        crew.stop()
+    assert voice.heard.pieces
+    assert voice.arrival.cut_s > 0  # two seconds of sound came within no time at all
+    told = speaker.report()
+    assert told["delay_s"] > LOOK_AHEAD_S
+    stream = {"state", "delay_s", "live", "late", "gaps", "missing_s", "clipped", "broken"}
+    assert set(told) == {*stream, "spoken_delay_s", "lost", "dry"}
+    speaker.close()
+    assert (Closing.closed, out.closed) == (1, 1)
+
+
+def test_a_file_beside_a_live_picture_is_spoken_in_real_time(tmp_path: Path) -> None:
+    path = write_sound(tmp_path / "a.wav", [noise(0.1, 16_000)], 16_000)
+    speaker = open_speaker(str(path), along_with_media=False, make_voice=a_voice)
+    assert isinstance(speaker.track, VoiceTrack)
+    (work,) = speaker.works
+    work.do()  # a tenth of a second
+    assert speaker.track.voice.heard.ended
+    np.testing.assert_array_equal(speaker.speech(0).mel.shape, (80, 16))
+    speaker.close()
+
+
+def test_what_cannot_be_opened_leaves_nothing_open(tmp_path: Path) -> None:
+    mic = FakeInput([])
+
+    def no_cable() -> FakeOutput:
+        raise DeviceError("no virtual microphone")
+
+    with pytest.raises(DeviceError, match="no virtual microphone"):
+        open_speaker(
+            "mic",
+            along_with_media=False,
+            virtual_microphone=True,
+            make_voice=a_voice,
+            open_input=Devices(mic),
+            open_output=no_cable,
+        )
+    assert (mic.closed, Closing.closed) == (1, 1)
+    with pytest.raises(ConfigError):
+        open_speaker(str(tmp_path / "nothing.wav"), along_with_media=True, make_voice=a_voice)
+
+
+@pytest.mark.parametrize("lips", [True, False])
+def test_a_call_hears_the_voice_as_late_as_it_sees_the_picture(lips: bool) -> None:
+    speaker = open_speaker(
+        "mic",
+        along_with_media=False,
+        virtual_microphone=True,
+        lips=lips,
+        latency_s=lambda: 0.1,
+        age_s=lambda: 0.025,
+        make_voice=a_voice,
+        open_input=Devices(FakeInput([])),
+        open_output=FakeOutput,
+    )
+    told = speaker.report()
+    assert told["delay_s"] == (pytest.approx(LOOK_AHEAD_S + 0.06) if lips else 0.0)
+    # A recording has the time of capture: its sound waits for the look ahead, and for what a picture is older.
+    assert isinstance(speaker.track, VoiceTrack)
+    assert speaker.track.delay_s() == told["delay_s"] + 0.025
+    assert told["spoken_delay_s"] == pytest.approx(speaker.track.delay_s() + 0.1)
+    speaker.close()
+
+
+def test_it_is_over_when_the_last_sound_was_seen(tmp_path: Path) -> None:
+    path = write_sound(tmp_path / "a.wav", [noise(0.5, 16_000)], 16_000)
+    for along in (True, False):
+        speaker = open_speaker(str(path), along_with_media=along, make_voice=a_voice)
+        assert not speaker.over(10 * NS)  # nobody has listened yet
+        for work in speaker.works:
+            work.do()
+        speaker.speech(NS // 2 if along else speaker.speech.voice.heard.zero_ns)
+        end_ns = speaker.speech.voice.heard.sound_until_ns + round(speaker.speech.delay_s * NS)
+        assert not speaker.over(end_ns - NS // 20)
+        assert speaker.over(end_ns + 1)
+        speaker.close()

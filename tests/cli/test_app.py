@@ -1,0 +1,142 @@
+"""The command as a user meets it: exit codes, one line per error, files that are promised."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+import pytest
+from commands import Call, one_line
+
+from realtime.models.library import built_in_folder
+
+CLIP = built_in_folder() / "clips" / "driving.mp4"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["run", "--source", "nothing.mp4"], 2, ["nothing.mp4"]),
+        (["run", "--source", "/dev/video97"], 3, ["/dev/video97", "masquerade devices"]),
+        (["run", "--source", "97"], 3, ["97", "masquerade devices"]),
+        (["run", "--source", "synthetic", "--model", "nobody"], 4, ["nobody", "masquerade models"]),
+        (["run", "--size", "wide"], 2, ["size", "1280x720"]),
+        (["run", "--pace", "slow"], 2, ["pace", "live"]),
+        (["run", "--provider", "tpu"], 2, ["provider", "cpu"]),
+        (["run", "--sorce", "0"], 2, ["--sorce", "--source"]),
+        (["run", "--fps", "many"], 2, ["--fps", "many"]),
+        (["run", "--config", "none.toml"], 2, ["none.toml"]),
+        (["run", "--source", "synthetic", "--on-miss", "raw"], 2, ["--allow-raw"]),
+        (["run", "--source", "synthetic", "--opacity", "0.2"], 2, ["--allow-raw"]),
+        (["run", "--source", "synthetic", "--output", "/nowhere/at/all.mp4"], 2, ["/nowhere/at"]),
+        (["run", "--source", "synthetic", "--output", "clip.gif"], 2, ["clip.gif", ".mp4"]),
+        (["run", "--source", "synthetic", "--output", "camera:/dev/video98"], 3, ["/dev/video98"]),
+        (["models", "show", "nobody"], 4, ["nobody"]),
+        (["models", "remove", "ada"], 2, ["ada"]),
+        (["models", "add", "none.dfm", "--identity", "self", "--statement", "Me."], 2, ["none.dfm"]),
+        (["dance"], 2, ["dance"]),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+)
+def test_a_wrong_call_gives_one_clear_line_and_its_code(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], code: int, words: list[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    got, _, err = call(*arguments)
+    line = one_line(err)
+    assert got == code, line
+    for word in words:
+        assert word in line
+
+
+@pytest.mark.parametrize("content", [b"", b"not a video at all", b"\x00" * 5000], ids=["empty", "text", "zeros"])
+def test_a_file_that_is_no_media_is_refused(call: Call, tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "clip.mp4"
+    path.write_bytes(content)
+    code, _, err = call("run", "--source", path, "--output", "null")
+    assert code == 2
+    assert "clip.mp4" in one_line(err)
+
+
+def test_a_file_becomes_a_file_with_sound_metadata_and_numbers(call: Call, tmp_path: Path) -> None:
+    out, numbers = tmp_path / "out.mp4", tmp_path / "numbers.json"
+    code, said, err = call(
+        "run", "--source", CLIP, "--model", "ada", "--output", out, "--pace", "all", "--metrics", numbers
+    )
+    assert code == 0, err
+    report = json.loads(numbers.read_text())
+    with av.open(str(CLIP)) as source, av.open(str(out)) as made:
+        frames = sum(1 for _ in source.decode(video=0))
+        assert sum(1 for _ in made.decode(video=0)) == frames
+        assert made.streams.audio
+        assert abs(float(made.duration or 0) - float(source.duration or 0)) < 0.2e6
+        assert "ada" in " ".join(made.metadata.values())
+        assert "synthetic" in " ".join(made.metadata.values())
+    assert report["frames"]["captured"] == report["frames"]["emitted"] == frames
+    assert report["frames"]["raw"] == report["frames"]["dropped"] == 0
+    assert report["frames"]["guarded"] <= 0.01 * frames
+    assert report["family"] == "swap"
+    assert report["schema"] == 1
+    assert report["latency_ms"]["p50"] > 0
+    assert set(report["providers"]) == {"detect", "swap"}
+    assert f"{frames} pictures" in said
+
+
+def test_a_picture_without_a_face_shows_the_card(call: Call, tmp_path: Path) -> None:
+    picture, out, numbers = tmp_path / "grey.png", tmp_path / "out.mp4", tmp_path / "n.json"
+    cv2.imwrite(str(picture), np.full((360, 640, 3), 90, np.uint8))
+    code, _, err = call("run", "--source", picture, "--output", out, "--seconds", "1", "--metrics", numbers)
+    assert code == 0, err
+    report = json.loads(numbers.read_text())
+    assert report["frames"]["raw"] == 0
+    assert report["frames"]["guarded"] == report["frames"]["emitted"] > 0
+
+
+def test_models_lists_what_is_built_in(call: Call) -> None:
+    code, out, _ = call("models")
+    assert code == 0
+    assert "ada" in out
+    assert "swap" in out
+    assert "synthetic" in out
+    code, out, _ = call("models", "show", "ada")
+    assert code == 0
+    assert 'kind = "synthetic"' in out
+
+
+def test_devices_and_doctor_say_what_is_missing(call: Call) -> None:
+    code, out, _ = call("devices")
+    assert code == 0
+    assert "providers:" in out
+    code, out, _ = call("doctor")
+    assert code in (0, 1)
+    assert ("MEND" in out) == (code == 1)
+
+
+def test_an_interrupted_recording_plays_and_the_code_says_so(tmp_path: Path) -> None:
+    """Ctrl-C in the middle of a live recording: exit 130, and every frame so far is in the file."""
+    out = tmp_path / "out.mp4"
+    run = subprocess.Popen(
+        [sys.executable, "-m", "realtime.cli.app", "run", "--source", str(CLIP), "--loop"]
+        + ["--pace", "live", "--output", str(out)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "MASQUERADE_HOME": str(tmp_path / "home")},
+    )
+    assert run.stdout is not None
+    seen = 0
+    while seen < 3:
+        seen += "fps" in run.stdout.readline()
+    run.send_signal(signal.SIGINT)
+    _, err = run.communicate(timeout=30)
+    assert run.returncode == 130, err
+    lines = err.splitlines()  # a slow machine may add a warning of its own
+    assert lines[-1] == "masquerade: interrupted"
+    assert all(line.startswith("masquerade: ") for line in lines)
+    with av.open(str(out)) as made:
+        assert sum(1 for _ in made.decode(video=0)) > 5

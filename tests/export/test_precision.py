@@ -1,0 +1,126 @@
+"""Which networks of a bundle are cast, and what in them is not."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from bundles import one_line
+
+torch = pytest.importorskip("torch", reason="the export needs the extra `export`")
+onnx = pytest.importorskip("onnx", reason="the export needs the extra `export`")
+
+from exported import verified  # noqa: E402
+from onnx import TensorProto, helper, numpy_helper  # noqa: E402
+
+from export.families import Part, Plan  # noqa: E402
+from export.precision import Caster  # noqa: E402
+from export.request import Request  # noqa: E402
+from realtime.inference.onnx_file import read_contents  # noqa: E402
+
+CHANNELS = 1000
+
+
+class Cut(torch.nn.Module):
+    """AMP's way to morph: of so many channels, those up to a part of them are 1, the others 0; all times x."""
+
+    def __init__(self, error: float = 0.0) -> None:
+        super().__init__()
+        self.error = error
+
+    def forward(self, x: Any, morph: Any) -> Any:
+        numbers = torch.arange(1, CHANNELS + 1, dtype=morph.dtype)
+        return x * (numbers <= CHANNELS * morph).to(x.dtype) + self.error
+
+
+def graph() -> Any:
+    """What `Cut` computes, in ONNX."""
+    ports = [helper.make_tensor_value_info(n, TensorProto.FLOAT, s) for n, s in (("x", [1, 1000]), ("morph", [1]))]
+    nodes = [
+        helper.make_node("Mul", ["morph", "count"], ["last"]),
+        helper.make_node("LessOrEqual", ["numbers", "last"], ["kept"]),
+        helper.make_node("Where", ["kept", "x", "zero"], ["y"]),
+    ]
+    constants = {
+        "count": np.float32([CHANNELS]),
+        "numbers": np.arange(1, CHANNELS + 1, dtype=np.float32)[None],
+        "zero": np.float32(0),
+    }
+    made = helper.make_graph(
+        nodes,
+        "g",
+        ports,
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 1000])],
+        [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()],
+    )
+    return helper.make_model(made, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+
+
+def samples(count: int) -> list[Any]:
+    x = np.linspace(0.25, 0.75, CHANNELS, dtype=np.float32)[None]
+    return [{"x": x, "morph": np.float32([0.7009 + 0.05 * number])} for number in range(count)]
+
+
+def a_part(file: str, error: float = 0.0) -> Part:
+    return Part(file, Cut(error).eval(), ("x", "morph"), {"y": "picture"}, samples, frozenset({"x"}))
+
+
+def caster(*parts: Part, precision: Any) -> Caster:
+    plan = Plan("motion", "m", parts, (), {"size": 16})
+    request = Request(checkpoint=Path("m.pth"), family="first-order-motion", out=Path("out"), precision=precision)
+    return Caster(plan, request)
+
+
+def test_fp32_is_as_it_was() -> None:
+    model, part = graph(), a_part("frame.onnx")
+    cast = caster(part, precision="fp32")(model, part)
+    assert (cast.precision, cast.model, cast.part) == ("fp32", model, part)
+
+
+def test_fp16_cuts_at_the_same_channel() -> None:
+    """In float16 0.7009 of 1000 is 701: one channel more than upstream's int() keeps.
+
+    The CPU provider calculates in float32 whatever the graph says, so the graph itself is looked at.
+    """
+    part = a_part("frame.onnx")
+    cast = caster(part, precision="fp16")(graph(), part)
+    assert cast.precision == "fp16"
+    inferred = onnx.shape_inference.infer_shapes(cast.model).graph
+    kinds = {value.name: value.type.tensor_type.elem_type for value in (*inferred.value_info, *inferred.input)}
+    kinds |= {tensor.name: tensor.data_type for tensor in inferred.initializer}
+    nodes = {node.op_type: node for node in inferred.node}
+    assert {kinds[name] for name in nodes["LessOrEqual"].input} == {TensorProto.FLOAT}
+    assert kinds[nodes["Where"].input[1]] == TensorProto.FLOAT16
+    assert verified(cast.model, part, "fp16").parity.worst.worst <= 1e-3
+
+
+@pytest.mark.parametrize("file", ["source.onnx", "keypoints.onnx"])
+def test_what_finds_key_points_stays_in_fp32(file: str) -> None:
+    part = a_part(file)
+    cast = caster(part, precision="fp16")(graph(), part)
+    assert cast.precision == "fp32"
+    assert read_contents(cast.model.SerializeToString(), file).precision == "fp32"
+    off = a_part(file, error=2e-4)
+    assert "fp32 may be 1e-04" in one_line(lambda: verified(cast.model, off, cast.precision))
+
+
+def test_what_float16_has_no_number_for_is_refused_though_a_cpu_would_manage() -> None:
+    class Large(torch.nn.Module):
+        def forward(self, x: Any) -> Any:
+            return x * 500.0 * 500.0 * 0.002 * 0.002
+
+    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 8]) for name in "xabcy"]
+    names = "xabcy"
+    nodes = [helper.make_node("Mul", [names[n], f"k{n}"], [names[n + 1]]) for n in range(4)]
+    constants = [numpy_helper.from_array(np.float32(k), f"k{n}") for n, k in enumerate((500, 500, 0.002, 0.002))]
+    made = helper.make_graph(nodes, "g", values[:1], values[-1:], constants)
+    model = helper.make_model(made, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+
+    def part(largest: float) -> Part:
+        feed = {"x": np.linspace(0, largest, 8, dtype=np.float32)[None]}
+        return Part("frame.onnx", Large(), ("x",), {"y": "picture"}, lambda count: [feed] * count, frozenset({"x"}))
+
+    cast = caster(part(0.2), precision="fp16")(model, part(0.2))
+    verified(cast.model, part(0.2), "fp16")  # 50 000 on the way
+    line = one_line(lambda: verified(cast.model, part(0.3), "fp16"))  # 75 000
+    assert "no numbers" in line

@@ -1,0 +1,264 @@
+"""The swap family on scripted networks: how pictures go in and come out, and what is refused."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from bundles import Script, a_bundle, one_line
+from fakes import a_face
+
+from realtime.errors import ModelError
+from realtime.families.face_swap.autoencoder import Autoencoder
+from realtime.families.face_swap.open_swapper import open_swapper
+from realtime.frame import Pixels
+from realtime.inference.image_format import CropFormat
+from realtime.inference.session import Array, TensorSpec
+from realtime.models.bundle import Bundle, open_bundle
+from realtime.settings import Settings
+from realtime.tracking.face import Face
+from realtime.tracking.head_angles import head_angles
+
+S = 32
+F32 = np.dtype(np.float32)
+
+
+def a_crop(size: int = S, seed: int = 1) -> Pixels:
+    return np.random.default_rng(seed).integers(0, 256, (size, size, 3), dtype=np.uint8)
+
+
+def ours(*inputs: str, **answers: Array) -> Script:
+    ports = {
+        "face": TensorSpec((None, 3, S, S), F32),
+        "blendshapes": TensorSpec((1, 52), F32),
+        "pose": TensorSpec((1, 3), F32),
+        "lips": TensorSpec((1, 3), F32),
+        "morph": TensorSpec((1,), F32),
+        "audio": TensorSpec((1, 80), F32),
+    }
+    given: dict[str, Array] = {
+        "celeb_face": np.zeros((1, 3, S, S), np.float32),
+        "celeb_mask": np.zeros((1, 1, S, S), np.float32),
+    } | answers
+    return Script({name: ports[name] for name in inputs}, given)
+
+
+def eve(tmp_path: Path, **changes: object) -> Bundle:
+    return open_bundle(a_bundle(tmp_path / "eve", **{"input": {"size": S, "face_type": "full"}, **changes}))
+
+
+def wear(bundle: Bundle, script: Script) -> Autoencoder:
+    swapper = open_swapper(bundle, open_session=script.open)
+    assert isinstance(swapper, Autoencoder)
+    return swapper
+
+
+def turned(pitch: float, yaw: float, roll: float, scale: float = 1.0) -> Array:
+    """A pose from its angles, by the plain rotation matrices."""
+    (cp, cy, cr), (sp, sy, sr) = np.cos([pitch, yaw, roll]), np.sin([pitch, yaw, roll])
+    rx = np.array([[1, 0, 0], [0, cp, -sp], [0, sp, cp]])
+    ry = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
+    rz = np.array([[cr, -sr, 0], [sr, cr, 0], [0, 0, 1]])
+    pose = np.eye(4, dtype=np.float32)
+    pose[:3, :3] = scale * rz @ ry @ rx
+    return pose
+
+
+@pytest.mark.parametrize("layout", ["NCHW", "NHWC"])
+@pytest.mark.parametrize("colour", ["BGR", "RGB"])
+@pytest.mark.parametrize("value_range", ["0..1", "-1..1", "0..255"])
+def test_a_picture_survives_the_way_in_and_out(layout: str, colour: str, value_range: str) -> None:
+    form = CropFormat(S, layout, colour, value_range)  # type: ignore[arg-type]
+    crop = a_crop()
+    crop[0, 0], crop[0, 1] = 0, 255
+    numbers = np.full(form.shape(3), np.nan, np.float32)
+    form.fill(numbers, crop)
+    low, high = {"0..1": (0, 1), "-1..1": (-1, 1), "0..255": (0, 255)}[value_range]
+    assert (numbers.min(), numbers.max()) == pytest.approx((low, high), abs=1e-6)
+    blue = numbers[0, 0] if layout == "NCHW" else numbers[0, :, :, 0]
+    expected = crop[:, :, 0 if colour == "BGR" else 2] / 255 * (high - low) + low
+    np.testing.assert_allclose(blue, expected, atol=1e-5)
+    back = form.pixels(numbers)
+    np.testing.assert_array_equal(back, crop)
+    assert back.dtype == np.uint8
+    assert back.flags.c_contiguous
+    assert not np.shares_memory(back, numbers)
+
+
+def test_what_lies_outside_the_range_is_cut_and_the_rest_rounded() -> None:
+    form = CropFormat(S)
+    numbers = np.zeros(form.shape(3), np.float32)
+    numbers[0, 0, 0, :4] = -5, 7, 0.4999 / 255, 1.5001 / 255
+    assert form.pixels(numbers)[0, :4, 0].tolist() == [0, 255, 0, 2]
+    mask = np.full(form.shape(1), 1.25, np.float32)
+    mask[0, 0, 0, 0] = -0.25
+    made = form.mask(mask)
+    assert (made.shape, made.dtype, made.min(), made.max()) == ((S, S), np.float32, 0, 1)
+    assert mask.max() == 1.25, "the network's array is not ours to change"
+
+
+def test_a_crop_of_another_size_is_a_mistake_of_the_caller() -> None:
+    form = CropFormat(S)
+    with pytest.raises(ValueError, match="a crop is"):
+        form.fill(np.empty(form.shape(3), np.float32), a_crop(S + 1))
+
+
+def test_the_network_gets_the_crop_and_what_it_asks_for(tmp_path: Path) -> None:
+    script = ours("face", "blendshapes", "pose", "lips")
+    landmarks = np.zeros((478, 3), np.float32)
+    landmarks[[33, 263], 0] = 40, 120
+    landmarks[[87, 14, 317], 1] = 8, 20, 4
+    face = Face(
+        landmarks=landmarks,
+        blendshapes=np.linspace(0, 0.4, 52, dtype=np.float32),
+        pose=turned(0.1, -0.2, 0.3),  # type: ignore[arg-type]
+        score=1.0,
+    )
+    swapper = wear(eve(tmp_path), script)
+    for seed in (1, 2):
+        swapper(a_crop(seed=seed), face)
+    for seed, fed in zip((1, 2), script.fed, strict=True):
+        np.testing.assert_allclose(fed["face"][0], a_crop(seed=seed).transpose(2, 0, 1) / 255, atol=1e-6)
+        np.testing.assert_array_equal(fed["blendshapes"], face.blendshapes[None])
+        np.testing.assert_allclose(fed["pose"], [[0.1, -0.2, 0.3]], atol=1e-6)
+        np.testing.assert_allclose(fed["lips"], [[0.1, 0.25, 0.05]], atol=1e-6)
+
+
+def test_the_morph_follows_the_settings(tmp_path: Path) -> None:
+    script, now = ours("face", "morph"), [0.25]
+    swapper = open_swapper(eve(tmp_path), open_session=script.open, settings=lambda: Settings(morph=now[0]))
+    for now[0] in (0.25, 1.0):
+        swapper(a_crop(), a_face())
+    assert [fed["morph"].tolist() for fed in script.fed] == [[0.25], [1.0]]
+    assert script.fed[0]["morph"].dtype == np.float32
+
+
+@pytest.mark.parametrize("extra", [(), ("blendshapes",), ("pose",), ("lips",), ("morph",)])
+def test_any_of_the_further_inputs_may_be_absent(tmp_path: Path, extra: tuple[str, ...]) -> None:
+    script = ours("face", *extra)
+    wear(eve(tmp_path), script)(a_crop(), a_face())
+    assert set(script.fed[0]) == {"face", *extra}
+
+
+def test_the_answer_is_the_face_and_its_mask(tmp_path: Path) -> None:
+    drawn = np.random.default_rng(3).random((1, 3, S, S), dtype=np.float32)
+    mask = np.random.default_rng(4).random((1, 1, S, S), dtype=np.float32)
+    swapped = wear(eve(tmp_path), ours("face", celeb_face=drawn, celeb_mask=mask))(a_crop(), a_face())
+    np.testing.assert_array_equal(swapped.pixels, np.rint(drawn[0].transpose(1, 2, 0) * 255))
+    np.testing.assert_array_equal(swapped.mask, mask[0, 0])
+    assert swapped.driver_mask is None
+
+
+def test_the_card_names_the_outputs(tmp_path: Path) -> None:
+    bundle = eve(tmp_path, output={"face": "f", "mask": "m", "driver_mask": "d"})
+    one, three = np.ones((1, 1, S, S), np.float32), np.ones((1, 3, S, S), np.float32)
+    swapped = wear(bundle, ours("face", d=one / 2, m=one, f=three))(a_crop(), a_face())
+    assert (swapped.pixels == 255).all()
+    assert (swapped.mask == 1).all()
+    assert swapped.driver_mask is not None
+    assert (swapped.driver_mask == 0.5).all()
+
+
+def test_it_says_what_the_engine_asks(tmp_path: Path) -> None:
+    script = ours("face")
+    bundle = eve(tmp_path, title="Eve the First", input={"size": S, "face_type": "head", "coverage": 2.5})
+    swapper = open_swapper(bundle, provider="cuda", precision="fp32", threads=3, open_session=script.open)
+    assert (swapper.title, swapper.face_type, swapper.size, swapper.coverage) == (
+        "Eve the First",
+        "head",
+        S,
+        2.5,
+    )
+    assert (swapper.ran_on, swapper.precision, swapper.spent_ns) == ("Script", "fp32", 7)
+    assert script.opened_with == {"provider": "cuda", "precision": "fp32", "threads": 3}
+    swapper.close()
+    assert script.closed == 1
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("output", ["celeb_face", "celeb_mask"])
+def test_values_that_are_no_numbers_are_an_error(tmp_path: Path, bad: float, output: str) -> None:
+    script = ours("face")
+    script.answers[output][0, 0, 5, 5] = bad  # type: ignore[index]
+    swapper = wear(eve(tmp_path), script)
+    assert "no numbers" in one_line(lambda: swapper(a_crop(), a_face()))
+
+
+def test_an_answer_of_another_shape_is_an_error(tmp_path: Path) -> None:
+    free = {"celeb_face": TensorSpec((None,) * 4, F32), "celeb_mask": TensorSpec((None,) * 4, F32)}
+    answers: dict[str, Array] = {name: np.zeros((1, 1, 9, 9), np.float32) for name in free}
+    swapper = wear(eve(tmp_path), Script({"face": TensorSpec((1, 3, S, S), F32)}, answers, free))
+    assert "promises (1, 3, 32, 32)" in one_line(lambda: swapper(a_crop(), a_face()))
+
+
+UNFIT = {
+    "an unknown input": (("face", "audio"), {}, "asks for 'audio'"),
+    "no face": (("pose",), {}, "no input 'face'"),
+    "a mask of three": (("face",), {"celeb_mask": np.zeros((1, 3, S, S), np.float32)}, "(1, 3, 32, 32)"),
+    "a face of half the size": (
+        ("face",),
+        {"celeb_face": np.zeros((1, 3, 16, 16), np.float32)},
+        "celeb_face",
+    ),
+    "half floats": (("face",), {"celeb_face": np.zeros((1, 3, S, S), np.float16)}, "float16"),
+}
+
+
+@pytest.mark.parametrize("case", UNFIT)
+def test_a_network_that_does_not_fit_its_card_is_refused_and_closed(tmp_path: Path, case: str) -> None:
+    inputs, answers, says = UNFIT[case]
+    script = ours(*inputs, **answers)
+    assert says in one_line(lambda: wear(eve(tmp_path), script))
+    assert script.closed == 1
+
+
+def test_a_missing_output_is_named_with_those_there_are(tmp_path: Path) -> None:
+    message = one_line(lambda: wear(eve(tmp_path, output={"face": "fase"}), ours("face")))
+    assert "'fase'" in message
+    assert "celeb_face, celeb_mask" in message
+
+
+def test_a_card_that_is_wrong_about_the_size_is_refused(tmp_path: Path) -> None:
+    bundle = eve(tmp_path, input={"size": 64, "face_type": "full"})
+    assert "(1, 3, 64, 64)" in one_line(lambda: wear(bundle, ours("face")))
+
+
+@pytest.mark.parametrize(
+    ("family", "says"),
+    [("motion", "use it live"), ("lip-sync", "--sound mic"), ("landmarks", "nobody to wear")],
+)
+def test_other_families_cannot_be_worn_yet(tmp_path: Path, family: str, says: str) -> None:
+    def never(model: Path, **_: object) -> Script:
+        raise AssertionError("nothing may be loaded")
+
+    bundle = eve(tmp_path, family=family)
+    assert says in one_line(lambda: open_swapper(bundle, open_session=never))
+
+
+def test_a_session_that_cannot_open_is_not_hidden(tmp_path: Path) -> None:
+    def fail(model: Path, **_: object) -> Script:
+        raise ModelError("cuda cannot run here: install it")
+
+    bundle = eve(tmp_path)
+    assert one_line(lambda: open_swapper(bundle, open_session=fail)) == "cuda cannot run here: install it"
+
+
+def test_the_angles_of_a_head_are_those_it_was_turned_by() -> None:
+    rng = np.random.default_rng(5)
+    for _ in range(50):
+        angles = rng.uniform([-1.2, -1.2, -3], [1.2, 1.2, 3])
+        pose = turned(*angles, scale=float(rng.uniform(0.1, 20)))
+        np.testing.assert_allclose(head_angles(pose), angles, atol=1e-5)  # type: ignore[arg-type]
+    assert head_angles(np.eye(4)).tolist() == [0, 0, 0]
+
+
+def test_a_head_beside_the_cameras_axis_is_read_as_it_looks() -> None:
+    # Read on one picture of a head: in the middle of a 1280x720 frame, and 300 px to the right of it.
+    middle, beside = turned(-0.012, -0.047, 0.0), turned(-0.007, -0.159, 0.0)
+    middle[:3, 3], beside[:3, 3] = (-0.2, -0.3, -30.1), (13.8, -0.3, -30.2)
+    np.testing.assert_allclose(head_angles(beside)[1], head_angles(middle)[1], atol=0.02)
+
+
+def test_a_mirrored_head_turns_the_other_way() -> None:
+    flip = np.diag([-1.0, 1, 1, 1])
+    mirrored = flip @ turned(0.3, 0.5, -0.2) @ flip
+    np.testing.assert_allclose(head_angles(mirrored), [0.3, -0.5, 0.2], atol=1e-6)

@@ -1,0 +1,298 @@
+"""Engine sessions on a stand-in for driver and TensorRT: what is queued, in which order, and what is given back."""
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from cuda_fakes import FakeDriver, FakeManagement
+from onnx import TensorProto, helper, numpy_helper
+from tensorrt_fakes import FakeTensorRt, Kind, Place
+
+from realtime.errors import ModelError
+from realtime.inference.cuda_driver import Gpu
+from realtime.inference.sealed_cache import SealedCache
+from realtime.inference.session import Session, TensorSpec
+from realtime.inference.tensorrt_build import compile_network
+from realtime.inference.tensorrt_engine import EngineSession, open_engine_session
+
+FEED = {"x": np.arange(12, dtype=np.float32).reshape(1, 3, 4), "shift": np.array([5], np.float32)}
+
+
+def network(dtype: type = np.float32) -> bytes:
+    kind = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+    x, y = (helper.make_tensor_value_info(name, kind, [1, 3]) for name in ("x", "y"))
+    two = numpy_helper.from_array(np.array([2, 2, 2], dtype), "two")
+    graph = helper.make_graph([helper.make_node("Mul", ["x", "two"], ["y"])], "doubled", [x], [y], [two])
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+    return bytes(made.SerializeToString())
+
+
+class Machine:
+    """A fake GPU machine with an empty cache: `open` opens a session on it."""
+
+    def __init__(self, folder: Path, rtx: bool = False) -> None:
+        self.driver = FakeDriver()
+        self.trt = FakeTensorRt(self.driver, rtx=rtx)
+        self.release = "580.95.05"
+        self.cache = SealedCache(folder / "engines", folder / "secret")
+
+    def open(self, data: bytes | Path | None = None, precision: str = "fp32") -> EngineSession:
+        return open_engine_session(
+            network() if data is None else data,
+            provider="rtx" if self.trt.rtx else "tensorrt",
+            precision=precision,
+            find_gpu=lambda: Gpu(self.driver, FakeManagement(self.release)),
+            find_module=lambda provider: self.trt,
+            compiler=lambda provider, data, name, **how: compile_network(self.trt, data, name, **how),
+            cache=self.cache,
+        )
+
+
+@pytest.fixture(params=[False, True], ids=["tensorrt", "rtx"])
+def machine(request: pytest.FixtureRequest, tmp_path: Path) -> Machine:
+    return Machine(tmp_path, rtx=request.param)
+
+
+def test_it_is_a_session_and_computes(machine: Machine) -> None:
+    session: Session = machine.open()
+    assert session.inputs == {"x": TensorSpec((1, 3, 4), np.dtype("f4")), "shift": TensorSpec((1,), np.dtype("f4"))}
+    assert session.outputs == {"y": TensorSpec((1, 3, 4), np.dtype("f4")), "total": TensorSpec((), np.dtype("f2"))}
+    assert session.spent_ns == 0  # the warm-up does not count
+    first = session.run(FEED)
+    second = session.run({**FEED, "shift": np.array([0], np.float32)})
+    np.testing.assert_array_equal(first["y"], 2 * FEED["x"] + 5)  # untouched by the second run
+    np.testing.assert_array_equal(second["y"], 2 * FEED["x"])
+    assert first["total"] == 192
+    assert first["total"].dtype == np.float16
+    assert session.precision == "fp32"
+    assert session.spent_ns > 0
+    session.close()
+
+
+def test_a_run_is_one_launch_and_one_wait(machine: Machine) -> None:
+    session = machine.open()
+    assert "NVIDIA Fake, fp32, CUDA graph" in session.ran_on
+    assert session.ran_on.startswith("TensorRT RTX 11.4.0" if machine.trt.rtx else "TensorRT 11.4.0")
+    machine.driver.calls.clear()
+    session.run(FEED)
+    assert machine.driver.calls == ["cuCtxSetCurrent", "cuGraphLaunch", "cuStreamSynchronize"]
+
+
+def test_without_a_graph_the_same_work_is_queued_in_order(tmp_path: Path) -> None:
+    machine = Machine(tmp_path, rtx=True)
+    machine.trt.capturable = False
+    session = machine.open()
+    assert "no CUDA graph" in session.ran_on
+    machine.driver.calls.clear()
+    np.testing.assert_array_equal(session.run(FEED)["y"], 2 * FEED["x"] + 5)
+    up, down = "cuMemcpyHtoDAsync_v2", "cuMemcpyDtoHAsync_v2"
+    assert machine.driver.calls == ["cuCtxSetCurrent", up, up, down, down, "cuStreamSynchronize"]
+
+
+@pytest.mark.parametrize("failing", ["cuStreamEndCapture", "cuGraphInstantiateWithFlags", "the network"])
+def test_a_recording_that_fails_is_ended_and_said(tmp_path: Path, failing: str) -> None:
+    machine = Machine(tmp_path)
+    if failing == "the network":
+        machine.trt.capturable = False  # plain TensorRT cannot be asked beforehand
+    else:
+        machine.driver.fails[failing] = 901
+    session = machine.open()
+    machine.driver.recording.clear()
+    assert "no CUDA graph" in session.ran_on
+    np.testing.assert_array_equal(session.run(FEED)["y"], 2 * FEED["x"] + 5)
+    session.close()
+    assert machine.driver.left() == []
+
+
+def test_everything_is_given_back(machine: Machine) -> None:
+    session = machine.open()
+    assert machine.driver.left()
+    session.close()
+    session.close()
+    assert machine.driver.left() == []
+    with pytest.raises(ModelError, match="closed"):
+        session.run(FEED)
+
+
+def test_another_thread_may_run_and_close_it(machine: Machine) -> None:
+    session = machine.open()
+    sums: list[float] = []
+    thread = threading.Thread(target=lambda: (sums.append(float(session.run(FEED)["total"])), session.close()))
+    machine.driver.calls.clear()
+    thread.start()
+    thread.join()
+    assert sums == [192]
+    assert machine.driver.calls[0] == "cuCtxSetCurrent"
+
+
+def _no_context(m: Machine) -> None:
+    m.trt.fits = False
+
+
+def _host_tensor(m: Machine) -> None:
+    m.trt.location = Place.HOST
+
+
+def _fails_running(m: Machine) -> None:
+    m.trt.runs = False
+
+
+def _full(m: Machine) -> None:
+    m.driver.fails["cuMemHostAlloc"] = 2
+
+
+@pytest.mark.parametrize(
+    ("spoil", "says"),
+    [
+        (_no_context, "does not fit on the GPU"),
+        (_host_tensor, "only known while running"),
+        (_fails_running, "failed while running .enqueue refused"),
+        (_full, "memory is full"),
+    ],
+)
+def test_a_failed_start_gives_everything_back(machine: Machine, spoil: Callable[[Machine], None], says: str) -> None:
+    spoil(machine)
+    with pytest.raises(ModelError, match=says) as caught:
+        machine.open()
+    assert "\n" not in str(caught.value)
+    assert machine.driver.left() == []
+
+
+def test_a_gpu_that_fails_while_running_is_one_line_and_still_closes(machine: Machine) -> None:
+    session = machine.open()
+    machine.driver.fails["cuStreamSynchronize"] = 700
+    with pytest.raises(ModelError, match=r"cuStreamSynchronize \(CUDA_ERROR_700\)"):
+        session.run(FEED)
+    machine.driver.pending = {stream: [] for stream in machine.driver.pending}
+    machine.driver.fails["cuMemFree_v2"] = 700
+    session.close()
+    assert machine.driver.contexts == 0  # the rest was given back all the same
+
+
+def test_an_open_batch_size_becomes_the_compiled_one(machine: Machine) -> None:
+    machine.trt.open_sizes = True
+    session = machine.open()
+    assert session.inputs["x"].shape == (1, 3, 4)
+
+
+def test_an_engine_is_compiled_once(machine: Machine, tmp_path: Path) -> None:
+    file = tmp_path / "swap.onnx"
+    file.write_bytes(network())
+    machine.open(file).close()
+    machine.open(network()).close()  # the same bytes: the name of the file does not matter
+    assert machine.trt.engines == 1
+    assert machine.trt.kernels_given == ([b"kernels"] if machine.trt.rtx else [])
+
+
+def _newer_driver(m: Machine) -> None:
+    m.release = "590.1"
+
+
+def _other_card(m: Machine) -> None:
+    m.driver.name = "NVIDIA Other"
+
+
+def _newer_tensorrt(m: Machine) -> None:
+    m.trt.__version__ = "11.5.0"
+
+
+@pytest.mark.parametrize("change", [_newer_driver, _other_card, _newer_tensorrt])
+def test_another_driver_card_or_version_compiles_anew(machine: Machine, change: Callable[[Machine], None]) -> None:
+    machine.open().close()
+    change(machine)
+    machine.open().close()
+    assert machine.trt.engines == 2
+
+
+def test_tf32_is_off_unless_allowed_and_then_said(machine: Machine) -> None:
+    assert machine.open().precision == "fp32"
+    allowed = machine.open(precision="auto")
+    assert allowed.precision == "tf32"
+    assert ["tf32" in c.flags for c in machine.trt.configs] == [False, True]
+
+
+def test_the_graph_says_the_precision(machine: Machine) -> None:
+    assert machine.open(network(np.float16), precision="auto").precision == "fp16"
+    with pytest.raises(ModelError, match="computes in fp32, not fp16"):
+        machine.open(precision="fp16")
+
+
+def test_rtx_compiles_for_this_gpu_with_memory_that_can_be_recorded(tmp_path: Path) -> None:
+    machine = Machine(tmp_path, rtx=True)
+    machine.open()
+    config = machine.trt.configs[0]
+    assert config.flags == {"fixed memory"}
+    assert (config.num_compute_capabilities, config.target) == (1, Kind.CURRENT)
+
+
+@pytest.mark.parametrize(("capability", "runs"), [((7, 0), False), ((9, 0), False), ((8, 9), True), ((13, 0), True)])
+def test_rtx_says_which_cards_it_is_not_for(tmp_path: Path, capability: tuple[int, int], runs: bool) -> None:
+    machine = Machine(tmp_path, rtx=True)
+    machine.driver.capability = capability
+    if runs:
+        machine.open().close()
+    else:
+        with pytest.raises(ModelError, match=r"no kernels for NVIDIA Fake .*: use --provider tensorrt or cuda"):
+            machine.open()
+    assert machine.driver.left() == []
+
+
+def test_what_the_builder_learnt_serves_the_next_network(tmp_path: Path) -> None:
+    machine = Machine(tmp_path)
+    machine.open().close()
+    machine.open(network(np.float16)).close()
+    assert [c.timings for c in machine.trt.configs] == [[b""], [b"t"]]
+
+
+def test_a_cached_engine_that_the_gpu_refuses_is_compiled_again(
+    machine: Machine, caplog: pytest.LogCaptureFixture
+) -> None:
+    machine.open().close()
+    machine.trt.refused.add(b"engine 1")
+    session = machine.open()
+    assert machine.trt.engines == 2
+    assert "compiled again" in caplog.text
+    session.close()
+    assert machine.driver.left() == []
+
+
+def test_a_fresh_engine_that_the_gpu_refuses_is_an_error(machine: Machine) -> None:
+    machine.trt.refused.add(b"engine 1")
+    reason = "unsupported cc" if machine.trt.rtx else "the engine is of another GPU"
+    with pytest.raises(ModelError, match=rf"on this GPU \({reason}\): use --provider cuda"):
+        machine.open()
+    assert machine.trt.engines == 1
+    assert machine.driver.left() == []
+
+
+def test_a_dropped_in_engine_is_never_loaded(machine: Machine, caplog: pytest.LogCaptureFixture) -> None:
+    machine.open().close()
+    for file in (machine.cache.path({}).parent).glob("*.sealed"):
+        file.write_bytes(file.read_bytes().replace(b"engine 1", b"engine X"))
+    machine.open().close()
+    assert machine.trt.engines == 2
+    assert "was altered" in caplog.text
+
+
+def test_the_module_is_not_asked_for_where_no_driver_is(tmp_path: Path) -> None:
+    def no_gpu() -> Gpu:
+        raise ModelError("there is no NVIDIA driver here")
+
+    def crash(provider: str) -> object:
+        raise AssertionError("a library that crashes without a driver was loaded")
+
+    with pytest.raises(ModelError, match="no NVIDIA driver"):
+        open_engine_session(network(), find_gpu=no_gpu, find_module=crash)
+
+
+def test_a_refused_file_never_reaches_the_gpu(machine: Machine) -> None:
+    bad = onnx.load_from_string(network())
+    bad.graph.initializer[0].data_location = TensorProto.EXTERNAL
+    with pytest.raises(ModelError, match="external data"):
+        machine.open(bytes(bad.SerializeToString()))
+    with pytest.raises(ModelError, match="cannot be read"):
+        machine.open(Path("nowhere.onnx"))
+    assert machine.driver.calls == []

@@ -1,0 +1,62 @@
+"""Engines on a real GPU, against the same networks on the CPU. With REQUIRE_GPU=1 skipping them is a failure."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from realtime.errors import ModelError
+from realtime.inference.cuda_driver import open_gpu
+from realtime.inference.driver_probe import why_no_gpu
+from realtime.inference.ort import open_session
+from realtime.inference.sealed_cache import SealedCache
+from realtime.inference.tensorrt_engine import open_engine_session
+from realtime.inference.tensorrt_module import MODULES, check_card, engine_module_installed, load_module
+from realtime.models.library import built_in_folder
+
+NETWORKS = sorted(built_in_folder().glob("*/*.onnx"))
+
+
+def why_not(provider: str) -> str:
+    if why_no_gpu():
+        return why_no_gpu()
+    if not engine_module_installed(provider):
+        return f"the module of {provider} is not installed"
+    gpu = open_gpu()
+    try:
+        check_card(load_module(provider), gpu.facts)
+    except ModelError as error:
+        return str(error)
+    finally:
+        gpu.close()
+    return ""
+
+
+@pytest.fixture(params=MODULES)
+def provider(request: pytest.FixtureRequest) -> str:
+    """Every provider that runs here. One of them is enough: no card needs both."""
+    name = str(request.param)
+    if why_not(name):
+        required = os.environ.get("REQUIRE_GPU") == "1"
+        assert not required or not all(map(why_not, MODULES)), why_not(name)
+        pytest.skip(why_not(name))
+    return name
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("file", NETWORKS, ids=[f"{p.parent.name}/{p.name}" for p in NETWORKS])
+def test_a_packaged_network_gives_what_the_cpu_gives(provider: str, file: Path, tmp_path: Path) -> None:
+    cache = SealedCache(tmp_path / "engines", tmp_path / "secret")
+    rng = np.random.default_rng(0)
+    exact = open_session(file, provider="cpu")
+    feed = {name: rng.random([s or 1 for s in port.shape], np.float32) for name, port in exact.inputs.items()}
+    expected = exact.run(feed)
+    for _ in range(2):  # compiled, then out of the cache
+        session = open_engine_session(file, provider=provider, cache=cache)
+        assert "no CUDA graph" not in session.ran_on
+        for _ in range(2):
+            for name, value in session.run(feed).items():
+                np.testing.assert_allclose(value, expected[name], rtol=1e-3, atol=1e-3, err_msg=name)
+        session.close()
+    exact.close()

@@ -1,0 +1,114 @@
+"""`--sound` and what goes with it: who speaks, in whose time, who may be seen, what is refused."""
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from bundles import one_line
+from commands import Call
+from fakes import FakeSource
+from heads import CLIP as HEAD
+from speaking import a_cast, voice_file
+
+from realtime.config import make_config
+from realtime.errors import ConfigError
+from realtime.models.avatar_library import built_in_avatars
+from realtime.models.library import visible_folders
+from realtime.pipeline.active_identity import ActiveIdentity, find_role
+from realtime.pipeline.av_sync import AvPlan, check_change, picture_age_s, voicing
+from realtime.pipeline.select_identity import role_for
+from realtime.settings import Settings
+
+
+@pytest.fixture
+def eve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("MASQUERADE_HOME", str(tmp_path / "home"))
+    return a_cast(tmp_path / "eve")
+
+
+def plan(role: ActiveIdentity, **options: Any) -> AvPlan:
+    return voicing(make_config({}, {"model": role.bundle.name, **options}), role)
+
+
+@pytest.mark.parametrize(("live", "rate_hz", "age_s"), [(True, 30.0, 0.025), (True, 2.0, 0.075), (False, 30.0, 0.0)])
+def test_a_camera_s_picture_is_older_than_its_time(live: bool, rate_hz: float, age_s: float) -> None:
+    source = FakeSource([])
+    source.live, source.rate_hz = live, rate_hz
+    assert picture_age_s(source) == age_s
+
+
+def test_what_goes_with_what(eve: Path, tmp_path: Path) -> None:
+    speaking, alone = find_role(str(eve), "pia"), find_role(str(eve), None)
+    ada = find_role("ada", None)
+    wav = str(voice_file(tmp_path / "v.wav", [0.2], 0.5))
+    picture = str(speaking.avatars[0].picture)
+    out = str(tmp_path / "a.mp4")
+    talk = plan(speaking, sound="mic", output=["camera"])
+    assert (talk.source, talk.pace, talk.still, talk.looks, talk.called) == (picture, "live", True, False, None)
+    assert not plan(speaking, sound="mic", output=[out]).along
+    assert plan(speaking, sound="mic", output=[out]).pace == "live"  # a microphone takes its time
+    assert plan(speaking, sound=wav, output=[out]).pace == "all"
+    beat = plan(speaking, sound=wav, source="synthetic", output=[out])
+    assert (beat.source, beat.still, beat.looks, beat.pace) == ("synthetic", False, False, "live")
+    film = plan(alone, sound=wav, source=str(HEAD), allow_raw=True, output=[out])
+    assert (film.revoiced, film.still, film.along, film.called) == (True, False, True, False)
+    # Into a call the voice must be heard, so it is spoken in real time.
+    called = plan(alone, sound=wav, source=str(HEAD), allow_raw=True, output=["camera"])
+    assert (called.along, called.called) == (False, None)
+    assert plan(alone, sound=wav, source=picture, allow_raw=True, output=[out]).still
+    live = plan(alone, sound="mic", allow_raw=True)
+    assert (live.source, live.revoiced, live.looks) == ("0", False, True)
+    assert plan(ada, sound="mic", virtual_microphone=True).called is True
+    assert plan(ada).called is False
+
+
+@pytest.mark.parametrize(
+    ("avatar", "options", "says"),
+    [
+        ("pia", {}, "needs a voice"),
+        (None, {"sound": "mic"}, "--allow-raw"),
+        (None, {"sound": "mic", "source": str(HEAD)}, "--allow-raw"),
+        ("pia", {"sound": "mic", "pace": "all"}, "cannot wait for a microphone"),
+        ("pia", {"sound": "v.wav", "pace": "all", "virtual_microphone": True}, "speaks live"),
+    ],
+)
+def test_what_does_not_go_together_is_one_line(
+    eve: Path, avatar: str | None, options: dict[str, Any], says: str
+) -> None:
+    role = find_role(str(eve), avatar)
+    assert says in one_line(lambda: plan(role, **options), ConfigError)
+
+
+def test_other_families(eve: Path) -> None:
+    ada = find_role("ada", None)
+    assert "needs a voice" in one_line(lambda: plan(ada, virtual_microphone=True), ConfigError)
+    assert "swap model" in one_line(lambda: plan(ada, avatar="pia"), ConfigError)
+    speaking = find_role(str(eve), "pia")
+    heard = make_config({}, {"sound": "mic"})
+    check_change(heard, speaking, speaking)
+    check_change(heard, ada, find_role("motion", "pia"))
+    for before, after in ((ada, speaking), (speaking, ada)):
+        assert "start again" in one_line(partial(check_change, heard, before, after), ConfigError)
+    # Nor may somebody's own face come in by a change.
+    assert "--allow-raw" in one_line(partial(check_change, heard, speaking, find_role(str(eve), None)), ConfigError)
+
+
+def test_avatars_from_the_shelf_join_while_it_speaks(eve: Path) -> None:
+    other = visible_folders(built_in_avatars())[0].name
+    cast = partial(role_for, model=str(eve), avatar="pia")
+    speaking = find_role(str(eve), "pia")
+    assert cast(Settings(avatar=other), speaking).avatar_names == ("pia", other)
+    alone = find_role(str(eve), None)  # nobody but those in the source
+    assert role_for(Settings(avatar=other), alone, model=str(eve), avatar=None).avatars == ()
+
+
+def test_a_live_face_is_refused_before_a_camera_is_touched(call: Call, eve: Path) -> None:
+    code, _, err = call("run", "--model", eve, "--sound", "mic", "--source", "0")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "--allow-raw" in err
+
+
+def test_the_badge_stays_on_other_peoples_faces(eve: Path) -> None:
+    assert not find_role(str(eve), None).may_hide_badge
+    assert find_role(str(eve), "pia").may_hide_badge

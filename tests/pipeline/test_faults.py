@@ -1,0 +1,177 @@
+"""Faults in every stage, at every moment, of every kind: the user's own face never leaves.
+
+The check does not believe the counters: it looks at the pixel in the middle of the face.
+"""
+
+import errno
+import itertools
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+import pytest
+from fakes import SIZE, FakeClock, FakeFinder, FakeSink, FakeSource, FakeSwapper, a_face, pixels
+
+from realtime.errors import DeviceError, MasqueradeError, ModelError
+from realtime.families.effect import Effect
+from realtime.families.face_swap.effect import FaceSwap
+from realtime.frame import Pixels
+from realtime.imaging.blend import Swapped
+from realtime.pipeline.engine import Engine
+from realtime.pipeline.fallback import Fallback
+from realtime.pipeline.loop import Loop, run_live, run_offline
+from realtime.settings import Settings
+from realtime.threads import Crew
+from realtime.tracking.face import Face
+
+RAW = 17
+FRAMES = 12
+
+KINDS: dict[str, Callable[[], BaseException]] = {
+    "value": lambda: ValueError("bad value"),
+    "runtime": lambda: RuntimeError("provider died"),
+    "memory": lambda: MemoryError(),
+    "opencv": lambda: cv2.error("assertion failed"),
+    "model": lambda: ModelError("NaN in the output"),
+    "device": lambda: DeviceError("the device is gone"),
+    "disk": lambda: OSError(errno.ENOSPC, "No space left on device"),
+}
+MOMENTS = {"start-up": {0}, "early": {1, 2}, "mid-run": {5}, "row": {4, 5, 6, 7}, "last": {FRAMES - 1}}
+STAGES = ("detect", "swap", "settings", "no face", "face outside", "broken face", "wrong crop", "model switch")
+
+
+class Fault:
+    """Raises the scripted error whenever the frame's number is one of the moment's."""
+
+    def __init__(self, at: set[int], kind: Callable[[], BaseException]) -> None:
+        self.at, self.kind, self.seq = at, kind, -1
+
+    @property
+    def now(self) -> bool:
+        return self.seq in self.at
+
+    def strike(self) -> None:
+        if self.now:
+            raise self.kind()
+
+
+class FaultyFinder(FakeFinder):
+    def __init__(self, fault: Fault, stage: str) -> None:
+        super().__init__()
+        self.fault, self.stage = fault, stage
+
+    def __call__(self, frame):  # type: ignore[no-untyped-def]
+        if self.stage == "detect":
+            self.fault.strike()
+        if not self.fault.now:
+            return [a_face()]
+        if self.stage == "no face":
+            return []
+        if self.stage == "face outside":
+            # The landmarks run away, the face in the picture does not.
+            return [a_face((900, -400))]
+        if self.stage == "broken face":
+            whole = a_face()
+            return [Face(np.full_like(whole.landmarks, np.nan), whole.blendshapes, whole.pose, 0.9)]
+        return [a_face()]
+
+
+class FaultySwapper(FakeSwapper):
+    def __init__(self, fault: Fault, stage: str) -> None:
+        super().__init__()
+        self.fault, self.stage = fault, stage
+
+    def __call__(self, crop: Pixels, face: Face) -> Swapped:
+        if self.stage == "swap":
+            self.fault.strike()
+        good = super().__call__(crop, face)
+        if self.stage == "wrong crop" and self.fault.now:
+            return Swapped(good.pixels[:5, :5].copy(), good.mask[:3])
+        return good
+
+
+class CountingSource(FakeSource):
+    """Tells the fault which frame is on its way."""
+
+    def __init__(self, items: list[Pixels | Exception], fault: Fault) -> None:
+        super().__init__(items)
+        self.fault = fault
+
+    def read(self):  # type: ignore[no-untyped-def]
+        frame = super().read()
+        if frame is not None:
+            self.fault.seq = frame.seq
+        return frame
+
+
+def build(stage: str, fault: Fault, sink: FakeSink, source: FakeSource) -> Loop:
+    calm = Settings(color_transfer="none", mask_blur=0, mask_erode=0)
+
+    def settings() -> Settings:
+        if stage == "settings":
+            fault.strike()
+        return calm
+
+    def wish() -> Settings:
+        if stage == "model switch" and fault.now:
+            return calm.model_copy(update={"model": f"identity-{fault.seq}"})
+        return calm
+
+    def open_character(name: str) -> Effect:
+        if fault.seq % 2:
+            raise ModelError(f"{name} is broken")
+        return FaceSwap(FakeSwapper(90, name))
+
+    clock = FakeClock()
+    engine = Engine(FaultyFinder(fault, stage), FaceSwap(FaultySwapper(fault, stage)), settings, clock)
+    # The guard reads settings of its own: its copy does not fail.
+    return Loop(source, engine, Fallback(SIZE, "Fake", lambda: calm), [sink], wish, open_character, clock, 30.0)
+
+
+def no_raw_face(sink: FakeSink) -> bool:
+    y, x = SIZE[1] // 2, SIZE[0] // 2
+    return all((p[y - 2 : y + 3, x - 2 : x + 3] != RAW).all() for p in sink.shown)
+
+
+CASES = list(itertools.product(STAGES, MOMENTS, KINDS))
+
+
+@pytest.mark.parametrize(("stage", "moment", "kind"), CASES)
+def test_no_fault_inside_the_engine_lets_the_raw_face_out(stage: str, moment: str, kind: str) -> None:
+    sink = FakeSink()
+    fault = Fault(MOMENTS[moment], KINDS[kind])
+    loop = build(stage, fault, sink, CountingSource([pixels(RAW)] * FRAMES, fault))
+    run_offline(loop, lambda: False)
+    assert len(sink.shown) == FRAMES
+    assert no_raw_face(sink)
+    assert loop.tally.raw == 0
+    if stage in ("detect", "swap", "settings", "no face", "face outside", "broken face", "wrong crop"):
+        assert loop.tally.guarded == len(MOMENTS[moment])
+
+
+@pytest.mark.parametrize("at", [0, 1, 6, FRAMES - 1])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_dying_source_or_sink_ends_the_live_run_and_shows_no_raw_face(at: int, kind: str) -> None:
+    error = KINDS[kind]()
+    items: list[Pixels | Exception] = [pixels(RAW)] * FRAMES
+    assert isinstance(error, Exception)
+    items[at] = error
+    sink = FakeSink()
+    loop = build("none", Fault(set(), KINDS[kind]), sink, FakeSource(items))
+    crew = Crew()
+    run_live(loop, crew)
+    crew.wait("output", 10)
+    with pytest.raises(type(error)):
+        crew.close()
+    assert no_raw_face(sink)
+
+    dying = FakeSink("file", at, error)
+    loop = build("none", Fault(set(), KINDS[kind]), dying, FakeSource([pixels(RAW)] * FRAMES))
+    with pytest.raises((type(error), MasqueradeError)):
+        run_offline(loop, lambda: False)
+    assert len(dying.shown) == at
+    assert no_raw_face(dying)
+
+
+def test_there_are_enough_faults() -> None:
+    assert len(CASES) + 2 * 4 * len(KINDS) >= 200

@@ -1,0 +1,93 @@
+"""The built-in motion model in the whole loop: files in, files out, families changed while it runs."""
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from commands import Call
+from fakes import SIZE, FakeClock, FakeFinder, FakeSink, FakeSource, FakeSwapper, pixels
+from puppets import ToyPuppet, a_puppeteer, an_avatar
+
+from realtime.families.effect import Effect
+from realtime.families.face_swap.effect import FaceSwap
+from realtime.models.library import built_in_folder
+from realtime.pipeline.engine import Engine
+from realtime.pipeline.fallback import Fallback
+from realtime.pipeline.loop import Loop, run_offline
+from realtime.settings import Settings
+
+HEAD = Path(__file__).resolve().parents[1] / "data" / "rendered_head.mp4"
+
+
+def frames(file: Path) -> list[np.ndarray]:  # type: ignore[type-arg]
+    video = cv2.VideoCapture(str(file))
+    found = []
+    while True:
+        there, picture = video.read()
+        if not there:
+            video.release()
+            return found
+        found.append(picture)
+
+
+def test_a_file_drives_an_avatar_into_a_file(call: Call, tmp_path: Path) -> None:
+    ada = built_in_folder() / "ada" / "preview.jpg"
+    assert call("avatars", "add", ada, "--identity", "synthetic", "--statement", "Ada.", "--name", "eve")[0] == 0
+    out, metrics = tmp_path / "out.mp4", tmp_path / "metrics.json"
+    code, _, err = call(
+        "run", "--source", HEAD, "--model", "motion", "--avatar", "eve", "--pace", "all", "--output", out,
+        "--metrics", metrics, "--size", "320x240", "--provider", "cpu", "--seconds", "60",
+    )  # fmt: skip
+    assert (code, err) == (0, "")
+    report = json.loads(metrics.read_text())
+    counted = report["frames"]
+    assert counted["raw"] == counted["guarded"] == counted["dropped"] == 0
+    assert counted["emitted"] == counted["captured"] == len(frames(HEAD)) == len(frames(out))
+    assert (report["family"], report["title"], report["avatars"]) == ("motion", "eve", ["eve"])
+    assert {"detect", "align", "swap", "blend", "output"} <= set(report["stages_ms"])
+    made = np.stack(frames(out)).astype(int)
+    assert made.shape[1:] == (240, 320, 3)
+    # It moves, and it is Ada: near her still picture, far from the driver's.
+    assert np.abs(np.diff(made, axis=0)).mean(axis=(1, 2, 3)).max() > 0.05
+    still = np.median(made, axis=0)
+    driver = np.stack([cv2.resize(p, (320, 240)) for p in frames(HEAD)]).astype(int)
+    assert np.abs(made - still).mean() < 0.3 * np.abs(made - driver).mean()
+
+
+@pytest.mark.parametrize("family", ["swap to motion", "motion to swap"])
+def test_families_change_while_it_runs_without_a_raw_or_wrong_frame(family: str) -> None:
+    """The driver's own face has the value 17; the swap's is 200, the avatar's whole picture 90."""
+    now = {"model": None}
+
+    def settings() -> Settings:
+        return Settings(color_transfer="none", mask_blur=0, mask_erode=0, sharpen=0, model=now["model"])
+
+    class Source(FakeSource):
+        def read(self):  # type: ignore[no-untyped-def]
+            frame = super().read()
+            if frame is not None and frame.seq == 4:
+                now["model"] = "other"
+            return frame
+
+    swapper, puppet = FakeSwapper(200, "Swap"), ToyPuppet()
+    swap: Effect = FaceSwap(swapper)
+    moved: Effect = a_puppeteer(puppet, [an_avatar("ann", 90)])
+    first, second = (swap, moved) if family == "swap to motion" else (moved, swap)
+    sink, clock = FakeSink(), FakeClock()
+    engine = Engine(FakeFinder(), first, settings, clock)
+    source = Source([pixels(17)] * 10)
+    loop = Loop(source, engine, Fallback(SIZE, first.title, settings), [sink], settings, lambda _: second, clock, 30.0)
+    run_offline(loop, lambda: False)
+    middles = [int(p[SIZE[1] // 2, SIZE[0] // 2, 0]) for p in sink.shown]
+    before, after = (200, 90) if family == "swap to motion" else (90, 200)
+    assert len(middles) == 10
+    assert all(abs(m - before) <= 2 for m in middles[:4])
+    assert all(abs(m - after) <= 2 for m in middles[5:])
+    assert abs(middles[4] - before) <= 2 or abs(middles[4] - after) <= 2
+    assert loop.tally.raw == 0
+    corners = [int(p[-1, 0, 0]) for p in sink.shown]
+    motion = slice(5, None) if family == "swap to motion" else slice(0, 4)
+    assert all(corner == 90 for corner in corners[motion])  # nothing of the frame, not even its corner
+    assert (swapper.closed, puppet.closed) == ((1, 0) if family == "swap to motion" else (0, 1))

@@ -1,0 +1,73 @@
+"""A whole run on what is built in, its identity changed while it runs."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from realtime.config import RunConfig
+from realtime.errors import ConfigError, ModelError
+from realtime.models.avatar_library import add_avatar
+from realtime.models.library import built_in_folder
+from realtime.pipeline.session import Run
+
+
+class Over(Exception):
+    """The story is told."""
+
+
+def test_identities_change_live_and_a_panic_outlasts_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MASQUERADE_HOME", str(tmp_path))
+    finn = cv2.imread(str(built_in_folder() / "avatars" / "finn" / "picture.jpg"))
+    assert finn is not None
+    cv2.imwrite(str(tmp_path / "twin.png"), np.ascontiguousarray(finn[:, ::-1]))
+
+    def story(run: Run) -> Iterator[Callable[[], bool]]:
+        """Each step does something and gives what must come true before the next."""
+
+        def now(**wanted: object) -> bool:
+            report = run.report()
+            return all(report[key] == value for key, value in wanted.items())
+
+        def change(**what: object) -> None:
+            before = run._settings.get()
+            run.change(before.model_copy(update=what), before)
+
+        yield lambda: now(title="Ada", state="synthetic", outputs=["page"])
+        change(model="motion", avatar="mira")
+        yield lambda: now(model="motion", avatar="mira", title="Mira", changing=None)
+        add_avatar(tmp_path / "twin.png", identity="synthetic", statement="Finn in a mirror.")
+        before = run._settings.get()
+        change(panic=True)
+        run.change(before.model_copy(update={"avatar": "twin"}), before)  # chosen before the panic, and looked up long
+        yield lambda: now(avatar="twin", title="twin", state="card", changing=None)
+        with pytest.raises(ModelError, match="nobody"):
+            change(model="nobody")
+        with pytest.raises(ModelError, match="stranger"):
+            change(avatar="stranger")
+        with pytest.raises(ConfigError, match="allow-raw"):
+            change(model="ada", on_miss="raw")
+        assert run.report()["model"] == "motion"
+        change(model="ada")
+        yield lambda: now(model="ada", title="Ada", state="card", changing=None)
+        assert run.report()["frames"]["raw"] == 0
+        change(panic=False)
+        yield lambda: now(title="Ada", state="synthetic")
+
+    waiting: list[Callable[[], bool]] = []
+
+    def say(_: str) -> None:
+        if not waiting or waiting[0]():
+            waiting[:] = [step] if (step := next(steps, None)) is not None else []
+            if not waiting:
+                raise Over
+
+    config = RunConfig(
+        source=str(built_in_folder() / "clips" / "driving.mp4"), loop=True, output=("page",), provider="cpu", seconds=90
+    )
+    run = Run(config, say=say, on_page=lambda _: None)
+    steps = story(run)
+    with pytest.raises(Over):
+        run()

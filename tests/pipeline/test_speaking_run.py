@@ -1,0 +1,223 @@
+"""`--sound` in the whole program: who speaks, when, who may be seen, and what goes wrong without stopping pictures."""
+
+import json
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import av
+import cv2
+import numpy as np
+import pytest
+from bundles import one_line
+from commands import Call
+from sounds import Devices, FakeInput, FakeOutput, noise, onsets, write_sound
+from speaking import a_cast, voice_file
+from written_video import written
+
+from realtime.audio.source import HEARD_HZ
+from realtime.audio.speech_buffer import SpeechBuffer
+from realtime.audio.vad import AlwaysOpen
+from realtime.audio.voice_pipeline import VoicePipeline, open_speaker
+from realtime.config import make_config
+from realtime.errors import ConfigError, DeviceError
+from realtime.pipeline.session import Run
+
+HEAD = Path(__file__).resolve().parents[1] / "data" / "rendered_head.mp4"
+EARLY_S, LATE_S = -0.020, 0.045
+"""What sound may be ahead of its picture, and behind it."""
+
+
+@pytest.fixture
+def eve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("MASQUERADE_HOME", str(tmp_path / "home"))
+    return a_cast(tmp_path / "eve")
+
+
+def bursts(path: Path, at: list[float], seconds: float) -> Path:
+    """As `voice_file`, each a fifth of a second long, so that a busy machine cannot leave out all that show it."""
+    samples = np.zeros(round(seconds * 16_000), np.float32)
+    for start in (round(a * 16_000) for a in at):
+        samples[start : start + 3_200] = noise(0.2, 16_000, 0.4).clip(-1, 1)
+    return write_sound(path, [samples], 16_000)
+
+
+def hears_all(**fakes: Any) -> Callable[..., VoicePipeline]:
+    """Clicks are no speech: with this the mouth follows them all the same."""
+    return partial(open_speaker, make_voice=lambda exact: SpeechBuffer(AlwaysOpen(), exact=exact), **fakes)
+
+
+def told(open_it: Callable[..., VoicePipeline] = open_speaker, **options: Any) -> dict[str, Any]:
+    """A run's report."""
+    return Run(make_config({}, options), say=lambda line: None, open_speaker=open_it)()
+
+
+def pictures(path: Path) -> tuple[list[float], np.ndarray[Any, Any]]:
+    with av.open(str(path)) as container:
+        found = [(float(f.time), f.to_ndarray(format="bgr24")) for f in container.decode(video=0)]
+    return [time for time, _ in found], np.stack([picture for _, picture in found]).astype(np.int16)
+
+
+def opened(shown: np.ndarray[Any, Any], closed: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Of each picture, whether something in it is black that is not so in `closed`: as large as a mouth.
+
+    The upper part, where the badge is, is left out.
+    """
+    below = shown.shape[1] // 3
+    return np.asarray((closed - shown > 50).all(axis=-1)[:, below:].mean(axis=(1, 2)) > 0.002)
+
+
+def sound(path: Path) -> list[float]:
+    """When the clicks of a recording begin."""
+    with av.open(str(path)) as container:
+        frames = list(container.decode(audio=0))
+    resampler = av.AudioResampler(format="fltp", layout="mono", rate=HEARD_HZ)
+    samples = np.concatenate([piece.to_ndarray()[0] for f in frames for piece in resampler.resample(f)])
+    return [float(frames[0].time) + at for at in onsets(samples, HEARD_HZ)]
+
+
+def offsets(path: Path) -> list[tuple[float, float]]:
+    """Of each click after the mouth's opening that shows it: at least, and at most so many seconds.
+
+    The picture that could have shown it earlier may be missing, on a busy machine; hence two numbers.
+    """
+    times, shown = pictures(path)
+    change = opened(shown, np.median(shown, axis=0))
+    seen = [i for i in range(1, len(change)) if change[i] and not change[i - 1]]
+    heard = sound(path)
+    assert len(seen) == len(heard)
+    gaps = [max(times[i] - times[i - 1] - 1 / 25, 0.0) for i in seen]
+    return [(at - times[i], at - times[i] + gap) for at, i, gap in zip(heard, seen, gaps, strict=True)]
+
+
+def test_a_picture_speaks_a_file_into_a_file_in_step(eve: Path, tmp_path: Path) -> None:
+    voice, out = voice_file(tmp_path / "v.wav", [0.313, 1.0, 1.69], 2.2), tmp_path / "out.mp4"
+    run = partial(told, hears_all(), model=str(eve), avatar="pia", sound=str(voice), output=[str(out)], size="240x240")
+    report = run(idle=False)
+    counted = report["frames"]
+    assert counted["emitted"] == counted["captured"] == 55  # 2.2 s at 25 a second
+    assert counted["raw"] == counted["guarded"] == counted["dropped"] == 0
+    assert (report["title"], report["providers"]["detect"]) == ("pia", "none")
+    assert report["sound"] == {"state": "ok", "delay_s": 0.0}
+    found = offsets(out)
+    assert len(found) == 3
+    assert all(low > EARLY_S and high < LATE_S for low, high in found)
+    times, shown = pictures(out)
+    assert len(times) == 55
+    # Only the mouth moves: the upper half stays as it was, but for what coding does.
+    assert np.abs(shown[:, :100] - shown[0, :100]).mean() < 2
+    run()
+    alive = offsets(out)
+    assert len(alive) == 3
+    assert all(low > EARLY_S and high < LATE_S for low, high in alive)
+    _, lively = pictures(out)
+    assert np.abs(lively[:, :100] - lively[0, :100]).mean() > 1.5 * np.abs(shown[:, :100] - shown[0, :100]).mean()
+
+
+def test_a_picture_speaks_live_in_step(eve: Path, tmp_path: Path) -> None:
+    voice, out = bursts(tmp_path / "v.wav", [0.4, 1.2], 1.6), tmp_path / "out.mp4"
+    report = told(
+        hears_all(), model=str(eve), avatar="pia", sound=str(voice), output=[str(out)], pace="live", size="160x160"
+    )
+    assert report["frames"]["raw"] == 0
+    assert 0.27 < report["sound"]["delay_s"] < 0.8
+    found = offsets(out)
+    assert len(found) == 2
+    late_s = report["sound"]["late"] / 25  # a picture whose sound had not come yet, there, shows it one later
+    assert all(high + late_s > EARLY_S and low < LATE_S for low, high in found)
+
+
+def test_in_silence_and_in_noise_the_mouth_rests(call: Call, eve: Path, tmp_path: Path) -> None:
+    mixed = np.concatenate([np.zeros(8000, np.float32), noise(0.5, 16_000, 0.05)])
+    voice, out, numbers = write_sound(tmp_path / "v.wav", [mixed], 16_000), tmp_path / "out.mkv", tmp_path / "n.json"
+    code, _, err = call(
+        "run", "--model", eve, "--avatar", "pia", "--sound", voice, "--output", out, "--size", "160x160",
+        "--fps", "20", "--metrics", numbers, "--no-idle",
+    )  # fmt: skip
+    assert (code, err) == (0, "")
+    times, shown = pictures(out)
+    assert len(times) == 20
+    assert not opened(shown, shown.max(axis=0)).any()
+    assert np.abs(shown - shown[0]).mean() < 2  # what coding does to a still picture
+    assert json.loads(numbers.read_text())["sound"]["state"] == "ok"
+
+
+def test_in_speech_it_moves(call: Call, eve: Path, tmp_path: Path, shared: Path) -> None:
+    out = tmp_path / "out.mkv"
+    said = shared / "reference" / "w2l_espeak16k.wav"
+    code, _, err = call(
+        "run", "--model", eve, "--avatar", "pia", "--sound", said, "--output", out, "--size", "160x160",
+        "--seconds", 60, "--no-idle",
+    )  # fmt: skip
+    assert (code, err) == (0, "")
+    _, shown = pictures(out)
+    assert 0.2 < opened(shown, shown.max(axis=0)).mean() < 0.95
+
+
+def a_film(path: Path, heads: int, blank: int = 0) -> Path:
+    """So many pictures of the rendered head, smaller, and then `blank` with nobody in them."""
+    video = cv2.VideoCapture(str(HEAD))
+    seen = [cv2.resize(video.read()[1], (480, 270), interpolation=cv2.INTER_AREA) for _ in range(heads)]
+    video.release()
+    return written(path, [*seen, *[np.full_like(seen[0], 90)] * blank], rate=25)
+
+
+def test_a_film_is_spoken_anew_if_its_owner_says_so(eve: Path, tmp_path: Path) -> None:
+    film = a_film(tmp_path / "film.mkv", 14, 4)
+    voice, out = voice_file(tmp_path / "v.wav", [0.3], 3.0), tmp_path / "out.mkv"
+    run = partial(told, hears_all(), model=str(eve), source=str(film), sound=str(voice), output=[str(out)])
+    assert "--allow-raw" in one_line(run, ConfigError)
+    assert not out.exists()
+    report = run(allow_raw=True)
+    assert report["frames"]["emitted"] == 18
+    assert report["frames"]["raw"] == 4  # those without a face, as they were
+    _, before = pictures(film)
+    times, after = pictures(out)
+    assert len(times) == 18
+    spoken = opened(after, before)
+    assert spoken[7:9].any()
+    assert not spoken[:6].any()
+    assert not spoken[10:].any()
+    (at,) = sound(out)
+    assert at == pytest.approx(0.3, abs=0.03)  # the new voice, not the film's
+    guarded = run(allow_raw=True, on_miss="card")
+    assert (guarded["frames"]["raw"], guarded["frames"]["guarded"]) == (0, 4)
+
+
+def test_a_microphone_that_is_lost_stops_no_picture(eve: Path, tmp_path: Path) -> None:
+    mic = FakeInput([noise(0.02, 48_000, 0.1, i) for i in range(10)])
+    cable = FakeOutput()
+    report = told(
+        hears_all(open_input=Devices(mic), open_output=lambda: cable),
+        model=str(eve), avatar="pia", sound="mic", output=["null"], virtual_microphone=True, seconds=0.7,
+        size="160x160",
+    )  # fmt: skip
+    assert report["sound"]["state"] == "fake microphone is gone: waiting for it"
+    assert report["frames"]["emitted"] > 1
+    assert report["frames"]["raw"] == 0
+    assert mic.closed == cable.closed == 1
+    assert cable.written
+    assert report["sound"]["spoken_delay_s"] >= report["sound"]["delay_s"] - 0.05
+
+
+def test_without_a_virtual_microphone_there_is_a_warning(eve: Path, caplog: pytest.LogCaptureFixture) -> None:
+    def none() -> FakeOutput:
+        raise DeviceError("no virtual microphone: install one")
+
+    open_it = hears_all(open_input=lambda name: FakeInput([]), open_output=none)
+    speaker = open_it("mic", along_with_media=False, virtual_microphone=None)
+    assert [work.name for work in speaker.works] == ["listen"]
+    speaker.close()
+    assert "no virtual microphone" in caplog.text
+    assert "no virtual microphone" in one_line(
+        lambda: open_it("mic", along_with_media=False, virtual_microphone=True), DeviceError
+    )
+
+
+def test_a_swapped_film_may_have_another_voice(tmp_path: Path) -> None:
+    film = a_film(tmp_path / "film.mkv", 10)
+    voice, out = voice_file(tmp_path / "v.wav", [0.2], 0.9), tmp_path / "out.mp4"
+    report = told(hears_all(), model="ada", source=str(film), sound=str(voice), output=[str(out)])
+    assert report["frames"]["raw"] == 0
+    assert sound(out) == [pytest.approx(0.2, abs=0.03)]

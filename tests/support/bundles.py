@@ -1,0 +1,68 @@
+"""Bundles and a scripted network for tests, and the check that an error is one line."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+from realtime.errors import MasqueradeError, ModelError
+from realtime.inference.session import Array, TensorSpec
+from realtime.models.bundle import hash_file
+from realtime.models.card_file import write_toml
+from realtime.text import unprintable
+
+
+def a_bundle(folder: Path, name: str = "eve", **changes: object) -> Path:
+    """A good bundle, its card's top keys replaced by `changes`."""
+    folder.mkdir(parents=True)
+    (folder / "swap.onnx").write_bytes(b"network of " + name.encode())
+    (folder / "preview.jpg").write_bytes(b"picture")
+    card = {
+        "schema": 1,
+        "name": name,
+        "title": name.title(),
+        "family": "swap",
+        "licence": "CC0-1.0",
+        "identity": {"kind": "synthetic", "statement": "Nobody."},
+        "files": {"swap.onnx": hash_file(folder / "swap.onnx")},
+        "input": {"size": 64, "face_type": "whole_face"},
+    } | changes
+    (folder / "model.toml").write_text(write_toml(card), encoding="utf-8")
+    return folder
+
+
+def one_line(act: Callable[[], object], kind: type[MasqueradeError] = ModelError) -> str:
+    with pytest.raises(kind) as caught:
+        act()
+    assert type(caught.value) is kind
+    assert unprintable(str(caught.value)) is None
+    return str(caught.value)
+
+
+class Script:
+    """A session that keeps what it was fed and answers what it was told to."""
+
+    ran_on, precision, spent_ns = "Script", "fp32", 7
+
+    def __init__(
+        self, inputs: dict[str, TensorSpec], answers: dict[str, Array], outputs: dict[str, TensorSpec] | None = None
+    ):
+        self.inputs = inputs
+        self.outputs = outputs or {name: TensorSpec(a.shape, a.dtype) for name, a in answers.items()}
+        self.answers = answers
+        self.fed: list[dict[str, Array]] = []
+        self.closed = 0
+        self.opened_with: dict[str, object] = {}
+
+    def run(self, feed: Mapping[str, Array]) -> dict[str, Array]:
+        assert feed.keys() == self.inputs.keys()
+        self.fed.append({name: value.copy() for name, value in feed.items()})
+        return self.answers
+
+    def close(self) -> None:
+        self.closed += 1
+
+    def open(self, model: Path, **options: object) -> "Script":
+        assert model.name in ("swap.onnx", "eve.dfm")
+        self.opened_with = options
+        return self

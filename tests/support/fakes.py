@@ -1,0 +1,132 @@
+"""Scripted sources, sinks, finders and swappers, and a clock that tests turn by hand."""
+
+from collections.abc import Callable, Iterable
+
+import numpy as np
+
+from realtime.frame import Frame, Pixels
+from realtime.imaging.blend import Swapped
+from realtime.models.library import built_in_folder
+from realtime.tracking.face import Face
+
+SIZE = (160, 120)
+
+
+def pixels(value: int = 100, size: tuple[int, int] = SIZE) -> Pixels:
+    return np.full((size[1], size[0], 3), value, np.uint8)
+
+
+class FakeClock:
+    """Advances by `step_ns` with every reading."""
+
+    def __init__(self, step_ns: int = 1_000_000) -> None:
+        self.now = 0
+        self.step_ns = step_ns
+
+    def __call__(self) -> int:
+        self.now += self.step_ns
+        return self.now
+
+
+class FakeSource:
+    """Gives the scripted items: a frame, or an exception to raise."""
+
+    name = "fake"
+    rate_hz = 30.0
+    live = False
+
+    def __init__(self, items: Iterable[Pixels | Exception], size: tuple[int, int] = SIZE) -> None:
+        self._items = iter(list(items))
+        self.size = size
+        self.state = "ok"
+        self.closed = 0
+        self._seq = 0
+        self._blocked = False
+
+    def read(self) -> Frame | None:
+        item = None if self._blocked else next(self._items, None)
+        if isinstance(item, Exception):
+            raise item
+        if item is None:
+            return None
+        frame = Frame(item, self._seq, self._seq * 33_000_000, self._seq / 30)
+        self._seq += 1
+        return frame
+
+    def unblock(self) -> None:
+        self._blocked = True
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+class FakeSink:
+    """Keeps what it was shown; raises the scripted error at picture number `fail_at`."""
+
+    def __init__(self, name: str = "fake", fail_at: int | None = None, error: Exception | None = None) -> None:
+        self.name = name
+        self.shown: list[Pixels] = []
+        self.closed = 0
+        self._fail_at, self._error = fail_at, error
+
+    def show(self, frame: Frame) -> None:
+        if self._error is not None and self._fail_at is not None and len(self.shown) >= self._fail_at:
+            raise self._error
+        self.shown.append(frame.pixels)
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+with np.load(built_in_folder() / "face" / "pose.npz", allow_pickle=False) as _stored:
+    _HEAD = _stored["canonical"]  # (468, 3) in centimetres, y up
+
+
+def a_face(centre: tuple[float, float] = (80, 60), height: float = 50) -> Face:
+    """The canonical head seen from the front, `height` pixels tall; the irises are guessed."""
+    scale = height / np.ptp(_HEAD[:, 1])
+    flat = _HEAD * (scale, -scale, -scale) + (*centre, 0)
+    points = np.concatenate([flat, np.repeat(flat[[468 - 1]], 10, axis=0)])
+    return Face(points.astype(np.float32), np.zeros(52, np.float32), np.eye(4, dtype=np.float32), 0.9)
+
+
+class FakeFinder:
+    """Finds a face in every frame unless the script says otherwise."""
+
+    steadiness = 1.0
+    ran_on = "fake"
+    spent_ns = 0
+
+    def __init__(self, script: Callable[[int], list[Face]] | None = None) -> None:
+        self._script = script or (lambda _seq: [a_face()])
+        self.closed = 0
+
+    def __call__(self, frame: Frame) -> list[Face]:
+        return self._script(frame.seq)
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+class FakeSwapper:
+    """Paints the whole crop in one colour."""
+
+    face_type = "whole_face"
+    size = 32
+    coverage = None
+    ran_on = "fake"
+    precision = "fp32"
+    spent_ns = 0
+
+    def __init__(self, value: int = 200, title: str = "Fake", fault: Callable[[], None] | None = None) -> None:
+        self.value, self.title, self._fault = value, title, fault
+        self.closed = 0
+
+    def __call__(self, crop: Pixels, face: Face) -> Swapped:
+        if self._fault is not None:
+            self._fault()
+        picture = np.full((self.size, self.size, 3), self.value, np.uint8)
+        return Swapped(picture, np.ones((self.size, self.size), np.float32))
+
+    def close(self) -> None:
+        self.closed += 1

@@ -1,0 +1,80 @@
+"""The head's pose: known heads seen by the virtual camera, and MediaPipe's own results."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from heads import RECORDED, turn_deg
+
+from realtime.errors import ModelError
+from realtime.models.library import built_in_folder
+from realtime.tracking.pose import POINTS, VERTICAL_VIEW_DEG, HeadPose, angles_deg
+
+SIZE = (1280, 720)
+
+
+@pytest.fixture(scope="module")
+def head_pose() -> HeadPose:
+    return HeadPose(built_in_folder() / "face" / "pose.npz")
+
+
+def turned(pitch: float, yaw: float, roll: float) -> np.ndarray:
+    """A rotation: roll, then yaw, then pitch, in degrees."""
+    p, y, r = np.radians([pitch, yaw, roll])
+    about_x = np.array([[1, 0, 0], [0, np.cos(p), -np.sin(p)], [0, np.sin(p), np.cos(p)]])
+    about_y = np.array([[np.cos(y), 0, np.sin(y)], [0, 1, 0], [-np.sin(y), 0, np.cos(y)]])
+    about_z = np.array([[np.cos(r), -np.sin(r), 0], [np.sin(r), np.cos(r), 0], [0, 0, 1]])
+    return np.asarray(about_x @ about_y @ about_z)
+
+
+def seen_by_camera(points: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """(478, 3) landmarks in pixels of points (468, 3) in the camera's centimetres; z in the scale of x."""
+    width, height = size
+    focal = height / 2 / np.tan(np.radians(VERTICAL_VIEW_DEG / 2))
+    depth = -points[:, 2]
+    x = width / 2 + focal * points[:, 0] / depth
+    y = height / 2 - focal * points[:, 1] / depth
+    z = (depth - depth.mean()) * focal / depth.mean()
+    flat = np.column_stack([x, y, z])
+    return np.concatenate([flat, np.repeat(flat[:1], 10, axis=0)]).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("pitch", "yaw", "roll"), [(0, 0, 0), (20, 0, 0), (0, 35, 0), (0, -35, 0), (0, 0, 40), (-15, 25, -20)]
+)
+@pytest.mark.parametrize("place", [(0.0, 0.0, -40.0), (12.0, -5.0, -70.0)])
+def test_a_known_head_is_found(
+    head_pose: HeadPose, pitch: float, yaw: float, roll: float, place: tuple[float, float, float]
+) -> None:
+    truth = np.eye(4)
+    truth[:3, :3], truth[:3, 3] = turned(pitch, yaw, roll), place
+    points = head_pose.canonical @ truth[:3, :3].T + truth[:3, 3]
+    pose, shape = head_pose.fit(seen_by_camera(points, SIZE), SIZE, np.arange(POINTS))
+    # z is seen in weak perspective (one scale for the whole head): exact only far away.
+    assert turn_deg(pose, truth) < 2.0
+    assert np.linalg.norm(pose[:3, 3] - place) < 0.04 * abs(place[2])
+    assert np.linalg.norm(pose[:3, 0]) == pytest.approx(1, abs=0.05)
+    assert np.sqrt(((shape - head_pose.canonical) ** 2).sum(axis=1).mean()) < 0.35
+    np.testing.assert_allclose(angles_deg(pose), (pitch, yaw, roll), atol=2.5)
+
+
+def test_it_agrees_with_mediapipe(head_pose: HeadPose) -> None:
+    with np.load(RECORDED) as recorded:
+        for landmarks, matrix in zip(recorded["still_landmarks"], recorded["still_poses"], strict=True):
+            pose = head_pose(landmarks, (960, 540))
+            assert turn_deg(pose, matrix) < 0.1  # MediaPipe computes in float32
+            np.testing.assert_allclose(pose[:3, 3], matrix[:3, 3], atol=0.05)
+
+
+def test_the_size_of_the_picture_makes_no_difference(head_pose: HeadPose) -> None:
+    with np.load(RECORDED) as recorded:
+        landmarks = recorded["still_landmarks"][0]
+    np.testing.assert_allclose(head_pose(landmarks, (960, 540)), head_pose(landmarks * 2, (1920, 1080)), atol=1e-3)
+
+
+def test_a_wrong_file_is_named(tmp_path: Path) -> None:
+    np.savez(tmp_path / "pose.npz", something=np.zeros(3))
+    with pytest.raises(ModelError, match=r"pose\.npz is not the pose file"):
+        HeadPose(tmp_path / "pose.npz")
+    with pytest.raises(ModelError, match=r"gone\.npz"):
+        HeadPose(tmp_path / "gone.npz")

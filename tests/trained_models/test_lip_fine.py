@@ -1,0 +1,274 @@
+"""How the fine lip-sync variant is made: widened from the fast one, before a judge of patches and a critic of sync."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from test_recipe_lip_sync import SLIM, a_take
+
+from realtime.families.face_swap.hires_head import FINE_FILE
+from realtime.families.lip_sync.lip_masks import LIP_POINTS
+from realtime.families.lip_sync.network import open_lip_sync
+from realtime.models.library import built_in_folder, load_bundle
+from trained_models.recipes.lip_sync.takes import PICTURES, SEEN, SIDE, Takes
+
+torch = pytest.importorskip("torch")
+
+from trained_models.recipes.lip_sync import training  # noqa: E402
+from trained_models.recipes.lip_sync.batches import Samples  # noqa: E402
+from trained_models.recipes.lip_sync.clips import HIGH, MOUTHS, WIDE, Clips, mouths  # noqa: E402
+from trained_models.recipes.lip_sync.critic import contrast, told_apart, train_critic  # noqa: E402
+from trained_models.recipes.lip_sync.fine import FINE_PLAN, FROM, IN_STEP_FROM, FineTraining  # noqa: E402
+from trained_models.recipes.lip_sync.inner_mouth import inner_mouth, open_mouths  # noqa: E402
+from trained_models.recipes.lip_sync.mouth_code import CODE, JAW  # noqa: E402
+from trained_models.recipes.lip_sync.network import (  # noqa: E402
+    FINE_WIDTHS,
+    FINISH,
+    ROWS,
+    SIZE,
+    TOP,
+    Ear,
+    LipSync,
+    Painter,
+    multiply_adds,
+)
+from trained_models.recipes.lip_sync.patches import PatchJudge, judges_loss, painters_loss  # noqa: E402
+from trained_models.recipes.lip_sync.to_bundle import (  # noqa: E402
+    add_fine,
+    load_weights,
+    save_weights,
+    to_onnx,
+)
+from trained_models.recipes.lip_sync.widen import widened  # noqa: E402
+
+WIDER, FEW = (12, 20, 24), 6
+
+
+def a_speaking_take() -> Takes:
+    """As `a_take`, with outlines that open as far as its jaw, and a sound that is as loud."""
+    take = a_take()
+    around = np.linspace(np.pi, 3 * np.pi, 20, endpoint=False)
+    mel = np.full((2, 80, 120), -4, np.float32)
+    outlines = take.outlines.copy()
+    for one in range(2):
+        for k in range(PICTURES):
+            high = 1 + 14 * float(take.codes[one, k, JAW])
+            rings = [np.stack([80 + w * np.cos(around), 112 + h * np.sin(around)], 1) for w, h in ((20, 5), (16, 0))]
+            outlines[one, k] = np.concatenate(rings) + np.sign(np.sin(np.concatenate([around, around])))[:, None] * (
+                0,
+                high,
+            )
+            start = 24 + int((k - 1) * 3.2)
+            mel[one, 10:40, max(start, 0) : start + 4] = 6 * float(take.codes[one, k, JAW]) - 4
+    return Takes(take.frames, take.codes, take.lips, outlines.astype(np.float32), mel, cartoon=False)
+
+
+def clips() -> Clips:
+    return Clips([a_speaking_take()], Samples([a_speaking_take()], plain=True))
+
+
+def a_network() -> LipSync:
+    torch.manual_seed(4)
+    network = LipSync(Ear(), Painter(SLIM)).eval()
+    for module in network.painter.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.running_mean.normal_(0, 0.2)
+            module.running_var.uniform_(0.5, 2)
+        elif isinstance(module, torch.nn.Conv2d):
+            torch.nn.init.normal_(module.weight, std=0.05)
+    return network
+
+
+def test_a_wider_painter_draws_the_same() -> None:
+    given = a_network().painter
+    fed = torch.rand(2, 3, ROWS, SIZE), torch.rand(2, 2, ROWS, SIZE), torch.rand(2, len(CODE))
+    fed[2][:, JAW] = 0.4  # open: of lips that meet the fine painter paints nothing
+    wide = widened(given, WIDER, FEW, noise_seed=None).eval()
+    with torch.no_grad():
+        drawn, same, other = given(*fed), wide(*fed), widened(given, WIDER, FEW).eval()(*fed)
+    assert (wide.widths, wide.finish) == (WIDER, FEW)
+    torch.testing.assert_close(same, drawn, atol=1e-5, rtol=0)
+    assert 0 < float((other - drawn).abs().mean()) < 0.05  # its copies are not alike, so that they can part
+    with torch.no_grad():
+        seen = [wide.parts(fed[0], fed[1], torch.eye(len(CODE))[[JAW, JAW]] * jaw)[2].max() for jaw in (0.02, 0.5)]
+    assert seen[0] == 0 < seen[1]
+    with pytest.raises(ValueError, match="widened"):
+        widened(given, (4, 12, 16))
+
+
+def test_a_mouth_is_shut_before_it_is_shown_now_and_then() -> None:
+    take = a_speaking_take()
+    widest = int(take.codes[0, :, JAW].argmax())
+    open_, closed = (
+        Samples([take], plain=True).pairs([(0, widest, 3)], np.random.default_rng(0), shut=[shut])
+        for shut in (False, True)
+    )
+    dark = [(pairs.shown[0].amax(0) < 0.2).sum() for pairs in (open_, closed)]
+    assert dark[1] < 0.3 * dark[0]
+    assert torch.equal(open_.truth, closed.truth)
+    # Its lips lie where they are shut, and the way from there to the truth's is the longer one.
+    between = [(pairs.lips[0].amax(0)[:, SEEN // 2] > 0.5).nonzero().flatten() for pairs in (open_, closed)]
+    assert float(between[0].diff().max()) > 3
+    assert float(between[1].diff().max()) <= 2
+    assert torch.isfinite(closed.moves).all()
+    assert not torch.equal(open_.moves, closed.moves)
+    # In training some are, whatever their codes.
+    often, never = (torch.cat([Samples([take], shut=s).batch(n, 4).shown for n in range(12)]) for s in (0.9, 0.0))
+    assert (often.amax(1) < 0.2).sum() < 0.7 * (never.amax(1) < 0.2).sum()
+
+
+def test_where_a_mouth_opens_is_told() -> None:
+    take = a_speaking_take()
+    widest = int(take.codes[0, :, JAW].argmax())
+    pairs = Samples([take], plain=True).pairs([(0, 0, widest), (0, widest, widest)], np.random.default_rng(0))
+    middle = round(float(np.mean(take.outlines[0, widest, len(LIP_POINTS) // 2 :, 1])) - (SIDE - SEEN) / 2 - TOP)
+    assert pairs.opened[0, 0, middle - 4, SEEN // 2] > 0.9  # at rest it is open by two rows
+    assert pairs.opened[0].sum() > 50
+    assert pairs.opened[1].sum() < 0.2 * pairs.opened[0].sum()  # open already
+
+
+def test_clips_are_five_pictures_and_their_sound() -> None:
+    made = clips()
+    clip, again = made.batch(3, 4, plain=True), made.batch(3, 4, plain=True)
+    assert torch.equal(clip.faces, again.faces)
+    assert clip.faces.shape == (4, MOUTHS, 3, ROWS, SIZE)
+    assert torch.equal(clip.heard, clip.mels[:, 0])
+    assert not torch.equal(clip.heard, clip.wrong)
+    edge = (SIDE - SEEN) // 2
+    take, first = clip.picked[0]
+    frame = a_speaking_take().frames[take, first + 2, edge + TOP : edge + SEEN, edge : edge + SEEN]
+    np.testing.assert_allclose(clip.faces[0, 2].permute(1, 2, 0).numpy() * 255, frame, atol=1e-3)
+    cut = mouths(clip.faces, clip.corners)
+    assert cut.shape == (4, MOUTHS, 3, HIGH, WIDE)
+    dark = (cut[0].amax(1) < 0.2).flatten(1).sum(1)
+    assert int(dark.max()) == int((clip.faces[0].amax(1) < 0.2).flatten(1).sum(1).max())  # all of the mouth is in it
+    shown, lips = made.shown(clip, 3)
+    assert shown.shape == (4 * MOUTHS, 3, ROWS, SIZE)
+    assert torch.equal(shown[0], shown[MOUTHS - 1])
+    assert lips.shape == (4 * MOUTHS, 2, ROWS, SIZE)
+
+
+def test_the_critic_learns_which_sound_is_in_step_and_is_kept(tmp_path: Path) -> None:
+    made = clips()
+    critic = train_critic(made, made, tmp_path, steps=24, batch=8)
+    clip = made.batch(100, 24)
+    cut = mouths(clip.faces, clip.corners)
+    share, cosine = told_apart(critic, cut, clip)
+    assert share > 0.7
+    assert -1 <= cosine <= 1
+    with torch.no_grad():
+        right, wrong = contrast(critic, cut, clip), contrast(critic, cut, replace(clip, heard=clip.wrong))
+    assert right < wrong
+    again = train_critic(made, made, tmp_path, steps=24)
+    assert told_apart(again, cut, clip) == (share, cosine)
+    assert not any(p.requires_grad for p in again.parameters())
+
+
+def test_the_judge_tells_paint_from_truth_where_mouths_open() -> None:
+    torch.manual_seed(2)
+    judge, codes = PatchJudge(), torch.rand(6, len(CODE))
+    truth, opened = torch.rand(6, 3, HIGH, WIDE), torch.zeros(6, 1, HIGH, WIDE)
+    opened[:, :, 20:36, 24:48] = 1
+    painted = truth.clone()
+    painted[:, :, 20:36, 24:48] = 0.5
+    optimizer = torch.optim.Adam(judge.parameters(), lr=1e-3)
+    before = float(judges_loss(judge, truth, painted, codes, opened).detach())
+    for _ in range(12):
+        optimizer.zero_grad()
+        judges_loss(judge, truth, painted, codes, opened).backward()
+        optimizer.step()
+    assert float(judges_loss(judge, truth, painted, codes, opened).detach()) < 0.6 * before
+    looks, alike = painters_loss(judge, truth, painted, codes, opened)
+    real, same = painters_loss(judge, truth, truth, codes, opened)
+    assert looks > real
+    assert alike > 0.01
+    assert same == 0
+    assert float(judges_loss(judge, truth, painted, codes, 0 * opened).detach()) == 0  # nothing to be told
+
+
+def test_the_fine_painter_learns_and_goes_on_where_it_stopped(tmp_path: Path) -> None:
+    made, samples, first = clips(), Samples([a_speaking_take()], shut=0.4), a_network()
+    critic = train_critic(made, made, tmp_path, steps=2, batch=4)
+    plan = replace(FINE_PLAN, batch=2, widths=WIDER, finish=FEW)
+
+    def start() -> FineTraining:
+        torch.manual_seed(7)
+        begun = FineTraining(plan, made, first, critic)
+        begun.begin(widened(first.painter, WIDER, FEW))
+        return begun
+
+    whole = start()
+    alone = whole.step(samples.batch(0, 2))
+    whole.step_number = FROM + 1
+    judged = whole.step(samples.batch(1, 2))
+    whole.step_number = IN_STEP_FROM
+    heard = whole.step(samples.batch(2, 2))
+    assert ("painted" in alone, "painted" in judged, "late" in judged, "late" in heard) == (False, True, False, True)
+    whole.save(tmp_path / "fine.pt")
+    resumed = start()
+    resumed.load(tmp_path / "fine.pt")
+    ends = [t.step(samples.batch(3, 2)) for t in (whole, resumed)]
+    assert ends[0] == ends[1]
+    silent = FineTraining(plan, made, first, None)
+    silent.step_number = IN_STEP_FROM
+    assert "late" not in silent.step(samples.batch(2, 2))
+    before = [p.clone() for p in first.ear.parameters()]
+    run = training.train(
+        lambda: samples,
+        samples.batch(9, 2),
+        tmp_path / "run",
+        replace(plan, steps=2),
+        begin=widened(first.painter, WIDER, FEW),
+        make=lambda p: FineTraining(p, made, first, critic),
+        name="fine",
+    )
+    assert run.step_number == 2
+    assert (tmp_path / "run" / "fine_judge.pt").exists()
+    assert all(torch.equal(a, b) for a, b in zip(before, first.ear.parameters(), strict=True))  # the ear stays
+
+
+def test_the_inside_of_a_mouth_is_measured() -> None:
+    pairs = open_mouths(Samples([a_speaking_take()], plain=True), every=1)
+    assert len(pairs.shown) > 4
+    best, none = inner_mouth(lambda p: p.truth, pairs), inner_mouth(lambda p: p.shown, pairs)
+    assert best["error"] == 0
+    assert best["sharpness"] == pytest.approx(1)
+    assert best["edges"] == pytest.approx(1)
+    assert none["error"] == none["resting"] > 0.05
+
+
+def test_the_fine_export_is_the_network_and_is_told_on_the_card(tmp_path: Path) -> None:
+    first = a_network()
+    fine = LipSync(first.ear, widened(first.painter, WIDER, FEW).eval()).eval()
+    torch.nn.init.normal_(fine.painter.field.weight, std=0.02)
+    samples = [(torch.randn(1, 1, 80, 16).clamp(-4, 4), torch.rand(1, 6, SIZE, SIZE), torch.rand(1, 2, SIZE, SIZE))]
+    for file in (built_in_folder() / "lip-sync").iterdir():  # as the first network: it is fed alike
+        (tmp_path / "talk").mkdir(exist_ok=True)
+        shutil.copy(file, tmp_path / "talk")
+    finer, parity = to_onnx(fine, samples, fine=True)
+    assert parity.worst < 2e-4
+    for _ in range(2):  # a second export takes the first one's place
+        add_fine(tmp_path / "talk", fine, parity, finer, {"steps": 5})
+    bundle = load_bundle(tmp_path / "talk")
+    assert bundle.card.output.fine_size == 256
+    assert bundle.card.training.facts["fine_steps"] == 5
+    assert {"work", "silence", "fine_work", "fine_export"} <= set(bundle.card.measured.facts)
+    live = open_lip_sync(bundle, provider="cpu", threads=1)
+    # One flat colour on a fine chequer: what the field moves stays as sharp, what is above stays to the bit.
+    face = np.random.default_rng(0).integers(0, 255, (256, 256, 3), np.uint8)
+    drawn = live.mouth(face, samples[0][0][0, 0].numpy())
+    live.close()
+    np.testing.assert_array_equal(drawn[: 2 * TOP - 2], face[: 2 * TOP - 2])
+    assert not np.array_equal(drawn, face)
+    save_weights(fine, tmp_path / "fine.npz")
+    again = load_weights(tmp_path / "fine.npz")
+    assert (again.painter.widths, again.painter.finish) == (WIDER, FEW)
+
+
+def test_the_built_in_fine_variant_is_small_and_as_wide_as_its_recipe_says() -> None:
+    bundle = load_bundle(built_in_folder() / "lip-sync")
+    assert bundle.path(FINE_FILE).stat().st_size < 10e6
+    assert 1.5e9 < 2 * multiply_adds(LipSync(Ear(), Painter(FINE_WIDTHS, FINISH))) < 4e9
+    assert {"work", "fine_work"} <= set(bundle.card.measured.facts)

@@ -1,0 +1,253 @@
+"""How the built-in motion model is made: its network, its training, its bundle and its avatars."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from mesh_faces import MESH, a_face, a_picture, a_shape, head
+
+from realtime.families.motion.mesh.model import MeshPuppet
+from realtime.families.motion.mesh.patches import MOUTH_SIDE
+from realtime.families.motion.mesh.refiner import INPUTS, OUTPUTS, shaded
+from realtime.frame import Pixels
+from realtime.models.avatar_card import read_avatar_card
+from realtime.models.bundle import hash_file
+from realtime.models.library import built_in_folder, load_bundle
+from realtime.tracking.detector import Tracker
+from realtime.tracking.face import Face
+from trained_models.recipes.motion.albums import Album, album_path, read_album
+from trained_models.recipes.motion.avatars import SITTERS
+from trained_models.recipes.motion.mesh_file import write_mesh
+from trained_models.recipes.motion.patches import Patches, patch_files, prepare, read_patches, samples_of
+from trained_models.recipes.people.pairs import joined
+
+torch = pytest.importorskip("torch")
+
+from trained_models.recipes.motion import training  # noqa: E402
+from trained_models.recipes.motion.batches import Samples, spread  # noqa: E402
+from trained_models.recipes.motion.network import Mender, Widths, multiply_adds  # noqa: E402
+from trained_models.recipes.motion.to_bundle import load_weights, save_weights, to_onnx  # noqa: E402
+from trained_models.recipes.motion.training import Plan, Training  # noqa: E402
+
+SLIM = Widths((8, 12, 16), (8, 12, 16))
+AVATARS = built_in_folder() / "avatars"
+
+
+def an_album() -> tuple[Album, list[Face]]:
+    """A wavy picture as the person's moments, and the faces that a tracker would find: at rest, speaking, turned."""
+    faces = [a_face(), a_face(a_shape(jaw_cm=2.0)), a_face(turn_deg=(0, 15, 0)), a_face(turn_deg=(0, 60, 0))]
+    frames = np.stack([a_picture(320, 320)] * len(faces))
+    nothing = np.zeros((len(faces), 3), np.float32)
+    return Album(frames, nothing, nothing[:, :2], person_seed=7, cartoon=False), faces
+
+
+@pytest.fixture(scope="module")
+def patches() -> Patches:
+    album, faces = an_album()
+    coming = iter(faces)
+    found = list(samples_of(head(), album, lambda _: [next(coming)]))
+    assert len(found) == 2  # one at rest is what moves, and one is turned too far
+    fields = {name: np.stack([np.asarray(s[name]) for s in found]) for name in found[0]}
+    return Patches(**{k: v.reshape(-1, *v.shape[2:]) if k.startswith("eye") else v for k, v in fields.items()})
+
+
+def test_samples_show_the_same_place_at_rest_drawn_and_true(patches: Patches) -> None:
+    assert patches.mouth_drawn.shape == patches.mouth_truth.shape == (2, 112, 112, 3)
+    assert patches.eye_drawn.shape == patches.eye_rest.shape == (4, 64, 64, 3)
+    opened, turned = patches.mouth_guides[:, :, :, 0]
+    assert opened.sum() > 5 * turned.sum()
+    assert 0.6 < patches.chin[1] < patches.chin[0] < 1.0  # the jaw dropped
+
+
+def test_batches_repeat_and_plain_ones_are_not_recoloured(patches: Patches) -> None:
+    samples = Samples(patches)
+    first, again, other = (samples.batch(n, 3).mouth_fed for n in (5, 5, 6))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+    plain = spread(Samples(patches, plain=True), 9)
+    assert plain.mouth_fed.shape == (2, 11, 112, 112)
+    drawn = plain.mouth_fed[0, :3].permute(1, 2, 0).numpy() * 255
+    np.testing.assert_allclose(drawn, patches.mouth_drawn[0], atol=0.01)
+
+
+def test_the_network_is_small_and_begins_by_changing_nothing() -> None:
+    network = Mender().eval()
+    assert 2 * multiply_adds(network) < 1e9
+    with torch.no_grad():
+        made = network(*(torch.rand(shape) for shape in INPUTS.values()))
+    assert [tuple(m.shape) for m in made] == list(OUTPUTS.values())
+    assert max(float(m.abs().max()) for m in made) < 0.1
+
+
+def test_training_learns_and_goes_on_where_it_stopped(patches: Patches, tmp_path: Path) -> None:
+    samples = Samples(patches, plain=True)
+    held = spread(samples, 2)
+    plan = Plan(batch=2, steps=12, warm_up_steps=2)
+    whole = Training(plan, SLIM)
+    before = whole.judge(held)
+    for number in range(6):
+        whole.step(samples.batch(number, 2))
+    whole.save(tmp_path / "state.pt")
+    resumed = Training(plan, SLIM)
+    resumed.load(tmp_path / "state.pt")
+    for number in range(6, 12):
+        ends = [t.step(samples.batch(number, 2))["loss"] for t in (whole, resumed)]
+        assert ends[0] == ends[1]
+    after = whole.judge(held)
+    assert after["mouth"] < before["mouth"]
+    assert before["mouth"] == pytest.approx(before["mouth_geometry"], rel=0.05)
+    with pytest.raises(ValueError, match="widths"):
+        Training(plan, replace(SLIM, mouth=(8, 12, 24))).load(tmp_path / "state.pt")
+    assert whole.sheet(held).shape[2] == 3
+
+
+def test_a_run_keeps_log_and_state_and_ends_when_told(patches: Patches, tmp_path: Path) -> None:
+    samples = Samples(patches, plain=True)
+    asked = iter([False, False, True])
+    done = training.train(samples, spread(samples, 2), tmp_path / "run", Plan(batch=1), pause=lambda: next(asked))
+    assert done.step_number == 2
+    assert training.train(samples, spread(samples, 2), tmp_path / "run", Plan(batch=1, steps=2)).step_number == 2
+
+
+def test_the_mouth_is_shaded_alike_in_training_and_live() -> None:
+    rng = np.random.default_rng(3)
+    change = rng.normal(0, 0.1, (3, MOUTH_SIDE, MOUTH_SIDE)).astype(np.float32)
+    opening = np.zeros((MOUTH_SIDE, MOUTH_SIDE), np.float32)
+    opening[40:60, 30:80] = 1
+    live = shaded(change, opening)
+    learnt = training.shaded(torch.from_numpy(change)[None], torch.from_numpy(opening)[None, None])[0].numpy()
+    np.testing.assert_allclose(live, learnt, atol=1e-4)
+    np.testing.assert_array_equal(live[:, :20], change[:, :20])
+    assert live[:, 45:55, 40:70].std() < 0.3 * change[:, 45:55, 40:70].std()
+
+
+def test_the_export_is_the_network(patches: Patches, tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    network = Mender(SLIM).eval()
+    for module in network.modules():
+        if isinstance(module, torch.nn.Conv2d):
+            torch.nn.init.normal_(module.weight, std=0.05)
+    _, parity = to_onnx(network, spread(Samples(patches, plain=True), 2))
+    assert parity.worst < 1e-4
+    save_weights(network, tmp_path / "weights.npz", {"steps": 3.0})
+    again = load_weights(tmp_path / "weights.npz").state_dict()
+    for name, value in network.state_dict().items():
+        torch.testing.assert_close(again[name], value, atol=1e-3, rtol=1e-3)
+
+
+def test_patches_are_read_in_order_and_unfinished_ones_left_out(patches: Patches, tmp_path: Path) -> None:
+    folder = tmp_path / "patches"
+    folder.mkdir()
+    fields = {name: getattr(patches, name) for name in patches.__slots__}
+    for name in ("patches_00002", "patches_00001", "patches_00003.part"):
+        np.savez(folder / f"{name}.npz", **fields)
+    files = patch_files(tmp_path)
+    assert [f.stem for f in files] == ["patches_00001", "patches_00002"]
+    assert len(read_patches(files).chin) == 4
+
+
+def test_the_mesh_comes_out_of_the_face_bundle(tmp_path: Path) -> None:
+    write_mesh(built_in_folder() / "face", tmp_path / "mesh.npz")
+    with np.load(tmp_path / "mesh.npz") as made, np.load(MESH) as kept:
+        assert set(made.files) == set(kept.files)
+        for name in made.files:
+            np.testing.assert_array_equal(made[name], kept[name])
+
+
+def test_the_bundle_is_small_and_says_what_it_measured() -> None:
+    bundle = load_bundle(built_in_folder() / "motion")
+    assert bundle.path("refine.onnx").stat().st_size < 4e6
+    assert bundle.card.identity.kind == "none"
+    assert {"export", "work", "held_out_mouth", "held_out_eyes"} <= set(bundle.card.measured.facts)
+
+
+@pytest.fixture(scope="module")
+def tracker() -> Tracker:
+    return Tracker(provider="cpu", threads=1)
+
+
+def opaque(picture: Pixels) -> Pixels:
+    if picture.shape[2] == 3:
+        return picture
+    share = picture[..., 3:].astype(np.float32) / 255
+    return np.ascontiguousarray(picture[..., :3] * share + 128 * (1 - share)).astype(np.uint8)
+
+
+@pytest.mark.parametrize("sitter", SITTERS, ids=lambda s: s.name)
+def test_a_built_in_avatar_is_nobody_and_has_a_calm_face(sitter: object, tracker: Tracker) -> None:
+    name = sitter.name  # type: ignore[attr-defined]
+    card = read_avatar_card(AVATARS / name)
+    assert (card.name, card.identity.kind) == (name, "synthetic")
+    file = AVATARS / name / card.picture.file
+    assert hash_file(file) == card.picture.sha256
+    picture = cv2.imread(str(file), cv2.IMREAD_UNCHANGED)
+    assert picture is not None
+    assert picture.shape[0] >= 720
+    faces = tracker.find(opaque(picture))
+    assert len(faces) == 1
+    assert faces[0].blendshapes[25] < 0.1  # the jaw is closed
+    assert faces[0].blendshapes[[9, 10]].max() < 0.4
+    assert faces[0].pose[2, 2] > 0.95  # looks into the camera
+
+
+def test_one_avatar_is_cut_out_and_all_are_small() -> None:
+    seen = [cv2.imread(str(p), cv2.IMREAD_UNCHANGED) for p in AVATARS.glob("*/picture.*")]
+    clear = [p for p in seen if p is not None and p.shape[2] == 4]
+    assert len(clear) == 1
+    assert (clear[0][..., 3] == 0).mean() > 0.3
+    assert (clear[0][..., 3] == 255).mean() > 0.3
+    assert sum(p.stat().st_size for p in AVATARS.rglob("*") if p.is_file()) < 1.5e6
+
+
+def an_album_file(folder: Path) -> Path:
+    album, _ = an_album()
+    jpgs = [cv2.imencode(".jpg", frame)[1].tobytes() for frame in album.frames[:2]]
+    data, offsets = joined(jpgs)
+    path = album_path(folder, 0)
+    np.savez(
+        path,
+        **{"frame_jpg": data, "frame_jpg_offsets": offsets, "rot": album.rot[:2], "gaze": album.gaze[:2]},
+        **{"person_seed": np.int64(7), "cartoon": np.bool_(True)},
+    )
+    return path
+
+
+def test_an_album_is_read_as_it_was_written(tmp_path: Path) -> None:
+    album = read_album(an_album_file(tmp_path))
+    assert album.frames.shape == (2, 320, 320, 3)
+    assert np.abs(album.frames[0].astype(int) - a_picture(320, 320)).mean() < 4
+    assert album.cartoon
+    assert album.person_seed == 7
+
+
+def test_a_person_who_does_not_move_scores_as_the_picture_at_rest(tmp_path: Path) -> None:
+    from trained_models.recipes.motion.measure import against_themselves
+
+    puppet, path = MeshPuppet(head()), an_album_file(tmp_path)
+    cast = puppet.cast(read_album(path).frames[0], a_face())
+    in_crop = replace(a_face(), landmarks=np.column_stack([cast.flat, a_face().landmarks[:, 2]]).astype(np.float32))
+    score = against_themselves(
+        puppet, [path], lambda seen: [a_face() if seen.shape[0] == 320 != cast.size else in_crop]
+    )
+    assert score.frames == 1
+    assert score.missed == 0
+    assert score.l1 == pytest.approx(score.still_l1, abs=0.01)
+
+
+def test_prepared_albums_are_not_prepared_again(tmp_path: Path, tracker: Tracker) -> None:
+    (tmp_path / "albums").mkdir()
+    path = an_album_file(tmp_path / "albums")
+    assert path.name == "album_00000.npz"
+    assert list(prepare(tmp_path, head(), tracker, 0, 3)) == []  # a wavy picture shows nobody
+    (tmp_path / "patches").mkdir(exist_ok=True)
+    (tmp_path / "patches" / "patches_00000.npz").write_bytes(b"done")
+    assert list(prepare(tmp_path, head(), tracker, 0, 3)) == []
+
+
+def test_every_command_can_be_asked_for() -> None:
+    from trained_models.recipes.motion.__main__ import _parser
+
+    for words in (["albums"], ["patches"], ["train", "run"], ["export", "run"], ["avatars", "mira"], ["check"]):
+        assert callable(_parser().parse_args(words).run)

@@ -1,0 +1,205 @@
+"""Files and devices by clicking, in real browsers: a video becomes a file, the camera changes, a call sees it."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+import pytest
+from browsers import OpenTab, Tab
+from evenings import BROWSERS, SIZE, says, shade, walk
+from fakes import FakeSink, FakeSource
+from panels import Opened, open_panel
+
+from realtime.audio.chosen_microphone import ChosenMicrophone
+from realtime.audio.device import InputDevice, SoundDeviceGone
+from realtime.capture.camera import CameraFound, Mode
+from realtime.capture.switched import Choice, Switched
+from realtime.clock import now_ns
+from realtime.errors import DeviceError
+from realtime.frame import Floats, Frame
+from realtime.output.camera_switch import CameraSwitch
+from realtime.output.video_file import VideoFile
+from realtime.web.live_devices import LiveDevices
+from realtime.web.results import Results
+
+GIVES_IT_BACK = """
+import json, shutil, signal, sys
+order = json.loads(sys.argv[1])
+print(json.dumps({"done": 50, "of": 200, "fps": 10.0}), flush=True)
+if b"LASTS" in open(order["source"], "rb").read():
+    signal.pause()
+shutil.copyfile(order["source"], order["output"][0])
+"""
+CAMERAS = [
+    CameraFound("0", "Laptop", "usb-1", (Mode("MJPG", (1280, 720), 30.0), Mode("YUYV", (640, 480), 30.0))),
+    CameraFound("2", "Desk", "usb-2", (Mode("MJPG", (1920, 1080), 30.0),)),
+]
+
+
+class Level:
+    """A microphone."""
+
+    name = "Laptop"
+    rate_hz = 48_000
+    latency_s = 0.0
+
+    def read(self, timeout_s: float) -> Floats:
+        return np.full(480, 0.5, np.float32)
+
+    def close(self) -> None:
+        pass
+
+
+FIELD = "document.getElementById('{}')"
+
+
+@pytest.fixture
+def opened() -> Iterator[Opened]:
+    with open_panel(now_ns, child=(sys.executable, "-c", GIVES_IT_BACK)) as panel:
+        yield panel
+
+
+@pytest.fixture
+def video(tmp_path: Path) -> Path:
+    """A short film."""
+    path = tmp_path / "My Film.mp4"
+    film = VideoFile(path, size=SIZE, rate_hz=25.0, pace="all")
+    for number in range(25):
+        film.show(Frame(shade(8 * number), number, number * 40_000_000, number / 25))
+    film.close()
+    return path
+
+
+def gone(microphone: InputDevice) -> bool:
+    try:
+        microphone.read(0)
+    except SoundDeviceGone:
+        return True
+    return False
+
+
+@pytest.mark.parametrize("open_tab", BROWSERS)
+def test_a_video_becomes_a_file(opened: Opened, video: Path, tmp_path: Path, open_tab: OpenTab) -> None:
+    endless, broken = tmp_path / "endless.mp4", tmp_path / "list.mp4"
+    endless.write_bytes(video.read_bytes() + b"LASTS")
+    broken.write_text("#EXTM3U\nfile:///etc/passwd\n", encoding="utf-8")
+
+    async def story(tab: Tab) -> None:
+        # One that is on its way, and is given up.
+        await tab.give("#video", endless)
+        await tab.until("document.getElementById('ordering').open")
+        assert await tab.text("#order-who option:checked") == "Ada"  # who is worn now
+        await tab.click("#order-make")
+        await tab.until("document.querySelector('#jobs .how').textContent === '25 %, 15 s left'")
+        assert await tab.js("document.querySelector('#jobs progress').value") == 0.25
+        await tab.until("!document.getElementById('ordering').open")
+        await tab.give("#video", video)
+        await tab.until("document.getElementById('ordering').open")
+        await tab.choose("#order-who", '["motion","mira"]')
+        await tab.click("#order-make")
+        await tab.until("document.querySelectorAll('#jobs .how')[1]?.textContent === 'waits for its turn'")
+        await tab.click("[aria-label='Cancel endless.mp4']")
+        # Its place is taken by the next, which is finished, played, and fetched.
+        await tab.until("document.getElementById('made').textContent === 'my-film-as-mira.mp4 is finished.'")
+        assert await tab.text("#jobs .what") == "My Film.mp4 as Mira"
+        await tab.click("[aria-label='Play my-film-as-mira.mp4']")
+        player = FIELD.format("result-player")
+        await tab.until(f"{player}.readyState > 0 || {player}.error")
+        await tab.keep_downloads(tmp_path / "kept")
+        await tab.click("#results a")
+        kept = tmp_path / "kept" / "my-film-as-mira.mp4"
+        while not (kept.exists() and kept.stat().st_size == video.stat().st_size):
+            await tab.until("true")
+        assert kept.read_bytes() == video.read_bytes()
+        await tab.click("[aria-label='Clear My Film.mp4']")
+        await tab.until("document.querySelectorAll('#jobs li').length === 0")
+        # What is no video is refused where it was given.
+        await tab.give("#video", broken)
+        await tab.until("document.getElementById('ordering').open")
+        await tab.click("#order-make")
+        await tab.until("document.getElementById('order-error').textContent.includes('no video known here')")
+        await tab.click("#order-cancel")
+        # A video and a picture, dropped together: first whose face that is.
+        await tab.js(
+            "(() => { const held = new DataTransfer(); held.items.add(new File(['x'], 'driver.mov')); "
+            "held.items.add(new File(['x'], 'Face.png')); "
+            "dispatchEvent(new DragEvent('drop', { dataTransfer: held, cancelable: true })); })()"
+        )
+        await tab.until("document.getElementById('adding').open")
+        assert await tab.js(FIELD.format("offer-title") + ".value") == "Face"
+        await tab.click("#offer-cancel")
+        # Enough of it.
+        await tab.click("[aria-label='Remove my-film-as-mira.mp4']")
+        await tab.until("document.querySelectorAll('#results li').length === 0")
+        assert [fault for fault in tab.faults if "400" not in fault] == []
+
+    walk(opened, story, open_tab)
+    assert Results().files() == []
+    assert list(opened.folder.glob(".incoming-*")) == []
+
+
+def test_the_camera_changes_and_a_call_gets_to_see_it(opened: Opened) -> None:
+    """A virtual camera that cannot be had the first time, and two cameras to choose from."""
+    cameras: list[FakeSink] = []
+    refusals = [DeviceError("/dev/video9 is in use: close the program that writes to it")]
+
+    def open_camera() -> FakeSink:
+        if refusals:
+            raise refusals.pop()
+        cameras.append(FakeSink("camera /dev/video9"))
+        return cameras[-1]
+
+    microphone = ChosenMicrophone(lambda device: Level())
+    voice = microphone.open(None)
+    voice.read(0)
+    opened.report["sound"] = {"state": "ok", "delay_s": 0.1}
+    switch = CameraSwitch(open_camera, None, lost=lambda error: None)
+    source = Switched(FakeSource([]), Choice("0"), lambda choice: FakeSource([np.zeros((8, 8, 3), np.uint8)]))
+    opened.panel.devices = LiveDevices(
+        source,
+        switch,
+        microphone,
+        busy=lambda: None,
+        list_cameras=lambda: CAMERAS,
+        find_camera=lambda: "/dev/video9",
+        list_microphones=lambda: ["Laptop", "Desk"],
+    )
+    pressed = "document.getElementById('camera').getAttribute('aria-pressed') === '{}'"
+
+    async def story(tab: Tab) -> None:
+        await tab.until("document.getElementById('source').options.length === 2")
+        assert await tab.js(FIELD.format("source") + ".value") == "0"
+        await tab.choose("#source-size", "640x480")
+        await tab.until("document.getElementById('source-size').value === '640x480'")
+        while source.choice != Choice("0", (640, 480)):
+            await tab.until("true")
+        await tab.choose("#source", "2")
+        while source.choice != Choice("2"):
+            await tab.until("true")
+        await tab.until("document.getElementById('source-size').options.length === 2")
+        # How loud it is, another microphone, and a voice that comes later.
+        await tab.until("document.getElementById('level').value === 0.5")
+        await tab.choose("#microphone", "Desk")
+        while not gone(voice):  # as the thread that listens asks
+            await tab.until("true")
+        await tab.js("document.querySelector('[data-key=voice_offset_ms]').value = 120")
+        await tab.js("document.querySelector('[data-key=voice_offset_ms]').dispatchEvent(new Event('input'))")
+        while opened.settings.get().voice_offset_ms != 120:
+            await tab.until("true")
+        await tab.click("#camera")
+        await tab.until("document.getElementById('notices').textContent.includes('in use')")
+        await tab.key("w")
+        await tab.until(pressed.format("true"))
+        opened.report["outputs"] = ["page", switch.name]
+        await tab.until(says("the call sees Ada"))
+        await tab.key("w")
+        await tab.until(pressed.format("false"))
+        assert tab.faults == []
+
+    with closing(source):  # also where there is no browser to walk with
+        walk(opened, story, sinks=[switch])
+    assert len(cameras) == 1
+    assert cameras[0].closed == 1
+    assert len(cameras[0].shown) > 0

@@ -1,0 +1,248 @@
+"""The gallery's routes: what there is, adding with consent, removing."""
+
+import asyncio
+import io
+import struct
+import zipfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from aiohttp import ClientSession
+from bundles import a_bundle
+from panels import Opened, open_panel
+
+from realtime.errors import MasqueradeError
+from realtime.models.avatar_library import find_avatar
+from realtime.models.library import load_bundle
+from realtime.web.answers import Refused
+from realtime.web.gallery import PREVIEW_PX
+from realtime.web.upload import LIMITS, Offer, receive
+
+
+@pytest.fixture
+def opened() -> Iterator[Opened]:
+    with open_panel() as panel:
+        yield panel
+
+
+def png(seed: int = 1, size: tuple[int, int] = (400, 300)) -> bytes:
+    pixels = np.random.default_rng(seed).integers(0, 256, (size[1], size[0], 3), np.uint8)
+    return cv2.imencode(".png", pixels)[1].tobytes()
+
+
+SAID = {"kind": "picture", "title": "My Drawing", "identity": "synthetic", "statement": "Drawn by me."}
+
+
+async def add(browser: ClientSession, home: str, body: Any, **said: str) -> tuple[int, dict[str, Any]]:
+    headers = {"Content-Type": "application/octet-stream"}
+    async with browser.post(home + "/api/add", params={**SAID, **said}, data=body, headers=headers) as answer:
+        return answer.status, await answer.json()
+
+
+def left_behind(folder: Path) -> list[str]:
+    return [str(path) for path in folder.rglob("*") if path.name.startswith((".incoming", ".unfinished"))]
+
+
+def test_what_is_built_in_is_shown_with_licence_and_owner(opened: Opened) -> None:
+    async def visit(browser: ClientSession) -> None:
+        async with browser.get(opened.home + "/api/gallery") as answer:
+            entries = {(entry["kind"], entry["name"]): entry for entry in await answer.json()}
+        ada = entries["model", "ada"]
+        assert (ada["title"], ada["family"], ada["licence"], ada["whose"]) == ("Ada", "swap", "CC0-1.0", "synthetic")
+        assert not ada["own"]
+        assert entries["avatar", "mira"]["preview"]
+        assert ("model", "face") not in entries  # a part of the program, nobody to be
+        async with browser.get(opened.home + "/api/preview/avatar/mira") as answer:
+            assert answer.headers["Content-Type"] == "image/jpeg"
+            shown = cv2.imdecode(np.frombuffer(await answer.read(), np.uint8), cv2.IMREAD_COLOR)
+        assert max(shown.shape) == PREVIEW_PX
+
+    opened.browse(visit)
+
+
+def test_a_picture_is_added_shown_and_removed(opened: Opened) -> None:
+    async def visit(browser: ClientSession) -> None:
+        status, said = await add(browser, opened.home, png(), licence="CC0-1.0")
+        assert (status, said) == (200, {"kind": "avatar", "name": "my-drawing"})
+        card = find_avatar("my-drawing").card
+        assert (card.title, card.licence, card.picture.file) == ("My Drawing", "CC0-1.0", "picture.png")
+        assert card.identity.statement == "Drawn by me."
+        async with browser.get(opened.home + "/api/gallery") as answer:
+            own = [entry for entry in await answer.json() if entry["own"]]
+        assert [entry["name"] for entry in own] == ["my-drawing"]
+        opened.report.update(family="motion", model="motion", avatar="my-drawing")
+        gone = {"kind": "avatar", "name": "my-drawing"}
+        async with browser.post(opened.home + "/api/remove", json=gone) as answer:
+            assert answer.status == 409
+            assert "wearing it" in await answer.text()
+        opened.report.update(avatar="mira")
+        async with browser.post(opened.home + "/api/remove", json=gone) as answer:
+            assert answer.status == 200
+        assert not (opened.folder / "avatars" / "my-drawing").exists()
+        assert not left_behind(opened.folder)
+
+    opened.browse(visit)
+
+
+def zipped(bundle: Path) -> bytes:
+    held = io.BytesIO()
+    with zipfile.ZipFile(held, "w") as archive:
+        for file in bundle.iterdir():
+            archive.write(file, f"{bundle.name}/{file.name}")
+    return held.getvalue()
+
+
+def test_a_packed_bundle_is_added_and_brings_its_own_words(opened: Opened, tmp_path: Path) -> None:
+    async def visit(browser: ClientSession) -> None:
+        body = zipped(a_bundle(tmp_path / "eve"))
+        status, said = await add(browser, opened.home, body, kind="bundle", identity="", statement="")
+        assert (status, said) == (200, {"kind": "model", "name": "eve"})
+        assert load_bundle("eve").card.identity.statement == "Nobody."
+        async with browser.get(opened.home + "/api/preview/model/eve") as answer:
+            assert answer.status == 404  # its preview is no picture
+        status, said = await add(browser, opened.home, body, kind="bundle")
+        assert status == 400
+        assert "already" in said["error"]
+        opened.report.update(model="eve")
+        async with browser.post(opened.home + "/api/remove", json={"kind": "model", "name": "eve"}) as answer:
+            assert answer.status == 409
+        opened.report.update(model="ada")
+        async with browser.post(opened.home + "/api/remove", json={"kind": "model", "name": "eve"}) as answer:
+            assert answer.status == 200
+        assert not left_behind(opened.folder)
+
+    opened.browse(visit)
+
+
+def test_a_bundle_that_does_not_say_whose_face_it_is_needs_the_users_word(opened: Opened, tmp_path: Path) -> None:
+    bundle = a_bundle(tmp_path / "eve")
+    card = (bundle / "model.toml").read_text(encoding="utf-8")
+    before, _, after = card.partition("[identity]")
+    (bundle / "model.toml").write_text(before + "[" + after.partition("[")[2], encoding="utf-8")
+
+    async def visit(browser: ClientSession) -> None:
+        status, said = await add(browser, opened.home, zipped(bundle), kind="bundle", identity="", statement="")
+        assert status == 400
+        assert "whose face" in said["error"]
+        status, _ = await add(browser, opened.home, zipped(bundle), kind="bundle", identity="self", statement="Me.")
+        assert status == 200
+        assert load_bundle("eve").card.identity.kind == "self"
+
+    opened.browse(visit)
+
+
+@pytest.mark.parametrize(
+    ("change", "body", "words"),
+    [
+        ({"identity": ""}, png(), "whose face"),
+        ({"identity": "celebrity"}, png(), "whose face"),
+        ({"statement": ""}, png(), "who it is"),
+        ({"statement": "a\nb"}, png(), "character"),
+        ({"title": ""}, png(), "name"),
+        ({"title": "///"}, png(), "name"),
+        ({"kind": "program"}, png(), "picture"),
+        ({}, b"", "empty"),
+        ({}, b"<svg xmlns='http://www.w3.org/2000/svg' onload='alert(1)'/>", "no picture"),
+        ({}, b"<html><script>alert(1)</script>", "no picture"),
+        ({}, png()[:200], "not a whole picture"),
+        ({}, png(size=(8, 8)), "too small"),
+        ({}, png()[:16] + struct.pack(">II", 60_000, 60_000) + png()[24:], "60000x60000 pixels, too many"),
+        ({"kind": "dfm"}, b"not a network", "my-drawing.dfm"),
+        ({"kind": "dfm", "face_type": "nose"}, b"network", "face"),
+        ({"kind": "bundle"}, b"not an archive", ".zip"),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_added_is_refused_in_words_and_leaves_nothing(
+    opened: Opened, change: dict[str, str], body: bytes, words: str
+) -> None:
+    async def visit(browser: ClientSession) -> None:
+        status, said = await add(browser, opened.home, body, **change)
+        assert status == 400
+        assert words in said["error"]
+        assert "\n" not in said["error"]
+        assert str(opened.folder) not in said["error"]
+        assert not [path for path in opened.folder.rglob("*") if path.is_file()]
+        assert not left_behind(opened.folder)
+
+    opened.browse(visit)
+
+
+@pytest.mark.parametrize(
+    "title", ["../../../evil", "/etc/passwd", "C:\\x\\evil", "<img src=x onerror=alert(1)>", "\u202egnp"]
+)
+def test_a_name_becomes_no_path(opened: Opened, title: str) -> None:
+    async def visit(browser: ClientSession) -> None:
+        status, said = await add(browser, opened.home, png(), title=title)
+        if status == 200:
+            assert (opened.folder / "avatars" / said["name"] / "picture.png").is_file()
+            assert "/" not in said["name"]
+        outside = {path.name for path in opened.folder.parent.iterdir()}
+        assert not outside & {"evil", "passwd", "evil.png"}
+        assert {path.name for path in opened.folder.iterdir()} <= {"avatars"}
+
+    opened.browse(visit)
+
+
+def test_only_one_file_at_a_time_and_one_that_breaks_off_leaves_nothing(opened: Opened) -> None:
+    async def visit(browser: ClientSession) -> None:
+        hold = asyncio.Event()
+        begun = asyncio.Event()
+
+        async def slow() -> AsyncIterator[bytes]:
+            yield png()[:100]
+            begun.set()
+            await hold.wait()
+            raise ConnectionResetError
+
+        first = asyncio.create_task(add(browser, opened.home, slow()))
+        await begun.wait()
+        while not left_behind(opened.folder):
+            async with browser.get(opened.home + "/api/settings"):
+                pass
+        status, said = await add(browser, opened.home, png())
+        assert status == 429
+        assert "wait" in said["error"]
+        hold.set()
+        with pytest.raises(Exception):  # noqa: B017, PT011 (whatever the client makes of its own fault)
+            await first
+        while left_behind(opened.folder):
+            async with browser.get(opened.home + "/api/settings"):
+                pass
+        assert (await add(browser, opened.home, png()))[0] == 200
+
+    opened.browse(visit)
+
+
+@pytest.mark.parametrize("claimed", [None, 5])
+def test_a_file_that_is_too_large_is_cut_off_whatever_it_claims(opened: Opened, claimed: int | None) -> None:
+    taken = 0
+
+    async def endless() -> AsyncIterator[bytes]:
+        nonlocal taken
+        block = bytes(1 << 20)
+        while True:
+            taken += len(block)
+            yield block
+
+    offer = Offer("picture", "big", "self", "Me.", None, "whole_face")
+    with pytest.raises(Refused, match="larger than 64 MiB") as caught:
+        asyncio.run(receive(offer, claimed, endless()))
+    assert caught.value.status == 413
+    assert taken == LIMITS["picture"] + (1 << 20)
+    assert not list(opened.folder.iterdir())
+
+
+def test_a_file_that_the_disk_has_no_room_for_is_refused_before_it_comes(opened: Opened) -> None:
+    async def never() -> AsyncIterator[bytes]:
+        raise AssertionError("nothing may be read")
+        yield b""
+
+    offer = Offer("dfm", "big", "self", "Me.", None, "whole_face")
+    with pytest.raises(MasqueradeError, match="no room"):
+        asyncio.run(receive(offer, 5, never(), spare_bytes=1 << 60))
+    assert not list(opened.folder.iterdir())
