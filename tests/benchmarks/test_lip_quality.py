@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from mesh_faces import a_face, a_shape, head
 from sounds import noise, write_sound
 from speaking import a_speaking_bundle
-from test_bench_latency import a_run
+from test_latency import a_run
 from test_lip_sync_network import lip_bundle
 
 from benchmarks.goals import LIP_GOALS

@@ -8,7 +8,7 @@ import pytest
 from acting import texture
 from fakes import SIZE, FakeFinder, FakeSource, a_face
 from puppets import ToyPuppet, an_avatar
-from test_bench_quality import acting_face
+from test_quality import acting_face
 
 from benchmarks.goals import MOTION_GOALS, judge_all
 from benchmarks.motion_figures import motion_figures, told

@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 import pytest
-from test_lip_planes import outline_in
+from test_lip_masks import outline_in
 
 from realtime.families.lip_sync.close_mouth import shut_mouth, shutting
 from realtime.families.lip_sync.lip_masks import LIP_POINTS, lip_planes

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from bundles import Script, a_bundle, one_line
 from puppets import an_avatar
-from test_lip_sync import LOUD, Says, a_frame, timer
+from test_lip_sync_effect import LOUD, Says, a_frame, timer
 from test_lip_sync_network import F32, S, a_mel
 from test_lower_face import in_box
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from bundles import Script, a_bundle, one_line
-from test_lip_planes import outline_in
+from test_lip_masks import outline_in
 
 from realtime.families.face_swap.open_swapper import open_swapper
 from realtime.families.lip_sync.lip_masks import lip_planes

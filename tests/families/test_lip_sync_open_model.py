@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from fakes import pixels
 from puppets import an_avatar
-from test_lip_sync import Says
+from test_lip_sync_effect import Says
 from test_lip_sync_network import Lips, lip_bundle
 
 from realtime.errors import ConfigError

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 from fakes import a_face
-from test_lip_planes import outline_in
-from test_shut_mouth import AS_IT_IS, CHIN_Y, LIP, MIDDLE, NOSE_Y, S, a_crop, dark, landmarks
+from test_close_mouth import AS_IT_IS, CHIN_Y, LIP, MIDDLE, NOSE_Y, S, a_crop, dark, landmarks
+from test_lip_masks import outline_in
 
 from realtime.families.lip_sync.close_mouth import shut_mouth
 from realtime.families.lip_sync.lip_masks import LIP_POINTS, lip_planes

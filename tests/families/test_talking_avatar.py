@@ -11,7 +11,7 @@ from fakes import a_face, pixels
 from mesh_faces import a_face as a_mesh_face
 from mesh_faces import a_picture, head
 from puppets import an_avatar
-from test_lip_sync import LOUD, QUIET, Says, a_frame, timer
+from test_lip_sync_effect import LOUD, QUIET, Says, a_frame, timer
 from test_lip_sync_network import Lips, lip_bundle
 
 from realtime.audio.speech_buffer import MelWindow

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_recipe_lip_sync import SLIM, a_take
+from test_lip_sync import SLIM, a_take
 
 from realtime.families.face_swap.hires_head import FINE_FILE
 from realtime.families.lip_sync.lip_masks import LIP_POINTS
