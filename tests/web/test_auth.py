@@ -1,120 +1,165 @@
-import numpy as np
+"""Who is let in to the page, and who is not."""
+
+from collections.abc import Iterator
+
 import pytest
-from fakes import SIZE, pixels
+from aiohttp import ClientSession, WSServerHandshakeError
+from panels import Opened, open_panel
 
-from realtime.errors import ConfigError
-from realtime.frame import Frame
-from realtime.pipeline.engine import Result
-from realtime.pipeline.fallback import HOLD_NS, Fallback, check_allowed
-from realtime.settings import Settings
-
-RAW = 17
+from realtime.web.auth import Doorkeeper
 
 
-def guard(on_miss: str = "hold", *, allow_raw: bool = False) -> Fallback:
-    settings = Settings.model_validate({"on_miss": on_miss})
-    return Fallback(SIZE, "Ada", lambda: settings, allow_raw=allow_raw)
+@pytest.fixture
+def opened() -> Iterator[Opened]:
+    with open_panel() as panel:
+        yield panel
 
 
-def result(value: int | None, title: str = "Ada") -> Result:
-    frame = Frame(pixels(RAW), 0, 0)
-    return Result(frame, title, None if value is None else pixels(value))
+def test_the_token_becomes_a_cookie_and_leaves_the_address(opened: Opened) -> None:
+    async def visit(browser: ClientSession) -> None:
+        async with browser.get(opened.panel.url, allow_redirects=False) as answer:
+            assert (answer.status, answer.headers["Location"]) == (303, "/")
+            cookie = answer.headers["Set-Cookie"]
+        assert "HttpOnly" in cookie
+        assert "SameSite=Strict" in cookie
+        token = opened.panel.url.partition("token=")[2]
+        assert token not in cookie
+        async with browser.get(opened.home) as answer:
+            assert answer.status == 200
+            assert "<canvas" in await answer.text()
+
+    opened.browse(visit, let_in=False)
 
 
-def test_before_the_first_synthetic_picture_the_card_goes_out() -> None:
-    for miss in (None, result(None)):
-        out = guard().picture(miss, 0)
-        assert out.kind == "card"
-        assert out.guarded
-        assert not np.array_equal(out.pixels, pixels(RAW))
+def test_a_token_works_once(opened: Opened) -> None:
+    async def visit(browser: ClientSession) -> None:
+        async with ClientSession() as other, other.get(opened.panel.url) as answer:
+            assert answer.status == 403
+            assert "used before" in await answer.text()
+            assert "Set-Cookie" not in answer.headers
+        async with browser.get(opened.panel.url) as answer:  # the one it was for may come back
+            assert answer.status == 200
+
+    opened.browse(visit)
 
 
-def test_a_miss_holds_the_last_synthetic_picture_for_a_second_then_shows_the_card() -> None:
-    g = guard()
-    assert g.picture(result(200), 0).kind == "synthetic"
-    held = g.picture(result(None), HOLD_NS - 1)
-    assert held.kind == "hold"
-    assert (held.pixels == 200).all()
-    assert g.picture(result(None), HOLD_NS).kind == "card"
-    assert g.picture(result(201), HOLD_NS + 1).kind == "synthetic"
-    assert g.picture(None, HOLD_NS + 2).kind == "hold"
+def test_a_second_address_opens_a_second_browser(opened: Opened) -> None:
+    async def visit(browser: ClientSession) -> None:
+        async with browser.get(opened.panel.new_url()) as answer:
+            assert answer.status == 200
+
+    opened.browse(visit)
+    opened.browse(visit, let_in=False)
 
 
-def test_a_stalled_engine_is_a_miss() -> None:
-    g = guard()
-    g.picture(result(200), 0)
-    assert g.picture(None, HOLD_NS // 2).kind == "hold"
-    assert g.picture(None, 2 * HOLD_NS).kind == "card"
+PATHS = [
+    "/", "/page.js", "/page.css", "/api/report", "/api/settings", "/api/minute", "/api/gallery", "/api/presets",
+    "/api/recordings", "/api/preview/model/ada", "/api/recordings/x.mp4", "/metrics", "/ws/own", "/ws/live",
+]  # fmt: skip
 
 
-def test_card_and_blur_as_chosen() -> None:
-    g = guard("card")
-    g.picture(result(200), 0)
-    assert g.picture(result(None), 1).kind == "card"
-    noisy = np.random.default_rng(0).integers(0, 255, (SIZE[1], SIZE[0], 3), np.uint8)
-    blurred = guard("blur").picture(Result(Frame(noisy.copy(), 0, 0), "Ada", None), 0)
-    assert blurred.kind == "blur"
-    assert blurred.guarded
-    # No detail of the user survives: what is left varies far less than what came in.
-    assert blurred.pixels.std() < noisy.std() / 3
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize(
+    "query", ["", "?token=", "?token=wrong", "?token=%FF%00", "?token=" + "a" * 4000], ids=lambda q: q[:14]
+)
+def test_without_the_token_nothing_is_served(opened: Opened, path: str, query: str) -> None:
+    async def visit(browser: ClientSession) -> None:
+        async with browser.get(opened.home + path + query) as answer:
+            assert answer.status == 403
+            assert "Set-Cookie" not in answer.headers
+
+    opened.browse(visit, let_in=False)
 
 
-def test_raw_needs_both_the_setting_and_the_permission() -> None:
-    assert guard("raw").picture(result(None), 0).kind == "card"
-    out = guard("raw", allow_raw=True).picture(result(None), 0)
-    assert out.kind == "raw"
-    assert (out.pixels == RAW).all()
-    assert guard("raw", allow_raw=True).picture(None, 0).kind == "card"
+@pytest.mark.parametrize("path", [*PATHS, "/nothing"])
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Host": "evil.example"},
+        {"Host": "evil.example:{port}"},
+        {"Host": "127.0.0.1"},
+        {"Host": "127.0.0.1:1"},
+        {"Host": "127.0.0.1:{port}.evil.example"},
+        {"Host": "[::1]:{port}"},
+        {"Host": ""},
+        {"Origin": "http://evil.example"},
+        {"Origin": "null"},
+        {"Origin": "http://127.0.0.1:1"},
+        {"Origin": "https://127.0.0.1:{port}"},
+        {"Origin": "http://localhost:{port}"},
+        {"Origin": ""},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+    ],
+    ids=str,
+)
+def test_foreign_pages_are_refused_even_with_the_cookie(opened: Opened, path: str, headers: dict[str, str]) -> None:
+    sent = {name: value.replace("{port}", str(opened.panel.port)) for name, value in headers.items()}
+
+    async def visit(browser: ClientSession) -> None:
+        async with browser.get(opened.home + path, headers=sent) as answer:
+            # An empty Host is refused by the HTTP parser itself.
+            assert answer.status in ((400, 403) if sent == {"Host": ""} else (403,))
+            assert "Access-Control-Allow-Origin" not in answer.headers
+        async with browser.post(opened.home + "/api/settings", json={"mirror": True}, headers=sent) as answer:
+            assert answer.status in (400, 403)
+        async with browser.options(opened.home + path, headers=sent) as answer:
+            assert answer.status in (400, 403)
+        assert not opened.settings.get().mirror
+
+    opened.browse(visit)
 
 
-def test_another_identity_is_never_stood_in_for_by_the_old_one() -> None:
-    g = guard()
-    g.picture(result(200, "Ada"), 0)
-    assert g.picture(result(None, "Bo"), 1).kind == "card"
+@pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://127.0.0.1:1", None])
+def test_a_foreign_websocket_is_refused(opened: Opened, origin: str | None) -> None:
+    async def visit(browser: ClientSession) -> None:
+        with pytest.raises(WSServerHandshakeError) as caught:
+            await browser.ws_connect(opened.home + "/ws/live", origin=origin)
+        assert caught.value.status == 403
+
+    opened.browse(visit)
 
 
-def test_what_leaves_has_the_sinks_size() -> None:
-    g = Fallback((80, 80), "Ada", Settings, allow_raw=False)
-    assert g.picture(result(200), 0).pixels.shape == (80, 80, 3)
-    assert g.picture(None, 5 * HOLD_NS).pixels.shape == (80, 80, 3)
+def test_a_websocket_needs_the_cookie(opened: Opened) -> None:
+    async def visit(browser: ClientSession) -> None:
+        with pytest.raises(WSServerHandshakeError) as caught:
+            await browser.ws_connect(opened.home + "/ws/live", origin=opened.home)
+        assert caught.value.status == 403
+
+    opened.browse(visit, let_in=False)
 
 
-def test_what_a_run_may_not_do_is_refused_in_words() -> None:
-    with pytest.raises(ConfigError, match="--allow-raw"):
-        check_allowed(Settings(on_miss="raw"), allow_raw=False, badge_optional=True)
-    with pytest.raises(ConfigError, match=r"opacity = 0\.9 lets your own face shine through"):
-        check_allowed(Settings(opacity=0.9), allow_raw=False, badge_optional=True)
-    with pytest.raises(ConfigError, match="badge = off"):
-        check_allowed(Settings(badge="off"), allow_raw=True, badge_optional=False)
-    assert check_allowed(Settings(on_miss="raw"), allow_raw=True, badge_optional=False).on_miss == "raw"
+@pytest.mark.parametrize("path", [*PATHS[:-2], "/nothing"])
+def test_every_answer_carries_the_headers(opened: Opened, path: str) -> None:
+    async def visit(browser: ClientSession) -> None:
+        async with browser.get(opened.home + path) as answer:
+            policy = answer.headers["Content-Security-Policy"]
+            assert "default-src 'none'" in policy
+            assert "unsafe" not in policy
+            assert answer.headers["X-Frame-Options"] == "DENY"
+            assert answer.headers["X-Content-Type-Options"] == "nosniff"
+            assert answer.headers["Referrer-Policy"] == "no-referrer"
+            assert answer.headers["Cache-Control"] == "no-store"
+            assert not [name for name in answer.headers if name.startswith("Access-Control")]
+
+    opened.browse(visit)
 
 
-def test_a_character_at_rest_is_synthetic_and_said_to_rest() -> None:
-    out = guard().picture(Result(Frame(pixels(RAW), 0, 0), "Ada", pixels(200), resting=True), 0)
-    assert out.kind == "rest"
-    assert not out.guarded
-    assert (out.pixels == 200).all()
+def test_the_page_holds_nothing_inline(opened: Opened) -> None:
+    async def visit(browser: ClientSession) -> None:
+        async with browser.get(opened.home) as answer:
+            text = await answer.text()
+        assert "<style" not in text
+        assert " style=" not in text
+        assert "onclick" not in text
+        assert "http" not in text.replace("http-equiv", "")
+
+    opened.browse(visit)
 
 
-@pytest.mark.parametrize("on_miss", ["hold", "blur", "raw"])
-def test_panic_shows_the_card_whatever_else_is_set_and_comes(on_miss: str) -> None:
-    now = Settings.model_validate({"on_miss": on_miss})
-    g = Fallback(SIZE, "Ada", lambda: now, allow_raw=True)
-    assert g.picture(result(200), 0).kind == "synthetic"
-    now = now.model_copy(update={"panic": True})
-    for comes in (result(200), result(None), None, Result(Frame(pixels(RAW), 0, 0), "Ada", pixels(200), resting=True)):
-        out = g.picture(comes, 1)
-        assert out.kind == "card"
-        assert out.guarded
-        assert not (out.pixels == 200).all()
-        assert not (out.pixels == RAW).all()
-    now = now.model_copy(update={"panic": False})
-    assert g.picture(result(201), 2).kind == "synthetic"
-
-
-def test_what_was_made_during_a_panic_is_not_held_long_after_it() -> None:
-    now = Settings(panic=True)
-    g = Fallback(SIZE, "Ada", lambda: now)
-    g.picture(result(200), 0)
-    now = Settings()
-    assert g.picture(None, HOLD_NS).kind == "card"
+def test_the_doorkeeper_reads_odd_cookies() -> None:
+    door = Doorkeeper(8000)
+    assert door.knows({"Cookie": f"other=1; {door.cookie_name}={door.cookie}"})
+    for cookie in ("", "=", f"{door.cookie_name}=", f"{door.cookie_name}=x", "a\x00b", f"{door.cookie_name}"):
+        assert not door.knows({"Cookie": cookie})
+    assert not Doorkeeper(8000).knows({"Cookie": f"{door.cookie_name}={door.cookie}"})
