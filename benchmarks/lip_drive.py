@@ -9,8 +9,8 @@ import numpy as np
 
 from benchmarks.lip_offset import Reals
 from benchmarks.reading import Reader
-from realtime.audio.look_ahead import ReadAhead
-from realtime.audio.resample import Resampler
+from realtime.audio.delay_line import ReadAhead
+from realtime.audio.mel import Resampler
 from realtime.audio.sound_file import SoundFile
 from realtime.audio.source import SPEECH_HZ, Block
 from realtime.audio.speech_buffer import SpeechBuffer

@@ -8,9 +8,9 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, fields, replace
 
 from benchmarks.timings import Shown, Trace, Worked
-from realtime.capture.around import AroundSource
 from realtime.capture.paced import Paced, SeekableSource
 from realtime.capture.source import Source
+from realtime.capture.wrappers import AroundSource
 from realtime.clock import Clock
 from realtime.config import RunConfig
 from realtime.frame import Frame

@@ -1,9 +1,10 @@
-"""The only file with threads: two ways to hand something over, and a crew that ends together."""
+"""The only file with threads: an event, two ways to hand something over, and a crew that ends together."""
 
 import faulthandler
 import logging
 import sys
 import threading
+import time
 from collections.abc import Callable
 from types import TracebackType
 from typing import Generic, TypeVar
@@ -17,6 +18,37 @@ T = TypeVar("T")
 
 class Closed(Exception):
     """The slot was closed and is empty: nothing will come any more."""
+
+
+# A timed wait on Windows wakes on the 15.6 ms tick; `time.sleep` does not (high-resolution timer since Python 3.11). So
+# there the last stretch of a wait is slept.
+_COARSE_S = 0.02 if sys.platform == "win32" else 0.0
+
+
+class Event:
+    """An interruptible wait: once set, it ends every wait, now and later. From any thread."""
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+
+    def is_set(self) -> bool:
+        """True once somebody set it."""
+        return self._event.is_set()
+
+    def set(self) -> None:
+        """End all waits. May be called twice."""
+        self._event.set()
+
+    def wait(self, seconds: float) -> bool:
+        """Wait so long; True at once when set."""
+        if seconds <= 0:
+            return self._event.is_set()
+        until = time.monotonic() + seconds
+        if self._event.wait(max(seconds - _COARSE_S, 0.0)):
+            return True
+        if _COARSE_S and (rest := until - time.monotonic()) > 0:
+            time.sleep(rest)
+        return self._event.is_set()
 
 
 class Slot(Generic[T]):

@@ -3,7 +3,7 @@ import threading
 import pytest
 
 from realtime.errors import DeviceError, StuckThread
-from realtime.threads import Closed, Crew, Latest, Slot
+from realtime.threads import Closed, Crew, Event, Latest, Slot
 
 
 def test_slot_gives_the_newest_and_counts_what_it_replaced() -> None:
@@ -80,3 +80,19 @@ def test_wait_times_out_while_the_thread_runs() -> None:
         assert not crew.wait("works", 0.01)
         release.set()
         assert crew.wait("works", 5)
+
+
+def test_a_set_event_ends_every_wait() -> None:
+    event = Event()
+    assert event.wait(0.0) is False
+    event.set()
+    event.set()
+    assert event.wait(3600.0) is True
+    assert event.is_set()
+
+
+def test_an_event_set_by_another_thread_ends_a_wait() -> None:
+    event = Event()
+    with Crew() as crew:
+        crew.start("setter", event.set)
+        assert event.wait(60.0) is True

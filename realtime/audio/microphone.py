@@ -1,14 +1,69 @@
 """A microphone as a source: survives unplugging, says what is wrong with it."""
 
 from collections.abc import Callable
+from typing import Protocol
 
 import numpy as np
 
-from realtime.audio.device import InputDevice, OpenInput, SoundDeviceGone
 from realtime.audio.source import Block
-from realtime.capture.bell import Bell
 from realtime.clock import NS_PER_S, Clock, now_ns
 from realtime.errors import DeviceError
+from realtime.frame import Floats
+from realtime.threads import Event
+
+
+class SoundDeviceGone(DeviceError):
+    """The device was unplugged, or its server ended."""
+
+
+class InputDevice(Protocol):
+    """An open microphone, used by one thread. Samples are mono float32."""
+
+    @property
+    def name(self) -> str:
+        """As people know it."""
+        ...
+
+    @property
+    def rate_hz(self) -> int: ...
+
+    @property
+    def latency_s(self) -> float:
+        """How old the newest sample is when `read` gives it, as far as the driver says."""
+        ...
+
+    def read(self, timeout_s: float) -> Floats | None:
+        """All that arrived, waiting for some; None when nothing came in time. Raises SoundDeviceGone."""
+        ...
+
+    def close(self) -> None:
+        """Let go of it. May be called twice."""
+        ...
+
+
+class OutputDevice(Protocol):
+    """An open loudspeaker or virtual cable, used by one thread. Mono float32 at HEARD_HZ."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def latency_s(self) -> float:
+        """How long after `write` a sample is heard."""
+        ...
+
+    def write(self, samples: Floats) -> bool:
+        """Hand samples over without waiting; False where some had to be thrown away. Raises SoundDeviceGone."""
+        ...
+
+    def close(self) -> None: ...
+
+
+OpenInput = Callable[[str | None], InputDevice]
+"""A device's name, or None for the system's own choice. Raises DeviceError with what to do."""
+
+OpenOutput = Callable[[], OutputDevice]
+
 
 POLL_S = 0.1
 """How long one wait for the driver lasts: `unblock` takes effect within it."""
@@ -42,13 +97,13 @@ class Microphone:
     ) -> None:
         self.losses = 0
         self._asked, self._open, self._clock = device, open_input, clock
-        self._bell = Bell()
-        self._wait = wait or self._bell.wait
+        self._stop = Event()
+        self._wait = wait or self._stop.wait
         self._state = "ok"
         try:
             self._device: InputDevice | None = open_input(device)
         except BaseException:
-            self._bell.close()
+            self._stop.set()
             raise
         self._name = self._device.name
         self._seen_ns = self._loud_ns = clock()
@@ -65,7 +120,7 @@ class Microphone:
 
     def read(self) -> Block | None:
         """The next sound; waits for a lost microphone to come back. None once unblocked."""
-        while not self._bell.rung:
+        while not self._stop.is_set():
             if self._device is None:
                 self._look_for_it()
                 continue
@@ -115,11 +170,76 @@ class Microphone:
 
     def unblock(self) -> None:
         """Make `read` return None within POLL_S. From any thread."""
-        self._bell.ring()
+        self._stop.set()
 
     def close(self) -> None:
         """Let go of the microphone. May be called twice; not while another thread is in `read`."""
-        self._bell.close()
+        self._stop.set()
         device, self._device = self._device, None
         if device is not None:
             device.close()
+
+
+class ChosenMicrophone:
+    """Opens microphones: `open` is an `OpenInput`.
+
+    Another choice counts as the loss of the device, whose reader then opens what is chosen now.
+    `name` and `level` are those of the microphone that is open; `choose` may be called from any thread.
+    """
+
+    def __init__(self, open_input: OpenInput) -> None:
+        self._open = open_input
+        self._chosen: str | None = None
+        self._listening: _Listening | None = None
+
+    @property
+    def name(self) -> str | None:
+        """None before one is open."""
+        return self._listening.name if self._listening is not None else None
+
+    @property
+    def level(self) -> float:
+        """The loudest of the newest sound, 0..1."""
+        return self._listening.level if self._listening is not None else 0.0
+
+    def choose(self, name: str) -> None:
+        """Listen to the microphone of that name from now on."""
+        self._chosen = name
+
+    def open(self, device: str | None) -> InputDevice:
+        """The microphone that was chosen, `device` where none was yet. Raises DeviceError."""
+        asked = self._chosen
+        self._listening = _Listening(self._open(asked or device), lambda: self._chosen == asked)
+        return self._listening
+
+
+class _Listening:
+    """An open microphone, which is as good as gone once it is no longer the one that is wanted."""
+
+    def __init__(self, device: InputDevice, wanted: Callable[[], bool]) -> None:
+        self._device, self._wanted = device, wanted
+        self.level = 0.0
+
+    @property
+    def name(self) -> str:
+        return self._device.name
+
+    @property
+    def rate_hz(self) -> int:
+        return self._device.rate_hz
+
+    @property
+    def latency_s(self) -> float:
+        return self._device.latency_s
+
+    def read(self, timeout_s: float) -> Floats | None:
+        if not self._wanted():
+            raise SoundDeviceGone(f"{self.name} makes way for another microphone")
+        samples = self._device.read(timeout_s)
+        if samples is not None and len(samples):
+            self.level = min(float(np.nanmax(np.abs(samples), initial=0.0)), 1.0)
+        return samples
+
+    def close(self) -> None:
+        self.level = 0.0
+        self._device.close()

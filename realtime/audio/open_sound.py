@@ -5,10 +5,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from realtime.audio.device import InputDevice, OpenInput, OutputDevice
-from realtime.audio.microphone import Microphone
-from realtime.audio.paced_sound import PacedSound
-from realtime.audio.sound_file import SoundFile
+from realtime.audio.microphone import InputDevice, Microphone, OpenInput, OutputDevice
+from realtime.audio.sound_file import PacedSound, SoundFile
 from realtime.audio.source import SoundSource
 from realtime.clock import Clock, now_ns
 from realtime.errors import ConfigError, DeviceError

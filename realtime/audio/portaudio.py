@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from realtime.audio.device import SoundDeviceGone
+from realtime.audio.microphone import SoundDeviceGone
 from realtime.audio.source import HEARD_HZ
-from realtime.capture.bell import Bell
 from realtime.errors import DeviceError
 from realtime.frame import Floats
+from realtime.threads import Event
 
 LATENCY_S = 0.020
 _LOOK_S = 0.005
@@ -62,7 +62,7 @@ class PortAudioInput:
         driver = driver or load()
         self._error = driver.PortAudioError
         self.name = device or "the default microphone"
-        self._bell = Bell()
+        self._stop = Event()
         try:
             found = driver.query_devices(device, "input")
             self.rate_hz = round(found["default_samplerate"])
@@ -71,7 +71,7 @@ class PortAudioInput:
             )
             self._stream.start()
         except (ValueError, OSError, self._error) as error:
-            self._bell.close()
+            self._stop.set()
             raise DeviceError(
                 f"microphone {device or ''}: {_line(error)}: choose another (masquerade devices), "
                 "and allow microphones in the system's privacy settings"
@@ -93,14 +93,14 @@ class PortAudioInput:
                     samples, _overflowed = self._stream.read(count)  # what overflowed shows as a gap in time
                     return np.array(samples[:, 0], np.float32)
                 # A blocking read could never be ended where a driver hangs.
-                self._bell.wait(_LOOK_S)
+                self._stop.wait(_LOOK_S)
             return None
         except self._error as error:
             raise SoundDeviceGone(f"{self.name} is gone ({_line(error)}): is it plugged in?") from error
 
     def close(self) -> None:
         """Let go of it. May be called twice."""
-        self._bell.close()
+        self._stop.set()
         with contextlib.suppress(OSError, self._error):
             self._stream.close()
 

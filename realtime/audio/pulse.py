@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from realtime.audio.device import SoundDeviceGone
+from realtime.audio.microphone import SoundDeviceGone
 from realtime.audio.source import HEARD_HZ
 from realtime.errors import DeviceError
 from realtime.frame import Floats

@@ -1,7 +1,8 @@
 """The sound of a file, block by block: anything FFmpeg reads, as mono float32 at the file's own rate."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,44 @@ import numpy.typing as npt
 from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
 
-from realtime.audio.downmix import to_mono
 from realtime.audio.source import Block
-from realtime.clock import NS_PER_S
+from realtime.clock import NS_PER_S, Clock, now_ns
 from realtime.errors import ConfigError
 from realtime.frame import Floats
+from realtime.threads import Event
+
+_HALF_POWER = 0.5**0.5
+
+_WEIGHTS = {
+    **dict.fromkeys(("FL", "FR"), _HALF_POWER),
+    "FC": 1.0,
+    **dict.fromkeys(("BL", "BR", "SL", "SR", "BC", "FLC", "FRC"), 0.5),
+    **dict.fromkeys(("LFE", "LFE2"), 0.0),
+}
+"""By FFmpeg's channel names (ITU-R BS.775-3, to mono); the voice is in the centre, the effects channel has none."""
+
+_OTHERS = 0.5
+
+
+def weights(channels: list[str]) -> npt.NDArray[np.float64]:
+    """How much of each channel is in the mono sum, (n,) float64, together 1: full scale stays full scale.
+
+    Equal parts for one and two channels, whatever they are called, as librosa and with it Wav2Lip has it.
+    """
+    if len(channels) > 2:
+        raw = np.array([_WEIGHTS.get(name, _OTHERS) for name in channels])
+        if raw.sum() > 0:
+            return np.asarray(raw / raw.sum())
+    return np.full(len(channels), 1.0 / len(channels))
+
+
+def to_mono(samples: npt.NDArray[np.float32], channels: list[str]) -> Floats:
+    """(n,) float32 out of (channels, n)."""
+    if len(samples) == 1:
+        return np.asarray(samples[0], np.float32)
+    mixed: Floats = np.einsum("c,cn->n", weights(channels), samples).astype(np.float32)
+    return mixed
+
 
 log = logging.getLogger(__name__)
 
@@ -137,3 +171,61 @@ def _open(path: Path) -> av.container.InputContainer:
     except (av.error.FFmpegError, OSError, ValueError) as error:
         why = "is empty" if path.is_file() and path.stat().st_size == 0 else "is no sound or video that can be read"
         raise ConfigError(f"{path} {why}: {_ADVICE}") from error
+
+
+class PacedSound:
+    """The blocks of a file, each when its last sample is due. Obeys `SoundSource`; owns the file.
+
+    `loop` begins again at the end, without a gap. Whoever reads late gets what is due at once: times stay true.
+    """
+
+    live = True
+    state = "ok"
+
+    def __init__(
+        self,
+        open_file: Callable[[], SoundFile],
+        *,
+        loop: bool = False,
+        clock: Clock = now_ns,
+        wait: Callable[[float], bool] | None = None,
+    ) -> None:
+        self._open_file, self._loop, self._clock = open_file, loop, clock
+        self._file = open_file()
+        self._stop = Event()
+        self._wait = wait or self._stop.wait
+        self._zero_ns: int | None = None  # the clock's time of the file's 0
+        self._end_ns = 0
+
+    @property
+    def name(self) -> str:
+        """The file's name."""
+        return self._file.name
+
+    def read(self) -> Block | None:
+        """The next block, when it is due; None at the end or once unblocked."""
+        block = self._file.read()
+        if block is None and self._loop and not self._stop.is_set():
+            self._file.close()
+            self._file = self._open_file()
+            block = self._file.read()
+            if block is not None and self._zero_ns is not None:
+                self._zero_ns = self._end_ns - block.start_ns
+        if block is None or self._stop.is_set():
+            return None
+        if self._zero_ns is None:
+            self._zero_ns = self._clock() - block.start_ns
+        due = replace(block, start_ns=block.start_ns + self._zero_ns)
+        self._end_ns = due.end_ns
+        if self._wait((due.end_ns - self._clock()) / NS_PER_S):
+            return None
+        return due
+
+    def unblock(self) -> None:
+        """Make `read` return None. From any thread."""
+        self._stop.set()
+
+    def close(self) -> None:
+        """Close the file. May be called twice."""
+        self._stop.set()
+        self._file.close()

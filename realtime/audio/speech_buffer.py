@@ -1,19 +1,120 @@
 """A voice as the lip-sync network and the listeners want it: mel frames and clean samples, laid on the clock."""
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from realtime.audio.clock_recovery import Arrival
-from realtime.audio.interpolate import at_positions
-from realtime.audio.mel import BANDS, RATE_HZ, SILENCE, WINDOW, MelStream, window_start
-from realtime.audio.resample import Resampler
+from realtime.audio.mel import BANDS, RATE_HZ, SILENCE, WINDOW, MelStream, Resampler, window_start
 from realtime.audio.source import HEARD_HZ, SPEECH_HZ, Block
 from realtime.audio.vad import Gate, hushed, open_gate, openness
 from realtime.clock import NS_PER_S
 from realtime.frame import Floats
 from realtime.threads import Latest
+
+
+def at_positions(samples: Floats, first: float, count: int) -> Floats:
+    """`count` values of `samples` at first, first + 1, …: (count,) float32; 0 beyond its ends.
+
+    Cubic through the four neighbours (Catmull and Rom, 1974): where `first` is whole, the samples themselves. For
+    positions that creep, as those of two crystals do; a change of rate is `Resampler`'s.
+    """
+    whole = int(np.floor(first))
+    t = first - whole
+    if abs(t - round(t)) < 1e-4:  # under a hundred nanoseconds of 48 kHz's step: the clock's own rounding
+        return _cut(samples, round(first), count)
+    a, b, c, d = (_cut(samples, whole + k, count) for k in (-1, 0, 1, 2))
+    weights = (
+        -0.5 * t + t**2 - 0.5 * t**3,
+        1.0 - 2.5 * t**2 + 1.5 * t**3,
+        0.5 * t + 2.0 * t**2 - 1.5 * t**3,
+        -0.5 * t**2 + 0.5 * t**3,
+    )
+    return np.asarray(weights[0] * a + weights[1] * b + weights[2] * c + weights[3] * d, np.float32)
+
+
+def _cut(samples: Floats, first: int, count: int) -> Floats:
+    out = np.zeros(count, np.float32)
+    lo, hi = max(first, 0), min(first + count, len(samples))
+    if hi > lo:
+        out[lo - first : hi - first] = samples[lo:hi]
+    return out
+
+
+GAP_S = 0.060
+"""A block later (or earlier) than this does not belong behind the one before."""
+
+LONGEST_S = 5.0
+"""A longer gap is not filled: nothing keeps so much sound, so the stream simply begins again there."""
+
+_WATCHED_S = 2.0
+_SLEW = 0.005
+"""Seconds a second: ten times what crystals differ by, and less than anybody sees on a mouth."""
+
+
+class Arrival:
+    """Keeps `zero_ns`, the clock's time of the stream's second 0. `exact` where stamps have no jitter (files)."""
+
+    def __init__(self, *, exact: bool = False) -> None:
+        self.zero_ns = 0
+        self.gaps = 0
+        self.missing_s = self.cut_s = 0.0
+        self._exact = exact
+        self._tolerance_s = 0.020 if exact else GAP_S
+        # (start, the zero it speaks for) of the last blocks, ns; only those no later one undercuts, so rising.
+        self._earliest: deque[tuple[int, int]] = deque()
+        self._since_ns = self._before_ns = 0
+        self._begun = False
+
+    def place(self, position_s: float, start_ns: int) -> float:
+        """Seconds of silence to put before a block that comes when the stream is `position_s` long.
+
+        Negative: so much of the block's beginning is to be cut off. `start_ns` is the block's own stamp.
+        """
+        position_ns = round(position_s * NS_PER_S)
+        if not self._begun:
+            self._begun = True
+            self._restart(start_ns, start_ns - position_ns)
+            return 0.0
+        late_ns = start_ns - self.zero_ns - position_ns
+        late_s = late_ns / NS_PER_S
+        if abs(late_s) > self._tolerance_s:
+            return self._jump(start_ns, late_s, late_ns)
+        if not self._exact:
+            self._follow(start_ns, start_ns - position_ns)
+        return 0.0
+
+    def _restart(self, start_ns: int, zero_ns: int) -> None:
+        self.zero_ns = zero_ns
+        self._earliest.clear()
+        self._since_ns = self._before_ns = start_ns
+
+    def _jump(self, start_ns: int, late_s: float, late_ns: int) -> float:
+        self.gaps += 1
+        if abs(late_s) > LONGEST_S:
+            self.missing_s += max(late_s, 0.0)
+            self._restart(start_ns, self.zero_ns + late_ns)
+            return 0.0
+        self._restart(start_ns, self.zero_ns)
+        if late_s > 0:
+            self.missing_s += late_s
+        else:
+            self.cut_s -= late_s
+        return late_s
+
+    def _follow(self, start_ns: int, zero_ns: int) -> None:
+        while self._earliest and self._earliest[-1][1] >= zero_ns:
+            self._earliest.pop()
+        self._earliest.append((start_ns, zero_ns))
+        while start_ns - self._earliest[0][0] > _WATCHED_S * NS_PER_S:
+            self._earliest.popleft()
+        step_ns, self._before_ns = start_ns - self._before_ns, start_ns
+        if start_ns - self._since_ns < 0.5 * _WATCHED_S * NS_PER_S:
+            return
+        most = round(_SLEW * max(step_ns, 0))
+        self.zero_ns += max(-most, min(most, self._earliest[0][1] - self.zero_ns))
+
 
 KEPT_S = 6.0
 """How much of the past can be asked for."""

@@ -10,12 +10,12 @@ from typing import Protocol
 import numpy as np
 
 from realtime.audio.delay_line import Delayed
-from realtime.audio.device import OpenOutput, OutputDevice, SoundDeviceGone
+from realtime.audio.microphone import OpenOutput, OutputDevice, SoundDeviceGone
 from realtime.audio.source import HEARD_HZ
-from realtime.capture.bell import Bell
 from realtime.clock import NS_PER_S, Clock, now_ns
 from realtime.errors import DeviceError
 from realtime.frame import Floats
+from realtime.threads import Event
 
 log = logging.getLogger(__name__)
 
@@ -80,8 +80,8 @@ class VirtualMicrophone:
     ) -> None:
         self.lost = self.dry = 0
         self._voice, self._open, self._clock = voice, open_output, clock
-        self._bell = Bell()
-        self._wait = wait or self._bell.wait
+        self._stop = Event()
+        self._wait = wait or self._stop.wait
         self._state = "ok"
         self._said_ns: int | None = None
         self._ahead_ns: deque[int] = deque(maxlen=_WATCHED)
@@ -90,7 +90,7 @@ class VirtualMicrophone:
         try:
             self._device: OutputDevice | None = open_output()
         except BaseException:
-            self._bell.close()
+            self._stop.set()
             raise
         self._name = self._device.name
 
@@ -112,7 +112,7 @@ class VirtualMicrophone:
     def speak(self) -> None:
         """Until `unblock`: piece by piece, what is due."""
         next_ns = self._clock()
-        while not self._bell.rung:
+        while not self._stop.is_set():
             if self._device is None:
                 self._look_for_it()
                 next_ns = self._clock()
@@ -163,11 +163,11 @@ class VirtualMicrophone:
 
     def unblock(self) -> None:
         """Make `speak` return. From any thread."""
-        self._bell.ring()
+        self._stop.set()
 
     def close(self) -> None:
         """Let go of the device. May be called twice; not while another thread is in `speak`."""
-        self._bell.close()
+        self._stop.set()
         device, self._device = self._device, None
         if device is not None:
             device.close()

@@ -6,16 +6,14 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from realtime.audio.audio_track import SoundTrack
-from realtime.audio.delay_line import Delayed
-from realtime.audio.device import OpenInput, OpenOutput
-from realtime.audio.look_ahead import AsHeard, LookAhead, ReadAhead
+from realtime.audio.audio_track import SoundTrack, VoiceTrack
+from realtime.audio.delay_line import AsHeard, Delayed, LookAhead, ReadAhead
+from realtime.audio.microphone import OpenInput, OpenOutput
 from realtime.audio.open_sound import check_sound, is_microphone, open_sound, open_virtual_microphone
 from realtime.audio.sound_file import SoundFile
 from realtime.audio.source import SoundSource
 from realtime.audio.speech_buffer import SpeechBuffer
 from realtime.audio.virtual_microphone import PAUSE_S, VirtualMicrophone
-from realtime.audio.voice_track import VoiceTrack
 from realtime.clock import NS_PER_S, Clock, now_ns
 from realtime.errors import DeviceError
 

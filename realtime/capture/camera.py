@@ -1,6 +1,6 @@
 """What the webcam source asks of a camera driver: one protocol, one file a platform.
 
-`v4l2_camera.py` speaks to Linux, `opencv_camera.py` to macOS and Windows; tests bring their own.
+`v4l2.py` speaks to Linux, `opencv_camera.py` to macOS and Windows; tests bring their own.
 """
 
 import math

@@ -103,7 +103,7 @@ def open_camera(wish: CameraRequest) -> Camera:
     """Find and open a camera of this machine. Raises DeviceError."""
     found = find(wish, list_cameras(with_modes=False))
     if _SYSTEM == "linux":
-        from realtime.capture.v4l2_camera import V4l2Camera
+        from realtime.capture.v4l2 import V4l2Camera
 
         return V4l2Camera(found, f"/dev/video{found.address}", wish)
     backend = cv2.CAP_AVFOUNDATION if _SYSTEM == "darwin" else cv2.CAP_DSHOW
@@ -164,7 +164,7 @@ def _linux_cameras(with_modes: bool) -> list[CameraFound]:
                 loopback = answer.driver.decode("utf-8", "replace") == v4l2.LOOPBACK_DRIVER
                 own = loopback and (OURS in name.lower() or _fed_by_masquerade(path))
                 bus = answer.bus_info.decode("utf-8", "replace")
-                modes = tuple(v4l2.modes(descriptor)) if with_modes else ()
+                modes = tuple(v4l2.list_modes(descriptor)) if with_modes else ()
                 found.append(CameraFound(number, name, bus, modes, own))
         except OSError:
             pass

@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from typing import Protocol
 
-from realtime.capture.bell import Bell
 from realtime.capture.source import Source
 from realtime.clock import NS_PER_S, Clock, now_ns
 from realtime.frame import Frame
+from realtime.threads import Event
 
 MAX_LATE_S = 1.0
 """Behind by more than this, the schedule starts anew: a slept laptop must not replay the hours it
@@ -45,8 +45,8 @@ class Paced:
         self.reel = reel
         self.lost_s = 0.0
         self._loop, self._fps, self._clock = loop, fps, clock
-        self._bell = Bell()
-        self._wait = wait or self._bell.wait
+        self._stop = Event()
+        self._wait = wait or self._stop.wait
         self._start_ns: int | None = None
         self._played_s = 0.0  # the timer before this one
         self._lap_s = 0.0  # where this lap's last frame ends
@@ -76,10 +76,10 @@ class Paced:
 
     def read(self) -> Frame | None:
         """The next frame, when it is due; None at the end or when unblocked."""
-        while not self._bell.rung:
+        while not self._stop.is_set():
             frame = self.reel.read()
             if frame is None:
-                if not self._loop or self._lap_s == 0.0 or self._bell.rung:
+                if not self._loop or self._lap_s == 0.0 or self._stop.is_set():
                     return None
                 # The file's own length, so that a loop keeps step with its sound.
                 self._played_s += max(self._lap_s, self.reel.duration_s or 0.0)
@@ -123,10 +123,10 @@ class Paced:
 
     def unblock(self) -> None:
         """Make `read` return None, now and later."""
-        self._bell.ring()
+        self._stop.set()
         self.reel.unblock()
 
     def close(self) -> None:
         """Close the reel. May be called twice."""
-        self._bell.close()
+        self._stop.set()
         self.reel.close()

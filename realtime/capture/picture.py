@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from realtime.capture.counted import CountedSource
+from realtime.capture.synthetic import CountedSource
 from realtime.clock import Clock, now_ns
 from realtime.errors import ConfigError
 from realtime.frame import Pixels

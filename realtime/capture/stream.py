@@ -8,12 +8,12 @@ from urllib.parse import urlsplit, urlunsplit
 import av
 from av.video.frame import VideoFrame
 
-from realtime.capture.bell import Bell
-from realtime.capture.decoded import ToBgr
+from realtime.capture.recording import ToBgr
 from realtime.clock import Clock, now_ns
 from realtime.errors import DeviceError
 from realtime.frame import Frame
 from realtime.imaging.resize import letterbox
+from realtime.threads import Event
 
 SCHEMES = ("rtsp", "rtsps", "http", "https", "udp", "tcp", "rtmp", "rtmps", "srt", "rtp")
 OPEN_S = 8.0
@@ -55,8 +55,8 @@ class Stream:
         self._address, self._clock = address, clock
         self._timeouts = open_s, silent_s
         self._name = without_password(address)
-        self._bell = Bell()
-        self._wait = wait or self._bell.wait
+        self._stop = Event()
+        self._wait = wait or self._stop.wait
         self._seq = self._came = 0
         self._state = "ok"
         self._container: av.container.InputContainer | None = None
@@ -129,7 +129,7 @@ class Stream:
 
     def read(self) -> Frame | None:
         """The next frame as soon as it is there; reconnects by itself. None once unblocked."""
-        while not self._bell.rung:
+        while not self._stop.is_set():
             decoded, self._first = self._first, None
             if decoded is None:
                 decoded = self._next() if self._container is not None else self._reconnected()
@@ -172,11 +172,11 @@ class Stream:
 
     def unblock(self) -> None:
         """Make `read` return None: at once while frames come, else within SILENT_S. From any thread."""
-        self._bell.ring()
+        self._stop.set()
 
     def close(self) -> None:
         """Disconnect. May be called twice; not while another thread is in `read`."""
-        self._bell.close()
+        self._stop.set()
         self._disconnect()
 
 

@@ -4,11 +4,10 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from realtime.capture.bell import Bell
 from realtime.capture.source import Source
 from realtime.errors import MasqueradeError
 from realtime.frame import Frame
-from realtime.threads import Latest
+from realtime.threads import Event, Latest
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +37,7 @@ class Switched:
         self._source: Source | None = source
         self._read: Choice | None = choice
         self._wanted = Latest(choice)
-        self._bell = Bell()
+        self._stop = Event()
         self._name, self._size, self._rate_hz, self.live = source.name, source.size, source.rate_hz, source.live
         self._why = "ok"
         self._stirred = False  # the source was unblocked for a change, and will give nothing any more
@@ -90,12 +89,12 @@ class Switched:
 
     def read(self) -> Frame | None:
         """The next frame; None at the end, or when unblocked."""
-        while not self._bell.rung:
+        while not self._stop.is_set():
             wanted = self._wanted.get()
             if wanted != self._read or self._stirred:
                 self._change(wanted)
             if self._source is None:
-                self._bell.wait(LOOK_S)
+                self._stop.wait(LOOK_S)
                 continue
             frame = self._source.read()
             if frame is not None:
@@ -115,7 +114,7 @@ class Switched:
         self._stirred = False
         refused: MasqueradeError | None = None
         for choice in dict.fromkeys(filter(None, (wanted, before))):
-            if self._bell.rung:
+            if self._stop.is_set():
                 return
             try:
                 self._source = self._open(choice)
@@ -132,19 +131,19 @@ class Switched:
             kept = self._read
             if kept is not None:
                 self._wanted.update(lambda now: kept if now == wanted else now)
-        if self._bell.rung and self._source is not None:
+        if self._stop.is_set() and self._source is not None:
             self._source.unblock()
 
     def unblock(self) -> None:
         """Make `read` return None. From any thread."""
-        self._bell.ring()
+        self._stop.set()
         source = self._source
         if source is not None:
             source.unblock()
 
     def close(self) -> None:
         """Close the source. May be called twice."""
-        self._bell.close()
+        self._stop.set()
         source, self._source = self._source, None
         if source is not None:
             source.close()

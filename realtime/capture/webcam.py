@@ -5,12 +5,12 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 
-from realtime.capture.bell import Bell
 from realtime.capture.camera import Camera, CameraGone, CameraRequest, Mode, Opener, RawFrame
 from realtime.clock import NS_PER_S, Clock, now_ns
 from realtime.errors import DeviceError
 from realtime.frame import Frame, Pixels
 from realtime.imaging.resize import letterbox
+from realtime.threads import Event
 
 POLL_S = 0.1
 """How long one wait for the driver lasts: `unblock` takes effect within it."""
@@ -55,8 +55,8 @@ class Webcam:
     ) -> None:
         self.skipped = self.losses = 0
         self._open_camera, self._clock = open_camera, clock
-        self._bell = Bell()
-        self._wait = wait or self._bell.wait
+        self._stop = Event()
+        self._wait = wait or self._stop.wait
         self._stamps: deque[int] = deque()
         self._seq = self._dark = self._damaged = 0
         self._last_ns = -1
@@ -86,7 +86,7 @@ class Webcam:
         """The first pictures, thrown away but for the last, to learn the true size and rate."""
         assert self._camera is not None
         started, last = self._clock(), None
-        while not self._bell.rung:
+        while not self._stop.is_set():
             limit_s = seconds if last else FIRST_S
             if self._clock() - started >= limit_s * NS_PER_S:
                 break
@@ -100,7 +100,7 @@ class Webcam:
                 started = self._clock()
                 self._check_size(shot.pixels)
             last = shot.pixels, self._stamped(shot)
-        if last is None and not self._bell.rung:
+        if last is None and not self._stop.is_set():
             raise DeviceError(
                 f"{self._label} sends no picture within {FIRST_S:g} s: unplug it and plug it in again, "
                 "or choose another camera (masquerade devices)"
@@ -148,10 +148,10 @@ class Webcam:
 
     def read(self) -> Frame | None:
         """The next picture; waits for a lost camera to come back. None once unblocked."""
-        if self._first is not None and not self._bell.rung:
+        if self._first is not None and not self._stop.is_set():
             (pixels, stamp), self._first = self._first, None
             return self._frame(pixels, stamp)
-        while not self._bell.rung:
+        while not self._stop.is_set():
             if self._camera is None:
                 self._look_for_it()
                 continue
@@ -218,11 +218,11 @@ class Webcam:
 
     def unblock(self) -> None:
         """Make `read` return None within POLL_S. From any thread."""
-        self._bell.ring()
+        self._stop.set()
 
     def close(self) -> None:
         """Let go of the camera. May be called twice; not while another thread is in `read`."""
-        self._bell.close()
+        self._stop.set()
         camera, self._camera = self._camera, None
         if camera is not None:
             camera.close()

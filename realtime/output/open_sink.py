@@ -6,15 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from realtime.audio.audio_track import SoundTrack
-from realtime.audio.voice_track import VoiceTrack
+from realtime.audio.audio_track import SoundTrack, VoiceTrack
 from realtime.clock import Clock, now_ns
 from realtime.errors import ConfigError, MasqueradeError
 from realtime.output.disclosure import CAMERA_LABEL
-from realtime.output.null_sink import NullSink
 from realtime.output.page_sink import PageSink
-from realtime.output.sink import Sink
-from realtime.output.threaded_sink import Apart
+from realtime.output.sink import Apart, NullSink, Sink
 from realtime.output.timeline import Pace
 from realtime.output.video_file import CONTAINERS, VideoFile, check_writable
 from realtime.output.virtual_camera import VirtualCamera

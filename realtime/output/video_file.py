@@ -13,8 +13,7 @@ from av.container import OutputContainer
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
 from av.video.stream import VideoStream
 
-from realtime.audio.audio_track import SoundTrack, SoundWriter
-from realtime.audio.voice_track import VoiceTrack, VoiceWriter
+from realtime.audio.audio_track import SoundTrack, SoundWriter, VoiceTrack, VoiceWriter
 from realtime.clock import Clock, now_ns
 from realtime.errors import ConfigError, DeviceError
 from realtime.frame import Frame

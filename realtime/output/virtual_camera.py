@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from realtime.errors import ConfigError, DeviceError
+from realtime.errors import ConfigError, DeviceError, MasqueradeError
 from realtime.frame import Frame, Pixels
 from realtime.imaging.resize import even, pad_to_even
 from realtime.output.disclosure import CAMERA_LABEL
+from realtime.output.sink import Sink
 
 with contextlib.suppress(ImportError):  # Windows has no such calls, and no loopback devices
     import fcntl
@@ -258,3 +259,71 @@ class VirtualCamera:
         driver, self._driver = self._driver, None
         if driver is not None:
             driver.close()
+
+
+log = logging.getLogger(__name__)
+
+OFF = "camera off"
+
+
+class CameraSwitch:
+    """A sink that is a virtual camera while it is switched on.
+
+    `open_camera` opens one and raises MasqueradeError; `camera` is one that is open already. Everything is opened and
+    closed by the thread that shows pictures, so `switch` may be called from any. A camera that fails is switched off,
+    with a warning, and `lost` gets the error; it can be switched on again.
+    """
+
+    def __init__(
+        self, open_camera: Callable[[], Sink], camera: Sink | None, lost: Callable[[DeviceError], None]
+    ) -> None:
+        self._open, self._camera, self._lost = open_camera, camera, lost
+        self._wanted = camera is not None
+        self.why: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The camera's name, OFF without one."""
+        camera = self._camera
+        return camera.name if camera is not None else OFF
+
+    @property
+    def on(self) -> bool:
+        """True while pictures go out."""
+        return self._camera is not None
+
+    def switch(self, on: bool) -> None:
+        """On or off from the next picture on. `why` then says what stood in the way, None if nothing did."""
+        self.why, self._wanted = None, on
+
+    def show(self, frame: Frame) -> None:
+        """Pass the picture on, if the camera is on."""
+        if self._wanted != (self._camera is not None):
+            self._change()
+        if self._camera is None:
+            return
+        try:
+            self._camera.show(frame)
+        except DeviceError as error:
+            log.warning("%s; the virtual camera is switched off, everything else goes on", error)
+            self.why, self._wanted = str(error), False
+            self._lost(error)
+            self._change()
+
+    def _change(self) -> None:
+        if self._camera is not None:
+            camera, self._camera = self._camera, None
+            camera.close()
+            return
+        try:
+            self._camera = self._open()
+        except MasqueradeError as error:
+            log.warning("%s", error)
+            self.why, self._wanted = str(error), False
+
+    def close(self) -> None:
+        """Close the camera. May be called twice."""
+        camera, self._camera = self._camera, None
+        self._wanted = False
+        if camera is not None:
+            camera.close()

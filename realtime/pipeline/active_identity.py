@@ -4,7 +4,7 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 
-from realtime.audio.look_ahead import Speech
+from realtime.audio.delay_line import Speech
 from realtime.errors import ConfigError
 from realtime.families.effect import Effect
 from realtime.families.face_swap.effect import FaceSwap

@@ -11,7 +11,7 @@ from realtime.capture.open_source import is_still, open_source
 from realtime.capture.paced import Paced
 from realtime.capture.picture import Picture, load_picture
 from realtime.capture.source import Source
-from realtime.capture.until import Until
+from realtime.capture.wrappers import Until
 from realtime.clock import Clock
 from realtime.config import RunConfig
 from realtime.errors import ConfigError

@@ -13,11 +13,11 @@ from realtime.config import RunConfig
 from realtime.errors import DeviceError
 from realtime.families.effect import Effect
 from realtime.families.motion.background import read_background
-from realtime.output.camera_switch import OFF
 from realtime.output.disclosure import CAMERA_LABEL, metadata
 from realtime.output.open_sink import check_specs, open_sinks, wants_page
 from realtime.output.recorder import Recorder
 from realtime.output.sink import Sink
+from realtime.output.virtual_camera import OFF
 from realtime.pipeline.active_identity import ActiveIdentity, open_character
 from realtime.pipeline.av_sync import AvPlan, check_change, is_silent, open_pictures, open_voice, settings_of, voicing
 from realtime.pipeline.engine import Engine

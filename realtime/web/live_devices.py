@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from realtime.audio.chosen_microphone import ChosenMicrophone
+from realtime.audio.microphone import ChosenMicrophone
 from realtime.audio.open_sound import is_microphone, microphones
 from realtime.capture.camera import COST, CameraFound
 from realtime.capture.devices import offered
@@ -13,8 +13,7 @@ from realtime.capture.switched import Choice, Switched
 from realtime.clock import Clock
 from realtime.config import RunConfig
 from realtime.errors import ConfigError, DeviceError
-from realtime.output.camera_switch import CameraSwitch
-from realtime.output.virtual_camera import find_virtual_camera, how_to_get_one
+from realtime.output.virtual_camera import CameraSwitch, find_virtual_camera, how_to_get_one
 from realtime.pipeline.av_sync import AvPlan
 
 SIZES = ((1920, 1080), (1280, 720), (960, 540), (640, 480), (640, 360), (320, 240))

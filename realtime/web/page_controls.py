@@ -4,18 +4,17 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-from realtime.audio.chosen_microphone import ChosenMicrophone
-from realtime.audio.open_sound import is_microphone
+from realtime.audio.microphone import ChosenMicrophone
+from realtime.audio.open_sound import is_microphone, open_microphone
 from realtime.audio.voice_pipeline import OpenSpeaker
 from realtime.capture.switched import Switched
 from realtime.config import RunConfig
 from realtime.errors import DeviceError
-from realtime.output.camera_switch import CameraSwitch
 from realtime.output.open_sink import wants_page
 from realtime.output.recorder import Recorder
 from realtime.output.sink import Sink
 from realtime.output.video_file import CONTAINERS
-from realtime.output.virtual_camera import VirtualCamera
+from realtime.output.virtual_camera import CameraSwitch, VirtualCamera
 from realtime.web.live_devices import LiveDevices
 from realtime.web.server import Panel
 
@@ -50,5 +49,5 @@ def chosen_microphone(config: RunConfig, open_speaker: OpenSpeaker) -> tuple[Cho
     """For a run with a microphone and a page: the one it listens to, None else, and what opens its voice with it."""
     if config.sound is None or not is_microphone(config.sound) or not wants_page(config.output):
         return None, open_speaker
-    microphone = ChosenMicrophone()
+    microphone = ChosenMicrophone(open_microphone)
     return microphone, partial(open_speaker, open_input=microphone.open)

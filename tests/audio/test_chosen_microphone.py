@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from fakes import FakeClock
 
-from realtime.audio.chosen_microphone import ChosenMicrophone
-from realtime.audio.microphone import Microphone
+from realtime.audio.microphone import ChosenMicrophone, Microphone
 from realtime.errors import ConfigError, DeviceError
 from realtime.frame import Floats
 from realtime.web.live_devices import LiveDevices

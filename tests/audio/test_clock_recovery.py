@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from realtime.audio.clock_recovery import GAP_S, LONGEST_S, Arrival
+from realtime.audio.speech_buffer import GAP_S, LONGEST_S, Arrival
 
 NS = 1_000_000_000
 STEP_S = 0.02

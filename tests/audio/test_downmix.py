@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from realtime.audio.downmix import to_mono, weights
+from realtime.audio.sound_file import to_mono, weights
 
 SURROUND = ["FL", "FR", "FC", "LFE", "BL", "BR"]
 

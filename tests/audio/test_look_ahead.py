@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from sounds import NS, blocks, clicks, noise, onsets, write_sound
 
-from realtime.audio.delay_line import Delayed
-from realtime.audio.look_ahead import MOST_S, RESERVE_S, LookAhead, ReadAhead
+from realtime.audio.delay_line import MOST_S, RESERVE_S, Delayed, LookAhead, ReadAhead
 from realtime.audio.mel import LOOK_AHEAD_S
 from realtime.audio.sound_file import SoundFile
 from realtime.audio.source import HEARD_HZ

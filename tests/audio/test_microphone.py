@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from sounds import NS, Devices, FakeInput, tone
 
-from realtime.audio.device import SoundDeviceGone
-from realtime.audio.microphone import MUTE_S, SILENT_S, Microphone
+from realtime.audio.microphone import MUTE_S, SILENT_S, Microphone, SoundDeviceGone
 from realtime.errors import DeviceError
 
 PIECE = tone(300, 0.02, 48_000)

@@ -7,7 +7,7 @@ from sounds import Devices, FakeInput, tone, write_sound
 
 from realtime.audio.microphone import Microphone
 from realtime.audio.open_sound import _full_name, check_sound, has_sound_server, how_to_get_one, open_sound
-from realtime.audio.paced_sound import PacedSound
+from realtime.audio.sound_file import PacedSound
 from realtime.errors import ConfigError, DeviceError
 
 

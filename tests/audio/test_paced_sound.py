@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 from sounds import NS, tone, write_sound
 
-from realtime.audio.paced_sound import PacedSound
-from realtime.audio.sound_file import SoundFile
+from realtime.audio.sound_file import PacedSound, SoundFile
 
 
 class Hands:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from sounds import tone
 
-from realtime.audio.device import SoundDeviceGone
+from realtime.audio.microphone import SoundDeviceGone
 from realtime.audio.portaudio import PortAudioInput, PortAudioOutput, find_cable, names
 from realtime.errors import DeviceError
 from realtime.frame import Floats

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from sounds import onsets, tone
 
-from realtime.audio.device import SoundDeviceGone
+from realtime.audio.microphone import SoundDeviceGone
 from realtime.audio.pulse import LABEL, NullSink, PulseInput, PulseOutput, microphones, run_tool
 from realtime.audio.source import HEARD_HZ
 from realtime.errors import DeviceError

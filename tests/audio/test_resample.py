@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from realtime.audio.resample import Resampler
+from realtime.audio.mel import Resampler
 from realtime.errors import ConfigError
 from realtime.frame import Floats
 

@@ -6,10 +6,8 @@ import numpy as np
 import pytest
 from sounds import NS, Devices, FakeInput, noise
 
-from realtime.audio.delay_line import Delayed
-from realtime.audio.device import SoundDeviceGone
-from realtime.audio.look_ahead import MOST_S, LookAhead
-from realtime.audio.microphone import Microphone
+from realtime.audio.delay_line import MOST_S, Delayed, LookAhead
+from realtime.audio.microphone import Microphone, SoundDeviceGone
 from realtime.audio.source import HEARD_HZ
 from realtime.audio.speech_buffer import SpeechBuffer
 from realtime.audio.vad import AlwaysOpen

@@ -4,10 +4,9 @@ import numpy as np
 import pytest
 from sounds import NS, blocks, clicks, noise, onsets, tone
 
-from realtime.audio.interpolate import at_positions
 from realtime.audio.mel import SILENCE, mel_frames
 from realtime.audio.source import HEARD_HZ, Block
-from realtime.audio.speech_buffer import KEPT_S, SpeechBuffer, SpeechSnapshot
+from realtime.audio.speech_buffer import KEPT_S, SpeechBuffer, SpeechSnapshot, at_positions
 from realtime.audio.vad import AlwaysOpen
 from realtime.frame import Floats
 

@@ -8,8 +8,7 @@ import pytest
 from bundles import Script, one_line
 from sounds import noise
 
-from realtime.audio.mel import MelStream
-from realtime.audio.resample import Resampler
+from realtime.audio.mel import MelStream, Resampler
 from realtime.audio.sound_file import whole_sound
 from realtime.audio.vad import SURE, AlwaysOpen, Gate, SpeechGate, hushed, open_gate, openness
 from realtime.frame import Floats

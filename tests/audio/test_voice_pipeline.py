@@ -6,12 +6,11 @@ import numpy as np
 import pytest
 from sounds import NS, Devices, FakeInput, FakeOutput, clicks, noise, write_sound
 
-from realtime.audio.audio_track import SoundTrack
+from realtime.audio.audio_track import SoundTrack, VoiceTrack
 from realtime.audio.mel import LOOK_AHEAD_S
 from realtime.audio.speech_buffer import SpeechBuffer
 from realtime.audio.vad import AlwaysOpen
 from realtime.audio.voice_pipeline import open_speaker
-from realtime.audio.voice_track import VoiceTrack
 from realtime.errors import ConfigError, DeviceError
 from realtime.threads import Crew
 

@@ -8,11 +8,11 @@ import pytest
 from recordings import SUFFIXES, frame, grey
 from sounds import NS, blocks, clicks, noise, onsets
 
-from realtime.audio.look_ahead import LookAhead
+from realtime.audio.audio_track import VoiceTrack
+from realtime.audio.delay_line import LookAhead
 from realtime.audio.source import HEARD_HZ
 from realtime.audio.speech_buffer import SpeechBuffer
 from realtime.audio.vad import AlwaysOpen
-from realtime.audio.voice_track import VoiceTrack
 from realtime.frame import Floats
 from realtime.output.video_file import VideoFile
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from realtime.capture.around import AroundSource
+from realtime.capture.wrappers import AroundSource
 from realtime.frame import Frame
 
 

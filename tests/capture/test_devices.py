@@ -189,7 +189,7 @@ def test_opencv_cameras_read_fail_and_close() -> None:
 
 def test_drivers_bytes_become_pictures() -> None:
     pytest.importorskip("fcntl")
-    from realtime.capture.v4l2_camera import ends_well, picture_from
+    from realtime.capture.v4l2 import ends_well, picture_from
 
     rng = np.random.default_rng(2)
     smooth = cv2.resize(rng.integers(60, 200, (6, 8, 3), np.uint8), (64, 48), interpolation=cv2.INTER_CUBIC)
@@ -225,7 +225,7 @@ def test_drivers_bytes_become_pictures() -> None:
 
 def test_a_refused_camera_says_how_to_mend_it() -> None:
     pytest.importorskip("fcntl")
-    from realtime.capture.v4l2_camera import V4l2Camera, _refused
+    from realtime.capture.v4l2 import V4l2Camera, _refused
 
     for number, words in (
         (errno.EBUSY, "in use by another program: close that"),

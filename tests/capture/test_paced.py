@@ -156,17 +156,3 @@ def test_unblocked_while_waiting_it_ends() -> None:
     assert reel.unblocked
     assert source.read() is None
     source.close()
-
-
-def test_the_real_wait_ends_when_rung() -> None:
-    from realtime.capture.bell import Bell
-
-    bell = Bell()
-    assert bell.wait(0.0) is False
-    bell.ring()
-    bell.ring()
-    assert bell.wait(3600.0) is True
-    assert bell.rung
-    bell.close()
-    bell.close()
-    assert bell.wait(3600.0) is True

@@ -2,7 +2,7 @@
 
 from fakes import FakeSource, pixels
 
-from realtime.capture.until import Until
+from realtime.capture.wrappers import Until
 
 
 def test_it_ends_where_it_is_over_and_stays_so() -> None:

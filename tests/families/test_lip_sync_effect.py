@@ -10,7 +10,7 @@ from sounds import NS
 from test_lip_sync_network import Lips, lip_bundle
 from test_lower_face import in_box
 
-from realtime.audio.look_ahead import ReadAhead
+from realtime.audio.delay_line import ReadAhead
 from realtime.audio.mel import SILENCE
 from realtime.audio.sound_file import SoundFile
 from realtime.audio.speech_buffer import MelWindow, SpeechBuffer

@@ -7,7 +7,7 @@ from fakes import FakeSink, pixels
 
 from realtime.errors import DeviceError
 from realtime.frame import Frame
-from realtime.output.camera_switch import OFF, CameraSwitch
+from realtime.output.virtual_camera import OFF, CameraSwitch
 
 PICTURE = Frame(pixels(), 0, 0)
 

@@ -6,11 +6,9 @@ import pytest
 from fakes import FakeSink
 
 from realtime.errors import ConfigError, DeviceError
-from realtime.output.null_sink import NullSink
 from realtime.output.open_sink import OpenCamera, check_specs, open_sinks, wants_page
 from realtime.output.page_sink import PageSink
-from realtime.output.sink import Sink
-from realtime.output.threaded_sink import Apart
+from realtime.output.sink import Apart, NullSink, Sink
 from realtime.output.video_file import VideoFile
 from realtime.settings import Settings
 from realtime.web.server import Panel

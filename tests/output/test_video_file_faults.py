@@ -13,8 +13,7 @@ from fakes import FakeClock
 from recordings import SIZE, SUFFIXES, bars, frame, grey, pictures
 
 from realtime.errors import ConfigError, DeviceError
-from realtime.output.sink import Sink
-from realtime.output.threaded_sink import Apart
+from realtime.output.sink import Apart, Sink
 from realtime.output.video_file import DiskFile, VideoFile
 
 

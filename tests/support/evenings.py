@@ -15,8 +15,7 @@ from panels import Opened
 from realtime.clock import now_ns
 from realtime.frame import Frame, Pixels
 from realtime.output.recorder import Recorder
-from realtime.output.sink import Sink
-from realtime.output.threaded_sink import Apart
+from realtime.output.sink import Apart, Sink
 from realtime.output.video_file import VideoFile
 from realtime.pipeline.last_minute import LastMinute
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import av
 import numpy as np
 
-from realtime.audio.device import SoundDeviceGone
+from realtime.audio.microphone import SoundDeviceGone
 from realtime.audio.source import Block
 from realtime.errors import DeviceError
 from realtime.frame import Floats

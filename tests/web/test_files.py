@@ -12,15 +12,14 @@ from evenings import BROWSERS, SIZE, says, shade, walk
 from fakes import FakeSink, FakeSource
 from panels import Opened, open_panel
 
-from realtime.audio.chosen_microphone import ChosenMicrophone
-from realtime.audio.device import InputDevice, SoundDeviceGone
+from realtime.audio.microphone import ChosenMicrophone, InputDevice, SoundDeviceGone
 from realtime.capture.camera import CameraFound, Mode
 from realtime.capture.switched import Choice, Switched
 from realtime.clock import now_ns
 from realtime.errors import DeviceError
 from realtime.frame import Floats, Frame
-from realtime.output.camera_switch import CameraSwitch
 from realtime.output.video_file import VideoFile
+from realtime.output.virtual_camera import CameraSwitch
 from realtime.web.live_devices import LiveDevices
 from realtime.web.results import Results
 

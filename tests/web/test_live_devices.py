@@ -11,7 +11,7 @@ from realtime.capture.camera import CameraFound, Mode
 from realtime.capture.switched import Choice, Switched
 from realtime.config import RunConfig
 from realtime.errors import ConfigError
-from realtime.output.camera_switch import CameraSwitch
+from realtime.output.virtual_camera import CameraSwitch
 from realtime.pipeline.av_sync import AvPlan
 from realtime.web.live_devices import LiveDevices, switchable
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from realtime.audio.look_ahead import Speech
+from realtime.audio.delay_line import Speech
 from realtime.audio.speech_buffer import MelWindow
 from realtime.clock import NS_PER_S, StageTimer
 from realtime.families.lip_sync.lower_face import FaceBox, lower_mask

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from realtime.audio.look_ahead import Speech
+from realtime.audio.delay_line import Speech
 from realtime.families.effect import Effect
 from realtime.families.lip_sync.effect import LipSync
 from realtime.families.lip_sync.idle_still import find_head

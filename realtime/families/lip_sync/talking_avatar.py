@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from realtime.audio.look_ahead import Speech
+from realtime.audio.delay_line import Speech
 from realtime.clock import NS_PER_S, StageTimer
 from realtime.errors import ConfigError, MasqueradeError
 from realtime.families.lip_sync.effect import put_on, speech_time_ns

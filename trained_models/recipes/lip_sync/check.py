@@ -10,7 +10,7 @@ import av
 import cv2
 import numpy as np
 
-from realtime.audio.resample import Resampler
+from realtime.audio.mel import Resampler
 from realtime.audio.sound_file import SoundFile
 from realtime.audio.source import SPEECH_HZ
 from realtime.audio.vad import SpeechGate, open_gate

@@ -4,8 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from realtime.audio.mel import HOP, RATE_HZ, mel_frames
-from realtime.audio.resample import Resampler
+from realtime.audio.mel import HOP, RATE_HZ, Resampler, mel_frames
 from realtime.audio.source import SPEECH_HZ
 from trained_models.recipes.lip_sync.mouth_code import CODE, OPENERS, ROUNDERS, encoded
 from trained_models.recipes.people.assets import Floats

@@ -1,5 +1,7 @@
 """A source around another: the ground for those that change one thing about it."""
 
+from collections.abc import Callable
+
 from realtime.capture.source import Source
 from realtime.frame import Frame
 
@@ -46,3 +48,19 @@ class AroundSource:
     def close(self) -> None:
         """Close the source. May be called twice."""
         self._source.close()
+
+
+class Until(AroundSource):
+    """The frames of `source` before the first for which `over` says True."""
+
+    def __init__(self, source: Source, over: Callable[[Frame], bool]) -> None:
+        super().__init__(source)
+        self._over = over
+
+    def read(self) -> Frame | None:
+        """The next frame; None from the end on."""
+        frame = super().read()
+        if frame is None or self._over(frame):
+            self.unblock()  # no frame comes after the end
+            return None
+        return frame
