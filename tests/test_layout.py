@@ -58,7 +58,6 @@ NOT_YET = {
     ("pipeline", "web"),
     ("tracking", "models"),
     ("inference", "models"),
-    ("output", "web"),
 }
 
 

@@ -10,12 +10,10 @@ from realtime.audio.audio_track import SoundTrack, VoiceTrack
 from realtime.clock import Clock, now_ns
 from realtime.errors import ConfigError, MasqueradeError
 from realtime.output.disclosure import CAMERA_LABEL
-from realtime.output.page_sink import PageSink
 from realtime.output.sink import Apart, NullSink, Sink
 from realtime.output.timeline import Pace
 from realtime.output.video_file import CONTAINERS, VideoFile, check_writable
 from realtime.output.virtual_camera import VirtualCamera
-from realtime.web.server import Panel
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +65,7 @@ def open_sinks(
     label: str = CAMERA_LABEL,
     metadata: Mapping[str, str] | None = None,
     sound: SoundTrack | VoiceTrack | None = None,
-    panel: Panel | None = None,
+    page: Sink | None = None,
     source: str | None = None,
     pace: Pace = "live",
     clock: Clock = now_ns,
@@ -78,7 +76,7 @@ def open_sinks(
     Frames of `size` (width, height) will come at `rate_hz`. Without `specs`: the virtual camera if one
     can be opened, else the page. `label` is the name the virtual camera should have. `metadata` and
     `sound` go into recordings. With pace `live` a recording encodes in its own thread and may miss
-    pictures; with `all` it loses none. `panel` is needed where `wants_page`; `source` is what is read,
+    pictures; with `all` it loses none. `page` is an open sink, needed where `wants_page`; `source` is what is read,
     which no recording may overwrite. Raises ConfigError or DeviceError; what was opened is closed again.
     """
     check_specs(specs, source)
@@ -89,9 +87,9 @@ def open_sinks(
         return VirtualCamera(size=size, rate_hz=rate_hz, device=device, label=label)
 
     def open_page() -> Sink:
-        if panel is None:
+        if page is None:
             raise ConfigError("output page: the page is switched off here")
-        return PageSink(panel)
+        return page
 
     def open_default() -> Sink:
         try:

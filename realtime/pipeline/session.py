@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any
 
 from realtime import __version__
@@ -28,13 +29,13 @@ from realtime.pipeline.loop import Loop
 from realtime.pipeline.metrics import commit, machine, peak_memory_mb, write_report
 from realtime.pipeline.open_tracker import open_finder
 from realtime.pipeline.select_identity import role_for, same_cast
+from realtime.pipeline.switches import Switches, chosen_microphone, switchable, with_switches
 from realtime.pipeline.turning import turn_live, turn_offline
 from realtime.settings import Settings
 from realtime.threads import Latest
 from realtime.tracking.no_faces import NoFaces
-from realtime.web.live_devices import switchable
-from realtime.web.page_controls import chosen_microphone, with_controls
-from realtime.web.server import Panel
+from realtime.web.live_devices import LiveDevices
+from realtime.web.server import Controls, Page
 
 log = logging.getLogger(__name__)
 
@@ -91,7 +92,9 @@ class Run:
         self._check(config, role)
         plan = self._plan = voicing(config, role)
         self._settings.set(settings_of(config, plan).model_copy(update={"avatar": avatar}))
-        microphone, open_speaker = chosen_microphone(config, self._open_speaker)
+        microphone, open_speaker = None, self._open_speaker
+        if wants_page(config.output):
+            microphone, open_speaker = chosen_microphone(config, open_speaker)
         speaker = self._speaker = open_voice(config, plan, open_speaker, lambda: self._loop, self._clock)
         if speaker is not None:
             stack.callback(speaker.close)
@@ -106,7 +109,10 @@ class Run:
         character.prepare(source.size, self._settings.get())
         size = config.size or source.size
         rate_hz = config.fps or source.rate_hz or 30.0
-        panel = self._panel(stack)
+        page = None
+        if wants_page(config.output):
+            page = Page(clock=self._clock)
+            stack.callback(page.close)
 
         def sinks_of(specs: Sequence[str]) -> list[Sink]:
             worn = self._role or role
@@ -117,16 +123,16 @@ class Run:
                 label=CAMERA_LABEL,
                 metadata=metadata(worn.name, worn.identity_kind, __version__),
                 sound=speaker.track if speaker is not None else SoundTrack.of(source, lambda: is_silent(self._loop)),
-                panel=panel,
+                page=page,
                 source=plan.source,
                 pace=plan.pace,
                 clock=self._clock,
             )
 
         sinks, lost = sinks_of(config.output), list[DeviceError]()
-        on_page = panel is not None and any(sink.name == "page" for sink in sinks)
-        if panel is not None and on_page and plan.pace == "live":
-            sinks = with_controls(panel, sinks, lambda spec: sinks_of([spec])[0], switched, microphone, lost.append)
+        on_page, switches = page in sinks, None
+        if on_page and plan.pace == "live":
+            sinks, switches = with_switches(sinks, lambda spec: sinks_of([spec])[0], switched, microphone, lost.append)
         loop = self._loop = Loop(
             source,
             engine,
@@ -137,14 +143,11 @@ class Run:
             self._clock,
             rate_hz,
             lost=lost,
-            see=panel.see if panel is not None else None,
+            see=page.see if page is not None else None,
         )
-        if panel is not None:
-            panel.minute = loop.tally.minute.report
-            if speaker is not None:
-                panel.overhear = speaker.overhear
-        if panel is not None and on_page:
-            self._on_page(panel.url)
+        if page is not None and on_page:
+            page.attach(self._controls(loop, switches))
+            self._on_page(page.url)
         stack.callback(_close_all, loop)
         self._facts = {
             "size": list(size),
@@ -205,14 +208,18 @@ class Run:
             self._loop.edition += 1
         return now
 
-    def _panel(self, stack: ExitStack) -> Panel | None:
-        if not wants_page(self._config.output):
-            return None
-        panel = Panel(report=self.report, get_settings=self._settings.get, set_settings=self.change)
-        panel.job_options = self._config.model_dump(include={"provider", "precision", "detector", "faces"})
-        panel.keep = self._keep_look
-        stack.callback(panel.close)
-        return panel
+    def _controls(self, loop: Loop, switches: Switches | None) -> Controls:
+        controls = Controls(
+            self.report,
+            self._settings.get,
+            self.change,
+            loop.tally.minute.report,
+            self._keep_look,
+            recorder=switches.recorder if switches is not None else None,
+            devices=LiveDevices(switches) if switches is not None else None,
+            job_options=self._config.model_dump(include={"provider", "precision", "detector", "faces"}),
+        )
+        return controls if self._speaker is None else replace(controls, overhear=self._speaker.overhear)
 
     def _keep_look(self) -> None:
         now, role = self._settings.get(), self._role

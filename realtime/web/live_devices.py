@@ -3,18 +3,13 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from realtime.audio.microphone import ChosenMicrophone
-from realtime.audio.open_sound import is_microphone, microphones
+from realtime.audio.open_sound import microphones
 from realtime.capture.camera import COST, CameraFound
 from realtime.capture.devices import offered
-from realtime.capture.open_source import open_source
-from realtime.capture.source import Source
-from realtime.capture.switched import Choice, Switched
-from realtime.clock import Clock
-from realtime.config import RunConfig
+from realtime.capture.switched import Choice
 from realtime.errors import ConfigError, DeviceError
-from realtime.output.virtual_camera import CameraSwitch, find_virtual_camera, how_to_get_one
-from realtime.pipeline.av_sync import AvPlan
+from realtime.output.virtual_camera import find_virtual_camera, how_to_get_one
+from realtime.pipeline.switches import Switches
 
 SIZES = ((1920, 1080), (1280, 720), (960, 540), (640, 480), (640, 360), (320, 240))
 """Offered where a camera does not say what it has."""
@@ -28,22 +23,18 @@ START = "start"
 
 
 class LiveDevices:
-    """A run's devices. Any thread. `busy` says why the source may not change now, None where it may.
-
-    `list_cameras`, `find_camera` and `list_microphones` ask this machine.
-    """
+    """A run's devices. Any thread. `list_cameras`, `find_camera` and `list_microphones` ask this machine."""
 
     def __init__(
         self,
-        source: Switched | None,
-        camera: CameraSwitch | None,
-        microphone: ChosenMicrophone | None,
-        busy: Callable[[], str | None],
+        switches: Switches,
         list_cameras: Callable[[], Sequence[CameraFound]] = offered,
         find_camera: Callable[[], str | None] = find_virtual_camera,
         list_microphones: Callable[[], list[str]] = microphones,
     ) -> None:
-        self._source, self._camera, self._microphone, self._busy = source, camera, microphone, busy
+        source = switches.source
+        self._source, self._camera, self._microphone = source, switches.camera, switches.microphone
+        self._busy = switches.busy
         self._list, self._find, self._list_microphones = list_cameras, find_camera, list_microphones
         self._start = source.choice if source is not None else None
         self._start_sizes = _shares(source.size) if source is not None else []
@@ -55,8 +46,8 @@ class LiveDevices:
         """
         camera, microphone = self._camera, self._microphone
         return {
-            "camera_on": camera is not None and camera.on,
-            "camera_why": camera.why if camera is not None else None,
+            "camera_on": camera.on,
+            "camera_why": camera.why,
             "level": round(microphone.level, 3) if microphone is not None else None,
         }
 
@@ -124,22 +115,8 @@ class LiveDevices:
         self._source.switch(Choice(address, wanted))
 
     def switch_camera(self, on: bool) -> None:
-        """Let calls see the picture, or not. Raises ConfigError where this run cannot."""
-        if self._camera is None:
-            raise ConfigError("this run has no virtual camera to switch: start it with --output page")
+        """Let calls see the picture, or not."""
         self._camera.switch(on)
-
-
-def switchable(source: Source, config: RunConfig, plan: AvPlan, clock: Clock) -> Switched | None:
-    """The source of a live run, so that it can change; None where a voice or a still picture sets the beat."""
-    along = config.sound is not None and not is_microphone(config.sound)
-    if plan.pace != "live" or plan.still or along:
-        return None
-
-    def open_one(choice: Choice) -> Source:
-        return open_source(choice.address, size=choice.size, fps=config.fps, clock=clock, pace="live", loop=config.loop)
-
-    return Switched(source, Choice(plan.source, config.size), open_one)
 
 
 def _sizes(camera: CameraFound) -> list[tuple[int, int]]:

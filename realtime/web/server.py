@@ -4,13 +4,14 @@ import asyncio
 import logging
 import socket
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from importlib import resources
 from typing import Any
 
 from aiohttp import web
 
 from realtime.clock import Clock, now_ns
-from realtime.errors import DeviceError, MasqueradeError
+from realtime.errors import ConfigError, DeviceError, MasqueradeError
 from realtime.frame import Frame
 from realtime.output.recorder import Recorder
 from realtime.pipeline.presets import Presets
@@ -60,35 +61,42 @@ MAX_VIEWERS = 8
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-class Panel:
-    """The live page. Constructed means listening; runs in a thread of its own until `close`.
+def _refuse(*_: Settings) -> object:
+    raise ConfigError("the run is still starting: try again in a moment")
+
+
+@dataclass(frozen=True, slots=True)
+class Controls:
+    """What the page asks of a run and changes in it. Called from the page's threads.
 
     `report` gives the metrics so far, `get_settings` the live settings; `set_settings` gets those wanted and those they
-    were made from, and raises ConfigError for what this run may not do. All are called from the panel's threads.
-    `minute` (the last minute, for charts), `recorder`, `devices`, `keep` (remembers the settings), `overhear` (the
-    voice) and `job_options` (what files made here take over from the run's options) may be set before the page is
-    opened.
-    `port` 0 takes any free port. `url` carries a token that opens the page once.
-    Raises DeviceError where the port is taken.
+    were made from, and raises ConfigError for what this run may not do. `minute` gives the last minute for the charts,
+    `keep` stores the settings for the next run, `overhear` opens the live voice, None in a run without one.
+    `recorder` and `devices` are None where they are fixed; `job_options` are run options that rendered files share.
     """
 
-    def __init__(
-        self,
-        *,
-        report: Callable[[], dict[str, Any]],
-        get_settings: Callable[[], Settings],
-        set_settings: Callable[[Settings, Settings], object],
-        clock: Clock = now_ns,
-        port: int = 0,
-        jobs: Jobs | None = None,
-    ) -> None:
-        self._report, self._get, self._set = report, get_settings, set_settings
-        self.minute: Callable[[], dict[str, Any]] = dict
-        self.recorder: Recorder | None = None
-        self.keep: Callable[[], object] = lambda: None
-        self.devices: LiveDevices | None = None
-        self.job_options: Mapping[str, Any] = {}
-        self.overhear: Overhear = lambda: None
+    report: Callable[[], dict[str, Any]] = lambda: {"schema": 1, "state": "starting"}
+    get_settings: Callable[[], Settings] = Settings
+    set_settings: Callable[[Settings, Settings], object] = _refuse
+    minute: Callable[[], dict[str, Any]] = dict
+    keep: Callable[[], object] = lambda: None
+    overhear: Overhear = lambda: None
+    recorder: Recorder | None = None
+    devices: LiveDevices | None = None
+    job_options: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Page:
+    """The live page, a sink. Constructed means listening; runs in a thread of its own until `close`.
+
+    It is opened before the run: until `attach` it says that the run is starting. `port` 0 takes any free port. `url`
+    carries a token that opens the page once. Raises DeviceError where the port is taken.
+    """
+
+    name = "page"
+
+    def __init__(self, *, clock: Clock = now_ns, port: int = 0, jobs: Jobs | None = None) -> None:
+        self.controls = Controls()
         self._socket = _listen(port)
         self.port: int = self._socket.getsockname()[1]
         self._door = Doorkeeper(self.port)
@@ -97,15 +105,25 @@ class Panel:
         self._courtesy = Courtesy(clock)
         self._live = Live(self._loop, clock, self._status, most_hz=lambda: self._courtesy.hz)
         self._own = Live(self._loop, clock, largest=OWN_LARGEST)
-        self._sound = SoundRoutes(lambda: self.overhear, get_settings, self._live.delay_ms, clock)
+        self._sound = SoundRoutes(lambda: self.controls.overhear, self._get, self._live.delay_ms, clock)
         self._notices = Notices(clock)
-        self._keeping = Keeping(self._loop, lambda: self.keep())
+        self._keeping = Keeping(self._loop, lambda: self.controls.keep())
         self._jobs = jobs or Jobs()
         self._stop = asyncio.Event()
         self._closed = False
         logging.getLogger("realtime").addHandler(self._notices)
         self._crew = Crew()
-        self._crew.start("panel", self._run, self._wake)
+        self._crew.start("page", self._run, self._wake)
+
+    def attach(self, controls: Controls) -> None:
+        """Show and change that run from now on. Any thread."""
+        self.controls = controls
+
+    def _report(self) -> dict[str, Any]:
+        return self.controls.report()
+
+    def _get(self) -> Settings:
+        return self.controls.get_settings()
 
     def new_url(self) -> str:
         """Another address that opens the page once (for a second browser)."""
@@ -160,10 +178,10 @@ class Panel:
                 web.get("/ws/own", self._ws_own),
                 *GalleryRoutes(self._report).routes(),
                 *PresetRoutes(Presets(), self._report, self._get, self._change).routes(),
-                *DeviceRoutes(lambda: self.devices).routes(),
+                *DeviceRoutes(lambda: self.controls.devices).routes(),
                 *self._sound.routes(),
-                *JobRoutes(self._jobs, self._get, lambda: self.job_options).routes(),
-                *RecordingRoutes(lambda: self.recorder, lambda: self._live.newest).routes(),
+                *JobRoutes(self._jobs, self._get, lambda: self.controls.job_options).routes(),
+                *RecordingRoutes(lambda: self.controls.recorder, lambda: self._live.newest).routes(),
             ]
         )
         runner = web.AppRunner(
@@ -248,11 +266,11 @@ class Panel:
 
     def _change(self, change: dict[str, Any]) -> None:
         before = self._get()
-        self._set(changed_settings(before, change), before)
+        self.controls.set_settings(changed_settings(before, change), before)
         self._keeping.touch()
 
     async def _get_minute(self, request: web.Request) -> web.StreamResponse:
-        return web.json_response(await asyncio.to_thread(self.minute))
+        return web.json_response(await asyncio.to_thread(self.controls.minute))
 
     async def _metrics(self, request: web.Request) -> web.StreamResponse:
         return web.Response(text=metrics_text(self._report()), headers={"Content-Type": CONTENT_TYPE})
@@ -276,12 +294,13 @@ class Panel:
     def _status(self) -> dict[str, Any]:
         report = self._report()
         self._courtesy.note(report)
+        recorder, devices = self.controls.recorder, self.controls.devices
         return {
             "report": report,
             "settings": self._get().model_dump(),
-            "recording": self.recorder.recording if self.recorder is not None else None,
-            "can_record": self.recorder is not None,
-            "devices": self.devices.report() if self.devices is not None else None,
+            "recording": recorder.recording if recorder is not None else None,
+            "can_record": recorder is not None,
+            "devices": devices.report() if devices is not None else None,
             "jobs": self._jobs.report(),
             "notices": self._notices.report(),
         }

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from fakes import FakeClock
+from pages import switches
 
 from realtime.audio.microphone import ChosenMicrophone, Microphone
 from realtime.errors import ConfigError, DeviceError
@@ -46,7 +47,7 @@ def test_another_choice_is_listened_to_at_once_and_the_old_one_let_go() -> None:
         return False
 
     microphone = Microphone(None, open_input=chosen.open, clock=FakeClock(), wait=wait)
-    live = LiveDevices(None, None, chosen, lambda: None, list_microphones=lambda: ["desk", "broken"])
+    live = LiveDevices(switches(microphone=chosen), list_microphones=lambda: ["desk", "broken"])
     block = microphone.read()
     assert block is not None
     assert block.samples[0] == np.float32(0.1)
@@ -65,7 +66,7 @@ def test_another_choice_is_listened_to_at_once_and_the_old_one_let_go() -> None:
     with pytest.raises(ConfigError, match="no such microphone"):
         live.choose_microphone("mic; rm")
     with pytest.raises(ConfigError, match="--sound mic"):
-        LiveDevices(None, None, None, lambda: None).choose_microphone("desk")
+        LiveDevices(switches()).choose_microphone("desk")
     microphone.close()
     assert chosen.level == 0.0
 
@@ -75,10 +76,7 @@ def test_a_system_that_does_not_tell_has_no_list() -> None:
         raise DeviceError("no sound here")
 
     live = LiveDevices(
-        None,
-        None,
-        ChosenMicrophone(lambda device: Level("x", 0)),
-        lambda: None,
+        switches(microphone=ChosenMicrophone(lambda device: Level("x", 0))),
         list_cameras=lambda: [],
         find_camera=lambda: "x",
         list_microphones=silent,

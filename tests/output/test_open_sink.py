@@ -7,11 +7,8 @@ from fakes import FakeSink
 
 from realtime.errors import ConfigError, DeviceError
 from realtime.output.open_sink import OpenCamera, check_specs, open_sinks, wants_page
-from realtime.output.page_sink import PageSink
 from realtime.output.sink import Apart, NullSink, Sink
 from realtime.output.video_file import VideoFile
-from realtime.settings import Settings
-from realtime.web.server import Panel
 
 
 def opener(found: dict[str | None, FakeSink]) -> OpenCamera:
@@ -28,15 +25,13 @@ def sinks(specs: list[str], **more: object) -> list[Sink]:
 
 
 def test_every_kind_opens_in_the_order_given(tmp_path: Path) -> None:
-    panel = Panel(report=dict, get_settings=Settings, set_settings=print)
-    camera = FakeSink("camera")
+    page, camera = FakeSink("page"), FakeSink("camera")
     specs = ["null", "page", "camera:/dev/video9", str(tmp_path / "a.mp4"), str(tmp_path / "A.MKV")]
-    found = sinks(specs, panel=panel, open_camera=opener({"/dev/video9": camera}))
-    assert [type(sink) for sink in found] == [NullSink, PageSink, FakeSink, Apart, Apart]
+    found = sinks(specs, page=page, open_camera=opener({"/dev/video9": camera}))
+    assert [type(sink) for sink in found] == [NullSink, FakeSink, FakeSink, Apart, Apart]
     assert [sink.name for sink in found] == ["null", "page", "camera", *specs[3:]]
     for sink in found:
         sink.close()
-    panel.close()
 
 
 def test_nothing_is_lost_with_pace_all(tmp_path: Path) -> None:
@@ -48,10 +43,8 @@ def test_nothing_is_lost_with_pace_all(tmp_path: Path) -> None:
 def test_the_default_is_the_camera_else_the_page() -> None:
     camera = FakeSink("camera")
     assert sinks([], open_camera=opener({None: camera})) == [camera]
-    panel = Panel(report=dict, get_settings=Settings, set_settings=print)
-    (found,) = sinks([], open_camera=opener({}), panel=panel)
-    assert found.name == "page"
-    panel.close()
+    page = FakeSink("page")
+    assert sinks([], open_camera=opener({}), page=page) == [page]
     with pytest.raises(ConfigError, match="page"):
         sinks([], open_camera=opener({}))
     assert wants_page([])

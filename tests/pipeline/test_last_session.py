@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 from aiohttp import ClientSession
-from panels import open_panel
+from pages import open_page
 
 from realtime.config import RunConfig
 from realtime.models.avatar_library import add_avatar, remove_avatar
@@ -92,13 +92,13 @@ def test_many_changes_are_kept_once_and_the_last_at_the_end() -> None:
 
 
 def test_the_page_keeps_what_is_changed_on_it() -> None:
-    with open_panel() as opened:
-        opened.panel.keep = lambda: keep_look(opened.settings.get())
+    with open_page() as opened:
+        opened.attach(keep=lambda: keep_look(opened.settings.get()))
 
         async def visit(browser: ClientSession) -> None:
             async with browser.post(opened.home + "/api/settings", json={"sharpen": 35}) as answer:
                 assert answer.status == 200
 
         opened.browse(visit)
-        opened.panel.close()
+        opened.page.close()
         assert last_looks().change("last")["sharpen"] == 35

@@ -10,7 +10,7 @@ import pytest
 from browsers import OpenTab, Tab
 from chromium import open_tab as open_chromium
 from firefox import open_tab as open_firefox
-from panels import Opened
+from pages import Opened
 
 from realtime.clock import now_ns
 from realtime.frame import Frame, Pixels
@@ -32,18 +32,17 @@ def shade(value: int) -> Pixels:
 @asynccontextmanager
 async def pictures(opened: Opened, sinks: list[Sink]) -> AsyncIterator[None]:
     """A run's stand-in: pictures for all outputs, and the camera's for its owner."""
-    panel, minute = opened.panel, LastMinute()
-    panel.minute = minute.report
-    panel.recorder = Recorder(lambda path: Apart(VideoFile(path, size=SIZE, rate_hz=30.0)))
+    page, minute = opened.page, LastMinute()
+    recorder = Recorder(lambda path: Apart(VideoFile(path, size=SIZE, rate_hz=30.0)))
+    opened.attach(minute=minute.report, recorder=recorder)
 
     async def run() -> None:
         for number in range(100_000):
-            assert panel.recorder is not None
             frame = Frame(shade(200), number, now_ns())
-            panel.show(frame)
-            for sink in (panel.recorder, *sinks):
+            page.show(frame)
+            for sink in (recorder, *sinks):
                 sink.show(frame)
-            panel.see(Frame(shade(90), number, now_ns()))
+            page.see(Frame(shade(90), number, now_ns()))
             minute.add(number * 40_000_000, 30_000_000, {"detect": 5_000_000, "swap": 20_000_000}, number // 10)
             await asyncio.sleep(0.02)
 
@@ -53,7 +52,7 @@ async def pictures(opened: Opened, sinks: list[Sink]) -> AsyncIterator[None]:
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
-        panel.recorder.close()
+        recorder.close()
 
 
 def walk(
@@ -65,7 +64,7 @@ def walk(
     """Tell the story in a fresh browser, once the page is there."""
 
     async def evening() -> None:
-        async with pictures(opened, sinks or []), open_tab(opened.panel.url) as tab:
+        async with pictures(opened, sinks or []), open_tab(opened.page.url) as tab:
             await tab.until("document.querySelectorAll('.wear').length > 5")
             await tab.until("document.getElementById('veil').hidden")
             await story(tab)

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 import numpy as np
 import pytest
 from aiohttp import ClientError, ClientSession, TCPConnector, WSMsgType, WSServerHandshakeError
-from panels import Opened, open_panel
+from pages import Opened, open_page
 from yarl import URL
 
 from realtime.frame import Frame
@@ -17,7 +17,7 @@ from realtime.settings import Settings
 
 @pytest.fixture
 def opened() -> Iterator[Opened]:
-    with open_panel() as panel:
+    with open_page() as panel:
         yield panel
 
 
@@ -47,7 +47,7 @@ def test_without_the_cookie_or_from_another_site_nothing_is_done(
             {"Origin": "http://evil.example"},
             {"Origin": "null"},
             {"Sec-Fetch-Site": "cross-site"},
-            {"Host": f"evil.example:{opened.panel.port}"},
+            {"Host": f"evil.example:{opened.page.port}"},
         ):
             async with browser.post(opened.home + path, json=body, headers=headers) as answer:
                 assert answer.status == 403
@@ -90,7 +90,8 @@ def test_the_own_camera_is_for_its_owner(opened: Opened, path: str, origin: str 
 def test_no_name_leads_to_a_file_that_was_not_listed(opened: Opened, name: str) -> None:
     (opened.folder / "presets.json").write_text('{"presets": {"top": {}}}', encoding="utf-8")
     (opened.folder / "secret.mp4").write_bytes(b"secret")
-    recorder = opened.panel.recorder = Recorder(lambda path: _no_sink(), opened.folder / "recordings")
+    recorder = Recorder(lambda path: _no_sink(), opened.folder / "recordings")
+    opened.attach(recorder=recorder)
     recorder.folder.mkdir()
     (recorder.folder / "link.mp4").symlink_to(opened.folder / "presets.json")
 
@@ -167,7 +168,7 @@ def test_strangers_in_crowds_get_nothing_and_its_owner_is_still_served(opened: O
             async with browser.ws_connect(opened.home + "/ws/live", origin=opened.home) as ws:
                 drawn = 0
                 while drawn < 20:
-                    opened.panel.show(picture)
+                    opened.page.show(picture)
                     if (await ws.receive(timeout=20)).type is WSMsgType.BINARY:
                         await ws.send_str("drawn")
                         drawn += 1

@@ -4,25 +4,25 @@ from collections.abc import Iterator
 
 import pytest
 from aiohttp import ClientSession, WSServerHandshakeError
-from panels import Opened, open_panel
+from pages import Opened, open_page
 
 from realtime.web.auth import Doorkeeper
 
 
 @pytest.fixture
 def opened() -> Iterator[Opened]:
-    with open_panel() as panel:
+    with open_page() as panel:
         yield panel
 
 
 def test_the_token_becomes_a_cookie_and_leaves_the_address(opened: Opened) -> None:
     async def visit(browser: ClientSession) -> None:
-        async with browser.get(opened.panel.url, allow_redirects=False) as answer:
+        async with browser.get(opened.page.url, allow_redirects=False) as answer:
             assert (answer.status, answer.headers["Location"]) == (303, "/")
             cookie = answer.headers["Set-Cookie"]
         assert "HttpOnly" in cookie
         assert "SameSite=Strict" in cookie
-        token = opened.panel.url.partition("token=")[2]
+        token = opened.page.url.partition("token=")[2]
         assert token not in cookie
         async with browser.get(opened.home) as answer:
             assert answer.status == 200
@@ -33,11 +33,11 @@ def test_the_token_becomes_a_cookie_and_leaves_the_address(opened: Opened) -> No
 
 def test_a_token_works_once(opened: Opened) -> None:
     async def visit(browser: ClientSession) -> None:
-        async with ClientSession() as other, other.get(opened.panel.url) as answer:
+        async with ClientSession() as other, other.get(opened.page.url) as answer:
             assert answer.status == 403
             assert "used before" in await answer.text()
             assert "Set-Cookie" not in answer.headers
-        async with browser.get(opened.panel.url) as answer:  # the one it was for may come back
+        async with browser.get(opened.page.url) as answer:  # the one it was for may come back
             assert answer.status == 200
 
     opened.browse(visit)
@@ -45,7 +45,7 @@ def test_a_token_works_once(opened: Opened) -> None:
 
 def test_a_second_address_opens_a_second_browser(opened: Opened) -> None:
     async def visit(browser: ClientSession) -> None:
-        async with browser.get(opened.panel.new_url()) as answer:
+        async with browser.get(opened.page.new_url()) as answer:
             assert answer.status == 200
 
     opened.browse(visit)
@@ -94,7 +94,7 @@ def test_without_the_token_nothing_is_served(opened: Opened, path: str, query: s
     ids=str,
 )
 def test_foreign_pages_are_refused_even_with_the_cookie(opened: Opened, path: str, headers: dict[str, str]) -> None:
-    sent = {name: value.replace("{port}", str(opened.panel.port)) for name, value in headers.items()}
+    sent = {name: value.replace("{port}", str(opened.page.port)) for name, value in headers.items()}
 
     async def visit(browser: ClientSession) -> None:
         async with browser.get(opened.home + path, headers=sent) as answer:

@@ -11,7 +11,7 @@ import pytest
 from browsers import OpenTab, Tab
 from chromium import ChromiumTab
 from evenings import BROWSERS, PIXEL, says, seen, walk
-from panels import Opened, open_panel
+from pages import Opened, open_page
 
 from realtime.clock import now_ns
 from realtime.settings import Settings
@@ -21,7 +21,7 @@ PAGE = Path(__file__).resolve().parents[2] / "realtime" / "web"
 
 @pytest.fixture
 def opened() -> Iterator[Opened]:
-    with open_panel(now_ns) as panel:
+    with open_page(now_ns) as panel:
         yield panel
 
 
@@ -100,7 +100,7 @@ def test_a_first_evening_by_clicking(opened: Opened, tmp_path: Path, open_tab: O
         await tab.until("document.getElementById('copied').textContent.includes('Copied')")
         assert json.loads(await tab.js("navigator.clipboard.readText()"))["model"] == "ada"
         # Nothing was asked of anybody else, and nothing went wrong but the refusal above.
-        there = re.compile(rf"(http|ws|blob:http)://127\.0\.0\.1:{opened.panel.port}/|data:")
+        there = re.compile(rf"(http|ws|blob:http)://127\.0\.0\.1:{opened.page.port}/|data:")
         assert not [address for address in tab.asked if not there.match(address)]
         assert [fault for fault in tab.faults if "409" not in fault] == []
 

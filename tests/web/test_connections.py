@@ -6,14 +6,14 @@ from collections.abc import Iterator
 
 import pytest
 from aiohttp import ClientSession
-from panels import Opened, open_panel
+from pages import Opened, open_page
 
 from realtime.web.connections import MOST, Connections, Line
 
 
 @pytest.fixture
 def opened() -> Iterator[Opened]:
-    with open_panel() as panel:
+    with open_page() as panel:
         yield panel
 
 
@@ -102,7 +102,7 @@ def test_hundreds_who_say_nothing_or_half_a_word_keep_nobody_out(opened: Opened)
             assert (await ws.receive(timeout=10)).data
             crowd = []
             for number in range(3 * MOST):
-                reader, writer = await asyncio.open_connection("127.0.0.1", opened.panel.port)
+                reader, writer = await asyncio.open_connection("127.0.0.1", opened.page.port)
                 if number % 2:
                     writer.write(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Slow: ")
                 crowd.append((reader, writer))

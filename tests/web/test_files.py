@@ -10,7 +10,7 @@ import pytest
 from browsers import OpenTab, Tab
 from evenings import BROWSERS, SIZE, says, shade, walk
 from fakes import FakeSink, FakeSource
-from panels import Opened, open_panel
+from pages import Opened, open_page, switches
 
 from realtime.audio.microphone import ChosenMicrophone, InputDevice, SoundDeviceGone
 from realtime.capture.camera import CameraFound, Mode
@@ -56,7 +56,7 @@ FIELD = "document.getElementById('{}')"
 
 @pytest.fixture
 def opened() -> Iterator[Opened]:
-    with open_panel(now_ns, child=(sys.executable, "-c", GIVES_IT_BACK)) as panel:
+    with open_page(now_ns, child=(sys.executable, "-c", GIVES_IT_BACK)) as panel:
         yield panel
 
 
@@ -156,14 +156,13 @@ def test_the_camera_changes_and_a_call_gets_to_see_it(opened: Opened) -> None:
     opened.report["sound"] = {"state": "ok", "delay_s": 0.1}
     switch = CameraSwitch(open_camera, None, lost=lambda error: None)
     source = Switched(FakeSource([]), Choice("0"), lambda choice: FakeSource([np.zeros((8, 8, 3), np.uint8)]))
-    opened.panel.devices = LiveDevices(
-        source,
-        switch,
-        microphone,
-        busy=lambda: None,
-        list_cameras=lambda: CAMERAS,
-        find_camera=lambda: "/dev/video9",
-        list_microphones=lambda: ["Laptop", "Desk"],
+    opened.attach(
+        devices=LiveDevices(
+            switches(source, switch, microphone),
+            list_cameras=lambda: CAMERAS,
+            find_camera=lambda: "/dev/video9",
+            list_microphones=lambda: ["Laptop", "Desk"],
+        )
     )
     pressed = "document.getElementById('camera').getAttribute('aria-pressed') === '{}'"
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from aiohttp import ClientSession
 from bundles import a_bundle
-from panels import Opened, open_panel
+from pages import Opened, open_page
 
 from realtime.errors import MasqueradeError
 from realtime.models.avatar_library import find_avatar
@@ -25,7 +25,7 @@ from realtime.web.upload import LIMITS, Offer, receive
 
 @pytest.fixture
 def opened() -> Iterator[Opened]:
-    with open_panel() as panel:
+    with open_page() as panel:
         yield panel
 
 

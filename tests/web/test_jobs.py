@@ -12,7 +12,7 @@ import av
 import numpy as np
 import pytest
 from aiohttp import ClientSession, FormData
-from panels import Opened, open_panel
+from pages import Opened, open_page
 
 from realtime.errors import DeviceError
 from realtime.models.library import built_in_folder
@@ -44,7 +44,7 @@ LASTS = (
 @contextmanager
 def panel(script: str | None = None, **rest: Any) -> Iterator[Opened]:
     child: Sequence[str] = CHILD if script is None else (sys.executable, "-c", script)
-    with open_panel(child=child, **rest) as opened:
+    with open_page(child=child, **rest) as opened:
         yield opened
 
 
@@ -83,7 +83,7 @@ def test_files_are_made_one_after_the_other_listed_played_and_removed() -> None:
 
         async def visit(browser: ClientSession) -> None:
             opened.settings.set(opened.settings.get().model_copy(update={"sharpen": 35, "mirror": True, "panic": True}))
-            opened.panel.job_options = {"provider": "cpu"}
+            opened.attach(job_options={"provider": "cpu"})
             assert (await send(opened, browser))[1] == {"job": 1}
             assert (await send(opened, browser, title="../../My Clip.mp4"))[1] == {"job": 2}
             assert (await send(opened, browser, title="я", model="motion", avatar="mira"))[1] == {"job": 3}
@@ -150,7 +150,7 @@ def test_progress_is_told_and_what_is_cancelled_leaves_nothing() -> None:
             await until(opened, browser, "running", "waiting")
 
         opened.browse(visit)
-        opened.panel.close()
+        opened.page.close()
         assert unfinished(opened) == []
         assert Results().files() == []
 
@@ -263,7 +263,7 @@ def test_a_real_file_becomes_a_real_file(tmp_path: Path) -> None:
     with panel() as opened:
 
         async def visit(browser: ClientSession) -> None:
-            opened.panel.job_options = {"provider": "cpu"}
+            opened.attach(job_options={"provider": "cpu"})
             await send(opened, browser, clip.read_bytes(), title="clip.mkv")
             await send(opened, browser)
             jobs = await until(opened, browser, "done", "failed")

@@ -6,14 +6,15 @@ from pathlib import Path
 
 import pytest
 from fakes import FakeSource
+from pages import switches
 
 from realtime.capture.camera import CameraFound, Mode
 from realtime.capture.switched import Choice, Switched
 from realtime.config import RunConfig
 from realtime.errors import ConfigError
-from realtime.output.virtual_camera import CameraSwitch
 from realtime.pipeline.av_sync import AvPlan
-from realtime.web.live_devices import LiveDevices, switchable
+from realtime.pipeline.switches import switchable
+from realtime.web.live_devices import LiveDevices
 
 MODES = (Mode("MJPG", (1280, 720), 30.0), Mode("YUYV", (640, 480), 30.0), Mode("H264", (800, 600), 30.0))
 CAMERAS = [CameraFound("0", "Laptop", "usb-1", MODES), CameraFound("2", "Desk", "usb-2")]
@@ -28,10 +29,7 @@ def source() -> Iterator[Switched]:
 
 def devices(source: Switched | None, busy: str | None = None, found: str | None = "/dev/video9") -> LiveDevices:
     return LiveDevices(
-        source,
-        CameraSwitch(lambda: pytest.fail("nothing is shown here"), None, print),
-        None,
-        lambda: busy,
+        switches(source, busy=busy),
         list_cameras=lambda: CAMERAS,
         find_camera=lambda: found,
     )
@@ -80,8 +78,6 @@ def test_the_camera_has_a_switch_where_there_is_one(source: Switched) -> None:
     live = devices(source)
     assert live.report() == {"camera_on": False, "camera_why": None, "level": None}
     live.switch_camera(True)
-    with pytest.raises(ConfigError, match="--output page"):
-        LiveDevices(source, None, None, lambda: None).switch_camera(True)
 
 
 @pytest.mark.parametrize(

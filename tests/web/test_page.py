@@ -9,14 +9,13 @@ import cv2
 import numpy as np
 import pytest
 from aiohttp import ClientSession, ClientWebSocketResponse, WSMsgType, WSServerHandshakeError
-from panels import REPORT, Opened, open_panel
+from pages import REPORT, Opened, open_page
 
 from realtime.errors import DeviceError
 from realtime.frame import Frame
-from realtime.output.page_sink import PageSink
 from realtime.settings import Settings
 from realtime.web.preview import encode_jpeg
-from realtime.web.server import Panel
+from realtime.web.server import Page
 
 
 def frame(level: int = 100, size: tuple[int, int] = (64, 48)) -> Frame:
@@ -25,7 +24,7 @@ def frame(level: int = 100, size: tuple[int, int] = (64, 48)) -> Frame:
 
 @pytest.fixture
 def opened() -> Iterator[Opened]:
-    with open_panel() as panel:
+    with open_page() as panel:
         yield panel
 
 
@@ -113,7 +112,7 @@ async def next_picture(ws: ClientWebSocketResponse) -> float:
 
 
 def test_pictures_arrive_and_a_slow_page_skips_to_the_newest(opened: Opened) -> None:
-    sink = PageSink(opened.panel)
+    sink = opened.page
 
     async def visit(browser: ClientSession) -> None:
         sink.show(frame(10))
@@ -125,7 +124,7 @@ def test_pictures_arrive_and_a_slow_page_skips_to_the_newest(opened: Opened) -> 
                 sink.show(frame(level))
             await ws.send_str("drawn")
             assert abs(await next_picture(ws) - 240) < 2
-            assert opened.panel.delay_ms is not None
+            assert opened.page.delay_ms is not None
             # Two are on their way: no more until the page says so.
             sink.show(frame(250))
             with pytest.raises(asyncio.TimeoutError):
@@ -172,19 +171,19 @@ def test_closing_says_good_bye_to_open_pages(opened: Opened) -> None:
     async def visit(browser: ClientSession) -> None:
         async with browser.ws_connect(opened.home + "/ws/live", origin=opened.home) as ws:
             assert (await ws.receive(timeout=10)).type is WSMsgType.TEXT
-            closing = asyncio.get_running_loop().run_in_executor(None, opened.panel.close)
+            closing = asyncio.get_running_loop().run_in_executor(None, opened.page.close)
             while (message := await ws.receive(timeout=10)).type is not WSMsgType.CLOSE:
                 pass
             assert message.data == 1001
             await closing
-        opened.panel.show(frame())  # too late, and harmless
+        opened.page.show(frame())  # too late, and harmless
 
     opened.browse(visit)
 
 
 def test_a_taken_port_is_named(opened: Opened) -> None:
-    with pytest.raises(DeviceError, match=str(opened.panel.port)):
-        Panel(report=dict, get_settings=Settings, set_settings=print, port=opened.panel.port)
+    with pytest.raises(DeviceError, match=str(opened.page.port)):
+        Page(port=opened.page.port)
 
 
 def test_large_pictures_are_scaled_down_for_the_page() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from aiohttp import ClientSession, WSMsgType
 from fakes import FakeSink, pixels
-from panels import Opened, open_panel
+from pages import Opened, open_page
 
 from realtime.frame import Frame
 from realtime.output.recorder import Recorder
@@ -19,7 +19,7 @@ from realtime.web.notices import Notices
 
 @pytest.fixture
 def opened() -> Iterator[Opened]:
-    with open_panel() as panel:
+    with open_page() as panel:
         yield panel
 
 
@@ -28,7 +28,7 @@ def test_a_snapshot_is_what_others_see_and_says_that_it_is_synthetic(opened: Ope
         async with browser.get(opened.home + "/api/snapshot") as answer:
             assert answer.status == 404
         shown = np.random.default_rng(0).integers(0, 256, (90, 160, 3), np.uint8)
-        opened.panel.show(Frame(shown, 0, 0))
+        opened.page.show(Frame(shown, 0, 0))
         async with browser.get(opened.home + "/api/snapshot") as answer:
             assert answer.status == 200
             assert answer.headers["Content-Disposition"].startswith('attachment; filename="masquerade-')
@@ -45,7 +45,8 @@ def test_a_recording_is_made_listed_and_served_in_parts(opened: Opened) -> None:
     async def visit(browser: ClientSession) -> None:
         async with browser.post(opened.home + "/api/recording", json={"do": "start"}) as answer:
             assert answer.status == 409  # this run has none
-        recorder = opened.panel.recorder = Recorder(lambda path: path.write_bytes(b"0123456789") and sink)
+        recorder = Recorder(lambda path: path.write_bytes(b"0123456789") and sink)
+        opened.attach(recorder=recorder)
         async with browser.post(opened.home + "/api/recording", json={"do": "start"}) as answer:
             name = (await answer.json())["name"]
         async with browser.ws_connect(opened.home + "/ws/live", origin=opened.home) as ws:
@@ -78,11 +79,11 @@ def test_a_recording_is_made_listed_and_served_in_parts(opened: Opened) -> None:
 
 def test_the_own_camera_is_shown_to_who_asks_and_kept_from_nobody_else(opened: Opened) -> None:
     async def visit(browser: ClientSession) -> None:
-        opened.panel.see(Frame(pixels(10), 0, 0))  # nobody looks: it is not even kept
+        opened.page.see(Frame(pixels(10), 0, 0))  # nobody looks: it is not even kept
         async with browser.ws_connect(opened.home + "/ws/own", origin=opened.home) as ws:
             async with browser.get(opened.home + "/api/settings"):
                 pass  # by now the viewer is known
-            opened.panel.see(Frame(pixels(90, (1920, 1080)), 1, 0))
+            opened.page.see(Frame(pixels(90, (1920, 1080)), 1, 0))
             message = await ws.receive(timeout=10)
             assert message.type is WSMsgType.BINARY
             seen = cv2.imdecode(np.frombuffer(message.data, np.uint8), cv2.IMREAD_COLOR)
@@ -97,7 +98,7 @@ def test_the_own_camera_is_shown_to_who_asks_and_kept_from_nobody_else(opened: O
 def test_the_last_minute_and_the_warnings_reach_the_page(opened: Opened) -> None:
     minute = LastMinute()
     minute.add(10**9, 5_000_000, {"swap": 2_000_000}, 0)
-    opened.panel.minute = minute.report
+    opened.attach(minute=minute.report)
 
     async def visit(browser: ClientSession) -> None:
         async with browser.get(opened.home + "/api/minute") as answer:
@@ -109,7 +110,7 @@ def test_the_last_minute_and_the_warnings_reach_the_page(opened: Opened) -> None
 
     opened.browse(visit)
     assert any(isinstance(handler, Notices) for handler in logging.getLogger("realtime").handlers)
-    opened.panel.close()
+    opened.page.close()
     assert not any(isinstance(handler, Notices) for handler in logging.getLogger("realtime").handlers)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from aiohttp import ClientSession, WSMsgType, WSServerHandshakeError
-from panels import open_panel
+from pages import open_page
 from sounds import NS, FakeInput, blocks, noise
 
 from realtime.audio.delay_line import Delayed
@@ -61,12 +61,12 @@ class Watched(Delayed):
 
 def test_a_listener_hears_the_voice_delayed_and_without_holes() -> None:
     voice, sound = a_voice()
-    with open_panel(Stepping()) as opened:
+    with open_page(Stepping()) as opened:
 
         async def visit(browser: ClientSession) -> None:
             for held_s in (0.05, 0.25):
                 watched = Watched(voice)
-                opened.panel.overhear = lambda watched=watched: watched  # type: ignore[misc]
+                opened.attach(overhear=lambda watched=watched: watched)
                 got = await heard(browser, opened.home, held_s, 8)
                 # Found again in what was said: one stretch of it, from when it was first asked for, less the delay; and
                 # that is shorter by what the page holds back.
@@ -82,8 +82,8 @@ def test_a_listener_hears_the_voice_delayed_and_without_holes() -> None:
 
 def test_while_the_card_is_up_nothing_is_heard() -> None:
     voice, _ = a_voice()
-    with open_panel(Stepping()) as opened:
-        opened.panel.overhear = lambda: Delayed(voice, lambda: DELAY_S)
+    with open_page(Stepping()) as opened:
+        opened.attach(overhear=lambda: Delayed(voice, lambda: DELAY_S))
         opened.settings.set(Settings(panic=True))
 
         async def visit(browser: ClientSession) -> None:
@@ -96,7 +96,7 @@ def test_while_the_card_is_up_nothing_is_heard() -> None:
 
 def test_who_may_not_listen_does_not() -> None:
     voice, _ = a_voice()
-    with open_panel(Stepping()) as opened:
+    with open_page(Stepping()) as opened:
         path = opened.home + "/ws/sound"
 
         async def refused(browser: ClientSession, status: int, origin: str = opened.home) -> None:
@@ -109,7 +109,7 @@ def test_who_may_not_listen_does_not() -> None:
 
         async def visit(browser: ClientSession) -> None:
             await refused(browser, 404)  # a run without a voice
-            opened.panel.overhear = lambda: Delayed(voice, lambda: DELAY_S)
+            opened.attach(overhear=lambda: Delayed(voice, lambda: DELAY_S))
             await refused(browser, 403, "http://evil.example")
             for said in ("drawn", "nan", "-1", "2"):
                 async with browser.ws_connect(path, origin=opened.home) as ws:
@@ -126,12 +126,12 @@ def test_who_may_not_listen_does_not() -> None:
 
 def test_listeners_are_told_that_it_is_over() -> None:
     voice, _ = a_voice()
-    with open_panel(Stepping()) as opened:
-        opened.panel.overhear = lambda: Delayed(voice, lambda: DELAY_S)
+    with open_page(Stepping()) as opened:
+        opened.attach(overhear=lambda: Delayed(voice, lambda: DELAY_S))
 
         async def visit(browser: ClientSession) -> None:
             async with browser.ws_connect(opened.home + "/ws/sound", origin=opened.home) as ws:
-                await asyncio.to_thread(opened.panel.close)
+                await asyncio.to_thread(opened.page.close)
                 assert (await ws.receive(timeout=5)).type in (WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED)
 
         opened.browse(visit)

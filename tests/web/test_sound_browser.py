@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from browsers import OpenTab, Tab
 from evenings import BROWSERS, walk
-from panels import open_panel
+from pages import open_page
 from sounds import NS, blocks, noise
 
 from realtime.audio.delay_line import Delayed
@@ -34,9 +34,9 @@ def test_the_voice_is_heard_when_asked_for(open_tab: OpenTab) -> None:
         listeners.append(Delayed(voice, lambda: 0.3))
         return listeners[-1]
 
-    with open_panel(now_ns) as opened:
+    with open_page(now_ns) as opened:
         opened.report |= {"sound": {"state": "ok", "delay_s": 0.27, "live": True}}
-        opened.panel.overhear = overhear
+        opened.attach(overhear=overhear)
 
         async def story(tab: Tab) -> None:
             await tab.until("!document.getElementById('hear').hidden")
@@ -58,7 +58,7 @@ def test_the_voice_is_heard_when_asked_for(open_tab: OpenTab) -> None:
 
 
 def test_without_a_voice_there_is_no_button() -> None:
-    with open_panel(now_ns) as opened:
+    with open_page(now_ns) as opened:
 
         async def story(tab: Tab) -> None:
             assert await tab.js("document.getElementById('hear').hidden")
