@@ -41,7 +41,7 @@ from realtime.models.bundle import Bundle
 from realtime.models.library import load_bundle
 from realtime.pipeline.engine import FaceFinder
 from realtime.settings import Settings
-from realtime.tracking.detector import Tracker
+from realtime.tracking.tracker import Tracker
 
 SCHEMA = 2
 

@@ -12,8 +12,8 @@ from realtime.families.face_swap.swapper import Swapper
 from realtime.frame import Frame, Pixels
 from realtime.imaging.blend import Swapped
 from realtime.pipeline.engine import FaceFinder
-from realtime.tracking.detector import Tracker
 from realtime.tracking.face import Face
+from realtime.tracking.tracker import Tracker
 
 ReaderName = Literal["auto", "own", "mediapipe"]
 

@@ -19,8 +19,8 @@ from realtime.families.motion.motion_model import Motion, MotionModel
 from realtime.families.motion.reference_pose import badness
 from realtime.frame import Frame, Pixels
 from realtime.models.avatar import Avatar
-from realtime.tracking.detector import Tracker
 from realtime.tracking.face import Face
+from realtime.tracking.tracker import Tracker
 
 SIDE = 256
 """Pictures are compared at this size, as the published figures are (Siarohin and others, 2019)."""

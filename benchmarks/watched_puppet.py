@@ -14,10 +14,10 @@ from realtime.families.motion.motion_model import Drawn, Motion, MotionModel
 from realtime.families.motion.open_model import open_puppet
 from realtime.frame import Frame, Pixels
 from realtime.models.avatar import Avatar
+from realtime.models.avatar_loading import ready_avatars, wanted_avatars
 from realtime.models.bundle import Bundle
-from realtime.models.choose_avatars import ready_avatars, wanted_avatars
-from realtime.tracking.detector import Tracker
 from realtime.tracking.face import Face
+from realtime.tracking.tracker import Tracker
 
 
 class WatchedPuppet:

@@ -16,8 +16,8 @@ from realtime.errors import ConfigError, MasqueradeError
 from realtime.frame import Frame, Pixels
 from realtime.models.library import built_in_folder
 from realtime.text import printable
-from realtime.tracking.detector import Tracker
 from realtime.tracking.face import Face
+from realtime.tracking.tracker import Tracker
 
 CLIP = "clips/driving.mp4"
 PICTURES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp"})

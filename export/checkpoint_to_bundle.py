@@ -21,7 +21,7 @@ from realtime.families.motion.first_order.network import open_motion
 from realtime.inference.ort import open_session
 from realtime.models.atomic_dir import whole_folder
 from realtime.models.bundle import Bundle
-from realtime.models.naming import name_from, title_from
+from realtime.models.library import name_from, title_from
 from realtime.text import printable
 
 

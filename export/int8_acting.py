@@ -23,8 +23,8 @@ from realtime.inference.image_format import CropFormat
 from realtime.inference.ort import open_session
 from realtime.models.library import built_in_folder
 from realtime.settings import Settings
-from realtime.tracking.detector import Tracker
 from realtime.tracking.face import Face
+from realtime.tracking.tracker import Tracker
 
 Reals = npt.NDArray[np.float64]
 

@@ -14,7 +14,7 @@ from realtime.frame import Floats, Pixels
 from realtime.imaging.align import crop_from_frame, cut
 from realtime.inference.image_format import CropFormat
 from realtime.inference.session import Array
-from realtime.tracking.head_angles import head_angles
+from realtime.tracking.pose import head_angles
 
 MORPHS = (1.0, 0.75, 0.5, 0.25)
 

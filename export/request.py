@@ -7,10 +7,9 @@ from typing import Literal, get_args
 
 from export.parity import Precision
 from realtime.errors import ConfigError
-from realtime.models.add_model import whose
 from realtime.models.atomic_dir import is_empty_folder
 from realtime.models.card import bundle_name
-from realtime.models.naming import stated
+from realtime.models.library import stated, whose
 from realtime.text import printable
 
 Family = Literal["deepfacelab", "first-order-motion", "wav2lip"]

@@ -13,8 +13,7 @@ from export.samples import SEED
 from export.to_onnx import Exported
 from realtime import __version__
 from realtime.models.bundle import Bundle, hash_file, open_bundle
-from realtime.models.card import CARD_FILE
-from realtime.models.card_file import write_toml
+from realtime.models.card import CARD_FILE, write_toml
 from realtime.text import printable
 
 RECORD_FILE = "export.json"

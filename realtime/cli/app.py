@@ -188,7 +188,7 @@ def models_add(
     file: Path, name: str | None, identity: str | None, statement: str | None, face_type: str | None
 ) -> None:
     """Make a bundle from a .dfm file, or copy a bundle's folder."""
-    from realtime.models.add_model import add
+    from realtime.models.library import add
 
     bundle = add(file, name=name, identity=identity, statement=statement, face_type=face_type)
     click.echo(f"added {bundle.name}: masquerade run --model {bundle.name}")
@@ -198,7 +198,7 @@ def models_add(
 @click.argument("name")
 def models_remove(name: str) -> None:
     """Delete one of your own bundles."""
-    from realtime.models.add_model import remove
+    from realtime.models.library import remove
 
     remove(name)
     click.echo(f"removed {name}")

@@ -16,7 +16,7 @@ def avatars(context: click.Context) -> None:
 @avatars.command("list")
 def avatars_list() -> None:
     """One line an avatar, and where your own live."""
-    from realtime.models.avatar_library import ShelvedAvatar, list_avatars, user_avatars
+    from realtime.models.library import ShelvedAvatar, list_avatars, user_avatars
     from realtime.text import printable
 
     for avatar in list_avatars():
@@ -32,8 +32,8 @@ def avatars_list() -> None:
 @click.argument("name")
 def avatars_show(name: str) -> None:
     """An avatar's card."""
-    from realtime.models.avatar_card import AVATAR_FILE
-    from realtime.models.avatar_library import find_avatar
+    from realtime.models.avatar import AVATAR_FILE
+    from realtime.models.library import find_avatar
 
     avatar = find_avatar(name)
     click.echo((avatar.folder / AVATAR_FILE).read_text(encoding="utf-8").rstrip())
@@ -51,7 +51,7 @@ def avatars_add(
 ) -> None:
     """Put pictures on your shelf, and say whose face they show."""
     from realtime.errors import ConfigError
-    from realtime.models.avatar_library import add_avatar
+    from realtime.models.library import add_avatar
 
     if name and len(files) > 1:
         raise ConfigError("--name is for one picture: add several without it, each is called as its file")
@@ -64,7 +64,7 @@ def avatars_add(
 @click.argument("name")
 def avatars_remove(name: str) -> None:
     """Delete one of your own avatars."""
-    from realtime.models.avatar_library import remove_avatar
+    from realtime.models.library import remove_avatar
 
     remove_avatar(name)
     click.echo(f"removed {name}")

@@ -54,7 +54,7 @@ def _models() -> Iterator[Check]:
 
 def _avatars() -> Iterator[Check]:
     """Only those that are broken: they can be many, and a shelf without any is well."""
-    from realtime.models.avatar_library import BrokenAvatar, list_avatars
+    from realtime.models.library import BrokenAvatar, list_avatars
 
     for avatar in list_avatars():
         if isinstance(avatar, BrokenAvatar):
@@ -74,7 +74,7 @@ def _user_folder() -> str:
 
 
 def _inference() -> str:
-    from realtime.tracking.detector import Tracker
+    from realtime.tracking.tracker import Tracker
 
     tracker = Tracker()
     try:

@@ -4,8 +4,7 @@ import cv2
 import numpy as np
 
 from realtime.frame import Floats
-from realtime.imaging.align import Matrix, Points
-from realtime.imaging.mean_face import FACE_OVAL
+from realtime.imaging.align import FACE_OVAL, Matrix, Points
 
 _OVAL = np.array(FACE_OVAL)
 _TOP, _CHIN = 10, 152

@@ -1,12 +1,31 @@
 """Avatars: the still pictures that motion and lip-sync models bring to life, and whose faces they show."""
 
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
 
+import cv2
 import numpy as np
 import numpy.typing as npt
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from realtime.capture.picture import decode_picture
+from realtime.errors import ConfigError
 from realtime.frame import Pixels
-from realtime.models.card import IdentityKind
+from realtime.imaging.resize import scaled_into
+from realtime.models.card import (
+    Identity,
+    IdentityKind,
+    Line,
+    Title,
+    bundle_name,
+    digest,
+    first_fault,
+    plain_file,
+    read_card_text,
+    read_table,
+    refusal,
+)
 from realtime.tracking.face import Face
 
 
@@ -24,3 +43,79 @@ class Avatar:
     pixels: Pixels
     alpha: npt.NDArray[np.uint8] | None = None
     face: Face | None = None
+
+
+AVATAR_FILE = "avatar.toml"
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+def _somebodys(identity: Identity) -> Identity:
+    if identity.kind == "none":
+        raise ValueError('an avatar shows somebody, if only a drawing: kind = "none" is not possible')
+    return identity
+
+
+class PictureFile(_Table):
+    """The picture beside the card, and its hash."""
+
+    file: Annotated[str, AfterValidator(plain_file)]
+    sha256: Annotated[str, AfterValidator(digest)]
+
+
+class AvatarCard(_Table):
+    """Everything `avatar.toml` says; field names are the file's own, but for `schema`."""
+
+    schema_version: Annotated[int, Field(alias="schema", ge=1, le=1)]
+    name: Annotated[str, AfterValidator(bundle_name)]
+    title: Title
+    licence: Line
+    identity: Annotated[Identity, AfterValidator(_somebodys)]
+    picture: PictureFile
+
+
+def read_avatar_card(folder: Path) -> AvatarCard:
+    """The card in an avatar's folder. Raises ModelError, in one line."""
+    try:
+        return AvatarCard.model_validate(read_table(read_card_text(folder, AVATAR_FILE), folder, AVATAR_FILE))
+    except ValidationError as error:
+        raise refusal(folder, first_fault(error)) from error
+
+
+LEAST_PX = 32
+"""A picture with a shorter side shows nothing that could move."""
+
+LARGEST_PX = 2560
+"""Larger pictures are scaled down to this longer side: more is not seen, and many are kept ready at once."""
+
+OPAQUE = 250
+"""Alpha from here on is none: pictures that were resized have a rim a little below 255."""
+
+
+def avatar_pixels(file: Path) -> tuple[Pixels, npt.NDArray[np.uint8] | None]:
+    """(H, W, 3) uint8 BGR, upright, no side above 2560, and alpha (H, W) uint8, None where all is opaque.
+
+    Grey, palette and 16-bit pictures come out as 8-bit colour; of an animation the first picture.
+    Raises ConfigError for what is no picture, or too small.
+    """
+    image = decode_picture(file)
+    planes = image[..., None] if image.ndim == 2 else image
+    if min(planes.shape[:2]) < LEAST_PX:
+        raise ConfigError(f"{file} is {planes.shape[1]}x{planes.shape[0]} pixels, too small: give a larger picture")
+    channels = planes.shape[2]
+    colour = planes[..., :3] if channels >= 3 else np.repeat(planes[..., :1], 3, axis=2)
+    alpha = planes[..., -1] if channels in (2, 4) else None
+    if alpha is not None and int(alpha.min()) >= OPAQUE:
+        alpha = None
+    size = planes.shape[1], planes.shape[0]
+    if max(size) > LARGEST_PX:
+        size = scaled_into(size, (LARGEST_PX, LARGEST_PX))
+        if alpha is not None:  # what is transparent must not bleed into what is not
+            colour = np.where(alpha[..., None] > 0, colour, 128).astype(np.uint8)
+            alpha = np.asarray(cv2.resize(np.ascontiguousarray(alpha), size, interpolation=cv2.INTER_AREA), np.uint8)
+        colour = np.asarray(cv2.resize(np.ascontiguousarray(colour), size, interpolation=cv2.INTER_AREA), np.uint8)
+    if alpha is not None and not alpha.any():
+        raise ConfigError(f"{file} is transparent all over: give a picture that shows something")
+    return np.ascontiguousarray(colour), None if alpha is None else np.ascontiguousarray(alpha)

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from realtime.errors import ModelError
-from realtime.models.card import CARD_FILE, ModelCard
-from realtime.models.card_file import parse_card, read_card, refusal
+from realtime.models.card import CARD_FILE, ModelCard, parse_card, read_card, refusal
 from realtime.text import printable
 
 PREVIEW_FILE = "preview.jpg"

@@ -10,11 +10,10 @@ from realtime.families.effect import Effect
 from realtime.families.face_swap.effect import FaceSwap
 from realtime.families.motion.background import read_background
 from realtime.models.avatar import Avatar
-from realtime.models.avatar_library import ShelvedAvatar
+from realtime.models.avatar_loading import Find, ready_avatars, wanted_avatars
 from realtime.models.bundle import Bundle
 from realtime.models.card import may_hide_badge
-from realtime.models.choose_avatars import Find, ready_avatars, wanted_avatars
-from realtime.models.library import load_bundle
+from realtime.models.library import ShelvedAvatar, load_bundle
 from realtime.settings import Settings
 
 MOST_FACES = 4
@@ -116,7 +115,7 @@ def _with_faces(role: ActiveIdentity, find: Find | None) -> list[Avatar]:
     """The role's avatars and where their faces are."""
     if find is not None:
         return ready_avatars(role.avatars, find)
-    from realtime.tracking.detector import Tracker
+    from realtime.tracking.tracker import Tracker
 
     with closing(Tracker(provider="cpu", faces=MOST_FACES)) as tracker:
         return ready_avatars(role.avatars, tracker.find)

@@ -3,7 +3,7 @@
 from realtime.config import RunConfig
 from realtime.inference.providers import why_not
 from realtime.pipeline.engine import FaceFinder
-from realtime.tracking.detector import Tracker
+from realtime.tracking.tracker import Tracker
 
 
 def open_finder(config: RunConfig) -> FaceFinder:

@@ -11,8 +11,7 @@ from pydantic import ValidationError
 
 from realtime.errors import ConfigError
 from realtime.models.atomic_dir import storage_error
-from realtime.models.library import user_home
-from realtime.models.naming import stated
+from realtime.models.library import stated, user_home
 from realtime.settings import Settings
 from realtime.text import printable
 

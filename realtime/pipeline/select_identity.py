@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from realtime.models.avatar_library import find_avatar
-from realtime.models.choose_avatars import MOST_AVATARS
+from realtime.models.avatar_loading import MOST_AVATARS
+from realtime.models.library import find_avatar
 from realtime.pipeline.active_identity import ActiveIdentity, find_role
 from realtime.settings import Settings
 

@@ -33,7 +33,7 @@ from realtime.pipeline.switches import Switches, chosen_microphone, switchable, 
 from realtime.pipeline.turning import turn_live, turn_offline
 from realtime.settings import Settings
 from realtime.threads import Latest
-from realtime.tracking.no_faces import NoFaces
+from realtime.tracking.tracker import NoFaces
 from realtime.web.live_devices import LiveDevices
 from realtime.web.server import Controls, Page
 

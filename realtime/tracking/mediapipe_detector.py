@@ -15,9 +15,8 @@ from realtime.errors import ModelError
 from realtime.frame import Frame, Pixels
 from realtime.models.library import built_in_folder, load_bundle
 from realtime.tracking.face import Face
-from realtime.tracking.face_tracker import FaceTracker
-from realtime.tracking.person_selection import SAME_FACE
-from realtime.tracking.track import Observation, Track, overlap
+from realtime.tracking.person_selection import SAME_FACE, Observation, Track, overlap
+from realtime.tracking.tracker import FaceTracker
 
 STEP_MS = 33  # MediaPipe only needs times that rise; its own filter, which would use them, is off
 

@@ -10,9 +10,8 @@ import numpy as np
 from realtime.capture.picture import decode_picture, over_grey
 from realtime.errors import ConfigError
 from realtime.imaging.resize import scaled_into
-from realtime.models.avatar_library import ShelvedAvatar, list_avatars, user_avatars
 from realtime.models.bundle import BrokenBundle, Bundle
-from realtime.models.library import list_bundles, user_folder
+from realtime.models.library import ShelvedAvatar, list_avatars, list_bundles, user_avatars, user_folder
 from realtime.text import printable
 
 PREVIEW_PX = 320

@@ -6,8 +6,7 @@ from typing import Any
 
 from aiohttp import web
 
-from realtime.models.add_model import remove
-from realtime.models.avatar_library import remove_avatar
+from realtime.models.library import remove, remove_avatar
 from realtime.web.answers import Refused, read_words
 from realtime.web.gallery import gallery, preview
 from realtime.web.incoming import body

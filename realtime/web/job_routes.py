@@ -10,10 +10,8 @@ from typing import Any
 from aiohttp import web
 
 from realtime.errors import ConfigError
-from realtime.models.avatar_library import find_avatar
 from realtime.models.card import NAME_PATTERN, may_hide_badge
-from realtime.models.library import load_bundle
-from realtime.models.naming import name_from, title_from
+from realtime.models.library import find_avatar, load_bundle, name_from, title_from
 from realtime.settings import Settings
 from realtime.text import printable
 from realtime.web.answers import Refused, read_words

@@ -8,11 +8,9 @@ from pathlib import Path
 from typing import Final
 
 from realtime.errors import ConfigError, DeviceError, MasqueradeError
-from realtime.models.add_model import add_file, add_folder, whose
-from realtime.models.avatar_library import add_avatar
 from realtime.models.bundle import MAX_FILE_BYTES
-from realtime.models.card_file import read_card_text, says_whose
-from realtime.models.naming import name_from
+from realtime.models.card import read_card_text, says_whose
+from realtime.models.library import add_avatar, add_file, add_folder, name_from, whose
 from realtime.text import printable
 from realtime.web.answers import Refused
 from realtime.web.incoming import SPARE_BYTES, incoming_folder, store

@@ -69,7 +69,7 @@ def make_feed(clip: Path, size: tuple[int, int], count: int) -> Feed:
     import cv2
 
     from realtime.imaging.resize import letterbox
-    from realtime.tracking.detector import Tracker
+    from realtime.tracking.tracker import Tracker
 
     tracker = Tracker(provider="cpu")
     pictures, faces, arounds = [], [], []

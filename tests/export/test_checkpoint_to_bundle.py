@@ -24,8 +24,8 @@ from export.request import Request  # noqa: E402
 from realtime.errors import ConfigError, DeviceError, MasqueradeError, ModelError  # noqa: E402
 from realtime.families.face_swap.open_swapper import open_swapper  # noqa: E402
 from realtime.families.lip_sync.network import open_lip_sync  # noqa: E402
-from realtime.models.add_model import add  # noqa: E402
 from realtime.models.bundle import hash_file, open_bundle  # noqa: E402
+from realtime.models.library import add  # noqa: E402
 
 
 def test_a_deepfacelab_model_becomes_a_bundle(shared: Path, tmp_path: Path) -> None:

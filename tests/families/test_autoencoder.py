@@ -16,7 +16,7 @@ from realtime.inference.session import Array, TensorSpec
 from realtime.models.bundle import Bundle, open_bundle
 from realtime.settings import Settings
 from realtime.tracking.face import Face
-from realtime.tracking.head_angles import head_angles
+from realtime.tracking.pose import head_angles
 
 S = 32
 F32 = np.dtype(np.float32)

@@ -13,9 +13,8 @@ from realtime.families.face_swap.open_swapper import open_swapper
 from realtime.inference.image_format import CropFormat
 from realtime.inference.ort import open_session
 from realtime.inference.session import Array, Session, TensorSpec
-from realtime.models.add_model import add_file
 from realtime.models.bundle import hash_file, open_bundle
-from realtime.models.library import load_bundle
+from realtime.models.library import add_file, load_bundle
 from realtime.settings import Settings
 
 R = 32

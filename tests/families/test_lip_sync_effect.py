@@ -23,8 +23,8 @@ from realtime.frame import Frame, Pixels
 from realtime.inference.ort import open_session
 from realtime.inference.session import Array, TensorSpec
 from realtime.settings import Settings
-from realtime.tracking.detector import Tracker
 from realtime.tracking.face import Face
+from realtime.tracking.tracker import Tracker
 
 QUIET = MelWindow(np.full((80, 16), SILENCE, np.float32), 0.0, True)
 LOUD = MelWindow(np.full((80, 16), 1.0, np.float32), 1.0, True)

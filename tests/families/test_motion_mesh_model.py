@@ -18,7 +18,7 @@ from realtime.families.motion.motion_model import Motion
 from realtime.frame import Frame, Pixels
 from realtime.inference.session import TensorSpec
 from realtime.models.bundle import hash_file, open_bundle
-from realtime.models.card_file import write_toml
+from realtime.models.card import write_toml
 from realtime.models.library import built_in_folder, load_bundle
 from realtime.tracking.face import Face
 

@@ -8,8 +8,18 @@ import numpy as np
 import pytest
 
 from realtime.errors import ConfigError
-from realtime.imaging.align import FACE_TYPES, crop_from_frame, cut, invert, landmarks_68, umeyama, warp
-from realtime.imaging.mean_face import IBUG_68, MEAN_FACE, MEAN_FACE_POINTS
+from realtime.imaging.align import (
+    FACE_TYPES,
+    IBUG_68,
+    MEAN_FACE,
+    MEAN_FACE_POINTS,
+    crop_from_frame,
+    cut,
+    invert,
+    landmarks_68,
+    umeyama,
+    warp,
+)
 
 REFERENCE = Path(__file__).resolve().parents[3] / "shared" / "reference" / "dflive_merge.npz"
 

@@ -8,11 +8,10 @@ import numpy as np
 import pytest
 
 from realtime.errors import ModelError
-from realtime.imaging.align import cut, invert
+from realtime.imaging.align import FACE_OVAL, cut, invert
 from realtime.imaging.blend import Swapped, blend, paste, shape_mask
 from realtime.imaging.color_transfer import transfer_color
 from realtime.imaging.masks import oval_mask
-from realtime.imaging.mean_face import FACE_OVAL
 from realtime.settings import Settings
 
 REFERENCE = Path(__file__).resolve().parents[3] / "shared" / "reference" / "dflive_merge.npz"

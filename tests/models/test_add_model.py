@@ -11,9 +11,8 @@ from bundles import a_bundle, one_line
 
 from realtime.errors import ConfigError, DeviceError, ModelError
 from realtime.families.face_swap.dfm import DfmFacts
-from realtime.models.add_model import add, add_file, add_folder, remove
 from realtime.models.bundle import BrokenBundle
-from realtime.models.library import built_in_folder, list_bundles, load_bundle
+from realtime.models.library import add, add_file, add_folder, built_in_folder, list_bundles, load_bundle, remove
 
 
 @pytest.fixture

@@ -15,7 +15,9 @@ from realtime.cli.doctor import checks
 from realtime.errors import ConfigError, ModelError
 from realtime.families.motion.background import read_background
 from realtime.frame import Pixels
-from realtime.models.avatar_library import (
+from realtime.models.avatar import avatar_pixels
+from realtime.models.avatar_loading import MOST_AVATARS, ready_avatars, usable_face, wanted_avatars
+from realtime.models.library import (
     BrokenAvatar,
     ShelvedAvatar,
     add_avatar,
@@ -24,8 +26,6 @@ from realtime.models.avatar_library import (
     remove_avatar,
     user_avatars,
 )
-from realtime.models.avatar_picture import avatar_pixels
-from realtime.models.choose_avatars import MOST_AVATARS, ready_avatars, usable_face, wanted_avatars
 from realtime.tracking.face import Face
 
 

@@ -9,8 +9,15 @@ import pytest
 
 from realtime.errors import ModelError
 from realtime.imaging.align import FACE_TYPES
-from realtime.models.card import FaceTypeName, bundle_name, may_hide_badge
-from realtime.models.card_file import MAX_CARD_BYTES, parse_card, read_card, write_toml
+from realtime.models.card import (
+    MAX_CARD_BYTES,
+    FaceTypeName,
+    bundle_name,
+    may_hide_badge,
+    parse_card,
+    read_card,
+    write_toml,
+)
 from realtime.text import printable, unprintable
 
 HERE = Path("somewhere/ada")

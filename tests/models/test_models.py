@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 from bundles import a_bundle, one_line
 
-from realtime.models.add_model import remove
 from realtime.models.bundle import BrokenBundle, Bundle, _digests, hash_file, open_bundle
-from realtime.models.library import built_in_folder, list_bundles, load_bundle, user_folder
+from realtime.models.library import built_in_folder, list_bundles, load_bundle, remove, user_folder
 
 
 @pytest.fixture

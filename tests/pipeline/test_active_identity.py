@@ -11,7 +11,7 @@ from fakes import a_face
 
 from realtime.errors import ConfigError
 from realtime.families.motion.effect import ReenactmentEffect
-from realtime.models.avatar_library import ShelvedAvatar, add_avatar
+from realtime.models.library import ShelvedAvatar, add_avatar
 from realtime.pipeline.active_identity import ActiveIdentity, find_role, open_character
 from realtime.settings import Settings
 

@@ -13,8 +13,7 @@ from speaking import a_cast, voice_file
 
 from realtime.config import make_config
 from realtime.errors import ConfigError
-from realtime.models.avatar_library import built_in_avatars
-from realtime.models.library import visible_folders
+from realtime.models.library import built_in_avatars, visible_folders
 from realtime.pipeline.active_identity import ActiveIdentity, find_role
 from realtime.pipeline.av_sync import AvPlan, check_change, picture_age_s, voicing
 from realtime.pipeline.select_identity import role_for

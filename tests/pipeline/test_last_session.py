@@ -10,7 +10,7 @@ from aiohttp import ClientSession
 from pages import open_page
 
 from realtime.config import RunConfig
-from realtime.models.avatar_library import add_avatar, remove_avatar
+from realtime.models.library import add_avatar, remove_avatar
 from realtime.pipeline.last_session import begin, keep_look, last_looks
 from realtime.settings import Settings
 from realtime.web.debounced_save import Keeping

@@ -9,7 +9,7 @@ import pytest
 from bundles import a_bundle, one_line
 
 from realtime.errors import ModelError
-from realtime.models.avatar_library import add_avatar, remove_avatar
+from realtime.models.library import add_avatar, remove_avatar
 from realtime.pipeline.active_identity import ActiveIdentity, find_role
 from realtime.pipeline.select_identity import role_for, same_cast
 from realtime.settings import Settings

@@ -9,8 +9,7 @@ import pytest
 
 from realtime.config import RunConfig
 from realtime.errors import ConfigError, ModelError
-from realtime.models.avatar_library import add_avatar
-from realtime.models.library import built_in_folder
+from realtime.models.library import add_avatar, built_in_folder
 from realtime.pipeline.session import Run
 
 

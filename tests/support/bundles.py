@@ -8,7 +8,7 @@ import pytest
 from realtime.errors import MasqueradeError, ModelError
 from realtime.inference.session import Array, TensorSpec
 from realtime.models.bundle import hash_file
-from realtime.models.card_file import write_toml
+from realtime.models.card import write_toml
 from realtime.text import unprintable
 
 

@@ -109,8 +109,7 @@ def open_in_torch(path: Path) -> str:
 
 def add_model(path: Path) -> str:
     """As `masquerade models add`: what is refused must leave the shelf as it was."""
-    from realtime.models.add_model import add, remove
-    from realtime.models.library import load_bundle
+    from realtime.models.library import add, load_bundle, remove
 
     given = {} if path.is_dir() else {"identity": "self", "statement": "Me."}
     name = add(path, **given).name

@@ -8,9 +8,8 @@ from onnx import TensorProto, helper, numpy_helper
 from sounds import clicks, write_sound
 from test_lip_sync_network import LIP_SYNC_FILE, lip_bundle
 
-from realtime.models.avatar_library import add_avatar
 from realtime.models.bundle import Bundle, hash_file, open_bundle
-from realtime.models.library import built_in_folder
+from realtime.models.library import add_avatar, built_in_folder
 
 SIZE = 128
 LOUD = -3.0

@@ -21,8 +21,8 @@ from heads import (
 from realtime.errors import ConfigError, ModelError
 from realtime.frame import Frame
 from realtime.models.library import built_in_folder
-from realtime.tracking.detector import Tracker
 from realtime.tracking.face import Face
+from realtime.tracking.tracker import Tracker
 
 FILMED = ("man_720p.mp4", "woman_720p.mp4")
 FILMED_HZ = 29.97

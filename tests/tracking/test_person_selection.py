@@ -5,9 +5,17 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pytest
 
-from realtime.tracking.person_selection import LEAD_S, PersonSelection
+from realtime.tracking.person_selection import (
+    LEAD_S,
+    LIVE_BLENDSHAPES,
+    PATIENCE_S,
+    Observation,
+    PersonSelection,
+    Track,
+    overlap,
+    prominence,
+)
 from realtime.tracking.shape_embedding import NUMBERS
-from realtime.tracking.track import LIVE_BLENDSHAPES, PATIENCE_S, Observation, Track, overlap, prominence
 
 SIZE = (1280, 720)
 RATE_HZ = 30.0

@@ -8,7 +8,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="the training recipes need the extra `train`")
 
-from realtime.tracking.detector import Tracker  # noqa: E402
+from realtime.tracking.tracker import Tracker  # noqa: E402
 from trained_models.recipes.autoencoder.driver_mask import training  # noqa: E402
 from trained_models.recipes.autoencoder.driver_mask.network import DriverMask  # noqa: E402
 from trained_models.recipes.autoencoder.driver_mask.pictures import LARGE, Drivers, prepare_drivers  # noqa: E402

@@ -9,7 +9,7 @@ import pytest
 from realtime.families.lip_sync.lip_masks import PLANES, lip_outline, lip_planes
 from realtime.families.lip_sync.network import open_lip_sync
 from realtime.models.library import built_in_folder, load_bundle
-from realtime.tracking.detector import Tracker
+from realtime.tracking.tracker import Tracker
 from trained_models.recipes.lip_sync.mouth_code import CODE, JAW, decoded, encoded
 from trained_models.recipes.lip_sync.outlines import outline_of, outlines, outlines_path
 from trained_models.recipes.lip_sync.rooms import heard

@@ -12,11 +12,11 @@ from realtime.families.motion.mesh.model import MeshPuppet
 from realtime.families.motion.mesh.patches import MOUTH_SIDE
 from realtime.families.motion.mesh.refiner import INPUTS, OUTPUTS, shaded
 from realtime.frame import Pixels
-from realtime.models.avatar_card import read_avatar_card
+from realtime.models.avatar import read_avatar_card
 from realtime.models.bundle import hash_file
 from realtime.models.library import built_in_folder, load_bundle
-from realtime.tracking.detector import Tracker
 from realtime.tracking.face import Face
+from realtime.tracking.tracker import Tracker
 from trained_models.recipes.motion.albums import Album, album_path, read_album
 from trained_models.recipes.motion.avatars import SITTERS
 from trained_models.recipes.motion.mesh_file import write_mesh

@@ -15,7 +15,7 @@ from realtime.families.face_swap.inner_lips import inner_lips  # noqa: E402
 from realtime.imaging.align import crop_from_frame, cut  # noqa: E402
 from realtime.inference.ort import open_session  # noqa: E402
 from realtime.models.library import built_in_folder  # noqa: E402
-from realtime.tracking.detector import Tracker  # noqa: E402
+from realtime.tracking.tracker import Tracker  # noqa: E402
 from trained_models.recipes.autoencoder.onnx_in_torch import OnnxInTorch  # noqa: E402
 from trained_models.recipes.autoencoder.pairs_dataset import Pairs  # noqa: E402
 from trained_models.recipes.autoencoder.prepare import COVERAGE, FACE_TYPE, SIZE  # noqa: E402

@@ -16,8 +16,7 @@ from bundles import a_bundle
 from pages import Opened, open_page
 
 from realtime.errors import MasqueradeError
-from realtime.models.avatar_library import find_avatar
-from realtime.models.library import load_bundle
+from realtime.models.library import find_avatar, load_bundle
 from realtime.web.answers import Refused
 from realtime.web.gallery import PREVIEW_PX
 from realtime.web.upload import LIMITS, Offer, receive

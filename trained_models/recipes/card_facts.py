@@ -4,7 +4,7 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
-from realtime.models.card_file import write_toml
+from realtime.models.card import write_toml
 
 LAST = ("training", "measured")
 

@@ -22,7 +22,7 @@ from realtime.inference.image_format import CropFormat
 from realtime.inference.session import Array, Session, TensorSpec
 from realtime.models.card import ModelCard
 from realtime.tracking.face import Face
-from realtime.tracking.head_angles import head_angles
+from realtime.tracking.pose import head_angles
 
 BLENDSHAPES = 52
 

@@ -14,8 +14,7 @@ from realtime.errors import ConfigError, ModelError
 from realtime.families.motion.mesh.points import VERTICES, Doubles, Ints
 from realtime.families.motion.mesh.warp import affine_maps
 from realtime.frame import Floats, Pixels
-from realtime.imaging.align import Matrix
-from realtime.imaging.mean_face import FACE_OVAL
+from realtime.imaging.align import FACE_OVAL, Matrix
 
 DETAIL_FILE = "detail.png"
 SIDE = 192

@@ -3,7 +3,7 @@
 import math
 
 from realtime.tracking.face import Face
-from realtime.tracking.head_angles import head_angles
+from realtime.tracking.pose import head_angles
 
 RISE_S, REST_S = 0.3, 0.7
 """From rest to fully driven, and back."""

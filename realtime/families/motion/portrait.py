@@ -5,8 +5,7 @@ Unlike the crops of `align` it is never turned: a head that tilts must be seen t
 
 import numpy as np
 
-from realtime.imaging.align import Matrix, Points
-from realtime.imaging.mean_face import FACE_OVAL
+from realtime.imaging.align import FACE_OVAL, Matrix, Points
 
 SIDE = 1.85
 """The square's side in heights of the face (chin to hairline).

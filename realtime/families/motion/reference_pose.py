@@ -13,10 +13,9 @@ import numpy as np
 
 from realtime.families.motion.portrait import crop_of_square, portrait_square
 from realtime.frame import Pixels
-from realtime.imaging.align import cut
-from realtime.imaging.mean_face import FACE_OVAL
+from realtime.imaging.align import FACE_OVAL, cut
 from realtime.tracking.face import Face
-from realtime.tracking.head_angles import head_angles
+from realtime.tracking.pose import head_angles
 
 DrivingOf = TypeVar("DrivingOf")
 

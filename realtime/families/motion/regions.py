@@ -5,8 +5,7 @@ import numpy as np
 
 from realtime.families.motion.motion_model import Region
 from realtime.frame import Floats
-from realtime.imaging.align import Matrix, Points
-from realtime.imaging.mean_face import IBUG_68
+from realtime.imaging.align import IBUG_68, Matrix, Points
 
 _FIRST = np.array([first for first, _ in IBUG_68])
 _LIPS = (_FIRST[48:68],)

@@ -19,9 +19,9 @@ from realtime.imaging.align import crop_from_frame, cut
 from realtime.imaging.blend import Swapped, blend
 from realtime.imaging.masks import oval_mask
 from realtime.settings import Settings
-from realtime.tracking.detector import Tracker
 from realtime.tracking.face import Face
-from realtime.tracking.head_angles import head_angles
+from realtime.tracking.pose import head_angles
+from realtime.tracking.tracker import Tracker
 from trained_models.recipes.autoencoder.augment import Pixels
 from trained_models.recipes.autoencoder.network import SwapNetwork
 from trained_models.recipes.autoencoder.prepare import COVERAGE, FACE_TYPE

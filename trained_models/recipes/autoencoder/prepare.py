@@ -17,9 +17,9 @@ import numpy.typing as npt
 
 from realtime.families.face_swap.inner_lips import inner_lips
 from realtime.imaging.align import crop_from_frame, cut
-from realtime.tracking.detector import Tracker
 from realtime.tracking.face import Face
-from realtime.tracking.head_angles import head_angles
+from realtime.tracking.pose import head_angles
+from realtime.tracking.tracker import Tracker
 from trained_models.recipes.autoencoder.augment import Pixels
 from trained_models.recipes.autoencoder.pairs_dataset import WEIGHT_UNIT, Shard, save_shard
 from trained_models.recipes.autoencoder.rendered_pairs import RawPair, read_pairs

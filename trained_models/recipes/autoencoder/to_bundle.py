@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from realtime.models.card_file import write_toml
+from realtime.models.card import write_toml
 from trained_models.recipes.autoencoder.network import ANGLES, BLENDSHAPES, LIPS, Shape, SwapNetwork
 from trained_models.recipes.autoencoder.pairs_dataset import Batch
 from trained_models.recipes.autoencoder.prepare import COVERAGE, FACE_TYPE

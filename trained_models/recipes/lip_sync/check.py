@@ -17,10 +17,9 @@ from realtime.audio.vad import SpeechGate, open_gate
 from realtime.families.lip_sync.effect import LipSync
 from realtime.families.lip_sync.network import LipSyncNetwork, open_lip_sync
 from realtime.frame import Floats, Pixels
-from realtime.models.avatar_library import built_in_avatars
-from realtime.models.avatar_picture import avatar_pixels
-from realtime.models.library import load_bundle
-from realtime.tracking.detector import Tracker
+from realtime.models.avatar import avatar_pixels
+from realtime.models.library import built_in_avatars, load_bundle
+from realtime.tracking.tracker import Tracker
 from trained_models.recipes.lip_sync.gathered import HELD_OUT, held_out, person_files
 from trained_models.recipes.lip_sync.measure import InStep, envelope, in_step, mouth_error, opening, spoken_by
 from trained_models.recipes.lip_sync.outlines import large

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from realtime.families.lip_sync.lip_masks import LIP_POINTS, lip_outline
-from realtime.tracking.detector import Tracker
+from realtime.tracking.tracker import Tracker
 from trained_models.recipes.lip_sync.takes import SIDE, Floats, Pixels
 
 ROOM, LARGER = 40, 2

@@ -21,7 +21,7 @@ def _albums(args: argparse.Namespace) -> None:
 
 def _patches(args: argparse.Namespace) -> None:
     from realtime.families.motion.mesh.points import open_head
-    from realtime.tracking.detector import Tracker
+    from realtime.tracking.tracker import Tracker
     from trained_models.recipes.motion.patches import prepare
 
     tracker = Tracker(provider="cpu")
@@ -79,7 +79,7 @@ def _around(args: argparse.Namespace) -> None:
     import torch
 
     from realtime.families.motion.mesh.points import open_head
-    from realtime.tracking.detector import Tracker
+    from realtime.tracking.tracker import Tracker
     from trained_models.recipes.motion.around_bundle import add_around, around_to_onnx, save_around
     from trained_models.recipes.motion.around_samples import Sittings, prepare_sittings, read_sittings, sitting_files
     from trained_models.recipes.motion.around_training import AroundPlan, train_around
@@ -114,7 +114,7 @@ def _check(args: argparse.Namespace) -> None:
 
     from realtime.families.motion.mesh.model import MeshPuppet, open_mesh_puppet
     from realtime.models.library import load_bundle
-    from realtime.tracking.detector import Tracker
+    from realtime.tracking.tracker import Tracker
     from trained_models.recipes.motion.measure import across, against_themselves
 
     puppet = open_mesh_puppet(load_bundle(BUNDLE), provider="cpu")

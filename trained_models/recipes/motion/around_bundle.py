@@ -10,7 +10,7 @@ import torch
 
 from realtime.families.motion.mesh.flow import AROUND, ELSEWHERE, INPUTS
 from realtime.families.motion.mesh.model import AROUND_FILE
-from realtime.models.card_file import write_toml
+from realtime.models.card import write_toml
 from trained_models.recipes.half_onnx import Parity, answers, written
 from trained_models.recipes.motion.around_network import AroundNetwork
 from trained_models.recipes.motion.around_samples import AroundBatch

@@ -16,8 +16,8 @@ from realtime.families.motion.mesh.motion import move
 from realtime.families.motion.mesh.points import Head
 from realtime.families.motion.mesh.source import MAP_SIDE, make_cast
 from realtime.families.motion.motion_model import Motion
-from realtime.tracking.detector import Tracker
 from realtime.tracking.face import Face
+from realtime.tracking.tracker import Tracker
 from trained_models.recipes.motion.albums import Album, Pixels, album_path, read_album
 
 Floats = npt.NDArray[np.float32]

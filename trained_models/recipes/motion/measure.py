@@ -13,9 +13,9 @@ from realtime.families.motion.mesh.driving import Reading
 from realtime.families.motion.mesh.model import MeshPuppet
 from realtime.families.motion.motion_model import Motion
 from realtime.frame import Frame, Pixels
-from realtime.imaging.mean_face import FACE_OVAL, IBUG_68
-from realtime.tracking.detector import Tracker
+from realtime.imaging.align import FACE_OVAL, IBUG_68
 from realtime.tracking.face import Face
+from realtime.tracking.tracker import Tracker
 from trained_models.recipes.motion.albums import read_album
 from trained_models.recipes.people.readings import READ
 

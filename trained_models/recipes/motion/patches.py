@@ -19,8 +19,8 @@ from realtime.families.motion.mesh.motion import Moved, set_openings
 from realtime.families.motion.mesh.patches import eye_guides, eye_place, mouth_guides, mouth_place
 from realtime.families.motion.mesh.points import EYES, Head
 from realtime.families.motion.mesh.source import MeshCast, make_cast
-from realtime.tracking.detector import Tracker
 from realtime.tracking.face import Face
+from realtime.tracking.tracker import Tracker
 from trained_models.recipes.motion.albums import Album, Pixels, album_path, read_album
 
 FARTHEST = np.radians(34)

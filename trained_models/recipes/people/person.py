@@ -17,7 +17,7 @@ from trained_models.recipes.people.shape import Identity, sample_shape
 from trained_models.recipes.people.topology import topology
 
 if TYPE_CHECKING:
-    from realtime.tracking.detector import Tracker
+    from realtime.tracking.tracker import Tracker
 
 CALIBRATION_SIZE = 192
 CALIBRATION_LIGHT, CALIBRATION_ROOM = 5, 3  # seeds
@@ -26,7 +26,7 @@ CALIBRATION_LIGHT, CALIBRATION_ROOM = 5, 3  # seeds
 @cache
 def tracker() -> "Tracker":
     """The process's own, to read drawn faces."""
-    from realtime.tracking.detector import Tracker
+    from realtime.tracking.tracker import Tracker
 
     return Tracker(provider="cpu")
 

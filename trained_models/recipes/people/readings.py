@@ -9,7 +9,7 @@ import numpy.typing as npt
 from trained_models.recipes.people.assets import Floats
 
 if TYPE_CHECKING:
-    from realtime.tracking.detector import Tracker
+    from realtime.tracking.tracker import Tracker
 
 Read = Callable[[Floats], npt.NDArray[np.float32]]
 """(52,) actions in the topology's order → (52,) readings in the order of `READ`, 0..1."""

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from realtime.errors import ModelError
-from realtime.imaging.mean_face import FACE_OVAL
+from realtime.imaging.align import FACE_OVAL
 
 Doubles = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.intp]

@@ -12,10 +12,9 @@ from realtime.errors import ModelError
 from realtime.families.face_swap.open_swapper import open_swapper
 from realtime.families.face_swap.skin_detail import DETAIL_FILE
 from realtime.frame import Pixels
-from realtime.models.add_model import add_folder
 from realtime.models.bundle import PREVIEW_FILE, Bundle
-from realtime.models.card import CARD_FILE
-from realtime.models.card_file import parse_card, write_toml
+from realtime.models.card import CARD_FILE, parse_card, write_toml
+from realtime.models.library import add_folder
 from trained_models.recipes.autoencoder.check import Report, check
 from trained_models.recipes.autoencoder.learn.coverage import BLINKS, JAW_OPEN, SMILES
 from trained_models.recipes.autoencoder.network import SwapNetwork

@@ -16,8 +16,7 @@ from realtime.capture.source import Source
 from realtime.frame import Frame, Pixels
 from realtime.imaging.align import crop_from_frame, cut, umeyama
 from realtime.tracking.face import Face
-from realtime.tracking.head_angles import head_angles
-from realtime.tracking.pose import HeadPose
+from realtime.tracking.pose import HeadPose, head_angles
 from realtime.tracking.shape_embedding import SHAPE_POINTS
 from trained_models.recipes.autoencoder.prepare import COVERAGE, FACE_TYPE, MARGIN, SIZE
 

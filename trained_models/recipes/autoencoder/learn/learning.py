@@ -5,11 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from realtime.capture.recording import Recording
-from realtime.models.add_model import whose
 from realtime.models.bundle import Bundle
-from realtime.models.library import built_in_folder
-from realtime.models.naming import stated, title_from
-from realtime.tracking.detector import Tracker
+from realtime.models.library import built_in_folder, stated, title_from, whose
+from realtime.tracking.tracker import Tracker
 from trained_models.recipes.autoencoder.learn import fit as fitting
 from trained_models.recipes.autoencoder.learn.choose import choose
 from trained_models.recipes.autoencoder.learn.coverage import kept_sheet, table

@@ -11,8 +11,8 @@ from realtime.capture.recording import Recording
 from realtime.families.face_swap.inner_lips import inner_lips
 from realtime.frame import Pixels
 from realtime.imaging.align import crop_from_frame, cut
-from realtime.tracking.detector import Tracker
-from realtime.tracking.head_angles import head_angles
+from realtime.tracking.pose import head_angles
+from realtime.tracking.tracker import Tracker
 from trained_models.recipes.autoencoder.learn.footage import Floats
 from trained_models.recipes.autoencoder.network import SwapNetwork
 from trained_models.recipes.autoencoder.pairs_dataset import Batch

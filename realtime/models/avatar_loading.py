@@ -9,13 +9,18 @@ import numpy as np
 
 from realtime.errors import ConfigError
 from realtime.frame import Pixels
-from realtime.models.avatar import Avatar
-from realtime.models.avatar_library import ShelvedAvatar, avatar_of_picture, built_in_avatars, find_avatar, open_avatar
-from realtime.models.avatar_picture import avatar_pixels
-from realtime.models.library import visible_folders
+from realtime.models.avatar import Avatar, avatar_pixels
+from realtime.models.library import (
+    ShelvedAvatar,
+    avatar_of_picture,
+    built_in_avatars,
+    find_avatar,
+    open_avatar,
+    visible_folders,
+)
 from realtime.text import printable
 from realtime.tracking.face import Face
-from realtime.tracking.head_angles import head_angles
+from realtime.tracking.pose import head_angles
 
 log = logging.getLogger(__name__)
 
