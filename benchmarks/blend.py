@@ -20,7 +20,8 @@ from benchmarks.full_frame_merge import cut_plainly, merge_full_frame
 from benchmarks.stamp import one_line, stamp
 from realtime.errors import ConfigError
 from realtime.frame import Floats, Pixels
-from realtime.imaging.align import FACE_TYPES, MEAN_FACE, MEAN_FACE_POINTS, Matrix, crop_from_frame, cut
+from realtime.imaging.affine import Matrix, cut
+from realtime.imaging.align import FACE_TYPES, MEAN_FACE, MEAN_FACE_POINTS, crop_from_frame
 from realtime.imaging.blend import Swapped, blend
 from realtime.settings import Settings
 

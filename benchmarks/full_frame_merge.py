@@ -9,7 +9,8 @@ import cv2
 import numpy as np
 
 from realtime.frame import Floats, Pixels
-from realtime.imaging.align import Matrix, Points, crop_from_frame
+from realtime.imaging.affine import Matrix, Points
+from realtime.imaging.align import crop_from_frame
 
 _ERODE_STEPS = 5 // 2
 _BLUR = 25

@@ -8,7 +8,8 @@ import numpy.typing as npt
 
 from realtime.families.face_swap.swapper import Swapper
 from realtime.frame import Pixels
-from realtime.imaging.align import crop_from_frame, cut, invert, warp
+from realtime.imaging.affine import cut, invert, warp
+from realtime.imaging.align import crop_from_frame
 from realtime.imaging.blend import Swapped, shape_mask
 from realtime.imaging.masks import oval_mask
 from realtime.settings import Settings

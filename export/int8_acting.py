@@ -16,7 +16,8 @@ from realtime.capture.recording import Recording
 from realtime.errors import ModelError
 from realtime.families.face_swap.autoencoder import Autoencoder, Wiring
 from realtime.frame import Frame
-from realtime.imaging.align import crop_from_frame, cut
+from realtime.imaging.affine import cut
+from realtime.imaging.align import crop_from_frame
 from realtime.imaging.blend import Swapped, Uncovered, blend
 from realtime.imaging.masks import oval_mask
 from realtime.inference.image_format import CropFormat

@@ -11,7 +11,8 @@ from export.parity import Runs
 from export.samples import mel_windows
 from realtime.families.face_swap.inner_lips import inner_lips
 from realtime.frame import Floats, Pixels
-from realtime.imaging.align import crop_from_frame, cut
+from realtime.imaging.affine import cut
+from realtime.imaging.align import crop_from_frame
 from realtime.inference.image_format import CropFormat
 from realtime.inference.session import Array
 from realtime.tracking.pose import head_angles

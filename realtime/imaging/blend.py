@@ -14,7 +14,7 @@ import numpy as np
 
 from realtime.errors import ModelError
 from realtime.frame import Floats, Pixels
-from realtime.imaging.align import Matrix, invert, warp
+from realtime.imaging.affine import Matrix, invert, warp
 from realtime.imaging.color_transfer import transfer_color
 from realtime.settings import Settings
 

@@ -4,7 +4,8 @@ import cv2
 import numpy as np
 
 from realtime.frame import Floats
-from realtime.imaging.align import FACE_OVAL, Matrix, Points
+from realtime.imaging.affine import Matrix, Points
+from realtime.imaging.align import FACE_OVAL
 
 _OVAL = np.array(FACE_OVAL)
 _TOP, _CHIN = 10, 152

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from realtime.frame import Floats, Pixels
-from realtime.imaging.align import invert, warp
+from realtime.imaging.affine import invert, warp
 from realtime.inference.ort import open_session
 from realtime.inference.session import Session
 

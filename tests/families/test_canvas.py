@@ -11,7 +11,7 @@ from realtime.families.motion.motion_model import Drawn
 from realtime.families.motion.portrait import portrait_crop
 from realtime.families.motion.regions import border_mask, region_mask
 from realtime.frame import Pixels
-from realtime.imaging.align import Matrix, cut
+from realtime.imaging.affine import Matrix, cut
 from realtime.models.avatar import Avatar
 
 SIZE = (320, 180)

@@ -13,7 +13,7 @@ from realtime.families.motion.mesh.motion import freedom, move
 from realtime.families.motion.mesh.points import EYES, INNER_LIPS, Doubles
 from realtime.families.motion.motion_model import Motion
 from realtime.frame import Pixels
-from realtime.imaging.align import invert
+from realtime.imaging.affine import invert
 from realtime.models.avatar import Avatar
 from realtime.tracking.face import Face
 

@@ -6,7 +6,7 @@ import pytest
 from fakes import a_face
 
 from realtime.families.lip_sync.lower_face import BELOW, FaceBox, lower_mask
-from realtime.imaging.align import cut
+from realtime.imaging.affine import cut
 from realtime.tracking.face import Face
 
 SIZE = 96

@@ -8,18 +8,8 @@ import numpy as np
 import pytest
 
 from realtime.errors import ConfigError
-from realtime.imaging.align import (
-    FACE_TYPES,
-    IBUG_68,
-    MEAN_FACE,
-    MEAN_FACE_POINTS,
-    crop_from_frame,
-    cut,
-    invert,
-    landmarks_68,
-    umeyama,
-    warp,
-)
+from realtime.imaging.affine import cut, invert, umeyama, warp
+from realtime.imaging.align import FACE_TYPES, IBUG_68, MEAN_FACE, MEAN_FACE_POINTS, crop_from_frame, landmarks_68
 
 REFERENCE = Path(__file__).resolve().parents[3] / "shared" / "reference" / "dflive_merge.npz"
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from realtime.errors import ModelError
-from realtime.imaging.align import FACE_OVAL, cut, invert
+from realtime.imaging.affine import cut, invert
+from realtime.imaging.align import FACE_OVAL
 from realtime.imaging.blend import Swapped, blend, paste, shape_mask
 from realtime.imaging.color_transfer import transfer_color
 from realtime.imaging.masks import oval_mask

@@ -10,7 +10,7 @@ from realtime.families.motion.motion_model import Drawn, Motion
 from realtime.families.motion.portrait import portrait_crop
 from realtime.families.motion.regions import border_mask
 from realtime.frame import Floats, Frame, Pixels
-from realtime.imaging.align import Matrix
+from realtime.imaging.affine import Matrix
 from realtime.models.avatar import Avatar
 from realtime.tracking.face import Face
 

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from realtime.clock import StageTimer
 from realtime.families.face_swap.swapper import Swapper
 from realtime.frame import Frame, Pixels
-from realtime.imaging.align import crop_from_frame, cut
+from realtime.imaging.affine import cut
+from realtime.imaging.align import crop_from_frame
 from realtime.imaging.blend import Uncovered, blend
 from realtime.imaging.masks import oval_mask
 from realtime.settings import Settings

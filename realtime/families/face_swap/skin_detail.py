@@ -14,7 +14,8 @@ from realtime.errors import ConfigError, ModelError
 from realtime.families.motion.mesh.points import VERTICES, Doubles, Ints
 from realtime.families.motion.mesh.warp import affine_maps
 from realtime.frame import Floats, Pixels
-from realtime.imaging.align import FACE_OVAL, Matrix
+from realtime.imaging.affine import Matrix
+from realtime.imaging.align import FACE_OVAL
 
 DETAIL_FILE = "detail.png"
 SIDE = 192

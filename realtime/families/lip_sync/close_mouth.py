@@ -12,7 +12,7 @@ import numpy as np
 from realtime.families.lip_sync.lip_masks import lip_outline
 from realtime.families.motion.mesh.points import CHIN, UNDER_NOSE
 from realtime.frame import Floats, Pixels
-from realtime.imaging.align import Matrix, Points
+from realtime.imaging.affine import Matrix, Points
 
 _LEAST_GAP = 0.004
 """Lips that are nearer than that, in sides of the crop, meet: the tracker trembles as much."""

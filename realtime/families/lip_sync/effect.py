@@ -12,7 +12,7 @@ from realtime.families.lip_sync.network import LipSyncNetwork
 from realtime.families.lip_sync.seam import changed, match_rim
 from realtime.families.lip_sync.smooth_lips import SteadyLips
 from realtime.frame import Floats, Frame, Pixels
-from realtime.imaging.align import Matrix, cut
+from realtime.imaging.affine import Matrix, cut
 from realtime.imaging.blend import paste
 from realtime.settings import Settings
 from realtime.tracking.face import Face

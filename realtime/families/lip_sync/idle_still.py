@@ -20,7 +20,7 @@ from realtime.families.motion.mesh.points import EYES, INNER_LIPS, OUTER_LIPS, O
 from realtime.families.motion.mesh.source import MeshCast, make_cast
 from realtime.families.motion.motion_model import Drawn, Motion
 from realtime.frame import Pixels
-from realtime.imaging.align import Matrix, invert
+from realtime.imaging.affine import Matrix, invert
 from realtime.models.avatar import Avatar
 from realtime.models.bundle import Bundle
 from realtime.models.library import load_bundle

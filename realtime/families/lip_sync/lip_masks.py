@@ -9,7 +9,7 @@ import numpy as np
 
 from realtime.families.motion.mesh.points import INNER_LIPS, OUTER_LIPS
 from realtime.frame import Floats
-from realtime.imaging.align import Matrix, Points
+from realtime.imaging.affine import Matrix, Points
 
 LIP_POINTS = np.concatenate([OUTER_LIPS, INNER_LIPS])
 """(40,) landmarks: the outer ring from the person's right corner over the upper lip and back, and the inner one."""

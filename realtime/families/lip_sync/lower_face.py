@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from realtime.frame import Floats
-from realtime.imaging.align import Matrix, Points
+from realtime.imaging.affine import Matrix, Points
 from realtime.tracking.face import Face
 from realtime.tracking.smoothing import MAX_STEP_S, OneEuro
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from realtime.families.lip_sync.close_mouth import shutting
 from realtime.frame import Floats, Pixels
-from realtime.imaging.align import Matrix
+from realtime.imaging.affine import Matrix
 from realtime.tracking.face import Face
 from realtime.tracking.smoothing import MAX_STEP_S
 

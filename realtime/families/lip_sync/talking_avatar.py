@@ -22,7 +22,7 @@ from realtime.families.motion.activity import Presence
 from realtime.families.motion.canvas import Background, Canvas, product
 from realtime.families.motion.mesh.points import Head
 from realtime.frame import Floats, Frame, Pixels
-from realtime.imaging.align import Matrix, cut, invert
+from realtime.imaging.affine import Matrix, cut, invert
 from realtime.models.avatar import Avatar
 from realtime.settings import Settings
 from realtime.tracking.face import Face

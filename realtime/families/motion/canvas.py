@@ -8,7 +8,7 @@ import numpy as np
 
 from realtime.families.motion.motion_model import Drawn
 from realtime.frame import Floats, Pixels
-from realtime.imaging.align import Matrix, invert, warp
+from realtime.imaging.affine import Matrix, invert, warp
 from realtime.models.avatar import Avatar
 
 Background = Callable[[tuple[int, int]], Pixels]

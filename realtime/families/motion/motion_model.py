@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol, TypeVar
 
 from realtime.frame import Floats, Frame, Pixels
-from realtime.imaging.align import Matrix
+from realtime.imaging.affine import Matrix
 from realtime.tracking.face import Face
 
 Region = Literal["all", "expression", "head", "lips", "eyes"]

@@ -5,7 +5,8 @@ Unlike the crops of `align` it is never turned: a head that tilts must be seen t
 
 import numpy as np
 
-from realtime.imaging.align import FACE_OVAL, Matrix, Points
+from realtime.imaging.affine import Matrix, Points
+from realtime.imaging.align import FACE_OVAL
 
 SIDE = 1.85
 """The square's side in heights of the face (chin to hairline).

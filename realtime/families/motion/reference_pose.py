@@ -13,7 +13,8 @@ import numpy as np
 
 from realtime.families.motion.portrait import crop_of_square, portrait_square
 from realtime.frame import Pixels
-from realtime.imaging.align import FACE_OVAL, cut
+from realtime.imaging.affine import cut
+from realtime.imaging.align import FACE_OVAL
 from realtime.tracking.face import Face
 from realtime.tracking.pose import head_angles
 

@@ -5,7 +5,8 @@ import numpy as np
 
 from realtime.families.motion.motion_model import Region
 from realtime.frame import Floats
-from realtime.imaging.align import IBUG_68, Matrix, Points
+from realtime.imaging.affine import Matrix, Points
+from realtime.imaging.align import IBUG_68
 
 _FIRST = np.array([first for first, _ in IBUG_68])
 _LIPS = (_FIRST[48:68],)

@@ -15,7 +15,8 @@ import torch
 
 from realtime.families.face_swap.inner_lips import inner_lips
 from realtime.frame import Frame
-from realtime.imaging.align import crop_from_frame, cut
+from realtime.imaging.affine import cut
+from realtime.imaging.align import crop_from_frame
 from realtime.imaging.blend import Swapped, blend
 from realtime.imaging.masks import oval_mask
 from realtime.settings import Settings

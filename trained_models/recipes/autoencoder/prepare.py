@@ -16,7 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from realtime.families.face_swap.inner_lips import inner_lips
-from realtime.imaging.align import crop_from_frame, cut
+from realtime.imaging.affine import cut
+from realtime.imaging.align import crop_from_frame
 from realtime.tracking.face import Face
 from realtime.tracking.pose import head_angles
 from realtime.tracking.tracker import Tracker

@@ -21,7 +21,7 @@ from realtime.families.motion.motion_model import Drawn, Motion
 from realtime.families.motion.portrait import crop_of_square, portrait_crop
 from realtime.families.motion.regions import border_mask, region_mask
 from realtime.frame import Floats, Frame, Pixels
-from realtime.imaging.align import Matrix, cut, invert
+from realtime.imaging.affine import Matrix, cut, invert
 from realtime.tracking.face import Face
 from realtime.tracking.smoothing import MAX_STEP_S, OneEuro
 

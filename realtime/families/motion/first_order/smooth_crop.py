@@ -3,7 +3,7 @@
 import numpy as np
 
 from realtime.families.motion.portrait import portrait_square
-from realtime.imaging.align import Points
+from realtime.imaging.affine import Points
 from realtime.tracking.smoothing import MAX_STEP_S, OneEuro
 
 FOLLOW = (0.25, 6.0, 1.0)

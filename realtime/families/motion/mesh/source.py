@@ -17,7 +17,7 @@ from realtime.families.motion.mesh.points import EYES, OVAL, Doubles, EyePoints,
 from realtime.families.motion.mesh.warp import Weave
 from realtime.families.motion.regions import border_mask
 from realtime.frame import Floats, Pixels
-from realtime.imaging.align import Matrix, warp
+from realtime.imaging.affine import Matrix, warp
 from realtime.tracking.face import Face
 
 SIDE_CM = 40.0

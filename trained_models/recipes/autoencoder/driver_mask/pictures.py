@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from realtime.imaging.align import crop_from_frame, cut
+from realtime.imaging.affine import cut
+from realtime.imaging.align import crop_from_frame
 from realtime.tracking.face import Face
 from trained_models.recipes.autoencoder.augment import Pixels, covered, seen_by_a_camera, shadowed, shaken, warped
 from trained_models.recipes.autoencoder.prepare import COVERAGE, FACE_TYPE, MARGIN, SIZE

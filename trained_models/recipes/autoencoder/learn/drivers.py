@@ -12,7 +12,8 @@ import numpy as np
 
 from realtime.errors import ModelError
 from realtime.frame import Pixels
-from realtime.imaging.align import crop_from_frame, cut
+from realtime.imaging.affine import cut
+from realtime.imaging.align import crop_from_frame
 from realtime.tracking.tracker import Tracker
 from trained_models.recipes.autoencoder.prepare import COVERAGE, FACE_TYPE, SIZE
 from trained_models.recipes.autoencoder.rendered_pairs import read_pairs

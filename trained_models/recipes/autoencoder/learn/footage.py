@@ -14,7 +14,8 @@ import numpy.typing as npt
 
 from realtime.capture.source import Source
 from realtime.frame import Frame, Pixels
-from realtime.imaging.align import crop_from_frame, cut, umeyama
+from realtime.imaging.affine import cut, umeyama
+from realtime.imaging.align import crop_from_frame
 from realtime.tracking.face import Face
 from realtime.tracking.pose import HeadPose, head_angles
 from realtime.tracking.shape_embedding import SHAPE_POINTS

@@ -10,7 +10,8 @@ import torch
 from realtime.capture.recording import Recording
 from realtime.families.face_swap.inner_lips import inner_lips
 from realtime.frame import Pixels
-from realtime.imaging.align import crop_from_frame, cut
+from realtime.imaging.affine import cut
+from realtime.imaging.align import crop_from_frame
 from realtime.tracking.pose import head_angles
 from realtime.tracking.tracker import Tracker
 from trained_models.recipes.autoencoder.learn.footage import Floats
