@@ -19,9 +19,9 @@ from realtime.families.face_swap.open_swapper import open_swapper
 from realtime.families.lip_sync.network import open_lip_sync
 from realtime.families.motion.first_order.network import open_motion
 from realtime.inference.ort import open_session
-from realtime.models.atomic_dir import whole_folder
+from realtime.models.atomic_dir import atomic_dir
 from realtime.models.bundle import Bundle
-from realtime.models.library import name_from, title_from
+from realtime.models.card import name_from, title_from
 from realtime.text import printable
 
 
@@ -42,7 +42,7 @@ def export_plan(plan: Plan, request: Request, say: Say = lambda line: None) -> P
         say(note)
     name = request.name or name_from(plan.name)
     title = request.title or title_from(request.name or plan.name)
-    with whole_folder(request.out.absolute(), do="make room there, or choose another --out") as folder:
+    with atomic_dir(request.out.absolute(), do="make room there, or choose another --out") as folder:
         if request.format == "dfm":
             _write_dfm(folder, plan, name, request, say)
             return request.out / f"{name}.dfm"

@@ -8,8 +8,7 @@ from typing import Literal, get_args
 from export.parity import Precision
 from realtime.errors import ConfigError
 from realtime.models.atomic_dir import is_empty_folder
-from realtime.models.card import bundle_name
-from realtime.models.library import stated, whose
+from realtime.models.card import bundle_name, require_consent, validate_line
 from realtime.text import printable
 
 Family = Literal["deepfacelab", "first-order-motion", "wav2lip"]
@@ -49,7 +48,7 @@ class Request:
             except ValueError as error:
                 raise ConfigError(f"--name {printable(self.name, 80)} cannot be a bundle's name: {error}") from error
         if self.title is not None:
-            stated("--title", self.title, "give a title", 80)
+            validate_line("--title", self.title, "give a title", 80)
         if self.calibration is not None and not self.calibration.is_dir():
             raise ConfigError(f"--calibration {printable(self.calibration)} is no folder: give one with pictures")
         if self.calibration is not None and self.precision != "int8":
@@ -76,7 +75,7 @@ class Request:
                 if value is not None:
                     raise ConfigError(f"{option} is for --family deepfacelab, whose models show somebody: leave it out")
         elif self.format == "bundle" and (self.identity is not None or self.statement is not None):
-            whose(self.identity, self.statement)
+            require_consent(self.identity, self.statement)
 
     def _check_format(self) -> None:
         if self.format != "dfm":

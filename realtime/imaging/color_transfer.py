@@ -20,10 +20,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from realtime.frame import Floats, Pixels
+from realtime.frame import Doubles, Floats, Pixels
 from realtime.settings import ColorTransfer
-
-Doubles = npt.NDArray[np.float64]
 
 _INSIDE = 0.5
 """A pixel counts where its mask is at least this (DeepFaceLive's cut-off)."""

@@ -15,7 +15,7 @@ UNFINISHED = ".unfinished-"
 
 
 @contextmanager
-def whole_folder(target: Path, *, do: str) -> Iterator[Path]:
+def atomic_dir(target: Path, *, do: str) -> Iterator[Path]:
     """A folder to fill; it becomes `target` if the block ends well, and vanishes if it does not.
 
     It is beside `target`, on the same disk, so that it becomes that at once. At `target` may be an empty folder,

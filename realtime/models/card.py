@@ -3,13 +3,14 @@
 import json
 import re
 import tomllib
+import unicodedata
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from realtime.errors import ModelError
+from realtime.errors import ConfigError, ModelError
 from realtime.text import printable, unprintable
 
 CARD_FILE = "model.toml"
@@ -233,7 +234,7 @@ def parse_card(raw: bytes, folder: Path) -> ModelCard:
         raise refusal(folder, first_fault(error)) from error
 
 
-def says_whose(raw: bytes, folder: Path) -> bool:
+def has_identity(raw: bytes, folder: Path) -> bool:
     """True where the card written in `raw` has an [identity], of whatever kind. Raises ModelError."""
     return "identity" in read_table(raw, folder)
 
@@ -308,3 +309,35 @@ def first_fault(error: ValidationError) -> str:
 def refusal(folder: Path, what: str, do: str = "mend the card or get the bundle again") -> ModelError:
     """The one-line error for a bundle folder: what is wrong with it, what to do."""
     return ModelError(f"bundle {printable(folder)}: {what}: {do}")
+
+
+def name_from(stem: str) -> str:
+    """A bundle's name out of a file's. Raises ConfigError where nothing of it can be kept."""
+    plain = unicodedata.normalize("NFKD", stem).encode("ascii", "ignore").decode().lower()
+    name = re.sub(r"[^a-z0-9._-]+", "-", plain).strip("-._")[:64].rstrip("-._")
+    if not name:
+        raise ConfigError(f"no name can be made of {printable(stem, 80)!r}: give one with --name")
+    return name
+
+
+def title_from(stem: str) -> str:
+    """A title out of a file's name, one safe line."""
+    return printable(re.sub(r"[_\s]+", " ", stem).strip(), 80)
+
+
+def validate_line(option: str, text: str | None, do: str, limit: int = 500) -> str:
+    """What a user wrote after `option`, if it is one printable line. Raises ConfigError, whose line ends with `do`."""
+    if text is None or not text.strip():
+        raise ConfigError(f"{option} is missing: {do}")
+    odd = unprintable(text.strip())
+    if odd or len(text) > limit:
+        raise ConfigError(f"{option} {f'holds the character {odd}' if odd else 'is longer than {limit} letters'}: {do}")
+    return text.strip()
+
+
+def require_consent(identity: str | None, statement: str | None) -> tuple[str, str]:
+    """The kind and the statement for a card's [identity], as a user gave them. Raises ConfigError."""
+    if identity not in ("self", "consented", "synthetic"):
+        given = f", not {printable(identity, 40)}" if identity else ""
+        raise ConfigError(f"say whose face it is: --identity self, consented or synthetic{given}")
+    return identity, validate_line("--statement", statement, "say in one line who it is and how they agreed")

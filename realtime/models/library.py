@@ -6,11 +6,9 @@ platform's data folder, or under MASQUERADE_HOME.
 
 import difflib
 import os
-import re
 import shutil
 import tempfile
 import time
-import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,20 +20,24 @@ import platformdirs
 from realtime.errors import ConfigError, ModelError
 from realtime.families.face_swap.dfm import DfmFacts, inspect_dfm
 from realtime.inference.session import Session
-from realtime.models.atomic_dir import UNFINISHED, storage_error, whole_folder
+from realtime.models.atomic_dir import UNFINISHED, atomic_dir, storage_error
 from realtime.models.avatar import AVATAR_FILE, AvatarCard, avatar_pixels, read_avatar_card
 from realtime.models.bundle import MAX_FILE_BYTES, PREVIEW_FILE, BrokenBundle, Bundle, hash_file, open_bundle
 from realtime.models.card import (
     CARD_FILE,
     FaceTypeName,
     bundle_name,
+    has_identity,
+    name_from,
     parse_card,
     read_card_text,
     refusal,
-    says_whose,
+    require_consent,
+    title_from,
+    validate_line,
     write_toml,
 )
-from realtime.text import printable, unprintable
+from realtime.text import printable
 
 
 def built_in_folder() -> Path:
@@ -119,30 +121,6 @@ def _on_the_shelf(folder: Path) -> Bundle:
     return bundle
 
 
-def name_from(stem: str) -> str:
-    """A bundle's name out of a file's. Raises ConfigError where nothing of it can be kept."""
-    plain = unicodedata.normalize("NFKD", stem).encode("ascii", "ignore").decode().lower()
-    name = re.sub(r"[^a-z0-9._-]+", "-", plain).strip("-._")[:64].rstrip("-._")
-    if not name:
-        raise ConfigError(f"no name can be made of {printable(stem, 80)!r}: give one with --name")
-    return name
-
-
-def title_from(stem: str) -> str:
-    """A title out of a file's name, one safe line."""
-    return printable(re.sub(r"[_\s]+", " ", stem).strip(), 80)
-
-
-def stated(option: str, text: str | None, do: str, limit: int = 500) -> str:
-    """What a user wrote after `option`, if it is one printable line. Raises ConfigError, whose line ends with `do`."""
-    if text is None or not text.strip():
-        raise ConfigError(f"{option} is missing: {do}")
-    odd = unprintable(text.strip())
-    if odd or len(text) > limit:
-        raise ConfigError(f"{option} {f'holds the character {odd}' if odd else 'is longer than {limit} letters'}: {do}")
-    return text.strip()
-
-
 MAKE_ROOM = "make room there, or set MASQUERADE_HOME to another folder"
 _STALE_S = 24 * 3600
 # Beside the files of the card: what people keep with a bundle.
@@ -184,7 +162,7 @@ def add_file(
     `whole_face`. `inspect` stands in for running the network once. Raises ConfigError for the arguments,
     ModelError for the file, DeviceError where it cannot be stored; then nothing is left behind.
     """
-    kind, statement = whose(identity, statement)
+    kind, statement = require_consent(identity, statement)
     if face_type not in get_args(FaceTypeName):
         allowed = ", ".join(get_args(FaceTypeName))
         raise ConfigError(f"--face-type {printable(face_type, 40)} is none of {allowed}: choose what it was trained on")
@@ -198,9 +176,9 @@ def add_file(
             {
                 "schema": 1,
                 "name": chosen,
-                "title": stated("--title", title or title_from(name or file.stem), "give a title", 80),
+                "title": validate_line("--title", title or title_from(name or file.stem), "give a title", 80),
                 "family": "swap",
-                "licence": stated("--licence", licence or "unknown", "name a licence"),
+                "licence": validate_line("--licence", licence or "unknown", "name a licence"),
                 "identity": {"kind": kind, "statement": statement},
                 "files": {copy.name: hash_file(copy)},
                 "input": {
@@ -277,24 +255,16 @@ def _whole_or_nothing(name: str) -> Iterator[Path]:
                 shutil.rmtree(old, ignore_errors=True)
     except OSError as error:
         raise storage_error(f"{name} cannot be stored in", shelf, error, MAKE_ROOM) from error
-    with whole_folder(shelf / name, do=MAKE_ROOM) as unfinished:
+    with atomic_dir(shelf / name, do=MAKE_ROOM) as unfinished:
         yield unfinished
-
-
-def whose(identity: str | None, statement: str | None) -> tuple[str, str]:
-    """The kind and the statement for a card's [identity], as a user gave them. Raises ConfigError."""
-    if identity not in ("self", "consented", "synthetic"):
-        given = f", not {printable(identity, 40)}" if identity else ""
-        raise ConfigError(f"say whose face it is: --identity self, consented or synthetic{given}")
-    return identity, stated("--statement", statement, "say in one line who it is and how they agreed")
 
 
 def _completed(folder: Path, identity: str | None, statement: str | None) -> bytes:
     """The text of a folder's card with the [identity] that it lacks."""
     raw = read_card_text(folder)
-    if says_whose(raw, folder):
+    if has_identity(raw, folder):
         raise ConfigError(f"{printable(folder)} is a bundle and brings its own card: give its folder only")
-    kind, text = whose(identity, statement)
+    kind, text = require_consent(identity, statement)
     # Behind all else it is a table of its own, whatever comes before.
     return raw.rstrip() + b"\n\n" + write_toml({"identity": {"kind": kind, "statement": text}}).strip().encode() + b"\n"
 
@@ -447,7 +417,7 @@ def add_avatar(
 
     Raises ConfigError for the arguments or a file that is no picture, DeviceError where it cannot be stored.
     """
-    kind, said = whose(identity, statement)
+    kind, said = require_consent(identity, statement)
     if not file.is_file():
         raise ConfigError(f"there is no file {printable(file)}: check the path")
     avatar_pixels(file)
@@ -463,14 +433,14 @@ def add_avatar(
         shelf.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise storage_error(f"{chosen} cannot be stored in", shelf, error, MAKE_ROOM) from error
-    with whole_folder(shelf / chosen, do=MAKE_ROOM) as unfinished:
+    with atomic_dir(shelf / chosen, do=MAKE_ROOM) as unfinished:
         copy = unfinished / f"picture{_suffix(file)}"
         shutil.copyfile(file, copy)
         card = {
             "schema": 1,
             "name": chosen,
-            "title": stated("--name", title_from(title or name or file.stem), "give another", 80),
-            "licence": stated("--licence", licence or "unknown", "name a licence"),
+            "title": validate_line("--name", title_from(title or name or file.stem), "give another", 80),
+            "licence": validate_line("--licence", licence or "unknown", "name a licence"),
             "identity": {"kind": kind, "statement": said},
             "picture": {"file": copy.name, "sha256": hash_file(copy)},
         }

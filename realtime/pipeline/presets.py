@@ -11,7 +11,8 @@ from pydantic import ValidationError
 
 from realtime.errors import ConfigError
 from realtime.models.atomic_dir import storage_error
-from realtime.models.library import stated, user_home
+from realtime.models.card import validate_line
+from realtime.models.library import user_home
 from realtime.settings import Settings
 from realtime.text import printable
 
@@ -49,7 +50,7 @@ class Presets:
 
         A background that is a file is left out: the page may not name files.
         """
-        name = stated("the preset's name", name, "give one of at most 40 letters", 40)
+        name = validate_line("the preset's name", name, "give one of at most 40 letters", 40)
         presets = self._read()
         kept = {key: value for key, value in settings.model_dump().items() if key not in MOMENTARY}
         if not (settings.background in ("kept", "blurred") or settings.background.startswith("#")):

@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from realtime.frame import Floats
-from realtime.tracking.shape_embedding import NUMBERS, Doubles
+from realtime.frame import Doubles, Floats
+from realtime.tracking.shape_embedding import NUMBERS
 
 SURE = 2.5  # skulls so near are one person's, wherever the face turns up
 SAME = 4.0  # so near they may be, in a likely place

@@ -14,9 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from realtime.errors import ModelError
-from realtime.frame import Floats
-
-Doubles = npt.NDArray[np.float64]
+from realtime.frame import Doubles, Floats
 
 VERTICAL_VIEW_DEG = 63.0
 POINTS = 468  # the mesh; the last 10 of the 478 landmarks are the irises

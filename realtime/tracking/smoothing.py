@@ -10,9 +10,7 @@ picture is treated as a large one.
 import numpy as np
 import numpy.typing as npt
 
-from realtime.frame import Floats
-
-Doubles = npt.NDArray[np.float64]
+from realtime.frame import Doubles, Floats
 
 # (lowest cutoff in Hz, Hz for each face size a second, cutoff of the speed in Hz). Measured on 720p
 # talking heads: jitter 0.38 and 0.48 px (unfiltered 0.78 and 0.97), lag 0.9 frame at most. MediaPipe's own

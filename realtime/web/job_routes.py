@@ -10,8 +10,8 @@ from typing import Any
 from aiohttp import web
 
 from realtime.errors import ConfigError
-from realtime.models.card import NAME_PATTERN, may_hide_badge
-from realtime.models.library import find_avatar, load_bundle, name_from, title_from
+from realtime.models.card import NAME_PATTERN, may_hide_badge, name_from, title_from
+from realtime.models.library import find_avatar, load_bundle
 from realtime.settings import Settings
 from realtime.text import printable
 from realtime.web.answers import Refused, read_words

@@ -9,8 +9,8 @@ from typing import Final
 
 from realtime.errors import ConfigError, DeviceError, MasqueradeError
 from realtime.models.bundle import MAX_FILE_BYTES
-from realtime.models.card import read_card_text, says_whose
-from realtime.models.library import add_avatar, add_file, add_folder, name_from, whose
+from realtime.models.card import has_identity, name_from, read_card_text, require_consent
+from realtime.models.library import add_avatar, add_file, add_folder
 from realtime.text import printable
 from realtime.web.answers import Refused
 from realtime.web.incoming import SPARE_BYTES, incoming_folder, store
@@ -40,7 +40,7 @@ class Offer:
         if self.kind not in LIMITS:
             raise Refused(400, f"a file is one of {', '.join(LIMITS)}")
         if self.kind != "bundle" or self.identity or self.statement:
-            whose(self.identity, self.statement)
+            require_consent(self.identity, self.statement)
         name_from(self.title)
 
 
@@ -116,6 +116,6 @@ def _bundle(offer: Offer, file: Path, folder: Path) -> str:
     unpacked = folder / "bundle"
     unpacked.mkdir()
     unpack(file, unpacked)
-    if says_whose(read_card_text(unpacked), unpacked):
+    if has_identity(read_card_text(unpacked), unpacked):
         return add_folder(unpacked).name
     return add_folder(unpacked, identity=offer.identity, statement=offer.statement).name

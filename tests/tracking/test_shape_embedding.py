@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from realtime.errors import ModelError
-from realtime.frame import Floats
+from realtime.frame import Doubles, Floats
 from realtime.models.library import built_in_folder
 from realtime.tracking.person_selection import DOUBT, DOUBT_STEP, OTHER, SURE, Observation, Track
-from realtime.tracking.shape_embedding import NUMBERS, SHAPE_POINTS, Doubles, ShapeEmbedding, turned
+from realtime.tracking.shape_embedding import NUMBERS, SHAPE_POINTS, ShapeEmbedding, turned
 
 FILE = built_in_folder() / "face" / "skull.npz"
 RATE_HZ = 30.0

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from realtime.capture.recording import Recording
 from realtime.models.bundle import Bundle
-from realtime.models.library import built_in_folder, stated, title_from, whose
+from realtime.models.card import require_consent, title_from, validate_line
+from realtime.models.library import built_in_folder
 from realtime.tracking.tracker import Tracker
 from trained_models.recipes.autoencoder.learn import fit as fitting
 from trained_models.recipes.autoencoder.learn.choose import choose
@@ -54,9 +55,9 @@ def learn(wish: CameraRequest, say: Say, progress: Say) -> Bundle:
     Raises ConfigError, DeviceError or ModelError in one line; `fit.Stopped` when interrupted in training, with all
     saved: the same call goes on.
     """
-    kind, statement = whose(wish.identity, wish.statement)
+    kind, statement = require_consent(wish.identity, wish.statement)
     name = free_name(wish.name)
-    title = stated("--title", wish.title or title_from(name), "give a title", 80)
+    title = validate_line("--title", wish.title or title_from(name), "give a title", 80)
     driving, start = built_in_folder() / "clips" / "driving.mp4", built_in_folder() / START
     bench = Workbench(name, footage_key(wish.clips, start / "swap.onnx"))
     fitting.quiet_threads(wish.threads)
