@@ -16,8 +16,8 @@ import numpy as np
 import onnxruntime as ort
 
 from realtime.errors import ModelError
-from realtime.inference.base_session import LoadedSession, model_bytes
-from realtime.inference.check_inputs import blank_feed
+from realtime.inference.session import BaseSession, model_bytes
+from realtime.inference.session import blank_feed
 from realtime.inference.io_binding import Run, bind
 from realtime.inference.memory_limit import limit_memory
 from realtime.inference.onnx_file import Contents, read_contents

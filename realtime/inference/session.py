@@ -1,17 +1,29 @@
-"""Inference runtimes behind one protocol.
+"""One loaded network behind one protocol, whichever runtime runs it.
 
-A session runs one network. Inputs and outputs go by name, never by position. `ran_on` is what
-the runtime says it really used, asked after a warm-up run.
+Inputs and outputs go by name, never by position. `ran_on` is what the runtime says it really used, asked after a
+warm-up run.
 """
 
-from collections.abc import Mapping
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Protocol
+from pathlib import Path
+from types import MappingProxyType
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from realtime.clock import now_ns
+from realtime.errors import ModelError
+from realtime.text import printable
+
 Array = npt.NDArray[np.generic]
+
+MAX_INPUT_BYTES = 1 << 30
+"""Far above any picture or sound; memory for it is taken before the network is asked anything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +32,10 @@ class TensorSpec:
 
     shape: tuple[int | None, ...]
     dtype: np.dtype[np.generic]
+
+    def __str__(self) -> str:
+        """The shape with `?` where it is dynamic, e.g. `(?, 128, 128, 3)`."""
+        return "(" + ", ".join("?" if s is None else str(s) for s in self.shape) + ")"
 
 
 class Session(Protocol):
@@ -51,3 +67,122 @@ class Session(Protocol):
         ...
 
     def close(self) -> None: ...
+
+
+class BaseSession(ABC):
+    """A `Session` that checks its inputs and measures its time; a runtime adds `_run`, `_running` and `close`.
+
+    A runtime sets the public fields before its first run. `run` raises ModelError also after `close`.
+    """
+
+    inputs: Mapping[str, TensorSpec] = MappingProxyType({})
+    outputs: Mapping[str, TensorSpec] = MappingProxyType({})
+    ran_on = ""
+    precision = "fp32"
+    spent_ns = 0
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def run(self, feed: Mapping[str, Array]) -> dict[str, Array]:
+        if not self._running:
+            raise ModelError(f"{self._name} is closed: open it again")
+        check_inputs(self.inputs, feed, self._name)
+        started = now_ns()
+        result = self._run(feed)
+        self.spent_ns += now_ns() - started
+        return result
+
+    @property
+    @abstractmethod
+    def _running(self) -> bool:
+        """Whether it was not closed yet."""
+
+    @abstractmethod
+    def _run(self, feed: Mapping[str, Array]) -> dict[str, Array]:
+        """All outputs for inputs that fit. Raises ModelError where the runtime fails."""
+
+
+class RanOn(NamedTuple):
+    """Where several networks ran, how precisely, and the nanoseconds spent inside them."""
+
+    provider: str
+    precision: str
+    spent_ns: int
+
+
+def report(sessions: Sequence[Session]) -> RanOn:
+    """What several sessions together tell of themselves: different providers and precisions are listed.
+
+    Without any network the work is done by our own code: on the CPU, in fp32.
+    """
+    return RanOn(
+        ", ".join(dict.fromkeys(s.ran_on for s in sessions)) or "CPU",
+        ", ".join(dict.fromkeys(s.precision for s in sessions)) or "fp32",
+        sum(s.spent_ns for s in sessions),
+    )
+
+
+@contextmanager
+def opening_networks(
+    *,
+    provider: str = "auto",
+    precision: str = "auto",
+    threads: int | None = None,
+    open_session: Callable[..., Session] | None = None,
+) -> Iterator[Callable[[Path], Session]]:
+    """A function that opens network files; what it opened is closed again where the block fails.
+
+    `open_session` stands in for `realtime.inference.ort.open_session`. The function raises ModelError.
+    """
+    with ExitStack() as opened:
+
+        def network(file: Path) -> Session:
+            nonlocal open_session
+            if open_session is None:
+                from realtime.inference.ort import open_session  # heavy to import: only where a network is wanted
+            session = open_session(file, provider=provider, precision=precision, threads=threads)
+            opened.callback(session.close)
+            return session
+
+        yield network
+        opened.pop_all()
+
+
+def check_inputs(inputs: Mapping[str, TensorSpec], feed: Mapping[str, Array], model: str) -> None:
+    """Raises ModelError, in one line, where names, dtypes or shapes do not fit the network's inputs."""
+    if feed.keys() != inputs.keys():
+        raise ModelError(f"{model} takes {_names(inputs)}, was given {_names(feed)}: feed exactly its inputs")
+    for name, spec in inputs.items():
+        value = feed[name]
+        if value.dtype != spec.dtype:
+            raise ModelError(f"{model} takes {name} as {spec.dtype}, was given {value.dtype}: convert it first")
+        fits = len(value.shape) == len(spec.shape) and all(
+            wanted in (None, given) for wanted, given in zip(spec.shape, value.shape, strict=True)
+        )
+        if not fits:
+            raise ModelError(f"{model} takes {name} of shape {spec}, was given {value.shape}: resize it")
+
+
+def blank_feed(inputs: Mapping[str, TensorSpec]) -> dict[str, Array]:
+    """Zeros that fit the inputs; dynamic sizes become 1. Raises ModelError for inputs of absurd sizes."""
+    for name, spec in inputs.items():
+        if math.prod(s or 1 for s in spec.shape) * spec.dtype.itemsize > MAX_INPUT_BYTES:
+            raise ModelError(
+                f"a network takes {printable(name, 40)} of shape {spec}, which is more than 1 GiB: use another export"
+            )
+    return {name: np.zeros([s or 1 for s in spec.shape], spec.dtype) for name, spec in inputs.items()}
+
+
+def model_bytes(model: Path | bytes) -> tuple[bytes, str]:
+    """What is in a model's file, or the bytes given, and what to call it. Raises ModelError."""
+    if isinstance(model, bytes):
+        return model, "the model"
+    try:
+        return model.read_bytes(), model.name
+    except OSError as error:
+        raise ModelError(f"{model} cannot be read ({error.strerror}): check the path") from error
+
+
+def _names(values: Mapping[str, object]) -> str:
+    return ", ".join(sorted(values)) or "nothing"

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from realtime.errors import ModelError
-from realtime.inference.base_session import LoadedSession, model_bytes
-from realtime.inference.check_inputs import blank_feed
+from realtime.inference.session import BaseSession, model_bytes
+from realtime.inference.session import blank_feed
 from realtime.inference.compile_apart import Compiler, compile_apart
 from realtime.inference.cuda_driver import Gpu, GpuError, open_gpu
 from realtime.inference.engine_cache import EngineFacts, engine_facts, find_engine, open_cache

@@ -11,7 +11,7 @@ import onnxruntime  # noqa: E402
 from hostile_onnx import N, a_model, a_network, sum_of, whole  # noqa: E402
 
 from realtime.errors import ModelError  # noqa: E402
-from realtime.inference.check_inputs import MAX_INPUT_BYTES, blank_feed  # noqa: E402
+from realtime.inference.session import MAX_INPUT_BYTES, blank_feed  # noqa: E402
 from realtime.inference.memory_limit import limit_memory, memory_bytes  # noqa: E402
 from realtime.inference.ort import open_session  # noqa: E402
 from realtime.inference.session import TensorSpec  # noqa: E402
