@@ -21,7 +21,7 @@ from export.quantise import quantise
 from export.to_onnx import to_onnx
 from realtime.errors import ConfigError, ModelError
 from realtime.inference.ort import open_session
-from realtime.inference.processor import cpu_flags
+from realtime.inference.providers import cpu_flags
 from realtime.inference.session import Session
 
 UPSTREAM = "upstream"
@@ -132,7 +132,7 @@ def measure_family(
                 not_measured |= {kind: written} if written else {}
                 continue
             for way in ways:
-                if kind == "int8" and (way.precision != "fp32" or way.provider == "torch"):
+                if kind == "int8" and way.precision != "fp32":
                     continue
                 name = f"{way.title} {kind}"
                 try:

@@ -22,7 +22,7 @@ from benchmarks.stamp import one_line, stamp
 from export.parity import Kind, compare
 from realtime.errors import ConfigError, MasqueradeError, ModelError
 from realtime.inference.ort import open_session
-from realtime.inference.processor import default_threads
+from realtime.inference.providers import default_threads
 from realtime.inference.session import Session
 from realtime.models.bundle import Bundle
 from realtime.models.library import built_in_folder, list_bundles, load_bundle

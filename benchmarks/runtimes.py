@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 from realtime.errors import ModelError
-from realtime.inference.driver_probe import why_no_gpu
 from realtime.inference.providers import NAMES, choose, why_not
 
 
@@ -46,6 +45,4 @@ def _precisions(provider: str) -> tuple[str, ...]:
     """What to ask a provider for; `auto` means TF32 on NVIDIA's GPUs, and nothing of its own elsewhere."""
     if provider == "openvino":
         return ("fp32", "bf16")
-    if provider == "torch":
-        return ("fp32", "bf16") if why_no_gpu() else ("fp32", "auto", "fp16", "bf16")
     return ("fp32", "auto") if provider in ("cuda", "tensorrt", "rtx") else ("fp32",)

@@ -15,7 +15,7 @@ import onnx
 import onnxruntime as ort
 
 from realtime.errors import ModelError
-from realtime.inference.processor import physical_cores
+from realtime.inference.providers import physical_cores
 from realtime.inference.session import Array
 
 Feed = Mapping[str, Array]

@@ -19,12 +19,12 @@ from onnx import numpy_helper
 from realtime.errors import ModelError
 from realtime.inference.compile_apart import compile_apart
 from realtime.inference.cuda_driver import GpuFacts, open_gpu
-from realtime.inference.driver_probe import why_no_gpu
 from realtime.inference.engine_cache import NO_GPU, engine_facts, find_engine, open_cache
 from realtime.inference.onnx_file import read_contents
+from realtime.inference.providers import MODULES, engine_module_installed, why_no_gpu
 from realtime.inference.sealed_cache import SealedCache
 from realtime.inference.tensorrt_build import Built, compile_network
-from realtime.inference.tensorrt_module import MODULES, check_card, engine_module_installed, load_module, title
+from realtime.inference.tensorrt_module import check_card, load_module, title
 
 PRECISIONS = ("fp32", "fp16", "int8")
 ADVICE = "write one for it (masquerade export --precision int8 --engine tensorrt)"

@@ -48,7 +48,7 @@ class RunConfig(Settings):
     pace: Literal["live", "all"] | None = None
     size: Size | None = None
     fps: Annotated[float, Field(gt=0, le=240)] | None = None
-    provider: Literal["auto", "cpu", "openvino", "cuda", "tensorrt", "rtx", "torch", "coreml", "directml"] = "auto"
+    provider: Literal["auto", "cpu", "openvino", "cuda", "tensorrt", "rtx", "coreml", "directml"] = "auto"
     precision: Literal["auto", "fp32", "fp16", "bf16"] = "auto"
     detector: Literal["own", "mediapipe"] = "own"
     faces: Annotated[int, Field(ge=1, le=8)] = 1

@@ -36,7 +36,7 @@ def app(debug: bool) -> None:
 def _run_options(command: F) -> F:
     """The options that `run` and `demo` share. Each is None unless given, so that a file can say it."""
     options = [
-        click.option("--provider", help="auto, cpu, openvino, cuda, tensorrt, rtx, torch, coreml or directml."),
+        click.option("--provider", help="auto, cpu, openvino, cuda, tensorrt, rtx, coreml or directml."),
         click.option("--seconds", type=float, help="End after so many seconds."),
         click.option("--metrics", type=click.Path(path_type=Path), help="Write the numbers of the run to a JSON file."),
         click.option("--mirror/--no-mirror", default=None, help="Flip left and right."),

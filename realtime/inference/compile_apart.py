@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Protocol
 
 from realtime.errors import ModelError
+from realtime.inference.providers import MODULES
 from realtime.inference.tensorrt_build import Built, compile_network
-from realtime.inference.tensorrt_module import MODULES, load_module
+from realtime.inference.tensorrt_module import load_module
 
 ROOT = Path(__file__).resolve().parents[2]
 MODEL, TIMINGS, ENGINE, LEARNT, REFUSAL = "model.onnx", "timings", "engine", "learnt", "refusal"

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from realtime.errors import ModelError
-from realtime.inference.driver_probe import LIBRARY, why_no_gpu
+from realtime.inference.providers import DRIVER, why_no_gpu
 
 OUT_OF_MEMORY, NO_DEVICE = 2, 100  # CUresult
 COUNT_OF_PROCESSORS, MAJOR, MINOR = 16, 75, 76  # CUdevice_attribute
@@ -54,7 +54,7 @@ def open_gpu() -> "Gpu":
     refused = why_no_gpu()
     if refused:
         raise ModelError(refused)
-    return Gpu(ctypes.CDLL(LIBRARY), _load("nvml.dll" if sys.platform == "win32" else "libnvidia-ml.so.1"))
+    return Gpu(ctypes.CDLL(DRIVER), _load("nvml.dll" if sys.platform == "win32" else "libnvidia-ml.so.1"))
 
 
 def _load(name: str) -> Any | None:

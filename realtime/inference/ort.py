@@ -1,4 +1,4 @@
-"""Networks on ONNX Runtime, with whichever of its providers this machine has; the door to the other runtimes.
+"""Runs networks on ONNX Runtime; `open_session` chooses among its providers and the other runtimes.
 
 One core is left to the other parts of the loop. Waiting threads sleep: on two cores that other programs used too,
 landmarks, blendshapes and Ada in a row took 120 ms with two threads that spin and 56 ms with two that sleep (medians
@@ -6,8 +6,9 @@ of 150 rounds in turns).
 """
 
 import logging
+import os
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -16,15 +17,10 @@ import numpy as np
 import onnxruntime as ort
 
 from realtime.errors import ModelError
-from realtime.inference.session import BaseSession, model_bytes
-from realtime.inference.session import blank_feed
-from realtime.inference.io_binding import Run, bind
-from realtime.inference.memory_limit import limit_memory
 from realtime.inference.onnx_file import Contents, read_contents
-from realtime.inference.processor import default_threads
-from realtime.inference.providers import TITLES, Choice, choose, first_line
+from realtime.inference.providers import TITLES, Choice, choose, default_threads, first_line
 from realtime.inference.quick_convolutions import with_quick_convolutions
-from realtime.inference.session import Array, Session, TensorSpec
+from realtime.inference.session import Array, BaseSession, Session, TensorSpec, blank_feed, model_bytes
 
 log = logging.getLogger(__name__)
 
@@ -39,60 +35,57 @@ DTYPES = {
     "tensor(bool)": np.bool_,
 }
 QUIET = 4  # ONNX Runtime's log level "fatal": its errors come as exceptions too, and those are told in one line
+MEMORY_UNKNOWN = 8 << 30
 ort.set_default_logger_severity(QUIET)
 
+_registered: list[int] = []
 
-class OrtSession(LoadedSession):
+
+class OrtSession(BaseSession):
     """One network on ONNX Runtime: see `Session`. Use `open_session` to make one.
 
     `runtime` is ONNX Runtime's module, or a stand-in for it. Any thread may call it, one at a time.
     """
 
     def __init__(
-        self,
-        data: bytes,
-        name: str,
-        contents: Contents,
-        choice: Choice,
-        threads: int,
-        runtime: Any = ort,
+        self, data: bytes, name: str, contents: Contents, choice: Choice, threads: int, runtime: Any = ort
     ) -> None:
         super().__init__(name)
         self._session: Any = _create(data, name, choice, threads, runtime)
-        self._inputs = MappingProxyType({i.name: _port(i, name) for i in self._session.get_inputs()})
-        self._outputs = MappingProxyType({o.name: _port(o, name) for o in self._session.get_outputs()})
-        self._output_names = list(self._outputs)
-        self._run: Run = self._plain_run
-        if choice.on_nvidia and (bound := bind(self._session, self._inputs, self._outputs, runtime)):
-            self._run = bound
+        self.inputs = MappingProxyType({i.name: _spec(i, name) for i in self._session.get_inputs()})
+        self.outputs = MappingProxyType({o.name: _spec(o, name) for o in self._session.get_outputs()})
+        self._output_names = list(self.outputs)
+        self._call = self._plain_run
+        if choice.on_nvidia and (bound := bind(self._session, self.inputs, self.outputs, runtime)):
+            self._call = bound
         self._warm_up()
-        self._spent_ns = 0
-        self._ran_on, counted = _where(self._session)
+        self.spent_ns = 0
+        self.ran_on, counted = _where(self._session)
         main = choice.provider in counted
-        self._precision = choice.precision if main else "fp32"
+        self.precision = choice.precision if main else "fp32"
         if contents.precision == "int8" or (
             contents.precision == "fp16" and main and choice.name not in ("cpu", "openvino")
         ):
-            self._precision = contents.precision
+            self.precision = contents.precision
         if choice.name == "openvino" and main:
-            self._ran_on = self._ran_on.replace("OpenVINO", f"OpenVINO (CPU, {self._precision})")
+            self.ran_on = self.ran_on.replace("OpenVINO", f"OpenVINO (CPU, {self.precision})")
         if not main:
             self.close()
             raise ModelError(
-                f"{name} did not run on {TITLES[choice.provider]} but on {self._ran_on}: use --provider cpu"
+                f"{name} did not run on {TITLES[choice.provider]} but on {self.ran_on}: use --provider cpu"
             )
 
     def close(self) -> None:
         self._session = None
-        self._run = self._plain_run  # a binding holds the GPU's memory
+        self._call = self._plain_run  # a binding holds the GPU's memory
 
     @property
     def _running(self) -> bool:
         return self._session is not None
 
-    def _answer(self, feed: Mapping[str, Array]) -> dict[str, Array]:
+    def _run(self, feed: Mapping[str, Array]) -> dict[str, Array]:
         try:
-            return self._run(feed)
+            return self._call(feed)
         except Exception as error:  # ONNX Runtime's errors share no class of their own
             raise ModelError(f"{self._name} failed while running ({first_line(error)}): try --provider cpu") from error
 
@@ -102,10 +95,10 @@ class OrtSession(LoadedSession):
 
     def _warm_up(self) -> None:
         try:
-            self.run(blank_feed(self._inputs))
+            self.run(blank_feed(self.inputs))
         except ModelError:
             # A network whose picture size is dynamic may refuse 1×1; any other failure is real.
-            if not any(s is None for p in self._inputs.values() for s in p.shape[1:]):
+            if not any(s is None for spec in self.inputs.values() for s in spec.shape[1:]):
                 raise
 
 
@@ -119,12 +112,10 @@ def open_session(
 ) -> Session:
     """The network in an ONNX file (or its bytes), loaded, checked and warmed up.
 
-    `provider`: one of `realtime.inference.providers.NAMES`. `precision`: fp32; bf16 (OpenVINO and torch); fp16
-    (torch on a GPU; elsewhere the file decides); or auto: bf16 where OpenVINO has AMX for it, TF32 on NVIDIA GPUs,
-    else fp32. `threads`: None leaves one physical core free. `quick`: on the CPU, large convolutions are done with
-    fewer multiplications (`quick_convolutions`), which costs two bits of float32's 24.
-    Raises ModelError, in one line, for a file that is missing, damaged or refused (see `onnx_file`) and for
-    a provider asked for by name that cannot run here.
+    `provider`: one of `realtime.inference.providers.NAMES`. `precision`: fp32; bf16 (OpenVINO); fp16 (the file
+    decides); or auto: bf16 where OpenVINO has AMX for it, TF32 on NVIDIA GPUs, else fp32. `threads`: None leaves one
+    physical core free. Raises ModelError, in one line, for a file that is missing, damaged or refused (see
+    `onnx_file`) and for a provider asked for by name that cannot run here.
     """
     if threads is not None and threads < 1:
         raise ModelError(f"{threads} threads cannot run a network: pass 1 or more")
@@ -145,6 +136,76 @@ def open_session(
     raise AssertionError("choose() gives at least one choice")
 
 
+def bind(
+    session: Any,
+    inputs: Mapping[str, TensorSpec],
+    outputs: Mapping[str, TensorSpec],
+    runtime: Any,
+    device: str = "cuda",
+) -> Callable[[Mapping[str, Array]], dict[str, Array]] | None:
+    """A function that runs `session` on arrays kept on `device`; None where a shape is dynamic.
+
+    One copy in and one out at the same addresses every time: without a binding ONNX Runtime allocates and copies
+    anew at each call. What the function gives are new arrays of the caller's own.
+    """
+    if any(None in spec.shape for spec in (*inputs.values(), *outputs.values())):
+        return None
+
+    def place(spec: TensorSpec) -> Any:
+        zeros = np.zeros([side or 1 for side in spec.shape], spec.dtype)
+        return runtime.OrtValue.ortvalue_from_numpy(zeros, device, 0)
+
+    binding = session.io_binding()
+    places = {name: place(spec) for name, spec in inputs.items()}
+    results = {name: place(spec) for name, spec in outputs.items()}
+    for name, value in places.items():
+        binding.bind_ortvalue_input(name, value)
+    for name, value in results.items():
+        binding.bind_ortvalue_output(name, value)
+
+    def run(feed: Mapping[str, Array]) -> dict[str, Array]:
+        for name, value in places.items():
+            value.update_inplace(np.ascontiguousarray(feed[name]))
+        binding.synchronize_inputs()
+        session.run_with_iobinding(binding)
+        binding.synchronize_outputs()
+        # On the CPU `numpy()` shows the runtime's own memory, which the next run overwrites.
+        return {name: np.array(value.numpy()) for name, value in results.items()}
+
+    return run
+
+
+def limit_memory(runtime: Any, options: Any) -> None:
+    """Let a session with these options take its memory from one arena that all share, of half the machine's memory.
+
+    A few bytes of a model file can ask for any amount; Linux promises memory that it does not have and then ends
+    the program, or another one. Above the limit a run fails with an error instead. Sharing costs no time.
+    """
+    if not hasattr(runtime, "create_and_register_allocator"):
+        return
+    if not _registered:
+        limit = memory_bytes() // 2
+        where = runtime.OrtMemoryInfo(
+            "Cpu", runtime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, runtime.OrtMemType.DEFAULT
+        )
+        try:
+            runtime.create_and_register_allocator(where, runtime.OrtArenaCfg(limit, -1, -1, -1))
+        except Exception as error:  # somebody else in this process has registered one
+            log.debug("memory for networks is not limited: %s", error)
+            limit = 0
+        _registered.append(limit)
+    if _registered[0]:
+        options.add_session_config_entry("session.use_env_allocators", "1")
+
+
+def memory_bytes() -> int:
+    """The machine's memory; 8 GiB where it cannot be asked."""
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, OSError, ValueError):  # Windows has no sysconf
+        return MEMORY_UNKNOWN
+
+
 def _start(
     model: Path | bytes, data: bytes, name: str, contents: Contents, choice: Choice, threads: int, quick: bool
 ) -> Session:
@@ -157,11 +218,6 @@ def _start(
                 log.info("%s is run as it is: %s", name, error)
     if choice.provider:
         return OrtSession(data, name, contents, choice, threads)
-    if choice.name == "torch":
-        # PyTorch takes seconds to load: only where it is asked for.
-        from realtime.inference.torch_program import open_torch_session
-
-        return open_torch_session(model, precision=choice.precision, threads=threads)
     from realtime.inference.tensorrt_engine import open_engine_session
 
     return open_engine_session(model, provider=choice.name, precision=choice.precision)
@@ -174,6 +230,8 @@ def _create(data: bytes, name: str, choice: Choice, threads: int, runtime: Any) 
     options.log_severity_level = QUIET
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
+    # CPUs without VNNI add products of uint8 and int8 in 16 bits that overflow: weights beyond ±64 become uint8.
+    options.add_session_config_entry("session.x64quantprecision", "1")
     try:
         if choice.devices:
             options.add_provider_for_devices(list(choice.devices), choice.options)
@@ -204,12 +262,11 @@ def _where(session: Any) -> tuple[str, Counter[str]]:
         counted[session.get_providers()[-1]] += 1
     total = counted.total()
     titles = [(TITLES.get(n, n), count) for n, count in counted.most_common()]
-    first = titles[0][0]
     rest = "".join(f" + {title} ({count} of {total} nodes)" for title, count in titles[1:])
-    return first + rest, counted
+    return titles[0][0] + rest, counted
 
 
-def _port(value: Any, model: str) -> TensorSpec:
+def _spec(value: Any, model: str) -> TensorSpec:
     if value.type not in DTYPES:
         raise ModelError(f"{model}: {value.name} is a {value.type}, which is not supported: use another export")
     shape = tuple(s if isinstance(s, int) and s > 0 else None for s in value.shape)

@@ -1,24 +1,25 @@
-"""Which ways to run a network this machine really has, and with which options.
+"""Which providers can run a network on this machine, and with which options.
 
-A provider asked for by name that cannot run is a ModelError that says what to install. `auto` takes CUDA (ONNX
-Runtime's, else PyTorch's where that is all there is), else OpenVINO (on Intel's processors: its plugin offers no
-others), else the CPU, and logs why. CoreML, DirectML and the compiled engines are taken only by name.
-`runtime` is ONNX Runtime's module, or a stand-in for it.
+A provider asked for by name that cannot run is a ModelError that says what to install. `auto` takes CUDA, else
+OpenVINO (on Intel's processors: its plugin offers no others), else the CPU. CoreML, DirectML and the compiled
+engines are taken only by name. `runtime` is ONNX Runtime's module, or a stand-in for it.
 """
 
+import ctypes
 import importlib
 import importlib.util
+import os
+import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import onnxruntime as ort
 
 from realtime.errors import ModelError
-from realtime.inference.driver_probe import why_no_gpu
-from realtime.inference.processor import cpu_flags
-from realtime.inference.tensorrt_module import engine_module_installed
 
-NAMES = ("auto", "cpu", "openvino", "cuda", "tensorrt", "rtx", "torch", "coreml", "directml")
+NAMES = ("auto", "cpu", "openvino", "cuda", "tensorrt", "rtx", "coreml", "directml")
 PRECISIONS = ("fp32", "fp16", "bf16", "auto")
 
 TITLES = {
@@ -49,8 +50,12 @@ BUILT_IN = {  # our name: (ONNX Runtime's name, what to do where it is missing)
         "on Windows, in an environment of its own: pip install onnxruntime-directml in the place of onnxruntime",
     ),
 }
+MODULES = {  # provider: the modules that may bring it, its title, what installs it
+    "tensorrt": (("tensorrt",), "TensorRT", 'pip install "masquerade[tensorrt]"'),
+    "rtx": (("tensorrt_rtx", "tensorrt_rtx_bindings"), "TensorRT RTX", 'pip install "masquerade[rtx]"'),
+}
 ON_NVIDIA = frozenset({"cuda", "tensorrt", "rtx"})
-TORCH_ADVICE = 'pip install "masquerade[export]"'
+DRIVER = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
 
 _refused: dict[str, str] = {}
 
@@ -59,8 +64,7 @@ _refused: dict[str, str] = {}
 class Choice:
     """How to open a session: the provider, its options and devices, and the precision asked of it.
 
-    `provider` is ONNX Runtime's name, or empty where another runtime does the work: PyTorch (`torch`) or a
-    compiled engine (`tensorrt`, `rtx`).
+    `provider` is ONNX Runtime's name, or empty where a compiled engine does the work (`tensorrt`, `rtx`).
     """
 
     name: str
@@ -86,16 +90,14 @@ def choose(name: str, precision: str, threads: int, runtime: Any = ort) -> list[
         raise ModelError(f"there is no precision {precision}: choose one of {', '.join(PRECISIONS)}")
     if name != "auto":
         return [_choice(name, precision, threads, runtime)]
-    choices, reasons = [], []
-    for candidate in ("cuda", "torch", "openvino", "cpu"):
-        if candidate == "torch" and why_no_gpu():
-            continue  # on a CPU it is the slowest way, and takes seconds to load
+    choices, reasons = [], {}
+    for candidate in ("cuda", "openvino", "cpu"):
         try:
             choices.append(_choice(candidate, precision, threads, runtime))
         except ModelError as error:
-            reasons.append(str(error))  # `masquerade doctor` shows them all
+            reasons[candidate] = error  # `masquerade doctor` shows them all
     if not choices:
-        raise ModelError(f"precision {precision} cannot be had here: {reasons[-2]}")
+        raise ModelError(f"precision {precision} cannot be had here: {reasons['openvino']}")
     return choices
 
 
@@ -113,17 +115,85 @@ def why_not(name: str) -> str:
     return ""
 
 
+def why_no_gpu(load: Callable[[str], Any] = ctypes.CDLL) -> str:
+    """Why CUDA cannot run here, with what to do; an empty string where a GPU answers. `load` opens a library.
+
+    Asked before any other NVIDIA library is loaded: without a driver TensorRT's end the process, and ONNX Runtime's
+    CUDA provider silently runs on the CPU. `cuInit` makes no context and takes no memory of the GPU.
+    """
+    try:
+        driver = load(DRIVER)
+    except OSError:
+        return f"there is no NVIDIA driver here ({DRIVER} does not load): install one, or use --provider cpu"
+    count = ctypes.c_int(0)
+    try:
+        failed = int(driver.cuInit(ctypes.c_uint(0))) or int(driver.cuDeviceGetCount(ctypes.byref(count)))
+    except AttributeError:
+        return f"{DRIVER} is not NVIDIA's driver: install one, or use --provider cpu"
+    if failed or count.value < 1:
+        reason = f"error {failed}" if failed else "it counts none"
+        return f"the NVIDIA driver finds no GPU ({reason}): check nvidia-smi, or use --provider cpu"
+    return ""
+
+
+def engine_module_installed(provider: str) -> bool:
+    """Whether the provider's TensorRT module is there; looks without loading it. False for other providers."""
+    return any(importlib.util.find_spec(name) for name in MODULES.get(provider, ((), "", ""))[0])
+
+
+def physical_cores() -> int:
+    """Cores that this process may use, hyper-threads counted once."""
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    pairs = set()
+    physical = ""
+    for line in _cpuinfo().splitlines():
+        key, _, value = line.partition(":")
+        if key.strip() == "physical id":
+            physical = value.strip()
+        elif key.strip() == "core id":
+            pairs.add((physical, value.strip()))
+    return max(1, min(usable, len(pairs) or usable))
+
+
+def default_threads() -> int:
+    """Threads for inference: one core is left to capture, blending and output.
+
+    On two cores with other load a second thread costs processor time and gains next to nothing (measured:
+    docs/studies/thread-counts).
+    """
+    return max(1, physical_cores() - 1)
+
+
+def cpu_flags() -> frozenset[str]:
+    """The CPU's feature flags as Linux names them; empty elsewhere."""
+    for line in _cpuinfo().splitlines():
+        if line.startswith(("flags", "Features")):
+            return frozenset(line.partition(":")[2].split())
+    return frozenset()
+
+
+def _cpuinfo() -> str:
+    try:
+        return Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return ""
+
+
+def first_line(error: BaseException) -> str:
+    """What an error of the runtime says, cut to one line."""
+    lines = str(error).strip().splitlines()
+    return lines[0].strip()[:200] if lines else type(error).__name__
+
+
 def _choice(name: str, precision: str, threads: int, runtime: Any) -> Choice:
-    if precision == "bf16" and name not in ("openvino", "torch"):
-        raise ModelError(f"bf16 needs the OpenVINO or the torch provider, not {name}: use precision fp32")
-    if precision == "fp16" and name != "torch":
+    if precision == "bf16" and name != "openvino":
+        raise ModelError(f"bf16 needs the OpenVINO provider, not {name}: use precision fp32")
+    if precision == "fp16":
         raise ModelError(f"{name} runs fp16 only where the file itself is fp16: masquerade export --precision fp16")
     if name == "cpu":
         return Choice(name, "CPUExecutionProvider", "fp32")
     if name == "openvino":
         return _openvino(precision, threads, runtime)
-    if name == "torch":
-        return _torch(precision)
     if engine_module_installed(name):
         return _on_gpu(Choice(name, "", precision))
     if name == "rtx":
@@ -132,26 +202,20 @@ def _choice(name: str, precision: str, threads: int, runtime: Any) -> Choice:
     provider, advice = BUILT_IN[name]
     if provider not in runtime.get_available_providers():
         raise ModelError(f"this ONNX Runtime has no {TITLES[provider]}: {advice}")
-    return _on_gpu(Choice(name, provider, "fp32", _options(name, precision)))
-
-
-def _options(name: str, precision: str) -> dict[str, str]:
-    """The options of a provider that is built into ONNX Runtime."""
-    if name == "tensorrt":
+    options = {
         # Its own cache would load any engine file that lies there; ours (`engine_cache`) is for our own sessions.
-        return {"trt_engine_cache_enable": "0"}
-    if name == "coreml":
+        "tensorrt": {"trt_engine_cache_enable": "0"},
         # The newer format keeps fp32 as fp32; static shapes are all that Apple's compilers do well.
-        return {"ModelFormat": "MLProgram", "MLComputeUnits": "ALL", "RequireStaticInputShapes": "1"}
-    if name == "directml":
-        return {"device_id": "0"}
-    # TF32 keeps 10 bits of a number: not what "fp32" promises, and twice the jitter in landmarks.
-    return {"use_tf32": "1" if precision == "auto" else "0"}
+        "coreml": {"ModelFormat": "MLProgram", "MLComputeUnits": "ALL", "RequireStaticInputShapes": "1"},
+        "directml": {"device_id": "0"},
+        # TF32 keeps 10 bits of a number: not what "fp32" promises, and twice the jitter in landmarks.
+        "cuda": {"use_tf32": "1" if precision == "auto" else "0"},
+    }[name]
+    return _on_gpu(Choice(name, provider, "fp32", options))
 
 
 def _on_gpu(choice: Choice) -> Choice:
-    reason = why_no_gpu() if choice.name in ON_NVIDIA else ""
-    if reason:
+    if choice.name in ON_NVIDIA and (reason := why_no_gpu()):
         raise ModelError(reason)
     return choice
 
@@ -169,18 +233,6 @@ def _openvino(precision: str, threads: int, runtime: Any) -> Choice:
     return Choice("openvino", devices[0].ep_name, precision, {"load_config": config}, devices[:1])
 
 
-def _torch(precision: str) -> Choice:
-    """PyTorch: on the GPU where there is one, else on the CPU. `auto` is fp32, on a GPU with TF32."""
-    if importlib.util.find_spec("torch") is None:
-        raise ModelError(f"PyTorch is not installed: {TORCH_ADVICE}")
-    if why_no_gpu():
-        if precision == "fp16":
-            raise ModelError("fp16 needs a GPU (a CPU would run it slower than fp32): use precision fp32 or bf16")
-        if precision == "bf16" and not cpu_flags() & {"amx_bf16", "avx512_bf16"}:
-            raise ModelError("this CPU has no bf16 arithmetic (it would run 4 times slower): use precision fp32")
-    return Choice("torch", "", precision)
-
-
 def _plugin_devices(name: str, kind: str, runtime: Any) -> tuple[Any, ...]:
     """The devices of a plugin provider; registers its library on first use."""
     package, advice, hardware = PLUGINS[name]
@@ -191,29 +243,19 @@ def _plugin_devices(name: str, kind: str, runtime: Any) -> tuple[Any, ...]:
     if name in ON_NVIDIA and (reason := why_no_gpu()):
         raise ModelError(reason)  # its library needs the driver's to load
     ep_name = str(plugin.get_ep_name())
-    if ep_name in _refused:
-        raise ModelError(_refused[ep_name])
-    devices = _devices(ep_name, kind, runtime)
-    if not devices:
+
+    def devices() -> tuple[Any, ...]:
+        wanted = getattr(runtime.OrtHardwareDeviceType, kind)
+        return tuple(d for d in runtime.get_ep_devices() if d.ep_name == ep_name and d.device.type == wanted)
+
+    if ep_name not in _refused and not devices():
         try:
             runtime.register_execution_provider_library(ep_name, str(plugin.get_library_path()))
         except Exception as error:  # ONNX Runtime's errors share no class of their own
             _refused[ep_name] = f"the provider {name} does not load here ({first_line(error)}): use --provider auto"
-            raise ModelError(_refused[ep_name]) from error
-        devices = _devices(ep_name, kind, runtime)
-    if not devices:
-        # OpenVINO runs on other makers' processors too, but its plugin (1.8) offers only Intel's.
-        _refused[ep_name] = f"the provider {name} needs {hardware}, which is not here: use --provider auto"
+        else:
+            if not devices():  # OpenVINO runs on other makers' processors too, but its plugin offers only Intel's
+                _refused[ep_name] = f"the provider {name} needs {hardware}, which is not here: use --provider auto"
+    if ep_name in _refused:
         raise ModelError(_refused[ep_name])
-    return devices
-
-
-def _devices(ep_name: str, kind: str, runtime: Any) -> tuple[Any, ...]:
-    wanted = getattr(runtime.OrtHardwareDeviceType, kind)
-    return tuple(d for d in runtime.get_ep_devices() if d.ep_name == ep_name and d.device.type == wanted)
-
-
-def first_line(error: BaseException) -> str:
-    """What an error of the runtime says, cut to one line."""
-    lines = str(error).strip().splitlines()
-    return lines[0].strip()[:200] if lines else type(error).__name__
+    return devices()

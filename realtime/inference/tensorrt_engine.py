@@ -14,14 +14,12 @@ from typing import Any
 import numpy as np
 
 from realtime.errors import ModelError
-from realtime.inference.session import BaseSession, model_bytes
-from realtime.inference.session import blank_feed
 from realtime.inference.compile_apart import Compiler, compile_apart
 from realtime.inference.cuda_driver import Gpu, GpuError, open_gpu
 from realtime.inference.engine_cache import EngineFacts, engine_facts, find_engine, open_cache
 from realtime.inference.onnx_file import read_contents
 from realtime.inference.sealed_cache import SealedCache
-from realtime.inference.session import Array, TensorSpec
+from realtime.inference.session import Array, BaseSession, TensorSpec, blank_feed, model_bytes
 from realtime.inference.tensorrt_build import Built
 from realtime.inference.tensorrt_context import Tensor, open_context, open_engine, tensors_of
 from realtime.inference.tensorrt_module import check_card, last_error, load_module, title
@@ -29,7 +27,7 @@ from realtime.inference.tensorrt_module import check_card, last_error, load_modu
 log = logging.getLogger(__name__)
 
 
-class EngineSession(LoadedSession):
+class EngineSession(BaseSession):
     """One engine on one GPU: see `Session`. Use `open_engine_session` to make one.
 
     It owns `gpu` from here on, also when it raises. `kernels` are what an earlier session of this engine compiled
@@ -39,7 +37,7 @@ class EngineSession(LoadedSession):
 
     def __init__(self, trt: Any, gpu: Gpu, engine: bytes, name: str, precision: str, kernels: bytes = b"") -> None:
         super().__init__(name)
-        self._trt, self._gpu, self._precision = trt, gpu, precision
+        self._trt, self._gpu, self.precision = trt, gpu, precision
         self._graph: int | None = None
         self._host: dict[str, Array] = {}
         self._owned = ExitStack()
@@ -54,14 +52,14 @@ class EngineSession(LoadedSession):
             self._stream = gpu.make_stream()
             self._owned.callback(gpu.destroy_stream, self._stream)
             self._tensors = tensors_of(trt, loaded, self._context, name)
-            self._inputs = self._ports(True)
-            self._outputs = self._ports(False)
+            self.inputs = self._ports(True)
+            self.outputs = self._ports(False)
             self._host = {t.name: self._allocate(t) for t in self._tensors}
             self._owned.callback(self._drop_graph)
             self._owned.callback(gpu.wait, self._stream)  # first of all: nothing is freed under a running copy
             self._warm_up()
             how = "CUDA graph" if self._graph is not None else "no CUDA graph"
-            self._ran_on = f"{title(trt)} ({gpu.facts.name}, {precision}, {how})"
+            self.ran_on = f"{title(trt)} ({gpu.facts.name}, {precision}, {how})"
             on_error.pop_all()
 
     @property
@@ -73,7 +71,7 @@ class EngineSession(LoadedSession):
     def _running(self) -> bool:
         return self._open
 
-    def _answer(self, feed: Mapping[str, Array]) -> dict[str, Array]:
+    def _run(self, feed: Mapping[str, Array]) -> dict[str, Array]:
         self._gpu.make_current()
         for name, value in feed.items():
             np.copyto(self._host[name], value)
@@ -82,7 +80,7 @@ class EngineSession(LoadedSession):
         else:
             self._queue()
         self._gpu.wait(self._stream)
-        return {name: self._host[name].copy() for name in self._outputs}
+        return {name: self._host[name].copy() for name in self.outputs}
 
     def close(self) -> None:
         if not self._open:
@@ -108,13 +106,13 @@ class EngineSession(LoadedSession):
 
     def _warm_up(self) -> None:
         """Runs once as it is, since a first run allocates and may not be recorded; then records a run."""
-        self.run(blank_feed(self._inputs))
+        self.run(blank_feed(self.inputs))
         capturable = getattr(self._context, "is_stream_capturable", lambda stream: True)
         if capturable(self._stream):
             self._graph = self._record()
         if self._graph is not None:
-            self.run(blank_feed(self._inputs))
-        self._spent_ns = 0
+            self.run(blank_feed(self.inputs))
+        self.spent_ns = 0
 
     def _record(self) -> int | None:
         self._gpu.begin_capture(self._stream)

@@ -13,19 +13,11 @@ from typing import Any
 
 from realtime.errors import ModelError
 from realtime.inference.cuda_driver import GpuFacts
+from realtime.inference.providers import MODULES
 
 log = logging.getLogger(__name__)
 
-MODULES = {  # provider: the modules that may bring it, its title, what installs it
-    "tensorrt": (("tensorrt",), "TensorRT", 'pip install "masquerade[tensorrt]"'),
-    "rtx": (("tensorrt_rtx", "tensorrt_rtx_bindings"), "TensorRT RTX", 'pip install "masquerade[rtx]"'),
-}
 KEPT_LINES = 20
-
-
-def engine_module_installed(provider: str) -> bool:
-    """Whether the provider's TensorRT module is there; looks without loading it. False for other providers."""
-    return any(importlib.util.find_spec(name) for name in MODULES.get(provider, ((), "", ""))[0])
 
 
 def load_module(provider: str) -> Any:

@@ -214,4 +214,4 @@ def test_a_process_that_dies_is_told() -> None:
     gone = footprint(Path("nowhere.onnx"), REFERENCE, 1)
     assert "its process ended with code 1" in gone["error"]
     refused = measure(ADA, Way("cpu", "bf16"), 1)
-    assert refused == {"error": "bf16 needs the OpenVINO or the torch provider, not cpu: use precision fp32"}
+    assert refused == {"error": "bf16 needs the OpenVINO provider, not cpu: use precision fp32"}

@@ -19,11 +19,10 @@ from export.quantise import quantise  # noqa: E402
 from export.to_onnx import to_onnx  # noqa: E402
 from export.to_tensorrt import build_engine, cached_engine, graph_for  # noqa: E402
 from realtime.errors import ModelError  # noqa: E402
-from realtime.inference.driver_probe import why_no_gpu  # noqa: E402
 from realtime.inference.onnx_file import read_contents  # noqa: E402
+from realtime.inference.providers import engine_module_installed, why_no_gpu  # noqa: E402
 from realtime.inference.sealed_cache import SealedCache  # noqa: E402
 from realtime.inference.tensorrt_engine import open_engine_session  # noqa: E402
-from realtime.inference.tensorrt_module import engine_module_installed  # noqa: E402
 from realtime.models.library import built_in_folder  # noqa: E402
 
 compiles = pytest.mark.skipif(

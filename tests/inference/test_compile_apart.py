@@ -10,8 +10,9 @@ from onnx import TensorProto, helper
 
 from realtime.errors import ModelError
 from realtime.inference.compile_apart import compile_apart
+from realtime.inference.providers import engine_module_installed
 from realtime.inference.tensorrt_build import Built, compile_network
-from realtime.inference.tensorrt_module import engine_module_installed, load_module
+from realtime.inference.tensorrt_module import load_module
 from realtime.models.library import built_in_folder
 
 compiles = pytest.mark.skipif(not engine_module_installed("rtx"), reason="TensorRT-RTX is not installed")

@@ -11,10 +11,16 @@ import onnxruntime  # noqa: E402
 from hostile_onnx import N, a_model, a_network, sum_of, whole  # noqa: E402
 
 from realtime.errors import ModelError  # noqa: E402
-from realtime.inference.session import MAX_INPUT_BYTES, blank_feed  # noqa: E402
-from realtime.inference.memory_limit import limit_memory, memory_bytes  # noqa: E402
-from realtime.inference.ort import open_session  # noqa: E402
-from realtime.inference.session import TensorSpec  # noqa: E402
+from realtime.inference.ort import (  # noqa: E402
+    limit_memory,
+    memory_bytes,
+    open_session,
+)
+from realtime.inference.session import (  # noqa: E402
+    MAX_INPUT_BYTES,
+    TensorSpec,
+    blank_feed,
+)
 
 
 def limited(model: bytes) -> Any:

@@ -11,8 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 from realtime.errors import ModelError
 from realtime.inference.onnx_file import read_contents
 from realtime.inference.ort import open_session
-from realtime.inference.processor import cpu_flags, default_threads, physical_cores
-from realtime.inference.providers import available_providers, choose
+from realtime.inference.providers import available_providers, choose, cpu_flags, default_threads, physical_cores
 from realtime.inference.session import TensorSpec
 
 
@@ -192,7 +191,7 @@ def test_the_precision_of_the_file_is_told() -> None:
     [
         ({"provider": "gpu"}, "there is no provider gpu: choose one of auto, cpu"),
         ({"precision": "fp8"}, "there is no precision fp8"),
-        ({"provider": "cpu", "precision": "bf16"}, "bf16 needs the OpenVINO or the torch"),
+        ({"provider": "cpu", "precision": "bf16"}, "bf16 needs the OpenVINO"),
         ({"threads": 0}, "0 threads"),
     ],
 )

@@ -9,11 +9,9 @@ from fake_runtime import FakeRuntime
 from onnx import TensorProto, helper
 
 from realtime.errors import ModelError
-from realtime.inference.driver_probe import why_no_gpu
-from realtime.inference.io_binding import bind
 from realtime.inference.onnx_file import Contents
-from realtime.inference.ort import OrtSession
-from realtime.inference.providers import Choice, choose
+from realtime.inference.ort import OrtSession, bind
+from realtime.inference.providers import Choice, choose, why_no_gpu
 from realtime.inference.session import TensorSpec
 
 CUDA, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
@@ -88,6 +86,7 @@ def test_every_session_asks_where_its_nodes_went_and_does_not_spin() -> None:
     opened(runtime, Choice("cpu", CPU, "fp32"))
     assert runtime.sessions[0].options.entries == {
         "session.intra_op.allow_spinning": "0",
+        "session.x64quantprecision": "1",
         "session.record_ep_graph_assignment_info": "1",
     }
     assert runtime.sessions[0].options.intra_op_num_threads == 2  # type: ignore[attr-defined]

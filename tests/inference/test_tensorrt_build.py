@@ -5,8 +5,9 @@ from cuda_fakes import FakeDriver
 from tensorrt_fakes import FakeTensorRt
 
 from realtime.errors import ModelError
+from realtime.inference.providers import MODULES, engine_module_installed
 from realtime.inference.tensorrt_build import Built, compile_network
-from realtime.inference.tensorrt_module import MODULES, engine_module_installed, load_module
+from realtime.inference.tensorrt_module import load_module
 
 
 def test_plain_tensorrt_is_not_started_without_a_gpu() -> None:

@@ -8,11 +8,11 @@ import pytest
 
 from realtime.errors import ModelError
 from realtime.inference.cuda_driver import open_gpu
-from realtime.inference.driver_probe import why_no_gpu
 from realtime.inference.ort import open_session
+from realtime.inference.providers import MODULES, engine_module_installed, why_no_gpu
 from realtime.inference.sealed_cache import SealedCache
 from realtime.inference.tensorrt_engine import open_engine_session
-from realtime.inference.tensorrt_module import MODULES, check_card, engine_module_installed, load_module
+from realtime.inference.tensorrt_module import check_card, load_module
 from realtime.models.library import built_in_folder
 
 NETWORKS = sorted(built_in_folder().glob("*/*.onnx"))

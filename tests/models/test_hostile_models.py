@@ -190,9 +190,6 @@ def _fill_with_checkpoints(ward: Ward) -> None:
     network = saehd(shape)
     ward.add_folders("deepfacelab", hostile_folders.deepfacelab(network, ward.canary))
     ward.add_folders("deepfacelab", hostile_folders.damaged_models(network, 24, seed=4))
-    graph = hostile_onnx.a_network().SerializeToString()
-    ward.add_files("torch", [("good", graph, "read"), *hostile_onnx.mutated(graph, 20, seed=8)], ".onnx")
-    ward.add_files("torch", hostile_torch.damaged(graph, 12, seed=9), ".onnx")
 
 
 def _fill_with_networks(ward: Ward) -> None:

@@ -81,10 +81,16 @@ class FakeRuntime:
         self.preloaded = 0
         self.sessions: list[FakeInferenceSession] = []
         self.SessionOptions = FakeOptions
+        self.OrtHardwareDeviceType = SimpleNamespace(CPU="cpu", GPU="gpu")
         self.OrtValue = SimpleNamespace(ortvalue_from_numpy=lambda value, device, number: FakeOrtValue(value, device))
 
     def preload_dlls(self) -> None:
         self.preloaded += 1
+
+    def get_ep_devices(self) -> list[Any]:
+        """OpenVINO's CPU, as its plugin offers it once it is registered."""
+        device = SimpleNamespace(ep_name="OpenVINOExecutionProvider", device=SimpleNamespace(type="cpu"))
+        return [device]
 
     def get_available_providers(self) -> list[str]:
         return [*self.placed, "CPUExecutionProvider"]

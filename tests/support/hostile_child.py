@@ -103,10 +103,6 @@ def open_onnx(path: Path, provider: str = "cpu") -> str:
     return ", ".join(session.outputs)
 
 
-def open_in_torch(path: Path) -> str:
-    return open_onnx(path, "torch")
-
-
 def add_model(path: Path) -> str:
     """As `masquerade models add`: what is refused must leave the shelf as it was."""
     from realtime.models.library import add, load_bundle, remove
@@ -151,7 +147,6 @@ READERS: dict[str, Callable[[Path], str]] = {
     "deepfacelab": read_deepfacelab,
     "yaml": read_yaml,
     "onnx": open_onnx,
-    "torch": open_in_torch,
     "add": add_model,
     "load": load_model,
     "careless": read_carelessly,
