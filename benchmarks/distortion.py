@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from realtime.families.motion.mesh.points import BONES
+from realtime.families.motion.mesh.head import BONES
 from realtime.models.library import built_in_folder
 from realtime.tracking.face import Face
 

@@ -17,7 +17,7 @@ from realtime.audio.speech_buffer import SpeechBuffer
 from realtime.clock import NS_PER_S, StageTimer, now_ns
 from realtime.config import RunConfig
 from realtime.families.lip_sync.open_model import open_lips
-from realtime.families.motion.background import read_background
+from realtime.families.motion.canvas import read_background
 from realtime.frame import Floats, Frame, Pixels
 from realtime.models.avatar import Avatar
 from realtime.models.bundle import Bundle

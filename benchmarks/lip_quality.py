@@ -21,8 +21,8 @@ from benchmarks.sheet import Sheet
 from benchmarks.watched_puppet import open_avatars
 from realtime.config import RunConfig
 from realtime.errors import ConfigError
-from realtime.families.lip_sync.idle_still import find_head
-from realtime.families.motion.mesh.points import Head
+from realtime.families.lip_sync.idle import find_head
+from realtime.families.motion.mesh.head import Head
 from realtime.frame import Pixels
 from realtime.models.avatar import Avatar
 from realtime.models.bundle import Bundle

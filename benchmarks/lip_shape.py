@@ -5,8 +5,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.lip_offset import OUTER_EYES, Reals
-from realtime.families.motion.mesh.driving import read
-from realtime.families.motion.mesh.points import INNER_LIPS, OUTER_LIPS, Head
+from realtime.families.motion.mesh.head import INNER_LIPS, OUTER_LIPS, Head, read
 from realtime.tracking.face import Face
 
 LIPS = np.concatenate([OUTER_LIPS, INNER_LIPS])

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from realtime.families.face_swap.swapper import Swapper
+from realtime.families.face_swap.effect import Swapper
 from realtime.frame import Pixels
 from realtime.imaging.affine import cut, invert, warp
 from realtime.imaging.align import crop_from_frame

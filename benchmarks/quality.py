@@ -35,8 +35,8 @@ from benchmarks.stamp import one_line, stamp
 from benchmarks.stand import Stand, freeze
 from realtime.config import RunConfig, make_config
 from realtime.errors import ConfigError
+from realtime.families.face_swap.effect import Swapper
 from realtime.families.face_swap.open_swapper import open_swapper
-from realtime.families.face_swap.swapper import Swapper
 from realtime.models.bundle import Bundle
 from realtime.models.library import load_bundle
 from realtime.pipeline.engine import FaceFinder

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from realtime.errors import ConfigError
-from realtime.families.face_swap.swapper import Swapper
+from realtime.families.face_swap.effect import Swapper
 from realtime.frame import Frame, Pixels
 from realtime.imaging.blend import Swapped
 from realtime.pipeline.engine import FaceFinder

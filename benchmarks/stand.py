@@ -13,8 +13,7 @@ from benchmarks.sheet import Sheet
 from realtime.capture.source import Source
 from realtime.clock import now_ns
 from realtime.errors import ConfigError
-from realtime.families.face_swap.effect import FaceSwap
-from realtime.families.face_swap.swapper import Swapper
+from realtime.families.face_swap.effect import FaceSwap, Swapper
 from realtime.frame import Frame, Pixels
 from realtime.pipeline.engine import Engine, FaceFinder
 from realtime.settings import Settings

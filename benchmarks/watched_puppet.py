@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.moment import Floats
-from realtime.families.motion.background import read_background
-from realtime.families.motion.canvas import Canvas
+from realtime.families.motion.canvas import Canvas, read_background
 from realtime.families.motion.effect import ReenactmentEffect
 from realtime.families.motion.motion_model import Drawn, Motion, MotionModel
 from realtime.families.motion.open_model import open_puppet

@@ -9,7 +9,7 @@ from export.calibration import Moment, varied
 from export.int8_ranges import Feed
 from export.parity import Runs
 from export.samples import mel_windows
-from realtime.families.face_swap.inner_lips import inner_lips
+from realtime.families.face_swap.autoencoder import inner_lips
 from realtime.frame import Floats, Pixels
 from realtime.imaging.affine import cut
 from realtime.imaging.align import crop_from_frame

@@ -12,6 +12,7 @@ Pixels = npt.NDArray[np.uint8]
 
 Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.intp]
 
 NO_SPANS: Mapping[str, int] = MappingProxyType({})
 

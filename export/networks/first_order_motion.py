@@ -104,7 +104,7 @@ class SourceEncoder(nn.Module):
 
 class FrameDriver(nn.Module):
     """What is done for every frame: all of `SourceEncoder`'s outputs, then driving key points and Jacobians
-    (as `realtime.families.motion.first_order.relative_motion` gives them) -> the picture, (N, 3, H, W) RGB 0..1."""
+    (as `realtime.families.motion.first_order.keypoints` gives them) -> the picture, (N, 3, H, W) RGB 0..1."""
 
     def __init__(self, model: "FirstOrderMotion") -> None:
         super().__init__()

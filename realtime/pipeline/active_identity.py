@@ -8,7 +8,7 @@ from realtime.audio.delay_line import Speech
 from realtime.errors import ConfigError
 from realtime.families.effect import Effect
 from realtime.families.face_swap.effect import FaceSwap
-from realtime.families.motion.background import read_background
+from realtime.families.motion.canvas import read_background
 from realtime.models.avatar import Avatar
 from realtime.models.avatar_loading import Find, ready_avatars, wanted_avatars
 from realtime.models.bundle import Bundle

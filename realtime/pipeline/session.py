@@ -13,7 +13,7 @@ from realtime.clock import Clock, now_ns
 from realtime.config import RunConfig
 from realtime.errors import DeviceError
 from realtime.families.effect import Effect
-from realtime.families.motion.background import read_background
+from realtime.families.motion.canvas import read_background
 from realtime.output.disclosure import CAMERA_LABEL, metadata
 from realtime.output.open_sink import check_specs, open_sinks, wants_page
 from realtime.output.recorder import Recorder

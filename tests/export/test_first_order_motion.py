@@ -17,7 +17,7 @@ from export.networks.first_order_motion import FrameDriver, SourceEncoder, build
 from export.networks.motion_blocks import Shrink, grid, inverse, product  # noqa: E402
 from export.networks.motion_config import PUBLISHED, Hourglass, MotionConfig, config_from_params  # noqa: E402
 from realtime.errors import ModelError  # noqa: E402
-from realtime.families.motion.first_order.relative_motion import KeyPoints, RelativeMotion  # noqa: E402
+from realtime.families.motion.first_order.keypoints import KeyPoints, RelativeMotion  # noqa: E402
 
 SMALL = MotionConfig(
     detector=Hourglass(8, 64, 2), generator=Hourglass(8, 64, 2), bottleneck=2, motion=Hourglass(8, 64, 2)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from realtime.families.motion.activity import GRACE_S, REST_S, RISE_S, Presence
+from realtime.families.motion.effect import GRACE_S, REST_S, RISE_S, Presence
 
 RATE = 100
 

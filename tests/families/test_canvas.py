@@ -6,10 +6,9 @@ import pytest
 from fakes import a_face
 from puppets import an_avatar
 
-from realtime.families.motion.canvas import Canvas, blurred_cover, cover
+from realtime.families.motion.canvas import Canvas, blurred_cover, border_mask, cover, region_mask
 from realtime.families.motion.motion_model import Drawn
-from realtime.families.motion.portrait import portrait_crop
-from realtime.families.motion.regions import border_mask, region_mask
+from realtime.families.motion.reference_pose import portrait_crop
 from realtime.frame import Pixels
 from realtime.imaging.affine import Matrix, cut
 from realtime.models.avatar import Avatar

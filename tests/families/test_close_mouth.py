@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from test_lip_masks import outline_in
 
-from realtime.families.lip_sync.close_mouth import shut_mouth, shutting
-from realtime.families.lip_sync.lip_masks import LIP_POINTS, lip_planes
-from realtime.families.motion.mesh.points import CHIN, UNDER_NOSE
+from realtime.families.lip_sync.lower_face import shut_mouth, shutting
+from realtime.families.lip_sync.network import LIP_POINTS, lip_planes
+from realtime.families.motion.mesh.head import CHIN, UNDER_NOSE
 from realtime.frame import Pixels
 
 S = 128

@@ -5,13 +5,12 @@ import numpy as np
 import pytest
 from mesh_faces import a_face, a_shape, head
 
-from realtime.families.motion.mesh.driving import turned
 from realtime.families.motion.mesh.eyeglasses import find_spectacles, wear
+from realtime.families.motion.mesh.head import EYES, OVAL, turned
 from realtime.families.motion.mesh.model import MeshPuppet, geometry
 from realtime.families.motion.mesh.motion import Moved
-from realtime.families.motion.mesh.points import EYES, OVAL, Doubles
 from realtime.families.motion.mesh.source import MeshCast
-from realtime.frame import Pixels
+from realtime.frame import Doubles, Pixels
 from realtime.tracking.face import Face
 
 PX = 10.0

@@ -7,9 +7,9 @@ import pytest
 from bundles import Script, a_bundle, one_line
 from fakes import a_face
 
-from realtime.families.face_swap.hires_head import FINE_FILE
+from realtime.families.face_swap.autoencoder import FINE_FILE
+from realtime.families.face_swap.effect import Swapper
 from realtime.families.face_swap.open_swapper import open_swapper
-from realtime.families.face_swap.swapper import Swapper
 from realtime.inference.session import Session, TensorSpec
 from realtime.models.bundle import Bundle, hash_file, open_bundle
 from realtime.settings import Settings

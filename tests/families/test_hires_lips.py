@@ -12,12 +12,17 @@ from test_lip_sync_network import F32, S, a_mel
 from test_lower_face import in_box
 
 from realtime.errors import ModelError
-from realtime.families.face_swap.hires_head import FINE_FILE
-from realtime.families.lip_sync.effect import LipSync
-from realtime.families.lip_sync.hires_lips import FIELD, PAINT, SEEN
-from realtime.families.lip_sync.lip_masks import lip_planes
-from realtime.families.lip_sync.network import LIP_SYNC_FILE, LipSyncNetwork, open_lip_sync
-from realtime.families.lip_sync.talking_avatar import TalkingAvatar
+from realtime.families.face_swap.autoencoder import FINE_FILE
+from realtime.families.lip_sync.effect import LipSync, TalkingAvatar
+from realtime.families.lip_sync.network import (
+    FIELD,
+    LIP_SYNC_FILE,
+    PAINT,
+    SEEN,
+    LipSyncNetwork,
+    lip_planes,
+    open_lip_sync,
+)
 from realtime.frame import Pixels
 from realtime.inference.session import Session, TensorSpec
 from realtime.models.bundle import Bundle, hash_file, open_bundle

@@ -5,14 +5,12 @@ import pytest
 from mesh_faces import a_face, a_picture, a_shape, head
 
 from realtime.errors import ModelError
-from realtime.families.lip_sync.idle import IdleLife, IdlePose
-from realtime.families.lip_sync.idle_still import IdleStill, bring_to_life, driven, find_head
+from realtime.families.lip_sync.idle import IdleLife, IdlePose, IdleStill, bring_to_life, driven, find_head
 from realtime.families.motion.canvas import Canvas
-from realtime.families.motion.mesh.driving import read, rotation_vector
+from realtime.families.motion.mesh.head import EYES, INNER_LIPS, read, rotation_vector
 from realtime.families.motion.mesh.motion import freedom, move
-from realtime.families.motion.mesh.points import EYES, INNER_LIPS, Doubles
 from realtime.families.motion.motion_model import Motion
-from realtime.frame import Pixels
+from realtime.frame import Doubles, Pixels
 from realtime.imaging.affine import invert
 from realtime.models.avatar import Avatar
 from realtime.tracking.face import Face

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from realtime.families.face_swap.inner_lips import LOWER, OUTER_EYES, UPPER, inner_lips
+from realtime.families.face_swap.autoencoder import LOWER, OUTER_EYES, UPPER, inner_lips
 
 
 def test_it_is_the_distance_in_parts_of_the_eyes_and_mirrors_with_the_face() -> None:

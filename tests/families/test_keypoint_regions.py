@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from realtime.families.motion.first_order.keypoint_regions import head_motion, of_region
-from realtime.families.motion.first_order.relative_motion import KeyPoints
+from realtime.families.motion.first_order.keypoints import KeyPoints, head_motion, of_region
 
 NEUTRAL = np.random.default_rng(4).uniform(-0.6, 0.6, (10, 2))
 EYES = np.tile(np.eye(2, dtype=np.float32), (10, 1, 1))

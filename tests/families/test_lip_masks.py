@@ -3,8 +3,8 @@
 import numpy as np
 from fakes import a_face
 
-from realtime.families.lip_sync.lip_masks import LIP_POINTS, lip_outline, lip_planes
-from realtime.families.motion.mesh.points import INNER_LIPS, OUTER_LIPS
+from realtime.families.lip_sync.network import LIP_POINTS, lip_outline, lip_planes
+from realtime.families.motion.mesh.head import INNER_LIPS, OUTER_LIPS
 from realtime.frame import Floats
 
 

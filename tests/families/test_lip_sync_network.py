@@ -9,8 +9,7 @@ from bundles import Script, a_bundle, one_line
 from test_lip_masks import outline_in
 
 from realtime.families.face_swap.open_swapper import open_swapper
-from realtime.families.lip_sync.lip_masks import lip_planes
-from realtime.families.lip_sync.network import LIP_SYNC_FILE, LipSyncNetwork, open_lip_sync
+from realtime.families.lip_sync.network import LIP_SYNC_FILE, LipSyncNetwork, lip_planes, open_lip_sync
 from realtime.frame import Pixels
 from realtime.inference.session import Array, TensorSpec
 from realtime.models.bundle import Bundle, hash_file, open_bundle

@@ -9,9 +9,8 @@ from test_lip_sync_effect import Says
 from test_lip_sync_network import Lips, lip_bundle
 
 from realtime.errors import ConfigError
-from realtime.families.lip_sync.effect import LipSync
+from realtime.families.lip_sync.effect import LipSync, TalkingAvatar
 from realtime.families.lip_sync.open_model import open_lips
-from realtime.families.lip_sync.talking_avatar import TalkingAvatar
 from realtime.models.avatar import Avatar
 
 

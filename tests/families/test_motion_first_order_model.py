@@ -6,8 +6,8 @@ from fakes import a_face, pixels
 from motion_networks import ToyNetwork
 
 from realtime.errors import ConfigError, ModelError
+from realtime.families.motion.first_order.keypoints import KeyPoints
 from realtime.families.motion.first_order.model import FirstOrderPuppet, Posed
-from realtime.families.motion.first_order.relative_motion import KeyPoints
 from realtime.families.motion.motion_model import Motion
 from realtime.frame import Frame, Pixels
 from realtime.imaging.align import crop_from_frame

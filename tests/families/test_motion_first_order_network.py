@@ -10,6 +10,7 @@ from bundles import Script, a_bundle, one_line
 
 from realtime.cli.app import main
 from realtime.families.face_swap.open_swapper import open_swapper
+from realtime.families.motion.first_order.keypoints import KeyPoints, RelativeMotion
 from realtime.families.motion.first_order.network import (
     FRAME_FILE,
     KEYPOINTS_FILE,
@@ -17,7 +18,6 @@ from realtime.families.motion.first_order.network import (
     MotionNetwork,
     open_motion,
 )
-from realtime.families.motion.first_order.relative_motion import KeyPoints, RelativeMotion
 from realtime.frame import Pixels
 from realtime.inference.session import Array, TensorSpec
 from realtime.models.bundle import Bundle, hash_file, open_bundle

@@ -9,9 +9,8 @@ from bundles import Script, a_bundle, one_line
 from mesh_faces import MESH, a_face, a_picture, a_shape, blinking, head
 
 from realtime.errors import ConfigError, ModelError
-from realtime.families.motion.mesh.driving import Reading
+from realtime.families.motion.mesh.head import INNER_LIPS, Reading, open_head
 from realtime.families.motion.mesh.model import MeshPuppet, open_mesh_puppet
-from realtime.families.motion.mesh.points import INNER_LIPS, open_head
 from realtime.families.motion.mesh.refiner import INPUTS, OUTPUTS, Mender, open_mender
 from realtime.families.motion.mesh.source import MeshCast
 from realtime.families.motion.motion_model import Motion

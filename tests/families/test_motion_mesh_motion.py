@@ -7,7 +7,20 @@ import numpy as np
 import pytest
 from mesh_faces import a_face, a_shape, blinking, head
 
-from realtime.families.motion.mesh.driving import PIVOT, Reading, between, read, rotation_vector, turned
+from realtime.families.motion.mesh.head import (
+    EYES,
+    INNER_LOWER_LIP,
+    INNER_UPPER_LIP,
+    LEFT_EYE,
+    OVAL,
+    PIVOT,
+    RIGHT_EYE,
+    Reading,
+    between,
+    read,
+    rotation_vector,
+    turned,
+)
 from realtime.families.motion.mesh.motion import (
     MOST_SHIFT_CM,
     MOST_TURN,
@@ -18,7 +31,6 @@ from realtime.families.motion.mesh.motion import (
     placed,
     soft_limit,
 )
-from realtime.families.motion.mesh.points import EYES, INNER_LOWER_LIP, INNER_UPPER_LIP, LEFT_EYE, OVAL, RIGHT_EYE
 from realtime.families.motion.motion_model import Motion
 
 HEAD = head()

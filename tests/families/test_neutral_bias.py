@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from realtime.families.face_swap.neutral_bias import CHANNELS, KNOWN, SHARE, USUAL, RestingFace
+from realtime.families.face_swap.autoencoder import CHANNELS, KNOWN, SHARE, USUAL, RestingFace
 from realtime.frame import Floats
 from realtime.tracking.face import Face
 

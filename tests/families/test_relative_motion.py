@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from realtime.errors import ModelError
-from realtime.families.motion.first_order.relative_motion import KeyPoints, RelativeMotion, hull_area, movement_scale
+from realtime.families.motion.first_order.keypoints import KeyPoints, RelativeMotion, hull_area, movement_scale
 
 RNG = np.random.default_rng(5)
 REST = np.broadcast_to(np.eye(2, dtype=np.float32), (10, 2, 2))

@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from realtime.families.lip_sync.seam import changed, match_rim
+from realtime.families.lip_sync.lower_face import changed, match_rim
 from realtime.frame import Floats, Pixels
 
 SIZE = 96

@@ -8,7 +8,7 @@ import pytest
 from bundles import Script, a_bundle, one_line
 from fakes import a_face
 
-from realtime.families.face_swap.hires_head import FINE_FILE
+from realtime.families.face_swap.autoencoder import FINE_FILE
 from realtime.families.face_swap.open_swapper import open_swapper
 from realtime.families.face_swap.skin_detail import DETAIL_FILE, SIDE, UNCHANGED, SkinDetail, open_detail, unrolled
 from realtime.frame import Floats, Pixels

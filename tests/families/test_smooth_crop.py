@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from fakes import a_face
 
-from realtime.families.motion.first_order.smooth_crop import SteadySquare
-from realtime.families.motion.portrait import crop_of_square, portrait_crop, portrait_square
+from realtime.families.motion.first_order.model import SteadySquare
+from realtime.families.motion.reference_pose import crop_of_square, portrait_crop, portrait_square
 
 
 def test_a_trembling_head_hardly_moves_it() -> None:

@@ -6,9 +6,8 @@ from fakes import a_face
 from test_close_mouth import AS_IT_IS, CHIN_Y, LIP, MIDDLE, NOSE_Y, S, a_crop, dark, landmarks
 from test_lip_masks import outline_in
 
-from realtime.families.lip_sync.close_mouth import shut_mouth
-from realtime.families.lip_sync.lip_masks import LIP_POINTS, lip_planes
-from realtime.families.lip_sync.smooth_lips import SteadyLips
+from realtime.families.lip_sync.lower_face import SteadyLips, shut_mouth
+from realtime.families.lip_sync.network import LIP_POINTS, lip_planes
 from realtime.frame import Pixels
 from realtime.tracking.face import Face
 

@@ -16,8 +16,8 @@ from test_lip_sync_network import Lips, lip_bundle
 
 from realtime.audio.speech_buffer import MelWindow
 from realtime.errors import ConfigError
+from realtime.families.lip_sync.effect import TalkingAvatar
 from realtime.families.lip_sync.network import open_lip_sync
-from realtime.families.lip_sync.talking_avatar import TalkingAvatar
 from realtime.families.motion.canvas import Background
 from realtime.frame import Pixels
 from realtime.models.avatar import Avatar

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from realtime.families.motion.mesh.warp import Weave
+from realtime.imaging.mesh_warp import Weave
 
 SQUARE = np.array([(10.0, 10.0), (40.0, 10.0), (40.0, 40.0), (10.0, 40.0)])
 TWO = np.array([(0, 1, 2), (0, 2, 3)])

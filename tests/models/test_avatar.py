@@ -13,7 +13,7 @@ from fakes import a_face
 
 from realtime.cli.doctor import checks
 from realtime.errors import ConfigError, ModelError
-from realtime.families.motion.background import read_background
+from realtime.families.motion.canvas import read_background
 from realtime.frame import Pixels
 from realtime.models.avatar import avatar_pixels
 from realtime.models.avatar_loading import MOST_AVATARS, ready_avatars, usable_face, wanted_avatars

@@ -10,9 +10,9 @@ import numpy as np
 from export.families import Part
 from export.parity import Precision, Runs
 from export.to_onnx import Exported, to_onnx, verify
+from realtime.families.motion.first_order.keypoints import KeyPoints, RelativeMotion
 from realtime.families.motion.first_order.model import FirstOrderPuppet
 from realtime.families.motion.first_order.network import open_motion
-from realtime.families.motion.first_order.relative_motion import KeyPoints, RelativeMotion
 from realtime.families.motion.motion_model import Motion
 from realtime.frame import Frame, Pixels
 from realtime.inference.ort import open_session

@@ -6,8 +6,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from realtime.families.motion.mesh.driving import turned
-from realtime.families.motion.mesh.points import (
+from realtime.families.motion.mesh.head import (
     CHIN,
     EYES,
     INNER_LOWER_LIP,
@@ -15,6 +14,7 @@ from realtime.families.motion.mesh.points import (
     OUTER_LOWER_LIP,
     Head,
     open_head,
+    turned,
 )
 from realtime.frame import Pixels
 from realtime.tracking.face import Face

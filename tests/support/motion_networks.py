@@ -3,8 +3,8 @@
 import cv2
 import numpy as np
 
+from realtime.families.motion.first_order.keypoints import KeyPoints
 from realtime.families.motion.first_order.network import EncodedSource
-from realtime.families.motion.first_order.relative_motion import KeyPoints
 from realtime.frame import Pixels
 from realtime.tracking.face import Face
 

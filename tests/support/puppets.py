@@ -5,10 +5,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from fakes import a_face
 
+from realtime.families.motion.canvas import border_mask
 from realtime.families.motion.effect import ReenactmentEffect
 from realtime.families.motion.motion_model import Drawn, Motion
-from realtime.families.motion.portrait import portrait_crop
-from realtime.families.motion.regions import border_mask
+from realtime.families.motion.reference_pose import portrait_crop
 from realtime.frame import Floats, Frame, Pixels
 from realtime.imaging.affine import Matrix
 from realtime.models.avatar import Avatar

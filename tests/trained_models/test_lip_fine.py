@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 from test_lip_sync import SLIM, a_take
 
-from realtime.families.face_swap.hires_head import FINE_FILE
-from realtime.families.lip_sync.lip_masks import LIP_POINTS
-from realtime.families.lip_sync.network import open_lip_sync
+from realtime.families.face_swap.autoencoder import FINE_FILE
+from realtime.families.lip_sync.network import LIP_POINTS, open_lip_sync
 from realtime.models.library import built_in_folder, load_bundle
 from trained_models.recipes.lip_sync.takes import PICTURES, SEEN, SIDE, Takes
 

@@ -6,8 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from realtime.families.lip_sync.lip_masks import PLANES, lip_outline, lip_planes
-from realtime.families.lip_sync.network import open_lip_sync
+from realtime.families.lip_sync.network import PLANES, lip_outline, lip_planes, open_lip_sync
 from realtime.models.library import built_in_folder, load_bundle
 from realtime.tracking.tracker import Tracker
 from trained_models.recipes.lip_sync.mouth_code import CODE, JAW, decoded, encoded

@@ -9,8 +9,8 @@ import pytest
 from mesh_faces import MESH, a_face, a_picture, a_shape, head
 
 from realtime.families.motion.mesh.model import MeshPuppet
-from realtime.families.motion.mesh.patches import MOUTH_SIDE
 from realtime.families.motion.mesh.refiner import INPUTS, OUTPUTS, shaded
+from realtime.families.motion.mesh.source import MOUTH_SIDE
 from realtime.frame import Pixels
 from realtime.models.avatar import read_avatar_card
 from realtime.models.bundle import hash_file

@@ -11,7 +11,7 @@ pytest.importorskip("onnx", reason="the training recipes need the extra `export`
 from made_up_pairs import PLAN, SMALL, made_up_data  # noqa: E402
 
 from realtime.capture.recording import Recording  # noqa: E402
-from realtime.families.face_swap.inner_lips import inner_lips  # noqa: E402
+from realtime.families.face_swap.autoencoder import inner_lips  # noqa: E402
 from realtime.imaging.affine import cut  # noqa: E402
 from realtime.imaging.align import crop_from_frame  # noqa: E402
 from realtime.inference.ort import open_session  # noqa: E402

@@ -7,7 +7,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="the training recipes need the extra `train`")
 
 from realtime.families.face_swap.skin_detail import SIDE, UNCHANGED, SkinDetail, unrolled  # noqa: E402
-from realtime.families.motion.mesh.points import open_head  # noqa: E402
+from realtime.families.motion.mesh.head import open_head  # noqa: E402
 from realtime.frame import Floats  # noqa: E402
 from realtime.models.library import built_in_folder  # noqa: E402
 from trained_models.recipes.autoencoder.prepare import FINE_SIZE  # noqa: E402

@@ -11,9 +11,6 @@ import cv2
 import numpy as np
 
 from realtime.errors import ModelError
-from realtime.families.face_swap.hires_head import FineHead
-from realtime.families.face_swap.inner_lips import inner_lips
-from realtime.families.face_swap.neutral_bias import RestingFace
 from realtime.families.face_swap.skin_detail import SkinDetail
 from realtime.frame import Floats, Pixels
 from realtime.imaging.align import crop_from_frame
@@ -23,6 +20,97 @@ from realtime.inference.session import Array, Session, TensorSpec
 from realtime.models.card import ModelCard
 from realtime.tracking.face import Face
 from realtime.tracking.pose import head_angles
+
+UPPER = (82, 13, 312)
+LOWER = (87, 14, 317)
+OUTER_EYES = (33, 263)
+"""MediaPipe's numbers; the inner lips' from the picture's left to its right in a face that is not mirrored."""
+
+
+def inner_lips(landmarks: Floats) -> Floats:
+    """(3,) float32: the inner lips' distance left of the middle, there and right of it, in outer-eye distances.
+
+    `landmarks` (478, 3) in any unit. `jawOpen` and its like are guesses from the same landmarks that lean on whose face
+    it is; this is nothing on any face with shut lips, and as large on the next one whose lips are as far apart.
+    """
+    points = landmarks.astype(np.float64)
+    eyes = float(np.linalg.norm(points[OUTER_EYES[0]] - points[OUTER_EYES[1]]))
+    apart = np.linalg.norm(points[list(UPPER)] - points[list(LOWER)], axis=1)
+    return np.asarray(apart / max(eyes, 1e-6), np.float32)
+
+
+# browDown, browInnerUp, browOuterUp, eyeSquint: what a skull's shape and thick brows look like to a tracker. Lids, jaw,
+# lips and gaze come back to nothing by themselves.
+CHANNELS = np.array([1, 2, 3, 4, 5, 19, 20])
+USUAL = np.array([0.1, 0.1, 0.25, 0.25, 0.25, 0.3, 0.3], np.float32)
+"""What these read on most people at rest; the identities were trained on that, and only what is beyond it goes."""
+DOWN = 0.15
+"""How much of what a reading is below the rest is taken in, a frame: who began with raised brows is soon found out."""
+SHARE = 0.4
+"""How much of it goes."""
+UP = 0.00015
+"""How far the rest follows upwards, a frame: 0.27 in a minute at 30 frames a second. A long frown remains a frown."""
+
+
+KNOWN = 8
+"""So many people's rests are kept: those seen last."""
+
+
+class RestingFace:
+    """Takes a driver's own resting face out of the readings, each person's by `Face.track`.
+
+    The rest is the least that was read, with slow leave to rise. It is known from the first frame on, so nothing jumps.
+    """
+
+    def __init__(self) -> None:
+        self._rests: dict[int, Floats] = {}
+
+    def __call__(self, face: Face) -> Floats:
+        """(52,) float32 0..1: the readings without what is the driver's own and unusual."""
+        read = np.array(face.blendshapes, np.float32)
+        here = read[CHANNELS]
+        rest = self._rests.pop(face.track, here)
+        below = here - rest
+        rest = rest + np.where(below < 0, DOWN * below, np.minimum(below, UP)).astype(np.float32)
+        self._rests[face.track] = rest
+        while len(self._rests) > KNOWN:
+            del self._rests[next(iter(self._rests))]
+        read[CHANNELS] = np.maximum(here - SHARE * np.maximum(rest - USUAL, 0), 0)
+        return read
+
+
+FINE_FILE = "fine.onnx"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FineHead:
+    """Owns `session` and closes it. `features` is the name of its one input, and of the first network's output."""
+
+    session: Session
+    form: CropFormat
+    features: str
+    drawn: str
+
+    def __call__(self, features: Array) -> Pixels:
+        """The face, (F, F, 3) uint8 BGR, a new array. Raises ModelError."""
+        return self.form.pixels(self.session.run({self.features: features})[self.drawn])
+
+
+def fine_head(session: Session, card: ModelCard, first: Session) -> FineHead:
+    """How to feed a bundle's fine network. Raises ModelError where it, the card and the `first` network disagree."""
+    stated = card.output
+    if stated.fine is None or stated.fine_size is None or stated.features is None:
+        raise unfit(card, f"it has {FINE_FILE}, so [output] in its card must say fine, fine_size and features")
+    form = CropFormat(stated.fine_size, card.input.layout, card.input.colour, card.input.range)
+    if set(session.inputs) != {stated.features} or stated.fine not in session.outputs:
+        raise unfit(card, f"{FINE_FILE} must take {stated.features!r} and give {stated.fine!r}")
+    given = first.outputs.get(stated.features)
+    if given is None or given.shape != session.inputs[stated.features].shape:
+        raise unfit(card, f"its first network does not give the {stated.features!r} that {FINE_FILE} takes")
+    if session.outputs[stated.fine].shape != form.shape(3):
+        raise unfit(card, f"{FINE_FILE} gives {session.outputs[stated.fine].shape}, its card says {form.shape(3)}")
+    return FineHead(session, form, stated.features, stated.fine)
+
 
 BLENDSHAPES = 52
 
@@ -150,15 +238,15 @@ def own_wiring(session: Session, card: ModelCard) -> Wiring:
     }
     for name, port in wants.items():
         if name not in shapes:
-            raise _unfit(card, f"its network asks for {name!r}; known are {', '.join(shapes)}")
+            raise unfit(card, f"its network asks for {name!r}; known are {', '.join(shapes)}")
         check_port(card.name, name, port, shapes[name])
     if "face" not in wants:
-        raise _unfit(card, "its network has no input 'face'")
+        raise unfit(card, "its network has no input 'face'")
     promised = {stated.face: form.shape(3), stated.mask: form.shape(1)}
     promised |= {name: form.shape(1) for name in (stated.driver_mask, stated.visible) if name}
     for name, shape in promised.items():
         if name not in gives:
-            raise _unfit(card, f"its network gives no {name!r}, but {', '.join(gives)} ([output] in the card)")
+            raise unfit(card, f"its network gives no {name!r}, but {', '.join(gives)} ([output] in the card)")
         check_port(card.name, name, gives[name], shape)
     return Wiring(
         form,
@@ -194,5 +282,5 @@ def _shape(shape: tuple[int | None, ...]) -> str:
     return "(" + ", ".join("any" if side is None else str(side) for side in shape) + ")"
 
 
-def _unfit(card: ModelCard, what: str) -> ModelError:
+def unfit(card: ModelCard, what: str) -> ModelError:
     return ModelError(f"model {card.name}: {what}: export it again")

@@ -4,11 +4,10 @@ from collections.abc import Callable
 from contextlib import ExitStack
 
 from realtime.errors import ModelError
-from realtime.families.face_swap.autoencoder import Autoencoder, own_wiring
+from realtime.families.face_swap.autoencoder import FINE_FILE, Autoencoder, fine_head, own_wiring
 from realtime.families.face_swap.dfm import dfm_wiring
-from realtime.families.face_swap.hires_head import FINE_FILE, fine_head
+from realtime.families.face_swap.effect import Swapper
 from realtime.families.face_swap.skin_detail import DETAIL_FILE, open_detail
-from realtime.families.face_swap.swapper import Swapper
 from realtime.inference.image_format import CropFormat
 from realtime.inference.session import Session
 from realtime.models.bundle import Bundle

@@ -11,11 +11,11 @@ import numpy as np
 
 from realtime.capture.picture import decode_picture
 from realtime.errors import ConfigError, ModelError
-from realtime.families.motion.mesh.points import VERTICES, Doubles, Ints
-from realtime.families.motion.mesh.warp import affine_maps
-from realtime.frame import Floats, Pixels
+from realtime.families.motion.mesh.head import VERTICES
+from realtime.frame import Doubles, Floats, Ints, Pixels
 from realtime.imaging.affine import Matrix
 from realtime.imaging.align import FACE_OVAL
+from realtime.imaging.mesh_warp import affine_maps
 
 DETAIL_FILE = "detail.png"
 SIDE = 192

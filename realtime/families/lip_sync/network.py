@@ -7,22 +7,97 @@ the face as it is, which tells how the person looks; colour order and range are 
 fine variant beside it (`fine_lips`).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 
 import cv2
 import numpy as np
 
 from realtime.errors import ModelError
-from realtime.families.face_swap.autoencoder import check_port
-from realtime.families.face_swap.hires_head import FINE_FILE
-from realtime.families.lip_sync.hires_lips import FineLips
-from realtime.families.lip_sync.lip_masks import PLANES, lip_planes
+from realtime.families.face_swap.autoencoder import FINE_FILE, check_port, unfit
+from realtime.families.motion.mesh.head import INNER_LIPS, OUTER_LIPS
 from realtime.frame import Floats, Pixels
+from realtime.imaging.affine import Matrix, Points
 from realtime.inference.image_format import CropFormat
 from realtime.inference.session import Array, Session
 from realtime.models.bundle import Bundle
 from realtime.models.card import ModelCard
+
+FIELD, PAINT, SEEN = "field", "paint", "seen"
+
+
+class FineLips:
+    """Owns `session` and closes it. `size`: the side in pixels of its pictures; the network's own is smaller."""
+
+    def __init__(self, session: Session, card: ModelCard, first: Session) -> None:
+        """Raises ModelError where it, the card and the `first` network disagree."""
+        self.session = session
+        small, large = card.input.size, card.output.fine_size
+        assert small is not None  # a lip-sync card has it
+        if large is None or large < small:
+            raise unfit(card, f"it has {FINE_FILE}, so [output] in its card must say fine_size, {small} or more")
+        self.size = large
+        self._form = CropFormat(small, card.input.layout, card.input.colour, card.input.range)
+        asks, feeds = ({name: port.shape for name, port in s.inputs.items()} for s in (session, first))
+        if asks != feeds:
+            raise unfit(card, f"{FINE_FILE} takes {', '.join(sorted(asks))}, not what its first network takes")
+        gives = {name: port.shape for name, port in session.outputs.items()}
+        wanted = {FIELD: self._form.shape(2), PAINT: self._form.shape(3), SEEN: self._form.shape(1)}
+        if gives != wanted:
+            raise unfit(card, f"{FINE_FILE} gives {gives}, wanted is {wanted}")
+        places = np.arange(large, dtype=np.float32)
+        self._x, self._y = np.ascontiguousarray(np.broadcast_to(places, (large, large))), places[:, None]
+
+    def __call__(self, feed: Mapping[str, Array], face: Pixels) -> Pixels:
+        """`face`, (F, F, 3) uint8 BGR, speaking, a new array; `feed` is the first network's. Raises ModelError."""
+        made = self.session.run(feed)
+        size, seen = self.size, self._form.mask(made[SEEN])
+        paint = self._form.pixels(made[PAINT])
+        field = np.asarray(made[FIELD][0], np.float32)
+        if not np.isfinite(field).all():
+            raise ModelError("the network gave values that are no numbers: try --precision fp32 or --provider cpu")
+        touched = np.flatnonzero((np.abs(field).max(axis=(0, 2)) > 0) | (seen.max(axis=1) > 0))
+        if not len(touched):
+            return face.copy()
+        # Above the mouth's part of the picture nothing moves: it stays as it is, to the bit.
+        top = int(touched[0]) * size // self._form.size
+        way = cv2.resize(cv2.merge([*field]), (size, size), interpolation=cv2.INTER_LINEAR)[top:] * np.float32(size)
+        from_x, from_y = self._x[top:] + way[..., 0], self._y[top:] + way[..., 1]
+        moved = cv2.remap(face, from_x, from_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        share = cv2.resize(seen, (size, size), interpolation=cv2.INTER_LINEAR)[top:]
+        over = cv2.resize(paint, (size, size), interpolation=cv2.INTER_CUBIC)[top:]
+        out = face.copy()
+        out[top:] = cv2.blendLinear(np.asarray(over, np.uint8), moved, share, 1 - share)
+        return out
+
+
+LIP_POINTS = np.concatenate([OUTER_LIPS, INNER_LIPS])
+"""(40,) landmarks: the outer ring from the person's right corner over the upper lip and back, and the inner one."""
+PLANES = 2
+_HALF, _RING = 10, 20
+_SHIFT = 4
+
+
+def lip_outline(landmarks: Points, crop_from_frame: Matrix) -> Floats:
+    """(40, 2) the lips' outlines in pixels of a crop, in the order of `LIP_POINTS`; `landmarks` (478, 2 or 3)."""
+    points = np.asarray(landmarks, np.float64)[LIP_POINTS, :2]
+    return np.asarray(points @ crop_from_frame[:, :2].T + crop_from_frame[:, 2], np.float32)
+
+
+def lip_planes(outline: Floats, width: int, height: int) -> Floats:
+    """(2, height, width) float32 0..1: the upper lip's skin and the lower lip's; `outline` (40, 2) as `lip_outline`.
+
+    Between the two is the open mouth. What lies outside of the picture is left out.
+    """
+    held = np.clip(outline.astype(np.float64) * (1 << _SHIFT), -(2**20), 2**20).round().astype(np.int32)
+    outer, inner = held[:_RING], held[_RING:]
+    upper = np.concatenate([outer[: _HALF + 1], inner[_HALF::-1]])
+    lower = np.concatenate([outer[_HALF:], outer[:1], inner[:1], inner[: _HALF - 1 : -1]])
+    drawn = np.zeros((PLANES, height, width), np.uint8)
+    for plane, ring in zip(drawn, (upper, lower), strict=True):
+        cv2.fillPoly(plane, [ring], 255, lineType=cv2.LINE_AA, shift=_SHIFT)
+    return np.multiply(drawn, np.float32(1 / 255), dtype=np.float32)
+
 
 LIP_SYNC_FILE = "lip_sync.onnx"
 MEL, FACES, LIPS, MOUTH = "mel", "faces", "lips", "mouth"

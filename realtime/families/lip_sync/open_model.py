@@ -4,12 +4,11 @@ from collections.abc import Callable, Sequence
 
 from realtime.audio.delay_line import Speech
 from realtime.families.effect import Effect
-from realtime.families.lip_sync.effect import LipSync
-from realtime.families.lip_sync.idle_still import find_head
+from realtime.families.lip_sync.effect import LipSync, TalkingAvatar
+from realtime.families.lip_sync.idle import find_head
 from realtime.families.lip_sync.network import open_lip_sync
-from realtime.families.lip_sync.talking_avatar import TalkingAvatar
 from realtime.families.motion.canvas import Background
-from realtime.families.motion.mesh.points import Head
+from realtime.families.motion.mesh.head import Head
 from realtime.inference.session import Session
 from realtime.models.avatar import Avatar
 from realtime.models.bundle import Bundle

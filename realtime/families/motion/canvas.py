@@ -1,15 +1,21 @@
 """Where an avatar stands: its whole picture on a canvas of the output's size, and the moving crop laid into it."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import cv2
 import numpy as np
 
-from realtime.families.motion.motion_model import Drawn
+from realtime.capture.picture import load_picture
+from realtime.errors import ConfigError
+from realtime.families.motion.motion_model import Drawn, Region
 from realtime.frame import Floats, Pixels
-from realtime.imaging.affine import Matrix, invert, warp
+from realtime.imaging.affine import Matrix, Points, invert, warp
+from realtime.imaging.align import IBUG_68
 from realtime.models.avatar import Avatar
+from realtime.text import printable
 
 Background = Callable[[tuple[int, int]], Pixels]
 """Gives a picture of (width, height) to stand before."""
@@ -212,3 +218,76 @@ def _mixed(front: Pixels, back: Pixels, share: Floats) -> Pixels:
 def product(a_from_b: Matrix, b_from_c: Matrix) -> Matrix:
     """`a_from_c`, (2, 3): one map after the other."""
     return np.hstack([a_from_b[:, :2] @ b_from_c[:, :2], a_from_b[:, :2] @ b_from_c[:, 2:] + a_from_b[:, 2:]])
+
+
+_COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
+
+
+def read_background(text: str) -> Background | None:
+    """`kept` and `blurred`: None, the avatar's own; else a colour (#rrggbb) or a picture's file. Raises ConfigError."""
+    if text in ("kept", "blurred"):
+        return None
+    if _COLOUR.fullmatch(text):
+        red, green, blue = (int(text[at : at + 2], 16) for at in (1, 3, 5))
+        return lambda size: np.full((size[1], size[0], 3), (blue, green, red), np.uint8)
+    path = Path(text)
+    try:
+        there = path.is_file()
+    except (OSError, ValueError):
+        there = False
+    if not there:
+        raise ConfigError(
+            f"background = {printable(text, 80)!r} is neither kept, blurred, a colour like #336699 nor a picture's file"
+        )
+    pixels = load_picture(path)
+
+    def picture(size: tuple[int, int]) -> Pixels:
+        return cover(pixels, size)
+
+    return picture
+
+
+_FIRST = np.array([first for first, _ in IBUG_68])
+_LIPS = (_FIRST[48:68],)
+_EYES = (np.concatenate([_FIRST[36:42], _FIRST[17:22]]), np.concatenate([_FIRST[42:48], _FIRST[22:27]]))
+_CHIN, _LOWER_LIP = 152, 17
+
+GROWN = {"lips": 0.10, "eyes": 0.06}
+"""How far a part's outline is pushed out, in face heights: lips open and brows rise beyond where they rest."""
+
+SOFT = 0.03
+"""The Gaussian sigma of the edges, in face heights."""
+
+BORDER = 0.08
+"""The width of a whole crop's soft border, in its sides."""
+
+
+def border_mask(size: int, border: float = BORDER) -> Floats:
+    """A whole crop, (size, size) float32: 1 within, falling to 0 at the edge over `border` sides (smoothstep)."""
+    away = np.minimum(np.arange(size), np.arange(size)[::-1]) / (border * size)
+    rise = np.clip(away, 0.0, 1.0)
+    rise = rise * rise * (3.0 - 2.0 * rise)
+    return np.ascontiguousarray(rise[:, None] * rise[None, :], dtype=np.float32)
+
+
+def region_mask(landmarks: Points, crop_from_avatar: Matrix, size: int, region: Region) -> Floats:
+    """Where a region of a face lies in a crop, (size, size) float32 0..1, soft, 0 at the crop's border.
+
+    `landmarks` is (478, 3) in the avatar's pixels. Regions that are not parts of the face are the whole crop.
+    """
+    whole = border_mask(size)
+    if region not in ("lips", "eyes"):
+        return whole
+    points = np.asarray(landmarks, np.float64)[:, :2] @ crop_from_avatar[:, :2].T + crop_from_avatar[:, 2]
+    height = max(float(np.ptp(points[:, 1])), 1.0)
+    drawn = np.zeros((size, size), np.uint8)
+    for part in _LIPS if region == "lips" else _EYES:
+        outline = points[part]
+        if region == "lips":  # an opening jaw takes the chin with it
+            outline = np.concatenate([outline, 0.35 * points[_LOWER_LIP : _LOWER_LIP + 1] + 0.65 * points[_CHIN]])
+        hull = cv2.convexHull(np.clip(outline, -(2**15), 2**15).astype(np.float32)).astype(np.int32)
+        cv2.fillConvexPoly(drawn, hull, 255)
+    grow = 2 * round(GROWN[region] * height / 2) + 1
+    wide = cv2.dilate(drawn, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (grow, grow)))
+    soft = cv2.GaussianBlur(wide.astype(np.float32) / 255.0, (0, 0), max(SOFT * height, 0.5))
+    return np.asarray(soft * whole, np.float32)

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from realtime.families.face_swap.inner_lips import inner_lips
+from realtime.families.face_swap.autoencoder import inner_lips
 from realtime.frame import Frame
 from realtime.imaging.affine import cut
 from realtime.imaging.align import crop_from_frame

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from realtime.families.face_swap.inner_lips import inner_lips
+from realtime.families.face_swap.autoencoder import inner_lips
 from realtime.imaging.affine import cut
 from realtime.imaging.align import crop_from_frame
 from realtime.tracking.face import Face

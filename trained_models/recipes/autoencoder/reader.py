@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from realtime.families.face_swap.inner_lips import LOWER, OUTER_EYES, UPPER
+from realtime.families.face_swap.autoencoder import LOWER, OUTER_EYES, UPPER
 from realtime.tracking.face_networks import BLENDSHAPE_POINTS, LANDMARK_SIZE
 from trained_models.recipes.autoencoder.losses import SHARES
 from trained_models.recipes.autoencoder.onnx_in_torch import OnnxInTorch

@@ -13,9 +13,9 @@ import numpy as np
 import torch
 
 from realtime.families.face_swap.skin_detail import SIDE, UNCHANGED, unrolled
-from realtime.families.motion.mesh.points import VERTICES, Doubles, Ints, open_head
-from realtime.families.motion.mesh.warp import Weave
-from realtime.frame import Floats
+from realtime.families.motion.mesh.head import VERTICES, open_head
+from realtime.frame import Doubles, Floats, Ints
+from realtime.imaging.mesh_warp import Weave
 from realtime.models.library import built_in_folder
 from trained_models.recipes.autoencoder.augment import Pixels
 from trained_models.recipes.autoencoder.network import SwapNetwork

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from realtime.families.lip_sync.lip_masks import PLANES
+from realtime.families.lip_sync.network import PLANES
 from trained_models.recipes.half_onnx import Parity
 from trained_models.recipes.lip_sync.batches import Batch, Samples, spread
 from trained_models.recipes.lip_sync.clips import Clips

@@ -3,14 +3,14 @@
 The two meet in twelve numbers (`mouth_code`), so the ear learns from hours of sound without a picture and the painter
 from pictures without a sound. The painter moves the face's own pixels along a field and paints only what is not there:
 teeth, tongue, the lips' inner rim. What nothing moves stays as it was, to the bit. Where the lips are it is told
-(`realtime.families.lip_sync.lip_masks`): from its pixels alone it knows a real mouth less well than a rendered one.
+(`realtime.families.lip_sync.network`): from its pixels alone it knows a real mouth less well than a rendered one.
 """
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from realtime.families.lip_sync.lip_masks import PLANES
+from realtime.families.lip_sync.network import PLANES
 from trained_models.recipes.lip_sync.mouth_code import CODE, OPENERS
 
 SIZE = 128

@@ -5,7 +5,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from realtime.families.lip_sync.lip_masks import LIP_POINTS, lip_outline
+from realtime.families.lip_sync.network import LIP_POINTS, lip_outline
 from realtime.tracking.tracker import Tracker
 from trained_models.recipes.lip_sync.takes import SIDE, Floats, Pixels
 

@@ -8,10 +8,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from realtime.families.face_swap.hires_head import FINE_FILE
-from realtime.families.lip_sync.hires_lips import FIELD, PAINT, SEEN
-from realtime.families.lip_sync.lip_masks import PLANES
-from realtime.families.lip_sync.network import FACES, LIP_SYNC_FILE, LIPS, MEL, MEL_SHAPE, MOUTH
+from realtime.families.face_swap.autoencoder import FINE_FILE
+from realtime.families.lip_sync.network import (
+    FACES,
+    FIELD,
+    LIP_SYNC_FILE,
+    LIPS,
+    MEL,
+    MEL_SHAPE,
+    MOUTH,
+    PAINT,
+    PLANES,
+    SEEN,
+)
 from trained_models.recipes.card_facts import write_facts
 from trained_models.recipes.half_onnx import Parity, answers, written
 from trained_models.recipes.lip_sync.network import SIZE, Ear, LipSync, Painter, Ways, Widths, multiply_adds

@@ -20,7 +20,7 @@ def _albums(args: argparse.Namespace) -> None:
 
 
 def _patches(args: argparse.Namespace) -> None:
-    from realtime.families.motion.mesh.points import open_head
+    from realtime.families.motion.mesh.head import open_head
     from realtime.tracking.tracker import Tracker
     from trained_models.recipes.motion.patches import prepare
 
@@ -78,7 +78,7 @@ def _export(args: argparse.Namespace) -> None:
 def _around(args: argparse.Namespace) -> None:
     import torch
 
-    from realtime.families.motion.mesh.points import open_head
+    from realtime.families.motion.mesh.head import open_head
     from realtime.tracking.tracker import Tracker
     from trained_models.recipes.motion.around_bundle import add_around, around_to_onnx, save_around
     from trained_models.recipes.motion.around_samples import Sittings, prepare_sittings, read_sittings, sitting_files
@@ -119,7 +119,7 @@ def _check(args: argparse.Namespace) -> None:
 
     puppet = open_mesh_puppet(load_bundle(BUNDLE), provider="cpu")
     if args.geometry:
-        from realtime.families.motion.mesh.points import open_head
+        from realtime.families.motion.mesh.head import open_head
 
         puppet = MeshPuppet(open_head(BUNDLE / "mesh.npz"))
     if args.clip is None:

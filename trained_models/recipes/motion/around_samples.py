@@ -10,10 +10,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from realtime.families.motion.mesh.driving import read
 from realtime.families.motion.mesh.flow import pose_of, small_face, small_map
+from realtime.families.motion.mesh.head import Head, read
 from realtime.families.motion.mesh.motion import move
-from realtime.families.motion.mesh.points import Head
 from realtime.families.motion.mesh.source import MAP_SIDE, make_cast
 from realtime.families.motion.motion_model import Motion
 from realtime.tracking.face import Face

@@ -7,7 +7,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from realtime.families.motion.mesh.patches import (
+from realtime.families.motion.mesh.source import (
     EYE_CHANNELS,
     EYE_SIDE,
     MOUTH_CHANNELS,

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from realtime.families.motion.mesh.driving import Reading
+from realtime.families.motion.mesh.head import Reading
 from realtime.families.motion.mesh.model import MeshPuppet
 from realtime.families.motion.motion_model import Motion
 from realtime.frame import Frame, Pixels

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from realtime.families.motion.mesh.patches import EYE_CHANNELS, EYE_SIDE, MOUTH_CHANNELS, MOUTH_SIDE
+from realtime.families.motion.mesh.source import EYE_CHANNELS, EYE_SIDE, MOUTH_CHANNELS, MOUTH_SIDE
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from realtime.families.motion.mesh.patches import EYE_WINDOW, MOUTH_CHANNELS, MOUTH_WINDOW
 from realtime.families.motion.mesh.refiner import SHADE_SIDE
+from realtime.families.motion.mesh.source import EYE_WINDOW, MOUTH_CHANNELS, MOUTH_WINDOW
 from trained_models.recipes.autoencoder.losses import edge_loss, structure_loss, weighted_mean
 from trained_models.recipes.averaged import AveragedTraining
 from trained_models.recipes.motion.batches import Batch, Samples

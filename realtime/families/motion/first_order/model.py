@@ -12,18 +12,53 @@ import numpy as np
 
 from realtime.clock import NS_PER_S
 from realtime.errors import ConfigError, ModelError
-from realtime.families.motion.first_order.keypoint_limits import Limits, limited, weakened
-from realtime.families.motion.first_order.keypoint_regions import of_region
+from realtime.families.motion.canvas import border_mask, region_mask
+from realtime.families.motion.first_order.keypoints import (
+    FLAT,
+    KeyPoints,
+    Limits,
+    RelativeMotion,
+    hull_area,
+    limited,
+    of_region,
+    weakened,
+)
 from realtime.families.motion.first_order.network import EncodedSource, MotionNetwork
-from realtime.families.motion.first_order.relative_motion import FLAT, Doubles, KeyPoints, RelativeMotion, hull_area
-from realtime.families.motion.first_order.smooth_crop import SteadySquare
 from realtime.families.motion.motion_model import Drawn, Motion
-from realtime.families.motion.portrait import crop_of_square, portrait_crop
-from realtime.families.motion.regions import border_mask, region_mask
-from realtime.frame import Floats, Frame, Pixels
-from realtime.imaging.affine import Matrix, cut, invert
+from realtime.families.motion.reference_pose import crop_of_square, portrait_crop, portrait_square
+from realtime.frame import Doubles, Floats, Frame, Pixels
+from realtime.imaging.affine import Matrix, Points, cut, invert
 from realtime.tracking.face import Face
 from realtime.tracking.smoothing import MAX_STEP_S, OneEuro
+
+FOLLOW = (0.25, 6.0, 1.0)
+"""One-Euro of the square: lowest cutoff in Hz, Hz for each side a second, cutoff of the speed in Hz.
+
+At rest the square hardly moves; a head that walks off is followed within a third of a second.
+"""
+
+
+class SteadySquare:
+    """Where to look, from frame to frame."""
+
+    def __init__(self) -> None:
+        self._filter = OneEuro(*FOLLOW)
+        self._last_s: float | None = None
+        self._track: int | None = None
+
+    def __call__(self, landmarks: Points, track: int, now_s: float) -> tuple[float, float, float]:
+        """(x, y, side) in the landmarks' pixels. Another person, or a gap in time, starts afresh.
+
+        Raises ValueError as `portrait_square`.
+        """
+        x, y, side = portrait_square(landmarks)
+        step_s = 0.0 if self._last_s is None else now_s - self._last_s
+        self._last_s = now_s
+        if not 0 < step_s <= MAX_STEP_S or track != self._track:
+            self._filter, self._track, step_s = OneEuro(*FOLLOW), track, 0.0
+        steady = self._filter(np.array([[x, y, side]]), step_s, unit=side)[0]
+        return float(steady[0]), float(steady[1]), float(steady[2])
+
 
 log = logging.getLogger(__name__)
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from realtime.errors import ModelError
 from realtime.families.face_swap.autoencoder import check_port
-from realtime.families.motion.first_order.relative_motion import KeyPoints
+from realtime.families.motion.first_order.keypoints import KeyPoints
 from realtime.frame import Floats, Pixels
 from realtime.inference.image_format import CropFormat
 from realtime.inference.session import Array, Session

@@ -9,11 +9,10 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from realtime.families.motion.mesh.driving import PIVOT, Reading
+from realtime.families.motion.mesh.head import EYES, OVAL, PIVOT, Reading
 from realtime.families.motion.mesh.interior import filled
 from realtime.families.motion.mesh.motion import Moved, still
-from realtime.families.motion.mesh.points import EYES, OVAL, Doubles
-from realtime.frame import Floats, Pixels
+from realtime.frame import Doubles, Floats, Pixels
 
 BEFORE_LIDS_CM, BEFORE_NOSE_CM = 1.2, 0.3
 """How far before the lids, and before the nose's bridge, lenses are: whichever is more."""

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from realtime.errors import ModelError
-from realtime.families.motion.mesh.driving import Reading, rotation_vector
+from realtime.families.motion.mesh.head import Reading, rotation_vector
 from realtime.families.motion.mesh.motion import Moved
 from realtime.frame import Floats, Pixels
 from realtime.inference.session import Array, Session

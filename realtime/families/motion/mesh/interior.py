@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from realtime.families.motion.mesh.points import (
+from realtime.families.motion.mesh.head import (
     EYES,
     INNER_LIPS,
     INNER_LOWER_LIP,
@@ -18,10 +18,9 @@ from realtime.families.motion.mesh.points import (
     MOUTH_CORNERS,
     OUTER_LIPS,
     UNDER_NOSE,
-    Doubles,
     EyePoints,
 )
-from realtime.frame import Pixels
+from realtime.frame import Doubles, Pixels
 
 _SHIFT = 4
 _NARROWER = np.clip(2 * np.arange(256) - 255, 0, 255).astype(np.uint8)

@@ -8,26 +8,27 @@ import cv2
 import numpy as np
 
 from realtime.errors import ConfigError, ModelError
-from realtime.families.motion.mesh.driving import Reading, between, read
 from realtime.families.motion.mesh.eyeglasses import wear
 from realtime.families.motion.mesh.flow import Around, open_around, pose_of
-from realtime.families.motion.mesh.interior import lay, opening_box
-from realtime.families.motion.mesh.motion import Moved, lips_parted, move
-from realtime.families.motion.mesh.points import (
+from realtime.families.motion.mesh.head import (
     EYES,
     INNER_LIPS,
     LEFT_EYE,
     MOUTH_CORNERS,
     RIGHT_EYE,
     UNDER_NOSE,
-    Doubles,
     Head,
+    Reading,
+    between,
     open_head,
+    read,
 )
+from realtime.families.motion.mesh.interior import lay, opening_box
+from realtime.families.motion.mesh.motion import Moved, lips_parted, move
 from realtime.families.motion.mesh.refiner import Mender, open_mender
 from realtime.families.motion.mesh.source import MAP_SIDE, MeshCast, make_cast
 from realtime.families.motion.motion_model import Drawn, Motion
-from realtime.frame import Floats, Frame, Pixels
+from realtime.frame import Doubles, Floats, Frame, Pixels
 from realtime.models.bundle import Bundle
 from realtime.tracking.face import Face
 

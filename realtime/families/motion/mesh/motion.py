@@ -8,8 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from realtime.families.motion.mesh.driving import PIVOT, Reading, rotation_vector, turned
-from realtime.families.motion.mesh.points import (
+from realtime.families.motion.mesh.head import (
     BONES,
     CHIN,
     EYES,
@@ -18,11 +17,14 @@ from realtime.families.motion.mesh.points import (
     MOUTH_CORNERS,
     OUTER_LOWER_LIP,
     OUTER_UPPER_LIP,
-    Doubles,
+    PIVOT,
     EyePoints,
-    Ints,
+    Reading,
+    rotation_vector,
+    turned,
 )
 from realtime.families.motion.motion_model import Motion
+from realtime.frame import Doubles, Ints
 
 MOST_TURN = np.radians([30.0, 40.0, 32.0])
 """Nod, shake, tilt: beyond it one picture has nothing to show."""

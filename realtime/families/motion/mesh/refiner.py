@@ -10,14 +10,16 @@ import cv2
 import numpy as np
 
 from realtime.errors import ModelError
+from realtime.families.motion.mesh.head import EYES, INNER_LIPS, OUTER_LIPS, EyePoints
 from realtime.families.motion.mesh.motion import Moved
-from realtime.families.motion.mesh.patches import (
+from realtime.families.motion.mesh.source import (
     EYE_CHANNELS,
     EYE_SIDE,
     EYE_WINDOW,
     MOUTH_CHANNELS,
     MOUTH_SIDE,
     MOUTH_WINDOW,
+    MeshCast,
     eye_feed,
     eye_guides,
     eye_place,
@@ -26,9 +28,7 @@ from realtime.families.motion.mesh.patches import (
     mouth_place,
     put_back,
 )
-from realtime.families.motion.mesh.points import EYES, INNER_LIPS, OUTER_LIPS, Doubles, EyePoints
-from realtime.families.motion.mesh.source import MeshCast
-from realtime.frame import Floats, Pixels
+from realtime.frame import Doubles, Floats, Pixels
 from realtime.inference.session import Array, Session
 
 FULL_CM = 0.5

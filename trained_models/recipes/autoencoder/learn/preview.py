@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from realtime.capture.recording import Recording
-from realtime.families.face_swap.inner_lips import inner_lips
+from realtime.families.face_swap.autoencoder import inner_lips
 from realtime.frame import Pixels
 from realtime.imaging.affine import cut
 from realtime.imaging.align import crop_from_frame

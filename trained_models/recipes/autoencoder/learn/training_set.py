@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from realtime.families.face_swap.inner_lips import inner_lips
+from realtime.families.face_swap.autoencoder import inner_lips
 from realtime.imaging.masks import oval_mask
 from trained_models.recipes.autoencoder.learn.footage import Looks
 from trained_models.recipes.autoencoder.pairs_dataset import Shard, save_shard

@@ -8,8 +8,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from realtime.families.motion.mesh.points import Doubles, Ints
-from realtime.frame import Floats
+from realtime.frame import Doubles, Floats, Ints
 
 STEEPEST = 8.0
 """A triangle squeezed more than this has no map of its own: all of it shows its middle."""

@@ -15,9 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from realtime.errors import ModelError
-from realtime.frame import Floats
-
-Doubles = npt.NDArray[np.float64]
+from realtime.families.motion.motion_model import Region
+from realtime.frame import Doubles, Floats
 
 FLAT = 1e-9
 """Areas and determinants below this count as nothing: a whole picture has the area 4, a Jacobian at rest 1."""
@@ -126,3 +125,113 @@ def _check(points: KeyPoints, whose: str) -> None:
         )
     if not (np.isfinite(points.value).all() and np.isfinite(points.jacobian).all()):
         raise ModelError(f"{whose} key points are not finite numbers: take another picture")
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How far motion may go. `together` and `apart` are in widths of the avatar's key points (the root of their
+    hull's area): of all key points as one, and of each against the others. `stretch`: the most that a Jacobian may
+    grow or shrink the picture around a key point, one way.
+
+    Chosen so that a head turned by 30 degrees is not yet held back on filmed faces cut as for training.
+    """
+
+    together: float = 0.45
+    apart: float = 0.35
+    stretch: float = 2.0
+
+
+EASE = 0.6
+"""The share of a limit up to which motion passes unchanged; from there it bends towards the limit."""
+
+
+def limited(avatar: KeyPoints, moved: KeyPoints, limits: Limits) -> KeyPoints:
+    """The key points nearest to `moved` that can be drawn, new arrays. Numbers that are none count as no motion."""
+    home = avatar.value.astype(np.float64)
+    width = max(np.sqrt(hull_area(home)), 1e-3)
+    away = np.where(np.isfinite(moved.value), moved.value - home, 0.0)
+    # Beyond any limit lengths only overflow.
+    away = np.clip(away, -1e3, 1e3)
+    shift = np.median(away, axis=0)
+    value = home + _held(shift[None], limits.together * width) + _held(away - shift, limits.apart * width)
+    turn = avatar.jacobian.astype(np.float64)
+    return KeyPoints(value.astype(np.float32), (_tamed(moved.jacobian, turn, limits.stretch)).astype(np.float32))
+
+
+def weakened(avatar: KeyPoints, moved: KeyPoints, strength: float) -> KeyPoints:
+    """The key points on the way from the avatar's own (`strength` 0) to `moved` (1)."""
+    if strength >= 1.0:
+        return moved
+    share = np.float32(max(strength, 0.0))
+    return KeyPoints(
+        avatar.value + share * (moved.value - avatar.value),
+        avatar.jacobian + share * (moved.jacobian - avatar.jacobian),
+    )
+
+
+def _held(vectors: Doubles, limit: float) -> Doubles:
+    """(N, 2) vectors no longer than `limit`, unchanged up to EASE of it."""
+    length = np.linalg.norm(vectors, axis=1, keepdims=True)
+    free = EASE * limit
+    room = limit - free
+    bent = free + room * np.tanh((length - free) / room)
+    return np.asarray(vectors * np.where(length > free, bent / np.maximum(length, 1e-12), 1.0))
+
+
+def _tamed(jacobian: Floats, own: Doubles, stretch: float) -> Doubles:
+    """Jacobians whose change against the avatar's own turns, and stretches by no more than `stretch`."""
+    own_det = own[:, 0, 0] * own[:, 1, 1] - own[:, 0, 1] * own[:, 1, 0]
+    given = jacobian.astype(np.float64)
+    usable = np.isfinite(given).all(axis=(1, 2)) & (np.abs(given).max(axis=(1, 2)) < 1e6) & (np.abs(own_det) > FLAT)
+    if not usable.any():
+        return own.copy()
+    change = given[usable] @ np.linalg.inv(own[usable])
+    u, sizes, vt = np.linalg.svd(change)
+    mirrored = np.linalg.det(u) * np.linalg.det(vt) < 0  # a mirror image is nothing that a face does
+    change = (u * np.clip(sizes, 1.0 / stretch, stretch)[:, None, :]) @ vt
+    change[mirrored] = np.eye(2)
+    out = own.copy()
+    out[usable] = change @ own[usable]
+    return out
+
+
+RIDGE = 0.15
+"""How strongly the map is drawn to the nearest similarity, against the key points' own spread.
+
+Ten key points, of which some lie on the mouth, would let a freer map take the jaw for the head.
+"""
+
+
+def of_region(driving: KeyPoints, neutral: KeyPoints, region: Region) -> KeyPoints:
+    """The driver's key points with only the head's motion, or only the expression, against `neutral`.
+
+    `all` comes back itself; so do `lips` and `eyes` without the head's motion, of which masks show a part.
+    """
+    if region == "all":
+        return driving
+    linear, shift = head_motion(neutral.value.astype(np.float64), driving.value.astype(np.float64))
+    if region == "head":
+        value = neutral.value @ linear.T + shift
+        jacobian = linear @ neutral.jacobian
+    else:
+        back = np.linalg.inv(linear)
+        value = (driving.value - shift) @ back.T
+        jacobian = back @ driving.jacobian
+    return KeyPoints(value.astype(np.float32), jacobian.astype(np.float32))
+
+
+def head_motion(neutral: Doubles, driving: Doubles) -> tuple[Doubles, Doubles]:
+    """(2, 2) and (2,): the affine map from neutral to driving key points (K, 2), always invertible."""
+    middle, centre = neutral.mean(axis=0), driving.mean(axis=0)
+    a, b = neutral - middle, driving - centre
+    spread = a.T @ a
+    size = float(np.trace(spread)) / 2 or 1.0
+    # The best similarity first (Umeyama 1991), then the affine map, held near it.
+    real = float(np.sum(a * b)) / (2 * size)
+    imaginary = float(np.sum(a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0])) / (2 * size)
+    similar = np.array([[real, -imaginary], [imaginary, real]])
+    ridge = RIDGE * size * np.eye(2)
+    linear = (b.T @ a + similar @ ridge) @ np.linalg.inv(spread + ridge + 1e-9 * np.eye(2))
+    if not np.isfinite(linear).all() or np.linalg.det(linear) < 0.05:
+        linear = np.eye(2)
+    return linear, centre - linear @ middle
