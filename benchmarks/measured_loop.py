@@ -4,7 +4,6 @@ import os
 import sys
 import threading
 import time
-from contextlib import ExitStack
 from dataclasses import dataclass, field, fields, replace
 
 from benchmarks.timings import Shown, Trace, Worked
@@ -17,7 +16,8 @@ from realtime.frame import Frame
 from realtime.pipeline.engine import Result
 from realtime.pipeline.fallback import Outgoing
 from realtime.pipeline.loop import Loop
-from realtime.pipeline.session import Run
+from realtime.pipeline.parts import open_parts
+from realtime.pipeline.session import Session
 
 TAIL = 5
 """Frames after the measured ones, so that a drop at the very end still has a next picture."""
@@ -83,12 +83,13 @@ class MeasuredLoop(Loop):
         self._trace.note_work(frame.seq, Worked(result.frame.spans, result.faces, result.error is not None))
         return result
 
-    def show(self, out: Outgoing, result: Result | None) -> None:
+    def show(self, result: Result | None, now_ns: int) -> Outgoing:
         """The loop's, noted. Output's thread."""
         entered = self.clock()
-        super().show(out, result)
+        out = super().show(result, now_ns)
         seq = None if result is None else result.frame.seq
         self._trace.note_show(Shown(seq, entered, self.clock(), out.kind))
+        return out
 
 
 class Retimed:
@@ -142,7 +143,7 @@ class Retimed:
         self._reel.close()
 
 
-class MeasuredRun(Run):
+class MeasuredRun:
     """`masquerade run`, ended after `warm_up` + `count` frames, with its `trace` and `use`.
 
     `source_rate_hz` is the source's own rate; `lost_s` by how much its schedule had to be put off
@@ -150,34 +151,26 @@ class MeasuredRun(Run):
     """
 
     def __init__(self, config: RunConfig, clock: Clock, *, warm_up: int, count: int) -> None:
-        super().__init__(config, say=_say, clock=clock)
         self.trace, self.use = Trace(), Use()
-        self.source_rate_hz = 0.0
         self.threads_left: list[str] = []
-        self._warm_up, self._count = warm_up, count
-        self._source: Source | None = None
+        self._before = set(threading.enumerate())
+        parts = open_parts(config, clock=clock)
+        source = parts.source
+        self.source_rate_hz = source.reel.rate_hz if isinstance(source, Paced) else source.rate_hz
+        # A faster file is thinned by Paced as in any run; a slower one is played faster.
+        if isinstance(source, Paced) and config.fps and source.reel.rate_hz <= config.fps * 1.01:
+            source = Paced(Retimed(source.reel, config.fps), loop=True, clock=clock)
+            parts.closing.callback(source.close)
+        self._source = source
+        parts.source = Counted(source, self.trace, self.use, clock, warm_up=warm_up, count=count)
+        self._session = Session(parts, say=_say)
+        self._session.loop = MeasuredLoop(self._session.loop, self.trace)
 
     def run(self) -> dict[str, object]:
         """Run to the end; the report of the run. Raises MasqueradeError."""
-        before = set(threading.enumerate())
-        report = self()
-        self.threads_left = [t.name for t in threading.enumerate() if t not in before]
+        report = self._session.run()
+        self.threads_left = [t.name for t in threading.enumerate() if t not in self._before]
         return report
-
-    def _open(self, stack: ExitStack) -> Loop:
-        loop = super()._open(stack)
-        source = loop.source
-        self.source_rate_hz = source.reel.rate_hz if isinstance(source, Paced) else source.rate_hz
-        wanted = self._config.fps
-        # A faster file is thinned by Paced as in any run; a slower one is played faster.
-        if isinstance(source, Paced) and wanted and source.reel.rate_hz <= wanted * 1.01:
-            source = Paced(Retimed(source.reel, wanted), loop=True, clock=self._clock)
-            stack.callback(source.close)
-        self._source = source
-        loop = MeasuredLoop(loop, self.trace)
-        loop.source = Counted(source, self.trace, self.use, self._clock, warm_up=self._warm_up, count=self._count)
-        self._loop = loop
-        return loop
 
     @property
     def lost_s(self) -> float:

@@ -64,15 +64,15 @@ class Slot(Generic[T]):
         self._closed = False
         self._replaced = 0
 
-    def put(self, item: T) -> None:
-        """Leave an item; never blocks. Ignored once closed."""
+    def put(self, item: T) -> T | None:
+        """Leave an item; never blocks. Gives what nobody will read: the item replaced, or this one once closed."""
         with self._ready:
             if self._closed:
-                return
-            if self._item is not None:
-                self._replaced += 1
-            self._item = item
+                return item
+            unread, self._item = self._item, item
+            self._replaced += unread is not None
             self._ready.notify()
+            return unread
 
     def get(self, timeout_s: float | None = None) -> T | None:
         """The newest item, waiting for one; None when `timeout_s` passed. Raises Closed."""

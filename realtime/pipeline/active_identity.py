@@ -1,8 +1,9 @@
-"""Who is worn: a bundle and, for models that move a still picture or make it speak, the avatars they show."""
+"""Who is shown: chosen by name, loaded beside the running identity, taken over by the engine when ready."""
 
+import logging
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from realtime.audio.delay_line import Speech
 from realtime.errors import ConfigError
@@ -10,18 +11,21 @@ from realtime.families.effect import Effect
 from realtime.families.face_swap.effect import FaceSwap
 from realtime.families.motion.canvas import read_background
 from realtime.models.avatar import Avatar
-from realtime.models.avatar_loading import Find, ready_avatars, wanted_avatars
+from realtime.models.avatar_loading import MOST_AVATARS, Find, ready_avatars, wanted_avatars
 from realtime.models.bundle import Bundle
 from realtime.models.card import may_hide_badge
-from realtime.models.library import ShelvedAvatar, load_bundle
+from realtime.models.library import ShelvedAvatar, find_avatar, load_bundle
 from realtime.settings import Settings
+from realtime.threads import Closed, Slot
+
+log = logging.getLogger(__name__)
 
 MOST_FACES = 4
 """So many are told apart in an avatar's picture; the largest is taken."""
 
 
 @dataclass(frozen=True, slots=True)
-class ActiveIdentity:
+class Selection:
     """A verified bundle and verified avatars; nothing is loaded yet.
 
     `avatars` is empty for a swap model, and for a lip-sync model that makes the people of a video speak.
@@ -32,12 +36,12 @@ class ActiveIdentity:
 
     @property
     def avatar_names(self) -> tuple[str, ...]:
-        """What the avatars are called, in their order."""
+        """The avatars' names, in their order."""
         return tuple(avatar.card.name for avatar in self.avatars)
 
     @property
     def name(self) -> str:
-        """What a file's metadata call it."""
+        """What a recording's metadata call it."""
         return " ".join([self.bundle.name, *(["with", *self.avatar_names] if self.avatars else [])])
 
     @property
@@ -65,17 +69,46 @@ class ActiveIdentity:
             known = ", ".join(self.avatar_names) or "none, as this model shows its own face"
             raise ConfigError(f"avatar = {settings.avatar!r} is not ready in this run: known are {known}")
 
+    def same(self, other: "Selection") -> bool:
+        """True where nothing has to be loaded to change from one to the other."""
+        return (self.bundle.name, self.avatar_names) == (other.bundle.name, other.avatar_names)
 
-def find_role(model: str, avatar: str | None) -> ActiveIdentity:
-    """The bundle of that name or folder, and what `--avatar` says. Raises ConfigError, ModelError."""
+
+def select_identity(model: str, avatar: str | None) -> Selection:
+    """The bundle of that name or folder, and the avatars that `--avatar` names. Raises ConfigError, ModelError."""
     bundle = load_bundle(model)
     family = bundle.card.family
     wanted = family == "motion" or (family == "lip-sync" and avatar is not None)
-    return ActiveIdentity(bundle, wanted_avatars(avatar) if wanted else ())
+    return Selection(bundle, wanted_avatars(avatar) if wanted else ())
 
 
-def open_character(
-    role: ActiveIdentity,
+def reselect(settings: Settings, now: Selection, *, model: str | None, avatar: str | None) -> Selection:
+    """What `settings` ask for while `now` is shown; `model` and `avatar` are the run's own options.
+
+    Avatars that are ready stay ready, and the one asked for joins them from the library, the oldest giving way where
+    there are MOST_AVATARS. Raises ConfigError, ModelError for what is not there.
+    """
+    selection = select_identity(settings.model or model or now.bundle.name, avatar)
+    if not selection.avatars:
+        return selection
+    if now.bundle.name == selection.bundle.name:
+        # A removed avatar's picture is gone.
+        selection = replace(selection, avatars=tuple(ready for ready in now.avatars if ready.picture.is_file()))
+    if settings.avatar is None or settings.avatar in selection.avatar_names:
+        return selection
+    return replace(selection, avatars=(*selection.avatars, find_avatar(settings.avatar))[-MOST_AVATARS:])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ActiveIdentity:
+    """A selection with its effect, loaded and warm."""
+
+    selection: Selection
+    effect: Effect
+
+
+def open_effect(
+    selection: Selection,
     *,
     provider: str,
     precision: str,
@@ -83,17 +116,17 @@ def open_character(
     find: Find | None = None,
     speech: Speech | None = None,
 ) -> Effect:
-    """The role, loaded and warm. `find` stands in for a tracker of the avatars' faces. Raises MasqueradeError.
+    """The selection's effect, loaded and warm. `find` stands in for a tracker of the avatars' faces.
 
-    `speech`: what a lip-sync model says; not owned.
+    `speech`: what a lip-sync model says; not owned. Raises MasqueradeError.
     """
-    bundle = role.bundle
+    bundle = selection.bundle
     if bundle.card.family == "lip-sync":
         from realtime.families.lip_sync.open_model import open_lips
 
         if speech is None:
             raise ConfigError(f"{bundle.name} is a lip-sync model and has no voice: give one with --sound mic or FILE")
-        ready = _with_faces(role, find) if role.avatars else []
+        ready = _with_faces(selection, find) if selection.avatars else []
         return open_lips(bundle, speech, ready, background=read_background, provider=provider, precision=precision)
     if bundle.card.family != "motion":
         from realtime.families.face_swap.open_swapper import open_swapper
@@ -104,18 +137,98 @@ def open_character(
 
     puppet = open_puppet(bundle, provider=provider, precision=precision)
     try:
-        avatars = _with_faces(role, find) if puppet.needs_face else ready_avatars(role.avatars, None)
+        avatars = _with_faces(selection, find) if puppet.needs_face else ready_avatars(selection.avatars, None)
         return ReenactmentEffect(puppet, avatars, background=read_background)
     except BaseException:
         puppet.close()
         raise
 
 
-def _with_faces(role: ActiveIdentity, find: Find | None) -> list[Avatar]:
-    """The role's avatars and where their faces are."""
+def _with_faces(selection: Selection, find: Find | None) -> list[Avatar]:
+    """The selection's avatars and where their faces are."""
     if find is not None:
-        return ready_avatars(role.avatars, find)
+        return ready_avatars(selection.avatars, find)
     from realtime.tracking.tracker import Tracker
 
     with closing(Tracker(provider="cpu", faces=MOST_FACES)) as tracker:
-        return ready_avatars(role.avatars, tracker.find)
+        return ready_avatars(selection.avatars, tracker.find)
+
+
+class IdentitySwitch:
+    """Loads another identity while the active one goes on; the engine's thread takes it when it is ready.
+
+    `load` makes a selection's effect; where it cannot, `failed` is called and the active identity stays. `active` is
+    written by the thread that calls `take`; everything else may be called from any thread.
+    """
+
+    def __init__(
+        self,
+        active: ActiveIdentity,
+        load: Callable[[Selection], Effect],
+        failed: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.active = active
+        self.wanted = active.selection
+        self._load, self._failed = load, failed
+        self._requests: Slot[Selection] = Slot()
+        self._ready: Slot[ActiveIdentity] = Slot()
+
+    @property
+    def changing(self) -> str | None:
+        """The name of the bundle on its way in; None where nothing is."""
+        return None if self.wanted is self.active.selection else self.wanted.bundle.name
+
+    def request(self, selection: Selection) -> None:
+        """Load this one next; a request that nobody has begun with is replaced."""
+        self.wanted = selection
+        self._requests.put(selection)
+
+    def work(self) -> None:
+        """Load what is requested, until `unblock`: the work of a thread."""
+        try:
+            while True:
+                self.load_next(None)
+        except Closed:
+            pass
+
+    def load_next(self, timeout_s: float | None = 0.0) -> None:
+        """Load one request, waiting for it; with 0 only one that is there. Raises Closed after `unblock`."""
+        selection = self._requests.get(timeout_s)
+        if selection is None:
+            return
+        try:
+            loaded = ActiveIdentity(selection, self._load(selection))
+        except Exception as error:  # whatever it is, the active identity goes on
+            log.warning("%s; the active identity stays on", error)
+            if self.wanted is selection:
+                self.wanted = self.active.selection
+                self._failed()
+            return
+        unread = self._ready.put(loaded)
+        if unread is not None:
+            unread.effect.close()
+
+    def take(self) -> ActiveIdentity | None:
+        """The identity that became ready, now the active one; None where there is none. The caller closes the old."""
+        try:
+            ready = self._ready.get(0.0)
+        except Closed:
+            return None
+        if ready is not None:
+            self.active = ready
+        return ready
+
+    def unblock(self) -> None:
+        """End `work`."""
+        self._requests.close()
+
+    def close(self) -> None:
+        """Close the active effect, and one that was loaded and never taken. May be called twice."""
+        self._requests.close()
+        self.active.effect.close()
+        self._ready.close()
+        try:
+            if (unread := self._ready.get(0.0)) is not None:
+                unread.effect.close()
+        except Closed:
+            pass

@@ -1,4 +1,4 @@
-"""One frame in, one result out: the faces are found, the character makes its picture of them."""
+"""One frame in, one result out: the tracker finds the faces, the effect makes its picture of them."""
 
 import math
 from collections.abc import Callable
@@ -40,9 +40,9 @@ class Result:
     """What became of one frame.
 
     `frame` is the source's frame with the engine's stage times (`networks`: the part of them spent
-    inside the networks). `title` names the identity worn. `pixels` is the synthetic picture,
+    inside the networks). `title` names the identity shown. `pixels` is the synthetic picture,
     None when there is none: no face was found, or a stage failed (then `error` says how). `resting`:
-    the picture is synthetic, but nobody was there to drive it.
+    the picture is synthetic, but nobody drives it. `may_hide_badge`: its identity leaves the badge to the user.
     """
 
     frame: Frame
@@ -51,55 +51,63 @@ class Result:
     faces: int = 0
     error: Exception | None = None
     resting: bool = False
+    may_hide_badge: bool = False
 
 
 class Engine:
     """Turns frames into results, one at a time, in the caller's thread. Never raises for a bad frame.
 
     A failing stage is a result with an `error`, so that whatever goes wrong inside, the decision
-    what leaves the program stays with the guard.
+    what leaves the program stays with the fallback. One value of the settings holds for a whole frame.
     """
 
-    def __init__(self, finder: FaceFinder, character: Effect, settings: Callable[[], Settings], clock: Clock) -> None:
-        self._finder = finder
-        self._character = character
-        self._settings = settings
-        self._clock = clock
+    def __init__(
+        self,
+        tracker: FaceFinder,
+        effect: Effect,
+        settings: Callable[[], Settings],
+        clock: Clock,
+        *,
+        may_hide_badge: bool = False,
+    ) -> None:
+        self._tracker, self._effect = tracker, effect
+        self._settings, self._clock = settings, clock
+        self._may_hide_badge = may_hide_badge
 
-    def wear(self, character: Effect) -> None:
-        """Change the identity; the old one is closed."""
-        old, self._character = self._character, character
+    def switch(self, effect: Effect, *, may_hide_badge: bool = False) -> None:
+        """Change the identity; the old effect is closed."""
+        old, self._effect, self._may_hide_badge = self._effect, effect, may_hide_badge
         old.close()
 
     @property
-    def character(self) -> Effect:
-        """The identity worn now."""
-        return self._character
+    def effect(self) -> Effect:
+        """The effect of the active identity."""
+        return self._effect
 
     def __call__(self, frame: Frame) -> Result:
         timer = StageTimer(self._clock)
-        character = self._character
-        in_networks = self._finder.spent_ns + character.spent_ns
+        effect, hide = self._effect, self._may_hide_badge
+        in_networks = self._tracker.spent_ns + effect.spent_ns
         timer.spans["capture"] = timer.started - frame.captured_ns
         try:
             settings = self._settings()
-            self._finder.steadiness = settings.steadiness
-            faces = self._finder(frame)
+            self._tracker.steadiness = settings.steadiness
+            faces = self._tracker(frame)
             timer.lap("detect")
             seen = [face for face in faces if _in_sight(face, frame.size)]
-            pixels = character(frame, seen, settings, timer)
+            pixels = effect(frame, seen, settings, timer)
             if pixels is not None and settings.mirror:
                 pixels = np.ascontiguousarray(cv2.flip(pixels, 1), dtype=np.uint8)
-            timer.spans["networks"] = self._finder.spent_ns + character.spent_ns - in_networks
+            timer.spans["networks"] = self._tracker.spent_ns + effect.spent_ns - in_networks
             timed = frame.with_spans(**timer.spans)
-            return Result(timed, character.title, pixels, len(faces), resting=character.resting)
-        except Exception as error:  # any stage, any reason: the guard must decide, not the exception
-            return Result(frame.with_spans(**timer.spans), character.title, None, 0, error)
+            return Result(timed, effect.title, pixels, len(faces), resting=effect.resting, may_hide_badge=hide)
+        except Exception as error:  # any stage, any reason: the fallback must decide, not the exception
+            return Result(frame.with_spans(**timer.spans), effect.title, None, 0, error, may_hide_badge=hide)
 
     def close(self) -> None:
         """Close the networks. May be called twice."""
-        self._character.close()
-        self._finder.close()
+        self._effect.close()
+        self._tracker.close()
 
 
 def _in_sight(face: Face, size: tuple[int, int]) -> bool:

@@ -4,8 +4,7 @@ Pure: no thread, no clock of its own. Every picture that goes out passes `Fallba
 picture of the user leaves it only when the run was started with --allow-raw and the setting says so.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from realtime.clock import NS_PER_S
@@ -19,67 +18,64 @@ from realtime.settings import Settings
 Kind = Literal["synthetic", "rest", "hold", "card", "blur", "raw"]
 
 HOLD_NS = NS_PER_S
-"""How long the last synthetic picture stands in before the card does."""
+"""How long the last synthetic picture stands in before the placeholder does."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Outgoing:
     """One picture as it leaves: (H, W, 3) of the sinks' size, and what it is.
 
-    `rest` is synthetic too: a character whom nobody drives just now.
+    `rest` is synthetic too: an avatar whom nobody drives just now. `may_hide_badge`: whose face is in it leaves the
+    badge to the user.
     """
 
     pixels: Pixels
     kind: Kind
+    may_hide_badge: bool = True
 
     @property
     def guarded(self) -> bool:
-        """True where the guard stood in for a synthetic picture."""
+        """True where something stood in for a synthetic picture."""
         return self.kind in ("hold", "card", "blur")
 
 
 class Fallback:
     """Chooses what leaves. Used by one thread only.
 
-    `size` is the sinks' (width, height); `title` names the identity on the card.
+    `size` is the sinks' (width, height); `title` names the identity on the placeholder picture.
     """
 
-    def __init__(
-        self, size: tuple[int, int], title: str, settings: Callable[[], Settings], *, allow_raw: bool = False
-    ) -> None:
-        self._size = size
-        self._settings = settings
-        self._allow_raw = allow_raw
-        self._last: Pixels | None = None
+    def __init__(self, size: tuple[int, int], title: str, *, allow_raw: bool = False) -> None:
+        self._size, self._title, self._allow_raw = size, title, allow_raw
+        self._last: Outgoing | None = None
         self._last_ns = 0
-        self._title = title
         self._cards: dict[str, Pixels] = {}
 
-    def picture(self, result: Result | None, now_ns: int) -> Outgoing:
+    def picture(self, result: Result | None, now_ns: int, settings: Settings) -> Outgoing:
         """What leaves now: for the engine's newest result, or for None when it is silent.
 
-        `panic` shows the card whatever comes. Silence right after a synthetic picture repeats that picture; after
-        HOLD_NS it is a stall, and a stall is a miss.
+        `panic` shows the placeholder whatever comes. Silence right after a synthetic picture repeats that picture;
+        after HOLD_NS it is a stall, and a stall is a miss.
         """
-        settings = self._settings()
         if result is not None and result.title != self._title:
-            # Another identity is worn: holding the old one would show the wrong person.
+            # Another identity is active: holding the old one would show the wrong person.
             self._title, self._last = result.title, None
         if result is not None and result.pixels is not None:
-            self._last = letterbox(result.pixels, self._size)
+            pixels = letterbox(result.pixels, self._size)
+            self._last = Outgoing(pixels, "rest" if result.resting else "synthetic", result.may_hide_badge)
             self._last_ns = now_ns
             if not settings.panic:
-                return Outgoing(self._last, "rest" if result.resting else "synthetic")
+                return self._last
         if settings.panic:
             return Outgoing(self._card(), "card")
         choice = settings.on_miss
         if choice == "raw" and self._allow_raw and result is not None:
-            return Outgoing(letterbox(result.frame.pixels, self._size), "raw")
+            return Outgoing(letterbox(result.frame.pixels, self._size), "raw", result.may_hide_badge)
         if choice == "blur" and result is not None:
-            return Outgoing(letterbox(blurred_card(result.frame.pixels), self._size), "blur")
+            return Outgoing(letterbox(blurred_card(result.frame.pixels), self._size), "blur", result.may_hide_badge)
         fresh = self._last is not None and now_ns - self._last_ns < HOLD_NS
         if self._last is not None and fresh and (choice in ("hold", "raw") or result is None):
-            return Outgoing(self._last, "hold")
+            return replace(self._last, kind="hold")
         return Outgoing(self._card(), "card")
 
     def _card(self) -> Pixels:

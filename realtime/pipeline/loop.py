@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from realtime.capture.source import Source
 from realtime.clock import Clock
 from realtime.errors import DeviceError, MasqueradeError, ModelError
-from realtime.families.effect import Effect
 from realtime.frame import Frame
 from realtime.output.disclosure import badge
 from realtime.output.sink import Sink
+from realtime.pipeline.active_identity import IdentitySwitch
 from realtime.pipeline.engine import Engine, Result
 from realtime.pipeline.fallback import Fallback, Outgoing
 from realtime.pipeline.metrics import Tally
@@ -25,42 +25,31 @@ MANY_ERRORS = 100
 
 @dataclass(slots=True, eq=False)
 class Loop:
-    """One run: the parts, opened by the caller, who also closes them.
+    """Frames from the source through the engine to the sinks. The parts belong to whoever opened them.
 
-    `rate_hz` is the sinks' constant rate. `open_character` loads another identity by name when the
-    settings ask for one. `state` is one plain line for the page and the terminal. `lost` collects
-    the errors of sinks that failed while others went on. Raising `edition` opens the asked identity anew; `changing`
-    names it while it loads. `see` gets every frame of the source, for the user's own eyes.
+    `rate_hz` is the sinks' constant rate. `identities` gives the engine another identity once it is loaded; None where
+    it never changes. `state` is one plain line for the page and the terminal. `lost` collects the errors of sinks that
+    failed while others went on. `on_source_frame` is called with every captured frame (the user's own view).
     """
 
     source: Source
     engine: Engine
-    guard: Fallback
+    fallback: Fallback
     sinks: list[Sink]
     settings: Callable[[], Settings]
-    open_character: Callable[[str], Effect]
     clock: Clock
     rate_hz: float
+    identities: IdentitySwitch | None = None
     tally: Tally = field(default_factory=Tally)
     state: str = "starting"
     lost: list[DeviceError] = field(default_factory=list)
-    edition: int = 0
-    changing: str | None = None
-    see: Callable[[Frame], None] | None = None
-    _worn: tuple[str, int] | None = None
+    on_source_frame: Callable[[Frame], None] | None = None
     _failed_in_a_row: int = 0
 
     def work(self, frame: Frame) -> Result:
-        """The engine's turn: change identity if asked, then one frame. Raises after MANY_ERRORS."""
-        asked = self.settings().model
-        if asked is not None and (asked, self.edition) != self._worn:
-            self._worn, self.changing = (asked, self.edition), asked
-            try:
-                self.engine.wear(self.open_character(asked))
-            except MasqueradeError as error:
-                log.warning("%s; the identity worn stays on", error)
-            finally:
-                self.changing = None
+        """The engine's turn: take an identity that became ready, then one frame. Raises after MANY_ERRORS."""
+        if self.identities is not None and (ready := self.identities.take()) is not None:
+            self.engine.switch(ready.effect, may_hide_badge=ready.selection.may_hide_badge)
         result = self.engine(frame)
         self.tally.processed += 1
         if result.error is None:
@@ -69,7 +58,7 @@ class Loop:
         self.tally.errors += 1
         self._failed_in_a_row += 1
         if self._failed_in_a_row == 1:
-            log.warning("frame %d failed, the guard stands in: %s", frame.seq, result.error)
+            log.warning("frame %d failed, a stand-in goes out: %s", frame.seq, result.error)
         if self._failed_in_a_row >= MANY_ERRORS:
             if isinstance(result.error, MasqueradeError):
                 raise result.error
@@ -79,16 +68,18 @@ class Loop:
             ) from result.error
         return result
 
-    def show(self, out: Outgoing, result: Result | None) -> None:
-        """Hand one picture to every sink, with the badge, and count it.
+    def show(self, result: Result | None, now_ns: int) -> Outgoing:
+        """Choose what leaves for a result, hand it to every sink, with the badge, and count it; gives what left.
 
-        The last stage: what is shown here has left the program.
+        The last stage: what is shown here has left the program. `now_ns` is when, for what is held.
         """
         started = self.clock()
+        settings = self.settings()
+        out = self.fallback.picture(result, now_ns, settings)
         # A fresh synthetic picture is ours alone, so the badge goes straight onto it: that saves copying it. If it
         # is held later, a second badge lands on the first one, which changes nothing to look at.
         pixels = out.pixels
-        if self.settings().badge == "on":
+        if settings.badge == "on" or not out.may_hide_badge:
             pixels = badge(pixels, in_place=out.kind in ("synthetic", "rest") and pixels.flags.writeable)
         fresh = result is not None
         captured_ns = result.frame.captured_ns if result is not None else started
@@ -110,6 +101,7 @@ class Loop:
             self.state = self.source.state
         elif fresh or out.kind != "hold":  # a machine that is slow repeats pictures, and no face is lost
             self.state = out.kind
+        return out
 
     def _hand_over(self, sink: Sink, frame: Frame) -> None:
         """A full disk must not take the call's camera away: a failing sink leaves, the rest goes on."""
@@ -131,14 +123,16 @@ def run_offline(loop: Loop, stop: Callable[[], bool]) -> None:
         if frame is None:
             return
         loop.tally.captured += 1
+        if loop.identities is not None:
+            loop.identities.load_next()
         result = loop.work(frame)
         # Media time, not the wall clock: a slow machine must not turn a hold into a card.
         now = frame.captured_ns if frame.media_s is None else int(frame.media_s * 1e9)
-        loop.show(loop.guard.picture(result, now), result)
+        loop.show(result, now)
 
 
 def run_live(loop: Loop, crew: Crew) -> None:
-    """Start the loop's three threads in `crew`: `capture`, `engine`, `output`. Returns at once.
+    """Start the loop's threads in `crew`: `capture`, `engine`, `output`, and `identity`, which loads. Returns at once.
 
     The thread `output` ends last: when the source has ended and its last frame was shown, or when
     the crew is stopped.
@@ -154,8 +148,8 @@ def run_live(loop: Loop, crew: Crew) -> None:
                 if frame is None:
                     break
                 tally.captured += 1
-                if loop.see is not None:
-                    loop.see(frame)
+                if loop.on_source_frame is not None:
+                    loop.on_source_frame(frame)
                 frames.put(frame)
                 tally.dropped = frames.replaced + results.replaced
         finally:
@@ -180,7 +174,7 @@ def run_live(loop: Loop, crew: Crew) -> None:
                 wait_ns = due - loop.clock()
                 result = results.get(max(wait_ns, 0) / 1e9)
                 now = loop.clock()
-                loop.show(loop.guard.picture(result, now), result)
+                loop.show(result, now)
                 # A new picture goes out at once. Silence is filled at the constant rate, but only
                 # half a period late, so that a picture that is just behind replaces its repeat.
                 due = now + period_ns + period_ns // 2 if result is not None else now + period_ns
@@ -190,3 +184,5 @@ def run_live(loop: Loop, crew: Crew) -> None:
     crew.start("output", output, results.close)
     crew.start("engine", engine, frames.close)
     crew.start("capture", capture, loop.source.unblock)
+    if loop.identities is not None:
+        crew.start("identity", loop.identities.work, loop.identities.unblock)

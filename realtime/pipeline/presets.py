@@ -1,6 +1,7 @@
-"""Settings saved by name, in the user's own folder."""
+"""Settings saved by name in the user's own folder, and those of the last session, where the next one begins."""
 
 import json
+import logging
 import os
 import tempfile
 from collections.abc import Mapping
@@ -9,12 +10,16 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from realtime.errors import ConfigError
+from realtime.config import RunConfig
+from realtime.errors import ConfigError, MasqueradeError
 from realtime.models.atomic_dir import storage_error
 from realtime.models.card import validate_line
 from realtime.models.library import user_home
+from realtime.pipeline.active_identity import Selection, reselect, select_identity
 from realtime.settings import Settings
 from realtime.text import printable
+
+log = logging.getLogger(__name__)
 
 MOST_PRESETS = 50
 MAX_FILE_BYTES = 256 * 1024
@@ -100,3 +105,68 @@ class Presets:
                 raise
         except OSError as error:
             raise storage_error("the preset cannot be stored in", folder, error, "make room there") from error
+
+
+_LAST = "last"
+
+
+def last_session(file: Path | None = None) -> Presets:
+    """The last session's settings, kept as a preset. By default in the user's own folder."""
+    return Presets(file or user_home() / "last-look.json")
+
+
+def keep_session(settings: Settings) -> None:
+    """Save the settings for the next session. A full disk is no reason to stop: then they are not there next time."""
+    try:
+        last_session().save(_LAST, settings)
+    except MasqueradeError as error:
+        log.info("the settings are not kept: %s", error)
+
+
+def recall(config: RunConfig, *, use_last: bool) -> tuple[RunConfig, Selection, str | None]:
+    """A run's configuration, its selection, and the avatar shown (None: the first); with `use_last`, as it was last.
+
+    What the options of this run name wins; what it may not have, or what is no longer there, is left out.
+    Raises ConfigError, ModelError.
+    """
+    kept = _kept() if use_last else {}
+    asked = config.model_fields_set
+    model, avatar = kept.pop("model", None), kept.pop("avatar", None)
+    look = {key: value for key, value in kept.items() if key not in asked}
+    if look.get("on_miss") == "raw" or look.get("opacity", 1.0) < 1:  # that is asked for each time anew
+        look = {key: value for key, value in look.items() if key not in ("on_miss", "opacity")}
+    last = None
+    if model is not None and not asked & {"model", "avatar", "sound"}:
+        last = _with_model(config, model)
+    config = (last or config).model_copy(update=look)
+    if config.model is None:
+        raise ConfigError("no model given: choose one with --model (masquerade models lists them)")
+    selection = select_identity(config.model, config.avatar)
+    shown = None
+    if last is not None and avatar is not None and selection.avatars:
+        try:
+            selection = reselect(Settings(avatar=avatar), selection, model=config.model, avatar=config.avatar)
+            shown = avatar
+        except MasqueradeError as error:
+            log.info("the avatar of the last session is not there: %s", error)
+    if config.badge == "off" and "badge" not in asked and not selection.may_hide_badge:
+        config = config.model_copy(update={"badge": "on"})
+    return config, selection, shown
+
+
+def _kept() -> dict[str, Any]:
+    try:
+        return last_session().change(_LAST)
+    except ConfigError as error:
+        log.info("no last session: %s", error)
+        return {}
+
+
+def _with_model(config: RunConfig, model: str) -> RunConfig | None:
+    """With that model, if it is there and needs nothing more to be shown."""
+    try:
+        if select_identity(model, None).bundle.card.family in ("swap", "motion"):
+            return config.model_copy(update={"model": model})
+    except MasqueradeError as error:
+        log.info("the model of the last session is not there: %s", error)
+    return None

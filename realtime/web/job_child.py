@@ -17,7 +17,8 @@ import av
 from realtime.config import RunConfig, make_config
 from realtime.errors import MasqueradeError
 from realtime.pipeline.av_sync import STILL_HZ
-from realtime.pipeline.session import Run
+from realtime.pipeline.parts import open_parts
+from realtime.pipeline.session import Session
 from realtime.text import printable
 
 LEAST_URGENT = 19
@@ -62,12 +63,11 @@ def make(config: RunConfig) -> None:
     def say(_: str) -> None:
         if os.getppid() != parent:
             sys.exit(1)  # nobody is left to take the file
-        report = run.report()
-        if "frames" in report:
-            tell(done=report["frames"]["captured"], of=of, fps=report["fps"])
+        tally = session.parts.tally
+        tell(done=tally.captured, of=of, fps=tally.fps)
 
-    run = Run(config, say=say)
-    run()
+    session = Session(open_parts(config), say=say)
+    session.run()
 
 
 def main(order: str) -> int:

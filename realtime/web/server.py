@@ -15,6 +15,7 @@ from realtime.errors import ConfigError, DeviceError, MasqueradeError
 from realtime.frame import Frame
 from realtime.output.recorder import Recorder
 from realtime.pipeline.presets import Presets
+from realtime.pipeline.session import Session
 from realtime.settings import Settings
 from realtime.threads import Crew
 from realtime.web.answers import Refused, read_object, refusal
@@ -84,6 +85,22 @@ class Controls:
     recorder: Recorder | None = None
     devices: LiveDevices | None = None
     job_options: Mapping[str, Any] = field(default_factory=dict)
+
+
+def controls(session: Session) -> Controls:
+    """What the page may ask of a session and change in it."""
+    parts, switches = session.parts, session.parts.switches
+    return Controls(
+        report=session.report,
+        get_settings=parts.settings.get,
+        set_settings=session.change,
+        minute=parts.tally.minute.report,
+        keep=session.keep,
+        overhear=parts.voice.overhear if parts.voice is not None else lambda: None,
+        recorder=switches.recorder if switches is not None else None,
+        devices=LiveDevices(switches) if switches is not None else None,
+        job_options=parts.config.model_dump(include={"provider", "precision", "detector", "faces"}),
+    )
 
 
 class Page:

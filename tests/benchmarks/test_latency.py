@@ -7,7 +7,7 @@ from typing import Any
 import click
 import numpy as np
 import pytest
-from fakes import SIZE, FakeClock, FakeFinder, FakeSink, FakeSource, FakeSwapper, pixels
+from fakes import FakeClock, FakeFinder, FakeSink, FakeSource, a_loop, pixels
 from traces import a_trace
 
 from benchmarks.__main__ import bench
@@ -19,27 +19,15 @@ from benchmarks.timings import Trace, figures, window
 from realtime.capture.paced import Paced
 from realtime.capture.synthetic import Synthetic
 from realtime.errors import ConfigError
-from realtime.families.face_swap.effect import FaceSwap
-from realtime.pipeline.engine import Engine
-from realtime.pipeline.fallback import Fallback
-from realtime.pipeline.loop import Loop, run_live, run_offline
-from realtime.settings import Settings
+from realtime.pipeline.loop import run_live, run_offline
 from realtime.threads import Crew
-
-
-def a_loop(source: Any, sink: FakeSink, **engine: Any) -> Loop:
-    clock = FakeClock()
-    settings = lambda: Settings(color_transfer="none", mask_blur=0, mask_erode=0)  # noqa: E731
-    worker = Engine(engine.get("finder") or FakeFinder(), FaceSwap(FakeSwapper()), settings, clock)
-    guard = Fallback(SIZE, "Fake", settings)
-    return Loop(source, worker, guard, [sink], settings, lambda _: FaceSwap(FakeSwapper()), clock, 30.0)
 
 
 def test_the_measured_loop_notes_every_frame_and_changes_none() -> None:
     plain, noted = FakeSink(), FakeSink()
-    run_offline(a_loop(FakeSource([pixels(v) for v in range(40, 60)]), plain), lambda: False)
+    run_offline(a_loop(FakeSource([pixels(v) for v in range(40, 60)]), [plain]), lambda: False)
     trace, use = Trace(), Use()
-    loop = a_loop(FakeSource([pixels(v) for v in range(40, 60)]), noted)
+    loop = a_loop(FakeSource([pixels(v) for v in range(40, 60)]), [noted])
     loop.source = Counted(loop.source, trace, use, loop.clock, warm_up=4, count=10)
     run_offline(MeasuredLoop(loop, trace), lambda: False)
     assert len(trace) == len(noted.shown) == 4 + 10 + TAIL
@@ -62,7 +50,7 @@ def test_failures_and_missing_faces_are_noted() -> None:
         return []
 
     trace = Trace()
-    loop = a_loop(FakeSource([pixels()] * 3), FakeSink(), finder=FakeFinder(script))
+    loop = a_loop(FakeSource([pixels()] * 3), [FakeSink()], tracker=FakeFinder(script))
     loop.source = Counted(loop.source, trace, Use(), loop.clock, warm_up=0, count=3)
     run_offline(MeasuredLoop(loop, trace), lambda: False)
     found = figures(window(trace, 0, 3))
@@ -74,7 +62,7 @@ def test_failures_and_missing_faces_are_noted() -> None:
 
 def test_live_every_frame_is_either_delivered_or_dropped() -> None:
     trace = Trace()
-    loop = a_loop(FakeSource([pixels(i) for i in range(1, 60)]), FakeSink())
+    loop = a_loop(FakeSource([pixels(i) for i in range(1, 60)]), [FakeSink()])
     loop.source = Counted(loop.source, trace, Use(), loop.clock, warm_up=5, count=40)
     with Crew() as crew:
         run_live(MeasuredLoop(loop, trace), crew)

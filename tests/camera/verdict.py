@@ -55,7 +55,7 @@ def difference(a: Pixels, b: Pixels, where: Spots) -> float:
 
 def the_card(size: tuple[int, int], title: str) -> Pixels:
     """The card of an identity, without its badge."""
-    return Fallback(size, title, Settings).picture(None, 0).pixels
+    return Fallback(size, title).picture(None, 0, Settings()).pixels
 
 
 def badge_region(size: tuple[int, int]) -> Mask:

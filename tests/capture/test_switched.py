@@ -146,16 +146,15 @@ def test_while_it_changes_nobody_sees_a_raw_picture(switched: Make) -> None:
     def open_one(choice: Choice) -> Source:
         # What leaves while nothing is read: the last picture, and after a second a card.
         for seconds in (0.1, 5):
-            out = guard.picture(None, clock.now + round(seconds * 1e9))
-            assert out.kind == ("hold" if seconds < 1 else "card")
-            loop.show(out, None)
+            loop.show(None, clock.now + round(seconds * 1e9))
+            assert loop.state == ("synthetic" if seconds < 1 else "card")
         return grey(20, 3, (320, 180))
 
     clock, sink = FakeClock(), FakeSink()
     source = switched(grey(10), A, open_one)
     engine = Engine(FakeFinder(), FaceSwap(FakeSwapper(200)), lambda: settings, clock)
-    guard = Fallback(size, "Fake", lambda: settings)
-    loop = Loop(source, engine, guard, [sink], lambda: settings, lambda name: FaceSwap(FakeSwapper(200)), clock, 30.0)
+    fallback = Fallback(size, "Fake")
+    loop = Loop(source, engine, fallback, [sink], lambda: settings, clock, 30.0)
     read = source.read
 
     def read_and_switch() -> object:

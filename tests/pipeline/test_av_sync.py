@@ -14,9 +14,8 @@ from speaking import a_cast, voice_file
 from realtime.config import make_config
 from realtime.errors import ConfigError
 from realtime.models.library import built_in_avatars, visible_folders
-from realtime.pipeline.active_identity import ActiveIdentity, find_role
-from realtime.pipeline.av_sync import AvPlan, check_change, picture_age_s, voicing
-from realtime.pipeline.select_identity import role_for
+from realtime.pipeline.active_identity import Selection, reselect, select_identity
+from realtime.pipeline.av_sync import AvPlan, check_change, picture_age_s, plan_av
 from realtime.settings import Settings
 
 
@@ -26,8 +25,8 @@ def eve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return a_cast(tmp_path / "eve")
 
 
-def plan(role: ActiveIdentity, **options: Any) -> AvPlan:
-    return voicing(make_config({}, {"model": role.bundle.name, **options}), role)
+def plan(selection: Selection, **options: Any) -> AvPlan:
+    return plan_av(make_config({}, {"model": selection.bundle.name, **options}), selection)
 
 
 @pytest.mark.parametrize(("live", "rate_hz", "age_s"), [(True, 30.0, 0.025), (True, 2.0, 0.075), (False, 30.0, 0.0)])
@@ -38,28 +37,34 @@ def test_a_camera_s_picture_is_older_than_its_time(live: bool, rate_hz: float, a
 
 
 def test_what_goes_with_what(eve: Path, tmp_path: Path) -> None:
-    speaking, alone = find_role(str(eve), "pia"), find_role(str(eve), None)
-    ada = find_role("ada", None)
+    speaking, alone = select_identity(str(eve), "pia"), select_identity(str(eve), None)
+    ada = select_identity("ada", None)
     wav = str(voice_file(tmp_path / "v.wav", [0.2], 0.5))
     picture = str(speaking.avatars[0].picture)
     out = str(tmp_path / "a.mp4")
     talk = plan(speaking, sound="mic", output=["camera"])
-    assert (talk.source, talk.pace, talk.still, talk.looks, talk.called) == (picture, "live", True, False, None)
-    assert not plan(speaking, sound="mic", output=[out]).along
+    assert (talk.source, talk.pace, talk.still, talk.finds_faces, talk.call_hears) == (
+        picture,
+        "live",
+        True,
+        False,
+        None,
+    )
+    assert not plan(speaking, sound="mic", output=[out]).sound_follows_source
     assert plan(speaking, sound="mic", output=[out]).pace == "live"  # a microphone takes its time
     assert plan(speaking, sound=wav, output=[out]).pace == "all"
     beat = plan(speaking, sound=wav, source="synthetic", output=[out])
-    assert (beat.source, beat.still, beat.looks, beat.pace) == ("synthetic", False, False, "live")
+    assert (beat.source, beat.still, beat.finds_faces, beat.pace) == ("synthetic", False, False, "live")
     film = plan(alone, sound=wav, source=str(HEAD), allow_raw=True, output=[out])
-    assert (film.revoiced, film.still, film.along, film.called) == (True, False, True, False)
+    assert (film.dubbed, film.still, film.sound_follows_source, film.call_hears) == (True, False, True, False)
     # Into a call the voice must be heard, so it is spoken in real time.
     called = plan(alone, sound=wav, source=str(HEAD), allow_raw=True, output=["camera"])
-    assert (called.along, called.called) == (False, None)
+    assert (called.sound_follows_source, called.call_hears) == (False, None)
     assert plan(alone, sound=wav, source=picture, allow_raw=True, output=[out]).still
     live = plan(alone, sound="mic", allow_raw=True)
-    assert (live.source, live.revoiced, live.looks) == ("0", False, True)
-    assert plan(ada, sound="mic", virtual_microphone=True).called is True
-    assert plan(ada).called is False
+    assert (live.source, live.dubbed, live.finds_faces) == ("0", False, True)
+    assert plan(ada, sound="mic", virtual_microphone=True).call_hears is True
+    assert plan(ada).call_hears is False
 
 
 @pytest.mark.parametrize(
@@ -75,31 +80,33 @@ def test_what_goes_with_what(eve: Path, tmp_path: Path) -> None:
 def test_what_does_not_go_together_is_one_line(
     eve: Path, avatar: str | None, options: dict[str, Any], says: str
 ) -> None:
-    role = find_role(str(eve), avatar)
-    assert says in one_line(lambda: plan(role, **options), ConfigError)
+    selection = select_identity(str(eve), avatar)
+    assert says in one_line(lambda: plan(selection, **options), ConfigError)
 
 
 def test_other_families(eve: Path) -> None:
-    ada = find_role("ada", None)
+    ada = select_identity("ada", None)
     assert "needs a voice" in one_line(lambda: plan(ada, virtual_microphone=True), ConfigError)
     assert "swap model" in one_line(lambda: plan(ada, avatar="pia"), ConfigError)
-    speaking = find_role(str(eve), "pia")
+    speaking = select_identity(str(eve), "pia")
     heard = make_config({}, {"sound": "mic"})
     check_change(heard, speaking, speaking)
-    check_change(heard, ada, find_role("motion", "pia"))
+    check_change(heard, ada, select_identity("motion", "pia"))
     for before, after in ((ada, speaking), (speaking, ada)):
-        assert "start again" in one_line(partial(check_change, heard, before, after), ConfigError)
+        assert "restart with --model" in one_line(partial(check_change, heard, before, after), ConfigError)
     # Nor may somebody's own face come in by a change.
-    assert "--allow-raw" in one_line(partial(check_change, heard, speaking, find_role(str(eve), None)), ConfigError)
+    assert "--allow-raw" in one_line(
+        partial(check_change, heard, speaking, select_identity(str(eve), None)), ConfigError
+    )
 
 
-def test_avatars_from_the_shelf_join_while_it_speaks(eve: Path) -> None:
+def test_avatars_from_the_library_join_while_it_speaks(eve: Path) -> None:
     other = visible_folders(built_in_avatars())[0].name
-    cast = partial(role_for, model=str(eve), avatar="pia")
-    speaking = find_role(str(eve), "pia")
-    assert cast(Settings(avatar=other), speaking).avatar_names == ("pia", other)
-    alone = find_role(str(eve), None)  # nobody but those in the source
-    assert role_for(Settings(avatar=other), alone, model=str(eve), avatar=None).avatars == ()
+    chosen = partial(reselect, model=str(eve), avatar="pia")
+    speaking = select_identity(str(eve), "pia")
+    assert chosen(Settings(avatar=other), speaking).avatar_names == ("pia", other)
+    alone = select_identity(str(eve), None)  # nobody but those in the source
+    assert reselect(Settings(avatar=other), alone, model=str(eve), avatar=None).avatars == ()
 
 
 def test_a_live_face_is_refused_before_a_camera_is_touched(call: Call, eve: Path) -> None:
@@ -109,5 +116,5 @@ def test_a_live_face_is_refused_before_a_camera_is_touched(call: Call, eve: Path
 
 
 def test_the_badge_stays_on_other_peoples_faces(eve: Path) -> None:
-    assert not find_role(str(eve), None).may_hide_badge
-    assert find_role(str(eve), "pia").may_hide_badge
+    assert not select_identity(str(eve), None).may_hide_badge
+    assert select_identity(str(eve), "pia").may_hide_badge

@@ -83,10 +83,11 @@ def test_mirror_flips_the_finished_picture() -> None:
 def test_an_identity_is_changed_and_the_old_one_closed() -> None:
     first, second = FakeSwapper(200, "One"), FakeSwapper(90, "Two")
     engine = Engine(FakeFinder(), FaceSwap(first), lambda: Settings(color_transfer="none"), FakeClock())
-    assert engine(frame()).title == "One"
-    engine.wear(FaceSwap(second))
+    before = engine(frame())
+    assert (before.title, before.may_hide_badge) == ("One", False)
+    engine.switch(FaceSwap(second), may_hide_badge=True)
     result = engine(frame())
-    assert result.title == "Two"
+    assert (result.title, result.may_hide_badge) == ("Two", True)
     assert result.pixels is not None
     assert (result.pixels[60, 80] == 90).all()
     assert first.closed == 1

@@ -10,7 +10,18 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 import pytest
-from fakes import SIZE, FakeClock, FakeFinder, FakeSink, FakeSource, FakeSwapper, a_face, pixels
+from fakes import (
+    SIZE,
+    FakeClock,
+    FakeFinder,
+    FakeSelection,
+    FakeSink,
+    FakeSource,
+    FakeSwapper,
+    a_face,
+    a_switch,
+    pixels,
+)
 
 from realtime.errors import DeviceError, MasqueradeError, ModelError
 from realtime.families.effect import Effect
@@ -45,6 +56,7 @@ class Fault:
 
     def __init__(self, at: set[int], kind: Callable[[], BaseException]) -> None:
         self.at, self.kind, self.seq = at, kind, -1
+        self.strikes: Callable[[], object] = lambda: None
 
     @property
     def now(self) -> bool:
@@ -101,6 +113,8 @@ class CountingSource(FakeSource):
         frame = super().read()
         if frame is not None:
             self.fault.seq = frame.seq
+            if self.fault.now:
+                self.fault.strikes()
         return frame
 
 
@@ -112,20 +126,18 @@ def build(stage: str, fault: Fault, sink: FakeSink, source: FakeSource) -> Loop:
             fault.strike()
         return calm
 
-    def wish() -> Settings:
-        if stage == "model switch" and fault.now:
-            return calm.model_copy(update={"model": f"identity-{fault.seq}"})
-        return calm
-
-    def open_character(name: str) -> Effect:
+    def load(selection: FakeSelection) -> Effect:
         if fault.seq % 2:
-            raise ModelError(f"{name} is broken")
-        return FaceSwap(FakeSwapper(90, name))
+            raise ModelError(f"{selection.name} is broken")
+        return FaceSwap(FakeSwapper(90, selection.name))
 
-    clock = FakeClock()
-    engine = Engine(FaultyFinder(fault, stage), FaceSwap(FaultySwapper(fault, stage)), settings, clock)
-    # The guard reads settings of its own: its copy does not fail.
-    return Loop(source, engine, Fallback(SIZE, "Fake", lambda: calm), [sink], wish, open_character, clock, 30.0)
+    clock, first = FakeClock(), FaceSwap(FaultySwapper(fault, stage))
+    engine = Engine(FaultyFinder(fault, stage), first, settings, clock)
+    switch = a_switch(first, load)
+    if stage == "model switch":
+        fault.strikes = lambda: switch.request(FakeSelection(f"identity-{fault.seq}"))  # type: ignore[arg-type]
+    # The output reads settings of its own: its copy does not fail.
+    return Loop(source, engine, Fallback(SIZE, "Fake"), [sink], lambda: calm, clock, 30.0, switch)
 
 
 def no_raw_face(sink: FakeSink) -> bool:

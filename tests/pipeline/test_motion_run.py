@@ -7,15 +7,13 @@ import cv2
 import numpy as np
 import pytest
 from commands import Call
-from fakes import SIZE, FakeClock, FakeFinder, FakeSink, FakeSource, FakeSwapper, pixels
+from fakes import SIZE, FakeSelection, FakeSink, FakeSource, FakeSwapper, a_loop, pixels
 from puppets import ToyPuppet, a_puppeteer, an_avatar
 
 from realtime.families.effect import Effect
 from realtime.families.face_swap.effect import FaceSwap
 from realtime.models.library import built_in_folder
-from realtime.pipeline.engine import Engine
-from realtime.pipeline.fallback import Fallback
-from realtime.pipeline.loop import Loop, run_offline
+from realtime.pipeline.loop import run_offline
 from realtime.settings import Settings
 
 HEAD = Path(__file__).resolve().parents[1] / "data" / "rendered_head.mp4"
@@ -59,26 +57,23 @@ def test_a_file_drives_an_avatar_into_a_file(call: Call, tmp_path: Path) -> None
 @pytest.mark.parametrize("family", ["swap to motion", "motion to swap"])
 def test_families_change_while_it_runs_without_a_raw_or_wrong_frame(family: str) -> None:
     """The driver's own face has the value 17; the swap's is 200, the avatar's whole picture 90."""
-    now = {"model": None}
-
-    def settings() -> Settings:
-        return Settings(color_transfer="none", mask_blur=0, mask_erode=0, sharpen=0, model=now["model"])
 
     class Source(FakeSource):
         def read(self):  # type: ignore[no-untyped-def]
             frame = super().read()
-            if frame is not None and frame.seq == 4:
-                now["model"] = "other"
+            if frame is not None and frame.seq == 4 and loop.identities is not None:
+                loop.identities.request(FakeSelection("other"))  # type: ignore[arg-type]
             return frame
 
-    swapper, puppet = FakeSwapper(200, "Swap"), ToyPuppet()
+    settings = Settings(color_transfer="none", mask_blur=0, mask_erode=0, sharpen=0)
+    swapper, model = FakeSwapper(200, "Swap"), ToyPuppet()
     swap: Effect = FaceSwap(swapper)
-    moved: Effect = a_puppeteer(puppet, [an_avatar("ann", 90)])
+    moved: Effect = a_puppeteer(model, [an_avatar("ann", 90)])
     first, second = (swap, moved) if family == "swap to motion" else (moved, swap)
-    sink, clock = FakeSink(), FakeClock()
-    engine = Engine(FakeFinder(), first, settings, clock)
-    source = Source([pixels(17)] * 10)
-    loop = Loop(source, engine, Fallback(SIZE, first.title, settings), [sink], settings, lambda _: second, clock, 30.0)
+    sink = FakeSink()
+    loop = a_loop(
+        Source([pixels(17)] * 10), [sink], effect=first, settings=lambda: settings, load=lambda selection: second
+    )
     run_offline(loop, lambda: False)
     middles = [int(p[SIZE[1] // 2, SIZE[0] // 2, 0]) for p in sink.shown]
     before, after = (200, 90) if family == "swap to motion" else (90, 200)
@@ -90,4 +85,4 @@ def test_families_change_while_it_runs_without_a_raw_or_wrong_frame(family: str)
     corners = [int(p[-1, 0, 0]) for p in sink.shown]
     motion = slice(5, None) if family == "swap to motion" else slice(0, 4)
     assert all(corner == 90 for corner in corners[motion])  # nothing of the frame, not even its corner
-    assert (swapper.closed, puppet.closed) == ((1, 0) if family == "swap to motion" else (0, 1))
+    assert (swapper.closed, model.closed) == ((1, 0) if family == "swap to motion" else (0, 1))

@@ -16,7 +16,8 @@ from realtime.audio.vad import AlwaysOpen
 from realtime.audio.voice_pipeline import open_speaker
 from realtime.config import make_config
 from realtime.frame import Floats
-from realtime.pipeline.session import Run
+from realtime.pipeline.parts import open_parts
+from realtime.pipeline.session import Session
 from realtime.settings import Settings
 
 PRESSED_S, AGAIN_S, END_S = 1.0, 2.0, 3.0
@@ -27,14 +28,16 @@ class Finger(SpeechBuffer):
 
     def __init__(self) -> None:
         super().__init__(AlwaysOpen())
-        self.run: Run | None = None
+        self.session: Session | None = None
         self._first_ns: int | None = None
 
     def hear(self, block: Block) -> None:
         self._first_ns = block.start_ns if self._first_ns is None else self._first_ns
         at_s = (block.start_ns - self._first_ns) / 1e9
-        assert self.run is not None
-        self.run.change(Settings(panic=PRESSED_S <= at_s < AGAIN_S), Settings(panic=not PRESSED_S <= at_s < AGAIN_S))
+        assert self.session is not None
+        self.session.change(
+            Settings(panic=PRESSED_S <= at_s < AGAIN_S), Settings(panic=not PRESSED_S <= at_s < AGAIN_S)
+        )
         super().hear(block)
 
 
@@ -64,8 +67,8 @@ def test_no_picture_and_no_sound_leaves(lips: bool, tmp_path: Path, monkeypatch:
         | {"virtual_microphone": True, "seconds": END_S + 0.6},
     )
     hears = partial(open_speaker, make_voice=lambda exact: finger, open_output=lambda: cable)
-    finger.run = Run(config, say=lambda line: None, open_speaker=hears)
-    finger.run()
+    finger.session = Session(open_parts(config, open_voice=hears))
+    finger.session.run()
     # What waited when the key was pressed is not spoken, nor what was said while it was down.
     for heard in (np.concatenate(cable.written), sound_of(out)):
         assert quiet_s(heard) > AGAIN_S - PRESSED_S - 0.05

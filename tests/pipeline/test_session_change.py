@@ -6,11 +6,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from fakes import FakeSink
 
 from realtime.config import RunConfig
 from realtime.errors import ConfigError, ModelError
 from realtime.models.library import add_avatar, built_in_folder
-from realtime.pipeline.session import Run
+from realtime.pipeline.parts import open_parts
+from realtime.pipeline.session import Session
 
 
 class Over(Exception):
@@ -23,24 +25,26 @@ def test_identities_change_live_and_a_panic_outlasts_it(tmp_path: Path, monkeypa
     assert finn is not None
     cv2.imwrite(str(tmp_path / "twin.png"), np.ascontiguousarray(finn[:, ::-1]))
 
-    def story(run: Run) -> Iterator[Callable[[], bool]]:
+    def story(session: Session) -> Iterator[Callable[[], bool]]:
         """Each step does something and gives what must come true before the next."""
 
         def now(**wanted: object) -> bool:
-            report = run.report()
+            report = session.report()
             return all(report[key] == value for key, value in wanted.items())
 
         def change(**what: object) -> None:
-            before = run._settings.get()
-            run.change(before.model_copy(update=what), before)
+            before = session.parts.settings.get()
+            session.change(before.model_copy(update=what), before)
 
         yield lambda: now(title="Ada", state="synthetic", outputs=["page"])
         change(model="motion", avatar="mira")
         yield lambda: now(model="motion", avatar="mira", title="Mira", changing=None)
         add_avatar(tmp_path / "twin.png", identity="synthetic", statement="Finn in a mirror.")
-        before = run._settings.get()
+        before = session.parts.settings.get()
         change(panic=True)
-        run.change(before.model_copy(update={"avatar": "twin"}), before)  # chosen before the panic, and looked up long
+        session.change(
+            before.model_copy(update={"avatar": "twin"}), before
+        )  # chosen before the panic, and looked up long
         yield lambda: now(avatar="twin", title="twin", state="card", changing=None)
         with pytest.raises(ModelError, match="nobody"):
             change(model="nobody")
@@ -48,10 +52,10 @@ def test_identities_change_live_and_a_panic_outlasts_it(tmp_path: Path, monkeypa
             change(avatar="stranger")
         with pytest.raises(ConfigError, match="allow-raw"):
             change(model="ada", on_miss="raw")
-        assert run.report()["model"] == "motion"
+        assert session.report()["model"] == "motion"
         change(model="ada")
         yield lambda: now(model="ada", title="Ada", state="card", changing=None)
-        assert run.report()["frames"]["raw"] == 0
+        assert session.report()["frames"]["raw"] == 0
         change(panic=False)
         yield lambda: now(title="Ada", state="synthetic")
 
@@ -66,7 +70,9 @@ def test_identities_change_live_and_a_panic_outlasts_it(tmp_path: Path, monkeypa
     config = RunConfig(
         source=str(built_in_folder() / "clips" / "driving.mp4"), loop=True, output=("page",), provider="cpu", seconds=90
     )
-    run = Run(config, say=say, on_page=lambda _: None)
-    steps = story(run)
+    page = FakeSink("page")
+    session = Session(open_parts(config, page=page), say=say)
+    steps = story(session)
     with pytest.raises(Over):
-        run()
+        session.run()
+    assert page.closed

@@ -9,7 +9,8 @@ from speaking import a_cast
 
 from realtime.config import make_config
 from realtime.frame import Floats
-from realtime.pipeline.session import Run
+from realtime.pipeline.parts import open_parts
+from realtime.pipeline.session import Session
 
 SECONDS = 0.8
 
@@ -41,7 +42,7 @@ def test_the_picture_speaks_on(fault: str, tmp_path: Path, monkeypatch: pytest.M
     voice = write_sound(tmp_path / "v.wav", channels, rate_hz, codec="pcm_f32le", form="flt", layout=layout)
     out = tmp_path / "out.mkv"
     options = {"model": str(eve), "avatar": "pia", "sound": str(voice), "output": [str(out)], "size": "160x160"}
-    report = Run(make_config({}, {**options, "pace": "all"}), say=lambda line: None)()
+    report = Session(open_parts(make_config({}, {**options, "pace": "all"}))).run()
     counted = report["frames"]
     assert counted["emitted"] == pytest.approx(SECONDS * 25, abs=1)
     assert (counted["processed"], counted["raw"], counted["guarded"]) == (counted["captured"], 0, 0)

@@ -22,7 +22,8 @@ from realtime.audio.vad import AlwaysOpen
 from realtime.audio.voice_pipeline import VoicePipeline, open_speaker
 from realtime.config import make_config
 from realtime.errors import ConfigError, DeviceError
-from realtime.pipeline.session import Run
+from realtime.pipeline.parts import open_parts
+from realtime.pipeline.session import Session
 
 HEAD = Path(__file__).resolve().parents[1] / "data" / "rendered_head.mp4"
 EARLY_S, LATE_S = -0.020, 0.045
@@ -50,7 +51,7 @@ def hears_all(**fakes: Any) -> Callable[..., VoicePipeline]:
 
 def told(open_it: Callable[..., VoicePipeline] = open_speaker, **options: Any) -> dict[str, Any]:
     """A run's report."""
-    return Run(make_config({}, options), say=lambda line: None, open_speaker=open_it)()
+    return Session(open_parts(make_config({}, options), open_voice=open_it)).run()
 
 
 def pictures(path: Path) -> tuple[list[float], np.ndarray[Any, Any]]:

@@ -1,12 +1,22 @@
 """Scripted sources, sinks, finders and swappers, and a clock that tests turn by hand."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 
+from realtime.families.effect import Effect
+from realtime.families.face_swap.effect import FaceSwap
 from realtime.frame import Frame, Pixels
 from realtime.imaging.blend import Swapped
 from realtime.models.library import built_in_folder
+from realtime.pipeline.active_identity import ActiveIdentity, IdentitySwitch
+from realtime.pipeline.engine import Engine
+from realtime.pipeline.fallback import Fallback
+from realtime.pipeline.loop import Loop
+from realtime.settings import Settings
 from realtime.tracking.face import Face
 
 SIZE = (160, 120)
@@ -130,3 +140,38 @@ class FakeSwapper:
 
     def close(self) -> None:
         self.closed += 1
+
+
+@dataclass(frozen=True)
+class FakeSelection:
+    """Stands for a bundle of that name."""
+
+    name: str
+    may_hide_badge: bool = True
+
+    @property
+    def bundle(self) -> Any:
+        return SimpleNamespace(name=self.name)
+
+
+def a_switch(effect: Effect, load: Callable[[Any], Effect], **more: Any) -> IdentitySwitch:
+    """Identities by name: `load` gets the selection asked for."""
+    selection: Any = FakeSelection(effect.title)
+    return IdentitySwitch(ActiveIdentity(selection, effect), load, **more)
+
+
+def a_loop(
+    source: Any,
+    sinks: Sequence[Any],
+    *,
+    tracker: Any = None,
+    effect: Effect | None = None,
+    settings: Callable[[], Settings] = Settings,
+    clock: Callable[[], int] | None = None,
+    load: Callable[[Any], Effect] | None = None,
+) -> Loop:
+    """A loop of scripted parts. `load` makes other identities, which `loop.identities.request` asks for."""
+    clock, effect = clock or FakeClock(), effect or FaceSwap(FakeSwapper())
+    engine = Engine(tracker or FakeFinder(), effect, settings, clock, may_hide_badge=True)
+    switch = a_switch(effect, load) if load is not None else None
+    return Loop(source, engine, Fallback(source.size, effect.title), list(sinks), settings, clock, 30.0, switch)

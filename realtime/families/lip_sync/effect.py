@@ -257,7 +257,8 @@ class TalkingAvatar:
 
     def __call__(self, frame: Frame, faces: Sequence[Face], settings: Settings, timer: StageTimer) -> Pixels | None:
         """The avatar's whole picture as it speaks, of the frame's size, a new array."""
-        self._worn = self._avatars.get(settings.avatar or "", self._first)
+        # An avatar that is still loading is not among them yet: the present one stays until then.
+        self._worn = self._avatars.get(settings.avatar, self._worn) if settings.avatar else self._first
         self.prepare(frame.size, settings)
         seat = self._seats[self._worn.name]
         side = self._network.side(settings.variant)

@@ -205,7 +205,8 @@ class ReenactmentEffect(Generic[CastOf, DrivingOf]):
 
         None before there is a neutral pose, and without a driver unless `on_miss` is `hold`.
         """
-        self._worn = self._avatars.get(settings.avatar or "", self._first)
+        # An avatar that is still loading is not among them yet: the present one stays until then.
+        self._worn = self._avatars.get(settings.avatar, self._worn) if settings.avatar else self._first
         self._title, self.resting = self._worn.title, False
         self.prepare(frame.size, settings)
         now_s = frame.captured_ns / NS_PER_S if frame.media_s is None else frame.media_s

@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from realtime.config import RunConfig
-from realtime.pipeline.session import Run
+from realtime.pipeline.parts import open_parts
+from realtime.pipeline.session import Session
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -49,7 +50,7 @@ def _worn(clip: Path, name: str, out: Path, variant: str) -> Path:
     config = RunConfig.model_validate(
         {"source": str(clip), "model": name, "output": (str(out),), "pace": "all", "variant": variant}
     )
-    Run(config, say=lambda _: None)()
+    Session(open_parts(config)).run()
     return out
 
 

@@ -1,0 +1,204 @@
+"""Opens everything that a run is made of, in order, and closes it in reverse."""
+
+import logging
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from functools import partial
+
+from realtime import __version__
+from realtime.audio.audio_track import SoundTrack
+from realtime.audio.voice_pipeline import OpenSpeaker, VoicePipeline, open_speaker
+from realtime.capture.source import Source
+from realtime.clock import Clock, now_ns
+from realtime.config import RunConfig
+from realtime.errors import DeviceError
+from realtime.families.effect import Effect
+from realtime.inference.providers import why_not
+from realtime.output.disclosure import CAMERA_LABEL, metadata
+from realtime.output.open_sink import check_specs, open_sinks, wants_page
+from realtime.output.sink import Sink
+from realtime.pipeline.active_identity import ActiveIdentity, IdentitySwitch, Selection, open_effect
+from realtime.pipeline.av_sync import AvPlan, latency_s, open_pictures, picture_age_s, plan_av, start_settings
+from realtime.pipeline.engine import FaceFinder
+from realtime.pipeline.fallback import Fallback, check_allowed
+from realtime.pipeline.metrics import Tally
+from realtime.pipeline.presets import recall
+from realtime.pipeline.switches import Switches, chosen_microphone, switchable, with_switches
+from realtime.settings import Settings
+from realtime.threads import Latest
+from realtime.tracking.tracker import NoFaces, Tracker
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True, eq=False)
+class Parts:
+    """What one run is made of, open and ready. Leaving the `with` block closes all of it.
+
+    `size` (width, height) and `rate_hz` are the sinks'. `switches`: what the page of a live run can turn on and off.
+    `lost` gets the errors of sinks that failed while the run went on.
+    """
+
+    config: RunConfig
+    plan: AvPlan
+    settings: Latest[Settings]
+    source: Source
+    tracker: FaceFinder
+    identities: IdentitySwitch
+    fallback: Fallback
+    sinks: list[Sink]
+    size: tuple[int, int]
+    rate_hz: float
+    clock: Clock
+    voice: VoicePipeline | None = None
+    switches: Switches | None = None
+    tally: Tally = field(default_factory=Tally)
+    lost: list[DeviceError] = field(default_factory=list)
+    closing: ExitStack = field(default_factory=ExitStack)
+
+    def close(self) -> None:
+        """Close everything, the sinks first. May be called twice."""
+        self.closing.close()
+
+    def __enter__(self) -> "Parts":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def open_parts(
+    config: RunConfig,
+    *,
+    page: Sink | None = None,
+    open_voice: OpenSpeaker = open_speaker,
+    clock: Clock = now_ns,
+) -> Parts:
+    """Everything that `config` asks for, open: options, models, voice, source, outputs.
+
+    What can be refused is refused before a device is touched. The source comes before the sinks, because its size is
+    theirs. `page` is the open page, for runs that want one; `open_voice` stands in for this machine's own way to a
+    voice. Raises MasqueradeError; what was opened is closed again.
+    """
+    check_specs(config.output, config.source)
+    with_page = page is not None and wants_page(config.output)
+    config, selection, avatar = recall(config, use_last=with_page and config.pace != "all")
+    check_allowed(config, allow_raw=config.allow_raw, badge_optional=selection.may_hide_badge)
+    plan = plan_av(config, selection)
+    settings = Latest(start_settings(config, plan).model_copy(update={"avatar": avatar}))
+    tally = Tally()
+    lost: list[DeviceError] = []
+
+    def silent() -> bool:
+        return settings.get().panic
+
+    with ExitStack() as opened:
+        microphone = None
+        if with_page:
+            microphone, open_voice = chosen_microphone(config, open_voice)
+        voice = None
+        if config.sound is not None:
+            voice = open_voice(
+                config.sound,
+                along_with_media=plan.sound_follows_source,
+                virtual_microphone=plan.call_hears,
+                lips=plan.drives_lips,
+                loop=config.loop,
+                latency_s=lambda: latency_s(tally, settings.get()),
+                age_s=lambda: 0.0 if plan.drives_lips else picture_age_s(source),
+                silent=silent,
+                clock=clock,
+            )
+            opened.callback(voice.close)
+        load = partial(
+            open_effect,
+            provider=config.provider,
+            precision=config.precision,
+            settings=settings.get,
+            speech=voice.speech if voice is not None else None,
+        )
+        effect = load(selection)
+        tracker = open_tracker(config) if plan.finds_faces else NoFaces()
+        opened.callback(tracker.close)
+        opened.callback(effect.close)
+        source = open_pictures(config, plan, voice, clock)
+        switched = switchable(source, config, plan, clock) if with_page else None
+        source = switched or source
+        opened.callback(source.close)
+        size = config.size or source.size
+        rate_hz = config.fps or source.rate_hz or 30.0
+
+        def load_ready(another: Selection) -> Effect:
+            ready = load(another)
+            ready.prepare(source.size, settings.get())
+            return ready
+
+        def stay() -> None:
+            shown = identities.active.selection
+            kept = {"model": shown.bundle.name, "avatar": shown.shown(settings.get())}
+            settings.update(lambda live: live.model_copy(update=kept))
+
+        identities = IdentitySwitch(ActiveIdentity(selection, effect), load_ready, failed=stay)
+        opened.callback(identities.close)
+        effect.prepare(source.size, settings.get())
+
+        def sinks_of(specs: Sequence[str]) -> list[Sink]:
+            shown = identities.active.selection
+            return open_sinks(
+                specs,
+                size=size,
+                rate_hz=rate_hz,
+                label=CAMERA_LABEL,
+                metadata=metadata(shown.name, shown.identity_kind, __version__),
+                sound=voice.track if voice is not None else SoundTrack.of(source, silent),
+                page=page,
+                source=plan.source,
+                pace=plan.pace,
+                clock=clock,
+            )
+
+        parts = Parts(
+            config=config,
+            plan=plan,
+            settings=settings,
+            source=source,
+            tracker=tracker,
+            identities=identities,
+            fallback=Fallback(size, effect.title, allow_raw=config.allow_raw),
+            sinks=sinks_of(config.output),
+            size=size,
+            rate_hz=rate_hz,
+            clock=clock,
+            voice=voice,
+            tally=tally,
+            lost=lost,
+        )
+        opened.callback(_close_sinks, parts)
+        if page in parts.sinks and plan.pace == "live":
+            parts.sinks, parts.switches = with_switches(
+                parts.sinks, lambda spec: sinks_of([spec])[0], switched, microphone, lost.append
+            )
+        parts.closing = opened.pop_all()
+        return parts
+
+
+def open_tracker(config: RunConfig) -> FaceFinder:
+    """The face tracker that `config` names, loaded and warm. Raises MasqueradeError."""
+    if config.detector == "mediapipe":
+        from realtime.tracking.mediapipe_detector import MediapipeDetector
+
+        return MediapipeDetector(faces=config.faces)
+    # Three small networks in a row: on a graphics card their transfers cost more than they save.
+    on_cpu = ("cpu", "openvino")
+    provider = config.provider if config.provider in on_cpu else "cpu" if why_not("openvino") else "openvino"
+    return Tracker(provider=provider, faces=config.faces, steadiness=config.steadiness)
+
+
+def _close_sinks(parts: Parts) -> None:
+    for sink in parts.sinks:
+        try:
+            sink.close()
+        except DeviceError as error:
+            log.warning("%s", error)
+            parts.lost.append(error)
