@@ -55,7 +55,6 @@ def room(name: str) -> str:
 FLOOR = {name: floor for floor, names in enumerate(ROOMS) for name in (names.split() or [""])}
 NOT_YET = {
     ("models", "families"),
-    ("pipeline", "web"),
     ("tracking", "models"),
 }
 

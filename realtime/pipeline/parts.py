@@ -89,6 +89,7 @@ def open_parts(
     settings = Latest(start_settings(config, plan).model_copy(update={"avatar": avatar}))
     tally = Tally()
     lost: list[DeviceError] = []
+    source: Source | None = None  # the voice asks it how old its pictures are, and is opened first
 
     def silent() -> bool:
         return settings.get().panic
@@ -106,7 +107,7 @@ def open_parts(
                 lips=plan.drives_lips,
                 loop=config.loop,
                 latency_s=lambda: latency_s(tally, settings.get()),
-                age_s=lambda: 0.0 if plan.drives_lips else picture_age_s(source),
+                age_s=lambda: picture_age_s(source) if source is not None and not plan.drives_lips else 0.0,
                 silent=silent,
                 clock=clock,
             )

@@ -146,8 +146,8 @@ def test_while_it_changes_nobody_sees_a_raw_picture(switched: Make) -> None:
     def open_one(choice: Choice) -> Source:
         # What leaves while nothing is read: the last picture, and after a second a card.
         for seconds in (0.1, 5):
-            loop.show(None, clock.now + round(seconds * 1e9))
-            assert loop.state == ("synthetic" if seconds < 1 else "card")
+            out = loop.show(None, clock.now + round(seconds * 1e9))
+            assert out.kind == ("hold" if seconds < 1 else "card")
         return grey(20, 3, (320, 180))
 
     clock, sink = FakeClock(), FakeSink()
