@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import sys
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import click
@@ -19,7 +20,27 @@ from realtime.errors import MasqueradeError
 INTERRUPTED = 130
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class Commands(click.Group):
+    """The program's own commands, and those of packages that are plug-ins of it (`bench`, `export`, `learn`).
+
+    A plug-in names its click command as an entry point; it is imported when it is called or listed.
+    """
+
+    PLUGINS = "masquerade.commands"
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All names, sorted."""
+        return sorted({*super().list_commands(ctx), *entry_points(group=self.PLUGINS).names})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of that name, None for an unknown one."""
+        for found in entry_points(group=self.PLUGINS, name=cmd_name):
+            command: click.Command = found.load()
+            return command
+        return super().get_command(ctx, cmd_name)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="masquerade")
 @click.option("--debug", is_flag=True, help="Show tracebacks and every log line.")
 def app(debug: bool) -> None:
@@ -117,33 +138,6 @@ def models_remove(name: str) -> None:
 app.add_command(run)
 app.add_command(demo)
 app.add_command(avatars)
-
-
-@app.command(context_settings={"ignore_unknown_options": True, "help_option_names": []}, add_help_option=False)
-@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-def bench(arguments: tuple[str, ...]) -> None:
-    """The benchmarks: latency, quality, blend. See masquerade bench --help."""
-    from benchmarks.__main__ import bench as group
-
-    group.main(args=list(arguments), prog_name="masquerade bench", standalone_mode=False)
-
-
-@app.command(context_settings={"ignore_unknown_options": True, "help_option_names": []}, add_help_option=False)
-@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-def export(arguments: tuple[str, ...]) -> None:
-    """A trained checkpoint -> a bundle or a .dfm. See masquerade export --help."""
-    from export.command import export as command
-
-    command.main(args=list(arguments), prog_name="masquerade export", standalone_mode=False)
-
-
-@app.command(context_settings={"ignore_unknown_options": True, "help_option_names": []}, add_help_option=False)
-@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-def learn(arguments: tuple[str, ...]) -> None:
-    """Clips of one person -> an identity to wear. See masquerade learn --help."""
-    from trained_models.recipes.autoencoder.learn.command import learn as command
-
-    command.main(args=list(arguments), prog_name="masquerade learn", standalone_mode=False)
 
 
 class Interrupted(BaseException):
