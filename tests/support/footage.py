@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 from fakes import a_face
 
-from trained_models.recipes.autoencoder.learn.footage import SMALL, Looks, sharpness
-from trained_models.recipes.autoencoder.prepare import MARGIN, SIZE
+from trained_models.autoencoder.crops import MARGIN, SIZE
+from trained_models.learn.footage import SMALL, Looks, sharpness
 
 RATE_HZ = 15.0
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
-from trained_models.recipes.autoencoder.network import Shape
-from trained_models.recipes.autoencoder.pairs_dataset import Shard, save_shard
-from trained_models.recipes.autoencoder.training import Plan
+from trained_models.autoencoder.dataset import Shard, save_shard
+from trained_models.autoencoder.network import Shape
+from trained_models.autoencoder.training import Plan
 
 SMALL = Shape(
     size=32,

@@ -1,5 +1,6 @@
 """The recipe of where the driver's own face shows: pictures, loss, training, files."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -8,11 +9,20 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="the training recipes need the extra `train`")
 
-from realtime.tracking.tracker import Tracker  # noqa: E402
-from trained_models.recipes.autoencoder.driver_mask import training  # noqa: E402
-from trained_models.recipes.autoencoder.driver_mask.network import DriverMask  # noqa: E402
-from trained_models.recipes.autoencoder.driver_mask.pictures import LARGE, Drivers, prepare_drivers  # noqa: E402
-from trained_models.recipes.people.pairs import joined  # noqa: E402
+
+from realtime.tracking.detector import Tracker  # noqa: E402
+from trained_models.autoencoder.driver_mask import DriverMask  # noqa: E402
+from trained_models.recipes.autoencoder.driver_mask import (  # noqa: E402
+    LARGE,
+    PLAN,
+    Drivers,
+    mask_loss,
+    overlap,
+    prepare_drivers,
+    read_mask,
+    train_mask,
+)
+from trained_models.recipes.sample_files import joined  # noqa: E402
 
 PREVIEW = Path(__file__).resolve().parents[2] / "trained_models" / "ada" / "preview.jpg"
 
@@ -87,27 +97,24 @@ def test_the_loss_is_least_at_the_truth_and_sees_a_rim() -> None:
     truth = torch.ones(2, 1, 32, 32)
     truth[..., 10:12] = 0
     right, without_rim = (truth - 0.5) * 16, torch.full_like(truth, 8.0)
-    best, terms = training.mask_loss(right, truth)
+    best, terms = mask_loss(right, truth)
     assert float(best) < 0.01
-    assert float(training.mask_loss(without_rim, truth)[0]) > 0.3
+    assert float(mask_loss(without_rim, truth)[0]) > 0.3
     assert terms["steady"] == 0
     unsteady = right.clone()
     unsteady[1] *= -1
-    assert training.mask_loss(unsteady, truth)[1]["steady"] > 0.9
+    assert mask_loss(unsteady, truth)[1]["steady"] > 0.9
 
 
-def test_training_learns_goes_on_and_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(training, "BATCH", 4)
-    folder = drivers_in(tmp_path / "ready")
-    before = training.overlap(DriverMask(), Drivers(folder, held_out=True))
-    training.train_mask(folder, tmp_path / "run", 12)
-    network = training.train_mask(folder, tmp_path / "run", 30)
-    lines = (tmp_path / "run" / "mask.jsonl").read_text().splitlines()
-    assert [line.split(",")[0] for line in lines] == ['{"step": 12', '{"step": 25', '{"step": 30']
-    after = training.overlap(network, Drivers(folder, held_out=True))
+@pytest.mark.slow
+def test_training_learns_goes_on_and_is_kept(tmp_path: Path) -> None:
+    folder, plan = drivers_in(tmp_path / "ready"), replace(PLAN, batch=4)
+    before = overlap(DriverMask(), Drivers(folder, held_out=True))
+    train_mask(folder, tmp_path / "run", replace(plan, steps=12))
+    network = train_mask(folder, tmp_path / "run", replace(plan, steps=30))
+    after = overlap(network, Drivers(folder, held_out=True))
     assert after > max(before, 0.5)
-    again = training.read_mask(tmp_path / "run" / "mask.npz")
+    again = read_mask(tmp_path / "run" / "mask.npz")
     some = torch.rand(1, 3, 160, 160)
     with torch.no_grad():
         assert torch.allclose(network(some), again(some), atol=0.05)
-    assert cv2.imread(str(tmp_path / "run" / "mask.png")) is not None

@@ -12,10 +12,10 @@ from footage import RATE_HZ, some_looks
 pytest.importorskip("torch", reason="the training recipes need the extra `train`")
 
 from realtime.errors import ConfigError
-from trained_models.recipes.autoencoder.learn.choose import choose, different
-from trained_models.recipes.autoencoder.learn.coverage import coverage, kept_sheet, table
-from trained_models.recipes.autoencoder.learn.training_set import as_shard, held_out_of, save_frames
-from trained_models.recipes.autoencoder.pairs_dataset import Pairs
+from trained_models.autoencoder.dataset import Pairs
+from trained_models.learn.coverage import coverage, kept_sheet, table
+from trained_models.learn.frame_selection import choose, different
+from trained_models.learn.samples import as_shard, held_out_of, save_frames
 
 Change = Callable[[dict], None]
 

@@ -19,19 +19,21 @@ CLIP = built_in_folder() / "clips" / "driving.mp4"
 WHOSE = ("--identity", "synthetic", "--statement", 'A "rendered" driver.')
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_from_a_clip_to_the_live_loop(call: Call, tmp_path: Path) -> None:
     """Interrupted in training, gone on with, worn. Three steps of training: what matters is that all is joined."""
-    from trained_models.recipes.autoencoder.learn.fit import Limits, Stopped
-    from trained_models.recipes.autoencoder.learn.learning import CameraRequest, learn
+    from trained_models.learn.fit import Limits, Stopped
+    from trained_models.learn.steps import Request, learn
 
     def ctrl_c(line: str) -> None:
         if "step 1" in line:
             signal.raise_signal(signal.SIGINT)
 
     said: list[str] = []
-    wish = CameraRequest((CLIP,), "eve", WHOSE[1], WHOSE[3], limits=Limits(steps=3, judge_every=1), threads=1)
+    request = Request((CLIP,), "eve", WHOSE[1], WHOSE[3], limits=Limits(steps=3, judge_every=1), threads=1)
     with pytest.raises(Stopped):
-        learn(wish, said.append, ctrl_c)
+        learn(request, said.append, ctrl_c)
     home = tmp_path / "home"
     assert said[0].startswith("kept ")
     assert (home / "learning" / "eve" / "state.pt").exists()
@@ -91,6 +93,7 @@ def test_a_clip_without_a_face_is_refused_before_training(call: Call, tmp_path: 
     assert not (tmp_path / "home" / "models").exists()
 
 
+@pytest.mark.timeout(900)
 def test_the_help_needs_no_torch_and_its_absence_is_named() -> None:
     hide = "import sys, importlib.util as u; real = u.find_spec; "
     hide += "u.find_spec = lambda n: None if n == 'torch' else real(n); sys.modules['torch'] = None; "
@@ -98,7 +101,7 @@ def test_the_help_needs_no_torch_and_its_absence_is_named() -> None:
 
     def ran(*arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-c", code, "learn", *arguments], capture_output=True, text=True, timeout=60
+            [sys.executable, "-c", code, "learn", *arguments], capture_output=True, text=True, timeout=600
         )
 
     shown = ran("--help")

@@ -15,17 +15,10 @@ from realtime.errors import ConfigError
 from realtime.frame import Frame
 from realtime.models.library import built_in_folder
 from realtime.tracking.face import Face
-from trained_models.recipes.autoencoder.learn.footage import (
-    Looks,
-    ReadClip,
-    read_clip,
-    sharpness,
-    skull,
-)
-from trained_models.recipes.autoencoder.learn.person import one_person
-from trained_models.recipes.autoencoder.prepare import MARGIN, SIZE
+from trained_models.autoencoder.crops import MARGIN, SIZE
+from trained_models.learn.footage import Looks, ReadClip, one_person, read_clip, shape_reader, sharpness
 
-SHAPE = skull(built_in_folder() / "face" / "pose.npz")
+SHAPE = shape_reader(built_in_folder() / "face" / "pose.npz")
 
 
 class Film:

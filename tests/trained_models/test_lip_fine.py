@@ -6,84 +6,69 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_lip_sync import SLIM, a_take
 
 from realtime.families.face_swap.autoencoder import FINE_FILE
 from realtime.families.lip_sync.network import LIP_POINTS, open_lip_sync
 from realtime.models.library import built_in_folder, load_bundle
-from trained_models.recipes.lip_sync.takes import PICTURES, SEEN, SIDE, Takes
 
 torch = pytest.importorskip("torch")
 
-from trained_models.recipes.lip_sync import training  # noqa: E402
+from spoken_faces import a_network, a_speaking_take  # noqa: E402
+
 from trained_models.recipes.lip_sync.batches import Samples  # noqa: E402
-from trained_models.recipes.lip_sync.clips import HIGH, MOUTHS, WIDE, Clips, mouths  # noqa: E402
-from trained_models.recipes.lip_sync.critic import contrast, told_apart, train_critic  # noqa: E402
-from trained_models.recipes.lip_sync.fine import FINE_PLAN, FROM, IN_STEP_FROM, FineTraining  # noqa: E402
-from trained_models.recipes.lip_sync.inner_mouth import inner_mouth, open_mouths  # noqa: E402
-from trained_models.recipes.lip_sync.mouth_code import CODE, JAW  # noqa: E402
+from trained_models.recipes.lip_sync.fine import (  # noqa: E402
+    FINE_PLAN,
+    FROM,
+    IN_STEP_FROM,
+    FineTraining,
+    PatchDiscriminator,
+    adversarial_loss,
+    discriminator_loss,
+    widened,
+)
 from trained_models.recipes.lip_sync.network import (  # noqa: E402
+    CODE,
     FINE_WIDTHS,
     FINISH,
+    JAW,
     ROWS,
     SIZE,
     TOP,
-    Ear,
+    AudioEncoder,
+    Decoder,
     LipSync,
-    Painter,
-    multiply_adds,
 )
-from trained_models.recipes.lip_sync.patches import PatchJudge, judges_loss, painters_loss  # noqa: E402
+from trained_models.recipes.lip_sync.samples import SEEN, SIDE  # noqa: E402
+from trained_models.recipes.lip_sync.sync_critic import (  # noqa: E402
+    HIGH,
+    MOUTHS,
+    WIDE,
+    Clips,
+    contrast,
+    mouths,
+    told_apart,
+    train_sync_critic,
+)
 from trained_models.recipes.lip_sync.to_bundle import (  # noqa: E402
     add_fine,
     load_weights,
     save_weights,
     to_onnx,
 )
-from trained_models.recipes.lip_sync.widen import widened  # noqa: E402
+from trained_models.training.ema import run  # noqa: E402
+from trained_models.training.onnx_export import giga_flops  # noqa: E402
 
 WIDER, FEW = (12, 20, 24), 6
-
-
-def a_speaking_take() -> Takes:
-    """As `a_take`, with outlines that open as far as its jaw, and a sound that is as loud."""
-    take = a_take()
-    around = np.linspace(np.pi, 3 * np.pi, 20, endpoint=False)
-    mel = np.full((2, 80, 120), -4, np.float32)
-    outlines = take.outlines.copy()
-    for one in range(2):
-        for k in range(PICTURES):
-            high = 1 + 14 * float(take.codes[one, k, JAW])
-            rings = [np.stack([80 + w * np.cos(around), 112 + h * np.sin(around)], 1) for w, h in ((20, 5), (16, 0))]
-            outlines[one, k] = np.concatenate(rings) + np.sign(np.sin(np.concatenate([around, around])))[:, None] * (
-                0,
-                high,
-            )
-            start = 24 + int((k - 1) * 3.2)
-            mel[one, 10:40, max(start, 0) : start + 4] = 6 * float(take.codes[one, k, JAW]) - 4
-    return Takes(take.frames, take.codes, take.lips, outlines.astype(np.float32), mel, cartoon=False)
 
 
 def clips() -> Clips:
     return Clips([a_speaking_take()], Samples([a_speaking_take()], plain=True))
 
 
-def a_network() -> LipSync:
-    torch.manual_seed(4)
-    network = LipSync(Ear(), Painter(SLIM)).eval()
-    for module in network.painter.modules():
-        if isinstance(module, torch.nn.BatchNorm2d):
-            module.running_mean.normal_(0, 0.2)
-            module.running_var.uniform_(0.5, 2)
-        elif isinstance(module, torch.nn.Conv2d):
-            torch.nn.init.normal_(module.weight, std=0.05)
-    return network
-
-
 def test_a_wider_painter_draws_the_same() -> None:
-    given = a_network().painter
+    given = a_network().decoder
     fed = torch.rand(2, 3, ROWS, SIZE), torch.rand(2, 2, ROWS, SIZE), torch.rand(2, len(CODE))
-    fed[2][:, JAW] = 0.4  # open: of lips that meet the fine painter paints nothing
+    fed[2][:, JAW] = 0.4  # open: of lips that meet the fine decoder paints nothing
     wide = widened(given, WIDER, FEW, noise_seed=None).eval()
     with torch.no_grad():
         drawn, same, other = given(*fed), wide(*fed), widened(given, WIDER, FEW).eval()(*fed)
@@ -149,9 +134,10 @@ def test_clips_are_five_pictures_and_their_sound() -> None:
     assert lips.shape == (4 * MOUTHS, 2, ROWS, SIZE)
 
 
+@pytest.mark.slow
 def test_the_critic_learns_which_sound_is_in_step_and_is_kept(tmp_path: Path) -> None:
     made = clips()
-    critic = train_critic(made, made, tmp_path, steps=24, batch=8)
+    critic = train_sync_critic(made, made, tmp_path, steps=24, batch=8)
     clip = made.batch(100, 24)
     cut = mouths(clip.faces, clip.corners)
     share, cosine = told_apart(critic, cut, clip)
@@ -160,42 +146,44 @@ def test_the_critic_learns_which_sound_is_in_step_and_is_kept(tmp_path: Path) ->
     with torch.no_grad():
         right, wrong = contrast(critic, cut, clip), contrast(critic, cut, replace(clip, heard=clip.wrong))
     assert right < wrong
-    again = train_critic(made, made, tmp_path, steps=24)
+    again = train_sync_critic(made, made, tmp_path, steps=24)
     assert told_apart(again, cut, clip) == (share, cosine)
     assert not any(p.requires_grad for p in again.parameters())
 
 
+@pytest.mark.slow
 def test_the_judge_tells_paint_from_truth_where_mouths_open() -> None:
     torch.manual_seed(2)
-    judge, codes = PatchJudge(), torch.rand(6, len(CODE))
+    judge, codes = PatchDiscriminator(), torch.rand(6, len(CODE))
     truth, opened = torch.rand(6, 3, HIGH, WIDE), torch.zeros(6, 1, HIGH, WIDE)
     opened[:, :, 20:36, 24:48] = 1
     painted = truth.clone()
     painted[:, :, 20:36, 24:48] = 0.5
     optimizer = torch.optim.Adam(judge.parameters(), lr=1e-3)
-    before = float(judges_loss(judge, truth, painted, codes, opened).detach())
+    before = float(discriminator_loss(judge, truth, painted, codes, opened).detach())
     for _ in range(12):
         optimizer.zero_grad()
-        judges_loss(judge, truth, painted, codes, opened).backward()
+        discriminator_loss(judge, truth, painted, codes, opened).backward()
         optimizer.step()
-    assert float(judges_loss(judge, truth, painted, codes, opened).detach()) < 0.6 * before
-    looks, alike = painters_loss(judge, truth, painted, codes, opened)
-    real, same = painters_loss(judge, truth, truth, codes, opened)
+    assert float(discriminator_loss(judge, truth, painted, codes, opened).detach()) < 0.6 * before
+    looks, alike = adversarial_loss(judge, truth, painted, codes, opened)
+    real, same = adversarial_loss(judge, truth, truth, codes, opened)
     assert looks > real
     assert alike > 0.01
     assert same == 0
-    assert float(judges_loss(judge, truth, painted, codes, 0 * opened).detach()) == 0  # nothing to be told
+    assert float(discriminator_loss(judge, truth, painted, codes, 0 * opened).detach()) == 0  # nothing to be told
 
 
+@pytest.mark.slow
 def test_the_fine_painter_learns_and_goes_on_where_it_stopped(tmp_path: Path) -> None:
     made, samples, first = clips(), Samples([a_speaking_take()], shut=0.4), a_network()
-    critic = train_critic(made, made, tmp_path, steps=2, batch=4)
-    plan = replace(FINE_PLAN, batch=2, widths=WIDER, finish=FEW)
+    critic = train_sync_critic(made, made, tmp_path, steps=2, batch=4)
+    plan = replace(FINE_PLAN, batch=2)
 
     def start() -> FineTraining:
         torch.manual_seed(7)
-        begun = FineTraining(plan, made, first, critic)
-        begun.begin(widened(first.painter, WIDER, FEW))
+        begun = FineTraining(plan, made, first, critic, WIDER, FEW)
+        begun.begin(widened(first.decoder, WIDER, FEW))
         return begun
 
     whole = start()
@@ -210,46 +198,28 @@ def test_the_fine_painter_learns_and_goes_on_where_it_stopped(tmp_path: Path) ->
     resumed.load(tmp_path / "fine.pt")
     ends = [t.step(samples.batch(3, 2)) for t in (whole, resumed)]
     assert ends[0] == ends[1]
-    silent = FineTraining(plan, made, first, None)
+    silent = FineTraining(plan, made, first, None, WIDER, FEW)
     silent.step_number = IN_STEP_FROM
     assert "late" not in silent.step(samples.batch(2, 2))
-    before = [p.clone() for p in first.ear.parameters()]
-    run = training.train(
-        lambda: samples,
-        samples.batch(9, 2),
-        tmp_path / "run",
-        replace(plan, steps=2),
-        begin=widened(first.painter, WIDER, FEW),
-        make=lambda p: FineTraining(p, made, first, critic),
-        name="fine",
-    )
-    assert run.step_number == 2
-    assert (tmp_path / "run" / "fine_judge.pt").exists()
-    assert all(torch.equal(a, b) for a, b in zip(before, first.ear.parameters(), strict=True))  # the ear stays
-
-
-def test_the_inside_of_a_mouth_is_measured() -> None:
-    pairs = open_mouths(Samples([a_speaking_take()], plain=True), every=1)
-    assert len(pairs.shown) > 4
-    best, none = inner_mouth(lambda p: p.truth, pairs), inner_mouth(lambda p: p.shown, pairs)
-    assert best["error"] == 0
-    assert best["sharpness"] == pytest.approx(1)
-    assert best["edges"] == pytest.approx(1)
-    assert none["error"] == none["resting"] > 0.05
+    before = [p.clone() for p in first.encoder.parameters()]
+    begun = FineTraining(replace(plan, steps=2), made, first, critic, WIDER, FEW)
+    ended = run(begun, lambda: samples, samples.batch(9, 2), tmp_path / "run", begin=widened(first.decoder, WIDER, FEW))
+    assert ended.step_number == 2
+    assert all(torch.equal(a, b) for a, b in zip(before, first.encoder.parameters(), strict=True))  # the encoder stays
 
 
 def test_the_fine_export_is_the_network_and_is_told_on_the_card(tmp_path: Path) -> None:
     first = a_network()
-    fine = LipSync(first.ear, widened(first.painter, WIDER, FEW).eval()).eval()
-    torch.nn.init.normal_(fine.painter.field.weight, std=0.02)
+    fine = LipSync(first.encoder, widened(first.decoder, WIDER, FEW).eval()).eval()
+    torch.nn.init.normal_(fine.decoder.field.weight, std=0.02)
     samples = [(torch.randn(1, 1, 80, 16).clamp(-4, 4), torch.rand(1, 6, SIZE, SIZE), torch.rand(1, 2, SIZE, SIZE))]
     for file in (built_in_folder() / "lip-sync").iterdir():  # as the first network: it is fed alike
         (tmp_path / "talk").mkdir(exist_ok=True)
         shutil.copy(file, tmp_path / "talk")
-    finer, parity = to_onnx(fine, samples, fine=True)
+    _, parity = to_onnx(fine, samples, fine=True)
     assert parity.worst < 2e-4
     for _ in range(2):  # a second export takes the first one's place
-        add_fine(tmp_path / "talk", fine, parity, finer, {"steps": 5})
+        add_fine(tmp_path / "talk", fine, samples, {"steps": 5})
     bundle = load_bundle(tmp_path / "talk")
     assert bundle.card.output.fine_size == 256
     assert bundle.card.training.facts["fine_steps"] == 5
@@ -263,11 +233,12 @@ def test_the_fine_export_is_the_network_and_is_told_on_the_card(tmp_path: Path) 
     assert not np.array_equal(drawn, face)
     save_weights(fine, tmp_path / "fine.npz")
     again = load_weights(tmp_path / "fine.npz")
-    assert (again.painter.widths, again.painter.finish) == (WIDER, FEW)
+    assert (again.decoder.widths, again.decoder.finish) == (WIDER, FEW)
 
 
 def test_the_built_in_fine_variant_is_small_and_as_wide_as_its_recipe_says() -> None:
     bundle = load_bundle(built_in_folder() / "lip-sync")
     assert bundle.path(FINE_FILE).stat().st_size < 10e6
-    assert 1.5e9 < 2 * multiply_adds(LipSync(Ear(), Painter(FINE_WIDTHS, FINISH))) < 4e9
+    blank = torch.zeros(1, 1, 80, 16), torch.zeros(1, 6, SIZE, SIZE), torch.zeros(1, 2, SIZE, SIZE)
+    assert 1.5 < giga_flops(LipSync(AudioEncoder(), Decoder(FINE_WIDTHS, FINISH)).eval(), blank) < 4
     assert {"work", "fine_work"} <= set(bundle.card.measured.facts)

@@ -1,66 +1,68 @@
 """How the built-in lip-sync model is made: voices and mouths, its two networks, their training, its bundle."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-from realtime.families.lip_sync.network import PLANES, lip_outline, lip_planes, open_lip_sync
+from realtime.audio.mel import mel_frames
+from realtime.families.lip_sync.lip_masks import PLANES, lip_outline, lip_planes
+from realtime.families.lip_sync.network import open_lip_sync
 from realtime.models.library import built_in_folder, load_bundle
-from realtime.tracking.tracker import Tracker
-from trained_models.recipes.lip_sync.mouth_code import CODE, JAW, decoded, encoded
-from trained_models.recipes.lip_sync.outlines import outline_of, outlines, outlines_path
-from trained_models.recipes.lip_sync.rooms import heard
-from trained_models.recipes.lip_sync.takes import PICTURES, SIDE, Takes, read_takes, takes_path, window_of
-from trained_models.recipes.people.pairs import joined
+from realtime.tracking.detector import Tracker
+from trained_models.recipes.sample_files import joined, numbered
 
 torch = pytest.importorskip("torch")
 
-from trained_models.recipes.lip_sync import hearing, training  # noqa: E402
+from spoken_faces import SLIM, a_network, a_take, sayings  # noqa: E402
+
 from trained_models.recipes.lip_sync.batches import Samples, spread  # noqa: E402
-from trained_models.recipes.lip_sync.gathered import Gathered, person_files  # noqa: E402
-from trained_models.recipes.lip_sync.network import ROWS, SIZE, TOP, Ear, LipSync, Painter, multiply_adds  # noqa: E402
-from trained_models.recipes.lip_sync.spoken import Spoken, any_voice, say  # noqa: E402
-from trained_models.recipes.lip_sync.to_bundle import load_weights, save_weights, to_onnx, write_bundle  # noqa: E402
+from trained_models.recipes.lip_sync.check import envelope, in_step, windows  # noqa: E402
+from trained_models.recipes.lip_sync.dataset import Dataset, person_files  # noqa: E402
+from trained_models.recipes.lip_sync.decoder_training import PLAN, DecoderTraining  # noqa: E402
+from trained_models.recipes.lip_sync.encoder_training import PLAN as ENCODER_PLAN  # noqa: E402
+from trained_models.recipes.lip_sync.encoder_training import EncoderTraining, heard  # noqa: E402
+from trained_models.recipes.lip_sync.network import (  # noqa: E402
+    CODE,
+    JAW,
+    ROWS,
+    SIZE,
+    TOP,
+    AudioEncoder,
+    Decoder,
+    LipSync,
+    actions_of,
+    codes_of,
+)
+from trained_models.recipes.lip_sync.samples import (  # noqa: E402
+    PICTURES,
+    SIDE,
+    outline_of,
+    outlines,
+    outlines_path,
+    read_samples,
+    window_of,
+)
+from trained_models.recipes.lip_sync.spoken import any_voice, say  # noqa: E402
+from trained_models.recipes.lip_sync.to_bundle import (  # noqa: E402
+    load_weights,
+    save_weights,
+    to_onnx,
+    write_lip_sync,
+)
+from trained_models.training.ema import run  # noqa: E402
+from trained_models.training.onnx_export import giga_flops  # noqa: E402
 
 NAMES = [*(f"{n}{side}" for n in CODE for side in ("Left", "Right")), *CODE, "browInnerUp"]
-SLIM = (8, 12, 16)
-
-
-def a_take() -> Takes:
-    """One person with a dark mouth as high as the jaw is open, twice."""
-    rng = np.random.default_rng(1)
-    codes = np.zeros((2, PICTURES, len(CODE)), np.float32)
-    codes[:, 1:, JAW] = rng.uniform(0, 1, (2, PICTURES - 1))
-    wave = 128 + 60 * np.sin(np.arange(SIDE) / 9)[:, None] * np.sin(np.arange(SIDE) / 7)[None]
-    frames = np.repeat(wave[None, None, :, :, None].astype(np.uint8), 2, 0).repeat(PICTURES, 1).repeat(3, 4)
-    for take in range(2):
-        for k in range(PICTURES):
-            high = round(1 + 14 * float(codes[take, k, JAW]))
-            cv2.ellipse(frames[take, k], (80, 112), (16, high), 0, 0, 360, (20, 15, 40), -1)
-    lips = np.tile(np.array([[96, 112], [64, 112], [80, 108], [80, 116]], np.float32), (2, PICTURES, 1, 1))
-    around = np.linspace(np.pi, 3 * np.pi, 20, endpoint=False)
-    outer, inner = (np.stack([80 + w * np.cos(around), 112 + h * np.sin(around)], 1) for w, h in ((18, 16), (16, 9)))
-    outlines = np.tile(np.concatenate([outer, inner]).astype(np.float32), (2, PICTURES, 1, 1))
-    return Takes(frames, codes, lips, outlines, np.full((2, 80, 120), -4, np.float32), cartoon=False)
-
-
-def sayings(count: int = 600) -> hearing.Sayings:
-    """A made-up voice: its low bands are as loud as its jaw is open."""
-    rng = np.random.default_rng(2)
-    jaw = np.clip(np.convolve(rng.normal(0, 2, count), np.ones(9) / 9, "same"), 0, 1).astype(np.float32)
-    mel = np.full((80, count), -4, np.float32)
-    mel[5:50] += 6 * jaw
-    codes = np.zeros((count, len(CODE)), np.float32)
-    codes[:, JAW] = jaw
-    return hearing.Sayings([Spoken(mel, codes, "made up")])
 
 
 def test_a_mouths_code_is_read_and_written() -> None:
     codes = np.random.default_rng(0).uniform(0, 1, (5, len(CODE))).astype(np.float32)
-    actions = decoded(codes, NAMES)
-    np.testing.assert_allclose(encoded(actions, NAMES), codes, atol=1e-6)
+    actions = actions_of(codes, NAMES)
+    np.testing.assert_allclose(codes_of(actions, NAMES), codes, atol=1e-6)
     assert not actions[:, NAMES.index("browInnerUp")].any()
 
 
@@ -105,19 +107,21 @@ def test_the_window_of_a_picture_is_that_of_its_time() -> None:
     assert window_of(PICTURES - 1) + 16 <= 120
 
 
-def test_the_ear_learns_and_goes_on_where_it_stopped(tmp_path: Path) -> None:
-    said = sayings()
-    plan = hearing.Plan(batch=24, steps=24, warm_up_steps=4)
-    rng = np.random.default_rng(6)
-    mel, codes = said.batch(rng, 200)
-    ear = hearing.train_ear(said, said, tmp_path / "whole", plan)
+@pytest.mark.slow
+def test_the_encoder_learns_and_goes_on_where_it_stopped(tmp_path: Path) -> None:
+    said, plan = sayings(), replace(ENCODER_PLAN, batch=24, steps=24, warm_up_steps=4)
+    mel, codes = said.batch(999, 200)
+
+    def trained(folder: str, pause: Callable[[], bool] = lambda: False) -> AudioEncoder:
+        return run(EncoderTraining(plan), lambda: said, said, tmp_path / folder, pause=pause).averaged
+
+    encoder = trained("whole")
     with torch.no_grad():
-        told = ear(mel)[:, JAW].numpy()
+        told = encoder(mel)[:, JAW].numpy()
     assert np.corrcoef(told, codes[:, JAW].numpy())[0, 1] > 0.5
     asked = iter([False] * 9 + [True])
-    hearing.train_ear(said, said, tmp_path / "parts", plan, pause=lambda: next(asked))
-    again = hearing.train_ear(said, said, tmp_path / "parts", plan)
-    for one, other in zip(ear.state_dict().values(), again.state_dict().values(), strict=True):
+    trained("parts", lambda: next(asked))
+    for one, other in zip(encoder.state_dict().values(), trained("parts").state_dict().values(), strict=True):
         torch.testing.assert_close(one, other)
 
 
@@ -171,57 +175,46 @@ def test_outlines_are_those_of_the_live_tracker_and_kept(tmp_path: Path) -> None
     np.testing.assert_array_equal(outlines(takes, np.zeros_like(frames)), first)
 
 
+@pytest.mark.slow
 def test_training_learns_and_goes_on_where_it_stopped(tmp_path: Path) -> None:
     samples = Samples([a_take()], plain=True)
     held = spread(samples, 4)
-    plan = training.Plan(batch=2, steps=10, warm_up_steps=2, widths=SLIM)
-    whole = training.Training(plan)
+    plan = replace(PLAN, batch=2, steps=10, warm_up_steps=2)
+    whole = DecoderTraining(plan, SLIM)
     before = whole.judge(held)
     for number in range(5):
         whole.step(samples.batch(number, 2))
-    whole.save(tmp_path / "painter.pt")
-    resumed = training.Training(plan)
-    resumed.load(tmp_path / "painter.pt")
+    whole.save(tmp_path / "decoder.pt")
+    resumed = DecoderTraining(plan, SLIM)
+    resumed.load(tmp_path / "decoder.pt")
     for number in range(5, 10):
         ends = [t.step(samples.batch(number, 2))["loss"] for t in (whole, resumed)]
         assert ends[0] == ends[1]
     assert whole.judge(held)["colour"] < before["colour"]
-    assert whole.sheet(held).shape == (5 * (SIZE - TOP), 4 * SIZE, 3)
 
 
 def test_training_starts_from_weights_that_fit(tmp_path: Path) -> None:
     samples = Samples([a_take()], plain=True)
-    held, plan = spread(samples, 2), training.Plan(batch=1, steps=1, widths=SLIM)
+    held, plan = spread(samples, 2), replace(PLAN, batch=1, steps=1)
     torch.manual_seed(3)
-    given, hears = Painter(SLIM), Ear()
-    begun = training.train(lambda: samples, held, tmp_path / "none", training.Plan(steps=0, widths=SLIM), begin=given)
+    given = Decoder(SLIM)
+    begun = run(DecoderTraining(replace(plan, steps=0), SLIM), lambda: samples, held, tmp_path / "none", begin=given)
     for name, value in given.state_dict().items():
         assert torch.equal(begun.averaged.state_dict()[name], value)
     with pytest.raises(ValueError, match="widths"):
-        training.Training(plan).begin(Painter((4, 4, 4)))
-    training.train(lambda: samples, held, tmp_path / "run", plan, begin=given)
-    again = training.train(lambda: samples, held, tmp_path / "run", plan, begin=Painter(SLIM))
+        DecoderTraining(plan, SLIM).begin(Decoder((4, 4, 4)))
+    run(DecoderTraining(plan, SLIM), lambda: samples, held, tmp_path / "run", begin=given)
+    again = run(DecoderTraining(plan, SLIM), lambda: samples, held, tmp_path / "run", begin=Decoder(SLIM))
     assert again.step_number == 1  # a run that has begun goes on with its own
     moved = (again.averaged.fine[0][0].weight - given.fine[0][0].weight).detach().abs().max()
     assert 0 < float(moved) < 0.1
-    ear = hearing.train_ear(sayings(), sayings(), tmp_path / "ear", hearing.Plan(steps=0), begin=hears)
-    assert torch.equal(ear.layers[0][0].weight, hears.layers[0][0].weight)
-
-
-def test_a_run_keeps_log_and_state_and_ends_when_told(tmp_path: Path) -> None:
-    samples = Samples([a_take()], plain=True)
-    asked = iter([False, False, True])
-    plan = training.Plan(batch=1, steps=3, widths=SLIM)
-    run, held = tmp_path / "run", spread(samples, 2)
-    assert training.train(lambda: samples, held, run, plan, pause=lambda: next(asked)).step_number == 2
-    assert training.train(lambda: samples, held, run, plan).step_number == 3
 
 
 def test_the_network_is_small_and_leaves_the_upper_face_alone() -> None:
-    network = LipSync(Ear(), Painter()).eval()
-    assert 2 * multiply_adds(network) < 1e9
+    network = LipSync(AudioEncoder(), Decoder()).eval()
     faces = torch.rand(1, 6, SIZE, SIZE)
     lips = torch.rand(1, PLANES, SIZE, SIZE)
+    assert giga_flops(network, (torch.zeros(1, 1, 80, 16), faces, lips)) < 1
     with torch.no_grad():
         made = network(torch.full((1, 1, 80, 16), -4.0), faces, lips)
         other = network(torch.full((1, 1, 80, 16), -4.0), torch.cat([faces[:, :3] * 0, faces[:, 3:]], 1), lips)
@@ -233,21 +226,17 @@ def test_the_network_is_small_and_leaves_the_upper_face_alone() -> None:
 
 
 def test_the_export_is_the_network(tmp_path: Path) -> None:
-    torch.manual_seed(1)
-    network = LipSync(Ear(), Painter(SLIM), torch.full((len(CODE),), 1.3)).eval()
-    for module in network.painter.modules():
-        if isinstance(module, torch.nn.Conv2d):
-            torch.nn.init.normal_(module.weight, std=0.05)
+    network = LipSync(*a_network().children(), torch.full((len(CODE),), 1.3)).eval()
     outline = a_take().outlines[0, 0] - (SIDE - SIZE) / 2
     lips = torch.from_numpy(lip_planes(outline, SIZE, SIZE))[None]
     samples = [(torch.randn(1, 1, 80, 16).clamp(-4, 4), torch.rand(1, 6, SIZE, SIZE), lips) for _ in range(2)]
-    model, parity = to_onnx(network, samples)
+    _, parity = to_onnx(network, samples)
     assert parity.worst < 2e-4
     save_weights(network, tmp_path / "weights.npz")
     again = load_weights(tmp_path / "weights.npz")
     for name, value in network.state_dict().items():
         torch.testing.assert_close(again.state_dict()[name], value, atol=1e-3, rtol=1e-3)
-    write_bundle(tmp_path / "talk", network, parity, model, {"steps": 3}, {"fact": "true"})
+    write_lip_sync(tmp_path / "talk", network, samples, {"steps": 3}, {"fact": "true"})
     live = open_lip_sync(load_bundle(tmp_path / "talk"), provider="cpu", threads=1)
     face = np.random.default_rng(0).integers(0, 255, (SIZE, SIZE, 3), np.uint8)
     drawn = live.mouth(face, samples[0][0][0, 0].numpy(), outline)
@@ -259,7 +248,7 @@ def test_the_export_is_the_network(tmp_path: Path) -> None:
     np.testing.assert_array_equal(drawn[:TOP], face[:TOP])
 
 
-def test_takes_are_read_as_written_and_new_ones_are_found(tmp_path: Path) -> None:
+def test_samples_are_read_as_written_and_new_ones_are_found(tmp_path: Path) -> None:
     take = a_take()
     folder = tmp_path / "takes"
     folder.mkdir()
@@ -268,21 +257,69 @@ def test_takes_are_read_as_written_and_new_ones_are_found(tmp_path: Path) -> Non
         files = [cv2.imencode(".png", picture)[1].tobytes() for picture in take.frames.reshape(-1, SIDE, SIDE, 3)]
         data, offsets = joined(files)
         np.savez(
-            takes_path(folder, number),
+            numbered(folder, number),
             **{"frame_jpg": data, "frame_jpg_offsets": offsets, "codes": take.codes, "lips": take.lips},
             **{"mel": take.mel, "cartoon": np.bool_(False)},
         )
-        np.save(outlines_path(takes_path(folder, number)), take.outlines)
+        np.save(outlines_path(numbered(folder, number)), take.outlines)
 
     for number in range(7):
         write(number)
     (folder / "takes_00099.1.part.npz").write_bytes(b"")
     assert len(person_files(tmp_path)) == 7
-    read = read_takes(takes_path(folder, 0))
+    read = read_samples(numbered(folder, 0))
     np.testing.assert_array_equal(read.frames, take.frames)
     np.testing.assert_array_equal(read.outlines, take.outlines)
-    gathered = Gathered(tmp_path)
-    assert len(gathered()) == 2 * PICTURES  # six people are held out
+    dataset = Dataset(tmp_path)
+    assert len(dataset()) == 2 * PICTURES  # six people are held out
     write(7)
-    assert len(gathered()) == 4 * PICTURES
-    assert len(gathered.held_out().codes) == 14
+    assert len(dataset()) == 4 * PICTURES
+    assert len(dataset.held_out().codes) == 14
+
+
+def test_offset_and_correlation_are_found() -> None:
+    rng = np.random.default_rng(8)
+    loud = np.convolve(rng.uniform(0, 1, 220), np.ones(5) / 5, "same").astype(np.float32)
+    late = in_step(0.2 * np.roll(loud, 2), loud)
+    assert late.offset == pytest.approx(2, abs=0.05)
+    assert late.r > 0.95 > late.r_at_0
+    assert in_step(np.roll(loud, -3), loud).offset == pytest.approx(-3, abs=0.05)
+    assert in_step(np.zeros_like(loud), loud).r == 0
+
+
+def test_loudness_is_that_of_each_pictures_time() -> None:
+    sound = np.zeros(32_000, np.float32)
+    sound[16_000:17_600] = 0.5
+    loud = envelope(sound, 50)
+    assert 25 <= int(loud.argmax()) <= 28
+    assert loud[:23].max() < 1e-5
+
+
+def test_windows_are_those_of_the_live_voice() -> None:
+    sound = (0.3 * np.sin(np.arange(24_000) / 9)).astype(np.float32)
+    spoken = windows(sound)(0.4)
+    np.testing.assert_array_equal(spoken.mel, mel_frames(sound)[:, 32:48])
+    assert spoken.openness == 1
+
+
+def test_the_bundle_is_small_and_says_what_it_measured() -> None:
+    bundle = load_bundle(built_in_folder() / "lip-sync")
+    assert bundle.path("lip_sync.onnx").stat().st_size < 4e6
+    assert (bundle.card.identity.kind, bundle.card.input.size) == ("none", SIZE)
+    assert {"export", "work", "held_out"} <= set(bundle.card.measured.facts)
+
+
+def test_the_built_in_model_moves_mouths_and_nothing_else() -> None:
+    network = open_lip_sync(load_bundle(built_in_folder() / "lip-sync"), provider="cpu", threads=1)
+    face = cv2.resize(cv2.imread(str(built_in_folder() / "ada" / "preview.jpg")), (SIZE, SIZE))
+    try:
+        silent = network.mouth(face, np.full((80, 16), -4, np.float32))
+        spoken = np.full((80, 16), -4, np.float32)
+        spoken[4:40] = 2.0
+        loud = network.mouth(face, spoken)
+    finally:
+        network.close()
+    np.testing.assert_array_equal(silent[:TOP], face[:TOP])
+    moved = np.abs(loud.astype(int) - silent).mean(2)
+    assert moved[70:120, 35:93].mean() > 1.0
+    assert moved[70:120, 35:93].mean() > 4 * moved[TOP:70, :20].mean()

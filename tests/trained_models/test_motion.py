@@ -1,14 +1,18 @@
 """How the built-in motion model is made: its network, its training, its bundle and its avatars."""
 
+import importlib
+import io
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from mesh_faces import MESH, a_face, a_picture, a_shape, head
 
-from realtime.families.motion.mesh.model import MeshPuppet
+from realtime.families.motion.mesh.patches import MOUTH_SIDE
 from realtime.families.motion.mesh.refiner import INPUTS, OUTPUTS, shaded
 from realtime.families.motion.mesh.source import MOUTH_SIDE
 from realtime.frame import Pixels
@@ -16,41 +20,42 @@ from realtime.models.avatar import read_avatar_card
 from realtime.models.bundle import hash_file
 from realtime.models.library import built_in_folder, load_bundle
 from realtime.tracking.face import Face
-from realtime.tracking.tracker import Tracker
-from trained_models.recipes.motion.albums import Album, album_path, read_album
+from trained_models.recipes.face import mesh_file
 from trained_models.recipes.motion.avatars import SITTERS
-from trained_models.recipes.motion.mesh_file import write_mesh
-from trained_models.recipes.motion.patches import Patches, patch_files, prepare, read_patches, samples_of
-from trained_models.recipes.people.pairs import joined
+from trained_models.recipes.motion.frames import Frames, frames_path, read_frames
+from trained_models.recipes.motion.refiner_samples import Patches, patch_files, prepare, read_patches, stacked
+from trained_models.recipes.sample_files import joined
 
 torch = pytest.importorskip("torch")
 
-from trained_models.recipes.motion import training  # noqa: E402
 from trained_models.recipes.motion.batches import Samples, spread  # noqa: E402
-from trained_models.recipes.motion.network import Mender, Widths, multiply_adds  # noqa: E402
-from trained_models.recipes.motion.to_bundle import load_weights, save_weights, to_onnx  # noqa: E402
-from trained_models.recipes.motion.training import Plan, Training  # noqa: E402
+from trained_models.recipes.motion.refiner_network import Refiner, Widths  # noqa: E402
+from trained_models.recipes.motion.refiner_training import PLAN, RefinerTraining  # noqa: E402
+from trained_models.recipes.motion.refiner_training import shaded as shaded_batch  # noqa: E402
+from trained_models.recipes.motion.to_bundle import load_refiner, refiner_to_onnx, save_refiner  # noqa: E402
+from trained_models.training.ema import run  # noqa: E402
+from trained_models.training.onnx_export import giga_flops  # noqa: E402
 
 SLIM = Widths((8, 12, 16), (8, 12, 16))
 AVATARS = built_in_folder() / "avatars"
 
 
-def an_album() -> tuple[Album, list[Face]]:
+def a_person() -> tuple[Frames, list[Face]]:
     """A wavy picture as the person's moments, and the faces that a tracker would find: at rest, speaking, turned."""
     faces = [a_face(), a_face(a_shape(jaw_cm=2.0)), a_face(turn_deg=(0, 15, 0)), a_face(turn_deg=(0, 60, 0))]
     frames = np.stack([a_picture(320, 320)] * len(faces))
     nothing = np.zeros((len(faces), 3), np.float32)
-    return Album(frames, nothing, nothing[:, :2], person_seed=7, cartoon=False), faces
+    return Frames(frames, nothing, nothing[:, :2], person_seed=7, cartoon=False), faces
 
 
 @pytest.fixture(scope="module")
 def patches() -> Patches:
-    album, faces = an_album()
+    person, faces = a_person()
     coming = iter(faces)
-    found = list(samples_of(head(), album, lambda _: [next(coming)]))
-    assert len(found) == 2  # one at rest is what moves, and one is turned too far
-    fields = {name: np.stack([np.asarray(s[name]) for s in found]) for name in found[0]}
-    return Patches(**{k: v.reshape(-1, *v.shape[2:]) if k.startswith("eye") else v for k, v in fields.items()})
+    fields = stacked(head(), person, lambda _: [next(coming)])
+    assert fields is not None
+    assert len(fields["chin"]) == 2  # one at rest is what moves, and one is turned too far
+    return Patches(**fields)
 
 
 def test_samples_show_the_same_place_at_rest_drawn_and_true(patches: Patches) -> None:
@@ -73,24 +78,25 @@ def test_batches_repeat_and_plain_ones_are_not_recoloured(patches: Patches) -> N
 
 
 def test_the_network_is_small_and_begins_by_changing_nothing() -> None:
-    network = Mender().eval()
-    assert 2 * multiply_adds(network) < 1e9
+    network = Refiner().eval()
+    assert giga_flops(network, tuple(torch.rand(shape) for shape in INPUTS.values())) < 1
     with torch.no_grad():
         made = network(*(torch.rand(shape) for shape in INPUTS.values()))
     assert [tuple(m.shape) for m in made] == list(OUTPUTS.values())
     assert max(float(m.abs().max()) for m in made) < 0.1
 
 
+@pytest.mark.slow
 def test_training_learns_and_goes_on_where_it_stopped(patches: Patches, tmp_path: Path) -> None:
     samples = Samples(patches, plain=True)
     held = spread(samples, 2)
-    plan = Plan(batch=2, steps=12, warm_up_steps=2)
-    whole = Training(plan, SLIM)
+    plan = replace(PLAN, batch=2, steps=12, warm_up_steps=2)
+    whole = RefinerTraining(plan, SLIM)
     before = whole.judge(held)
     for number in range(6):
         whole.step(samples.batch(number, 2))
     whole.save(tmp_path / "state.pt")
-    resumed = Training(plan, SLIM)
+    resumed = RefinerTraining(plan, SLIM)
     resumed.load(tmp_path / "state.pt")
     for number in range(6, 12):
         ends = [t.step(samples.batch(number, 2))["loss"] for t in (whole, resumed)]
@@ -99,16 +105,26 @@ def test_training_learns_and_goes_on_where_it_stopped(patches: Patches, tmp_path
     assert after["mouth"] < before["mouth"]
     assert before["mouth"] == pytest.approx(before["mouth_geometry"], rel=0.05)
     with pytest.raises(ValueError, match="widths"):
-        Training(plan, replace(SLIM, mouth=(8, 12, 24))).load(tmp_path / "state.pt")
-    assert whole.sheet(held).shape[2] == 3
+        RefinerTraining(plan, replace(SLIM, mouth=(8, 12, 24))).load(tmp_path / "state.pt")
 
 
+@pytest.mark.slow
 def test_a_run_keeps_log_and_state_and_ends_when_told(patches: Patches, tmp_path: Path) -> None:
-    samples = Samples(patches, plain=True)
-    asked = iter([False, False, True])
-    done = training.train(samples, spread(samples, 2), tmp_path / "run", Plan(batch=1), pause=lambda: next(asked))
-    assert done.step_number == 2
-    assert training.train(samples, spread(samples, 2), tmp_path / "run", Plan(batch=1, steps=2)).step_number == 2
+    samples, plan = Samples(patches, plain=True), replace(PLAN, batch=1, steps=4)
+    held, asked, folder = spread(samples, 2), iter([False, False, True]), tmp_path / "run"
+
+    def turned(pause: Callable[[], bool] = lambda: False) -> int:
+        training = RefinerTraining(plan, SLIM)
+        return run(training, lambda: samples, held, folder, judge_every=2, pause=pause).step_number
+
+    assert turned(lambda: next(asked)) == 2
+    (folder / "STOP").touch()
+    assert turned() == 2
+    (folder / "STOP").unlink()
+    assert turned() == 4
+    lines = (folder / "state.csv").read_text().splitlines()
+    assert [line.split(",")[0] for line in lines] == ["step", "2", "4"]
+    assert "held_mouth" in lines[0]
 
 
 def test_the_mouth_is_shaded_alike_in_training_and_live() -> None:
@@ -117,7 +133,7 @@ def test_the_mouth_is_shaded_alike_in_training_and_live() -> None:
     opening = np.zeros((MOUTH_SIDE, MOUTH_SIDE), np.float32)
     opening[40:60, 30:80] = 1
     live = shaded(change, opening)
-    learnt = training.shaded(torch.from_numpy(change)[None], torch.from_numpy(opening)[None, None])[0].numpy()
+    learnt = shaded_batch(torch.from_numpy(change)[None], torch.from_numpy(opening)[None, None])[0].numpy()
     np.testing.assert_allclose(live, learnt, atol=1e-4)
     np.testing.assert_array_equal(live[:, :20], change[:, :20])
     assert live[:, 45:55, 40:70].std() < 0.3 * change[:, 45:55, 40:70].std()
@@ -125,14 +141,14 @@ def test_the_mouth_is_shaded_alike_in_training_and_live() -> None:
 
 def test_the_export_is_the_network(patches: Patches, tmp_path: Path) -> None:
     torch.manual_seed(1)
-    network = Mender(SLIM).eval()
+    network = Refiner(SLIM).eval()
     for module in network.modules():
         if isinstance(module, torch.nn.Conv2d):
             torch.nn.init.normal_(module.weight, std=0.05)
-    _, parity = to_onnx(network, spread(Samples(patches, plain=True), 2))
+    _, parity = refiner_to_onnx(network, spread(Samples(patches, plain=True), 2))
     assert parity.worst < 1e-4
-    save_weights(network, tmp_path / "weights.npz", {"steps": 3.0})
-    again = load_weights(tmp_path / "weights.npz").state_dict()
+    save_refiner(network, tmp_path / "weights.npz", 3)
+    again = load_refiner(tmp_path / "weights.npz").state_dict()
     for name, value in network.state_dict().items():
         torch.testing.assert_close(again[name], value, atol=1e-3, rtol=1e-3)
 
@@ -148,9 +164,8 @@ def test_patches_are_read_in_order_and_unfinished_ones_left_out(patches: Patches
     assert len(read_patches(files).chin) == 4
 
 
-def test_the_mesh_comes_out_of_the_face_bundle(tmp_path: Path) -> None:
-    write_mesh(built_in_folder() / "face", tmp_path / "mesh.npz")
-    with np.load(tmp_path / "mesh.npz") as made, np.load(MESH) as kept:
+def test_the_mesh_comes_out_of_the_face_bundle() -> None:
+    with np.load(io.BytesIO(mesh_file(built_in_folder() / "face"))) as made, np.load(MESH) as kept:
         assert set(made.files) == set(kept.files)
         for name in made.files:
             np.testing.assert_array_equal(made[name], kept[name])
@@ -201,53 +216,37 @@ def test_one_avatar_is_cut_out_and_all_are_small() -> None:
     assert sum(p.stat().st_size for p in AVATARS.rglob("*") if p.is_file()) < 1.5e6
 
 
-def an_album_file(folder: Path) -> Path:
-    album, _ = an_album()
-    jpgs = [cv2.imencode(".jpg", frame)[1].tobytes() for frame in album.frames[:2]]
-    data, offsets = joined(jpgs)
-    path = album_path(folder, 0)
+def a_frames_file(data: Path) -> Path:
+    person, _ = a_person()
+    stream, offsets = joined([cv2.imencode(".jpg", frame)[1].tobytes() for frame in person.frames[:2]])
+    path = frames_path(data, 0)
+    path.parent.mkdir()
     np.savez(
         path,
-        **{"frame_jpg": data, "frame_jpg_offsets": offsets, "rot": album.rot[:2], "gaze": album.gaze[:2]},
+        **{"frame_jpg": stream, "frame_jpg_offsets": offsets, "rot": person.rot[:2], "gaze": person.gaze[:2]},
         **{"person_seed": np.int64(7), "cartoon": np.bool_(True)},
     )
     return path
 
 
-def test_an_album_is_read_as_it_was_written(tmp_path: Path) -> None:
-    album = read_album(an_album_file(tmp_path))
-    assert album.frames.shape == (2, 320, 320, 3)
-    assert np.abs(album.frames[0].astype(int) - a_picture(320, 320)).mean() < 4
-    assert album.cartoon
-    assert album.person_seed == 7
+def test_frames_are_read_as_they_were_written(tmp_path: Path) -> None:
+    person = read_frames(a_frames_file(tmp_path))
+    assert person.frames.shape == (2, 320, 320, 3)
+    assert np.abs(person.frames[0].astype(int) - a_picture(320, 320)).mean() < 4
+    assert person.cartoon
+    assert person.person_seed == 7
 
 
-def test_a_person_who_does_not_move_scores_as_the_picture_at_rest(tmp_path: Path) -> None:
-    from trained_models.recipes.motion.measure import against_themselves
-
-    puppet, path = MeshPuppet(head()), an_album_file(tmp_path)
-    cast = puppet.cast(read_album(path).frames[0], a_face())
-    in_crop = replace(a_face(), landmarks=np.column_stack([cast.flat, a_face().landmarks[:, 2]]).astype(np.float32))
-    score = against_themselves(
-        puppet, [path], lambda seen: [a_face() if seen.shape[0] == 320 != cast.size else in_crop]
-    )
-    assert score.frames == 1
-    assert score.missed == 0
-    assert score.l1 == pytest.approx(score.still_l1, abs=0.01)
+def test_people_who_are_prepared_are_not_prepared_again(tmp_path: Path) -> None:
+    a_frames_file(tmp_path)
+    assert list(prepare(tmp_path, "patches", range(3), lambda person: None)) == []  # shows nobody
+    assert list(prepare(tmp_path, "patches", range(3), lambda person: {"chin": person.rot})) == [0]
+    assert [p.name for p in patch_files(tmp_path)] == ["patches_00000.npz"]
+    assert list(prepare(tmp_path, "patches", range(3), lambda person: pytest.fail("done already"))) == []
 
 
-def test_prepared_albums_are_not_prepared_again(tmp_path: Path, tracker: Tracker) -> None:
-    (tmp_path / "albums").mkdir()
-    path = an_album_file(tmp_path / "albums")
-    assert path.name == "album_00000.npz"
-    assert list(prepare(tmp_path, head(), tracker, 0, 3)) == []  # a wavy picture shows nobody
-    (tmp_path / "patches").mkdir(exist_ok=True)
-    (tmp_path / "patches" / "patches_00000.npz").write_bytes(b"done")
-    assert list(prepare(tmp_path, head(), tracker, 0, 3)) == []
-
-
-def test_every_command_can_be_asked_for() -> None:
-    from trained_models.recipes.motion.__main__ import _parser
-
-    for words in (["albums"], ["patches"], ["train", "run"], ["export", "run"], ["avatars", "mira"], ["check"]):
-        assert callable(_parser().parse_args(words).run)
+@pytest.mark.parametrize("recipe", ["motion", "lip_sync", "people", "autoencoder"])
+def test_every_command_of_a_recipe_can_be_asked_for(recipe: str) -> None:
+    main = importlib.import_module(f"trained_models.recipes.{recipe}.__main__").main
+    for command in main.commands:
+        assert CliRunner().invoke(main, [command, "--help"]).exit_code == 0

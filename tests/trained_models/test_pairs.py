@@ -9,8 +9,8 @@ torch = pytest.importorskip("torch", reason="the training recipes need the extra
 
 from made_up_pairs import made_up_data, made_up_shard  # noqa: E402
 
-from trained_models.recipes.autoencoder import augment  # noqa: E402
-from trained_models.recipes.autoencoder.pairs_dataset import Pairs, load_shard, save_shard  # noqa: E402
+from trained_models.autoencoder import augment  # noqa: E402
+from trained_models.autoencoder.dataset import Pairs, load_shard, save_shard  # noqa: E402
 
 
 @pytest.fixture

@@ -11,17 +11,16 @@ pytest.importorskip("onnx", reason="the training recipes need the extra `export`
 from made_up_pairs import PLAN, SMALL, made_up_data  # noqa: E402
 
 from realtime.capture.recording import Recording  # noqa: E402
-from realtime.families.face_swap.autoencoder import inner_lips  # noqa: E402
-from realtime.imaging.affine import cut  # noqa: E402
-from realtime.imaging.align import crop_from_frame  # noqa: E402
+from realtime.families.face_swap.inner_lips import inner_lips  # noqa: E402
+from realtime.imaging.align import cut  # noqa: E402
 from realtime.inference.ort import open_session  # noqa: E402
 from realtime.models.library import built_in_folder  # noqa: E402
-from realtime.tracking.tracker import Tracker  # noqa: E402
-from trained_models.recipes.autoencoder.onnx_in_torch import OnnxInTorch  # noqa: E402
-from trained_models.recipes.autoencoder.pairs_dataset import Pairs  # noqa: E402
-from trained_models.recipes.autoencoder.prepare import COVERAGE, FACE_TYPE, SIZE  # noqa: E402
-from trained_models.recipes.autoencoder.reader import Reader, lips_apart  # noqa: E402
-from trained_models.recipes.autoencoder.training import FACE, Training  # noqa: E402
+from realtime.tracking.detector import Tracker  # noqa: E402
+from trained_models.autoencoder.crops import SIZE, face_crop  # noqa: E402
+from trained_models.autoencoder.dataset import Pairs  # noqa: E402
+from trained_models.autoencoder.onnx_in_torch import OnnxInTorch  # noqa: E402
+from trained_models.autoencoder.reader import Reader, lips_apart  # noqa: E402
+from trained_models.autoencoder.training import FACE, Training  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +49,7 @@ def test_points_of_a_crop_are_where_the_tracker_finds_them(reader: Reader) -> No
             if frame.seq % 6:
                 continue
             (face,) = tracker.find(frame.pixels)
-            matrix = crop_from_frame(face.landmarks, FACE_TYPE, SIZE, coverage=COVERAGE)
+            matrix = face_crop(face.landmarks)
             crop = torch.from_numpy(cut(frame.pixels, matrix, SIZE, "edge")).permute(2, 0, 1)[None].float() / 255
             with torch.no_grad():
                 found = reader.points(crop)

@@ -10,8 +10,8 @@ from realtime.families.face_swap.skin_detail import SIDE, UNCHANGED, SkinDetail,
 from realtime.families.motion.mesh.head import open_head  # noqa: E402
 from realtime.frame import Floats  # noqa: E402
 from realtime.models.library import built_in_folder  # noqa: E402
-from trained_models.recipes.autoencoder.prepare import FINE_SIZE  # noqa: E402
-from trained_models.recipes.autoencoder.skin import FINER_PX, Unroller, View, texture  # noqa: E402
+from trained_models.autoencoder.crops import FINE_SIZE  # noqa: E402
+from trained_models.autoencoder.skin_detail import FINER_PX, Unroller, View, texture  # noqa: E402
 
 HEAD = open_head(built_in_folder() / "motion" / "mesh.npz")
 UNROLL = Unroller(HEAD.canonical, HEAD.triangles)

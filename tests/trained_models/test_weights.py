@@ -9,15 +9,10 @@ torch = pytest.importorskip("torch", reason="the training recipes need the extra
 
 from made_up_pairs import SMALL  # noqa: E402
 
-from trained_models.recipes.autoencoder.network import SwapNetwork  # noqa: E402
-from trained_models.recipes.autoencoder.to_bundle import INPUTS, to_onnx  # noqa: E402
-from trained_models.recipes.autoencoder.wearable import widest  # noqa: E402
-from trained_models.recipes.autoencoder.weights import (  # noqa: E402
-    from_bundle,
-    load_weights,
-    save_weights,
-    settle_norms,
-)
+from trained_models.autoencoder.dataset import Batch  # noqa: E402
+from trained_models.autoencoder.export import to_onnx, widest  # noqa: E402
+from trained_models.autoencoder.network import SwapNetwork  # noqa: E402
+from trained_models.autoencoder.weights import from_bundle, load_weights, save_weights, settle_norms  # noqa: E402
 
 
 def test_saved_weights_draw_the_same_picture(tmp_path: Path) -> None:
@@ -48,7 +43,8 @@ def lived_in() -> SwapNetwork:
 def test_a_bundles_network_can_be_trained_on(tmp_path: Path) -> None:
     network = lived_in()
     face, told = torch.rand(4, 3, 32, 32), (torch.rand(4, 52), torch.zeros(4, 3), torch.rand(4, 3))
-    files = to_onnx(network, dict(zip(INPUTS, (one.numpy() for one in (face, *told)), strict=True)))
+    blank = torch.zeros(4, 1)
+    files = to_onnx(network, Batch(face, face, blank, blank, *told, blank, blank))
     for name, content in files.named().items():
         (tmp_path / name).write_bytes(content)
     again = from_bundle(tmp_path)

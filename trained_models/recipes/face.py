@@ -43,6 +43,7 @@ NETS: dict[str, tuple[str, dict[str, str], dict[str, list[int]]]] = {
 }
 TASK = "face_landmarker.task"  # kept beside them for the mediapipe package and for this recipe
 GEOMETRY = "geometry_pipeline_metadata_landmarks.binarypb"
+TRIANGLES = 898
 SKULL = "skull.npz"
 HERE = Path(__file__).resolve().parents[1] / "face"
 CARD = """\
@@ -124,6 +125,23 @@ def fields_of(message: bytes) -> list[tuple[int, int | float | bytes]]:
         else:
             raise ValueError(f"protobuf wire type {key & 7} is not known here")
     return found
+
+
+def mesh_file(face_bundle: Path) -> bytes:
+    """`mesh.npz` of the motion bundle: `canonical`, `basis`, `weights` as in `pose.npz`, `triangles` (898, 3) int16.
+
+    Field 4 of the geometry's mesh is the index buffer, three landmark numbers a triangle.
+    """
+    with zipfile.ZipFile(face_bundle / TASK) as task:
+        message = task.read(GEOMETRY)
+    mesh = next(value for field, value in fields_of(message) if field == 1)
+    assert isinstance(mesh, bytes)
+    triangles = np.array([value for field, value in fields_of(mesh) if field == 4], np.int16).reshape(-1, 3)
+    if triangles.shape != (TRIANGLES, 3) or triangles.max() != 467:
+        raise ValueError(f"the mesh holds triangles {triangles.shape} up to {triangles.max()}, not 898 of 468")
+    out = io.BytesIO()
+    np.savez(out, triangles=triangles, **read_geometry(message))
+    return out.getvalue()
 
 
 def convert(task: Path, out: Path, skull: Path = HERE / SKULL) -> dict[str, str]:

@@ -1,13 +1,12 @@
-"""Rendered pairs made ready for training: faces found, cut as the live loop cuts them, weighed.
+"""Prepares rendered pairs for training: finds the faces, cuts them as the live loop does, weighs the pixels.
 
-Both pictures of a pair go through the very functions of the live loop: the tracker, `crop_from_frame` and
-`cut`, each by its own landmarks. The blendshapes and angles kept with a pair are those the tracker reads in
-the *identity's* picture. The network so learns "draw the identity such that the tracker reads this": fed
-with a driver's readings, it gives the driver's expression back at full strength, whatever the renderer's
-actions really do on either face.
+Both pictures of a pair go through the functions of the live loop, each by its own landmarks. The blendshapes and angles
+kept with a pair are the tracker's readings of the *identity's* picture. So the network learns "draw the identity such
+that the tracker reads this": fed with a driver's readings, it returns the driver's expression at full strength,
+whatever the renderer's actions do on either face.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,36 +14,77 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from realtime.families.face_swap.autoencoder import inner_lips
-from realtime.imaging.affine import cut
-from realtime.imaging.align import crop_from_frame
-from realtime.tracking.face import Face
-from realtime.tracking.pose import head_angles
-from realtime.tracking.tracker import Tracker
-from trained_models.recipes.autoencoder.augment import Pixels
-from trained_models.recipes.autoencoder.pairs_dataset import WEIGHT_UNIT, Shard, save_shard
-from trained_models.recipes.autoencoder.rendered_pairs import RawPair, read_pairs
-
-FACE_TYPE = "whole_face"
-COVERAGE = 1.75
-"""Tighter than the face type's own 2.13: a fifth more pixels on the face, the open jaw still inside."""
-SIZE = 160
-FINE_SIZE = 240
-MARGIN = 12
-
-# MediaPipe's landmark numbers, and how much more than skin the region counts.
-REGIONS: tuple[tuple[float, float, tuple[int, ...]], ...] = (
-    (2.5, 0.035, (70, 63, 105, 66, 107, 55, 65, 52, 53, 46)),
-    (2.5, 0.035, (300, 293, 334, 296, 336, 285, 295, 282, 283, 276)),
-    (4.0, 0.030, (33, 7, 163, 144, 145, 153, 154, 155, 133, 173, 157, 158, 159, 160, 161, 246)),
-    (4.0, 0.030, (263, 249, 390, 373, 374, 380, 381, 382, 362, 398, 384, 385, 386, 387, 388, 466)),
-    (3.5, 0.035, (61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 409, 270, 269, 267, 0, 37, 39, 40, 185)),
+from realtime.families.face_swap.inner_lips import inner_lips
+from realtime.imaging.align import crop_from_frame, cut
+from realtime.tracking.head_angles import head_angles
+from trained_models.autoencoder.augment import Pixels
+from trained_models.autoencoder.crops import (
+    COVERAGE,
+    FACE_TYPE,
+    FINE_SIZE,
+    MARGIN,
+    SIZE,
+    FindOne,
+    importance,
+    margin_crop,
 )
-"""Brows, eyes, lips: weight, growth in crop sides, outline."""
+from trained_models.autoencoder.dataset import Shard, save_shard
 
 STRANDS = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (7, 7))
 
-FindOne = Callable[[Pixels], Face | None]
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RawPair:
+    """A driver's picture and the identity's with the same actions, pose and light; BGR, any sizes.
+
+    `region` (H, W) uint8 0..255: where the identity's face shows in `target`: skin, eyes and mouth, but no
+    hair, ears, neck or background.
+    """
+
+    person: Pixels
+    target: Pixels
+    region: Pixels
+
+
+def read_pairs(path: Path) -> Iterator[RawPair]:
+    """The pairs of one shard, in order.
+
+    A shard is an `.npz` without pickles: `person_jpg` and `target_jpg` hold JPEG files one after the other,
+    `person_mask_png` and `target_mask_png` grey PNG files, and `NAME_offsets` where each begins and the last ends.
+    """
+    with np.load(path, allow_pickle=False) as file:
+        streams = {
+            name: (file[name], file[f"{name}_offsets"]) for name in ("person_jpg", "target_jpg", "target_mask_png")
+        }
+    count = len(streams["person_jpg"][1]) - 1
+    for i in range(count):
+        yield RawPair(
+            person=_decoded(*streams["person_jpg"], i, cv2.IMREAD_COLOR),
+            target=_decoded(*streams["target_jpg"], i, cv2.IMREAD_COLOR),
+            region=_decoded(*streams["target_mask_png"], i, cv2.IMREAD_GRAYSCALE),
+        )
+
+
+def friendliest(path: Path) -> tuple[float, Pixels]:
+    """A shard's picture of the identity that suits a card best, and how far from ideal it is.
+
+    Ideal is a light smile, eyes open and straight ahead, nothing else moved.
+    """
+    with np.load(path, allow_pickle=False) as file:
+        names = [str(n) for n in file["action_names"]]
+        actions, turned, gaze = file["actions"], file["rot"], file["gaze"]
+        stream, offsets = file["target_jpg"], file["target_jpg_offsets"]
+    ideal = np.array([0.4 if n.startswith("mouthSmile") else 0.0 for n in names])
+    cost = np.abs(actions - ideal).sum(1) + np.abs(turned).sum(1) / 8 + np.abs(gaze).sum(1) / 12
+    best = int(np.argmin(cost))
+    return float(cost[best]), _decoded(stream, offsets, best, cv2.IMREAD_COLOR)
+
+
+def _decoded(stream: Pixels, offsets: npt.NDArray[np.int64], i: int, flags: int) -> Pixels:
+    picture = cv2.imdecode(stream[offsets[i] : offsets[i + 1]], flags)
+    if picture is None:
+        raise ValueError(f"picture {i} of a shard cannot be decoded: render the shard again")
+    return np.asarray(picture, np.uint8)
 
 
 @dataclass(slots=True)
@@ -54,32 +94,6 @@ class Tally:
     kept: int = 0
     driver_missed: int = 0
     identity_missed: int = 0
-
-
-def finder() -> FindOne:
-    """Finds the one face of a picture, with our own tracker."""
-    cv2.setNumThreads(1)
-    tracker = Tracker(provider="cpu")
-
-    def find(pixels: Pixels) -> Face | None:
-        found = tracker.find(np.ascontiguousarray(pixels))
-        return found[0] if found else None
-
-    return find
-
-
-def importance(landmarks: npt.NDArray[np.float32], crop_from_picture: npt.NDArray[np.float64], size: int) -> Pixels:
-    """(size, size) uint8: how much each pixel's colour counts, in sixteenths, 16 for plain skin."""
-    points = landmarks[:, :2] @ crop_from_picture[:, :2].T + crop_from_picture[:, 2]
-    out = np.full((size, size), WEIGHT_UNIT, np.uint8)
-    for weight, growth, outline in REGIONS:
-        region = np.zeros((size, size), np.uint8)
-        hull = cv2.convexHull(np.rint(points[list(outline)]).astype(np.int32))
-        cv2.fillConvexPoly(region, hull, 1)
-        reach = 2 * round(growth * size) + 1
-        region = cv2.dilate(region, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach)))
-        out = np.maximum(out, region * np.uint8(weight * WEIGHT_UNIT))
-    return out
 
 
 def prepared(pairs: Iterator[RawPair], find: FindOne, tally: Tally) -> Shard | None:
@@ -94,8 +108,6 @@ def prepared(pairs: Iterator[RawPair], find: FindOne, tally: Tally) -> Shard | N
             tally.identity_missed += 1
             continue
         tally.kept += 1
-        crop = crop_from_frame(driver.landmarks, FACE_TYPE, SIZE, coverage=COVERAGE)
-        wide = crop + [[0, 0, MARGIN], [0, 0, MARGIN]]
         target_crop = crop_from_frame(identity.landmarks, FACE_TYPE, SIZE, coverage=COVERAGE)
         region = cv2.warpAffine(pair.region, target_crop, (SIZE, SIZE), flags=cv2.INTER_LINEAR)
         # Slivers of skin between strands of hair are hair.
@@ -107,7 +119,7 @@ def prepared(pairs: Iterator[RawPair], find: FindOne, tally: Tally) -> Shard | N
         grown = target_crop + [[0, 0, 0.5], [0, 0, 0.5]]
         fine_crop = grown * (FINE_SIZE / SIZE) - [[0, 0, 0.5], [0, 0, 0.5]]
         row = {
-            "face": cut(pair.person, wide, large, "edge"),
+            "face": cut(pair.person, margin_crop(driver.landmarks), large, "edge"),
             "target": cut(pair.target, target_crop, SIZE, "edge"),
             "fine": cut(pair.target, fine_crop, FINE_SIZE, "edge"),
             "mask": np.asarray(mask, np.uint8),

@@ -1,7 +1,6 @@
-"""The training run: goes on where it stopped, picks up new data, and shows what it draws."""
+"""The training run: goes on where it stopped, picks up new data, and logs what it measures."""
 
 import json
-import os
 import signal
 import time
 from collections.abc import Generator, Mapping, Sequence
@@ -15,28 +14,15 @@ import cv2
 import numpy as np
 import torch
 
-from trained_models.recipes.autoencoder.augment import Pixels
-from trained_models.recipes.autoencoder.network import Shape, SwapNetwork
-from trained_models.recipes.autoencoder.pairs_dataset import Batch, Pairs
-from trained_models.recipes.autoencoder.training import Plan, Training, batches_ahead
-from trained_models.recipes.autoencoder.weights import read_network, save_weights, settle_norms
+from trained_models.autoencoder.dataset import Batch, Pairs
+from trained_models.autoencoder.network import Shape, SwapNetwork
+from trained_models.autoencoder.training import Plan, Training
+from trained_models.autoencoder.weights import read_network, save_weights, settle_norms
+from trained_models.training.ema import batches_ahead
 
 SAVE_EVERY_S = 300.0
-SHOW_EVERY_STEPS = 500
+MEASURE_EVERY_STEPS = 500
 LOG_EVERY_STEPS = 50
-
-
-def sheet(network: SwapNetwork, batch: Batch) -> Pixels:
-    """One picture, a row each: drivers, targets, these drawn again, swapped, finely swapped, masks."""
-    with torch.no_grad():
-        again = network(batch.target, *batch.told)
-        drawn = network(batch.face, *batch.told)
-        assert drawn.features is not None
-        fine = torch.nn.functional.interpolate(network.decoder.fine(drawn.features), batch.face.shape[-2:], mode="area")
-    faces = [batch.face, batch.target, *(f.clamp(0, 1) for f in (again.face, drawn.face, fine))]
-    rows = [*faces, drawn.mask.sigmoid().expand(-1, 3, -1, -1)]
-    bands = [(r.permute(0, 2, 3, 1).numpy() * 255).round().astype(np.uint8) for r in rows]
-    return np.vstack([np.hstack(list(band)) for band in bands])
 
 
 def held_out_error(network: SwapNetwork, batch: Batch) -> float:
@@ -61,12 +47,11 @@ class _Stop:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Lesson:
-    """One identity's data: its pairs, the held-out ones measured on, and those shown on the sheet."""
+    """One identity's data: its pairs, and held-out ones to measure on."""
 
     name: str
     pairs: Pairs
     measured: Batch
-    shown: Batch
 
     @classmethod
     def of(cls, name: str, folder: Path, seed: int) -> "Lesson":
@@ -75,12 +60,9 @@ class Lesson:
         if not len(pairs):
             raise ValueError(f"no prepared shards in {folder}: run the prepare step first")
         held_out = Pairs(folder / "held_out")
-        shown = held_out if len(held_out) else pairs
-
-        def some(count: int) -> Batch:
-            return shown.plain(np.linspace(0, len(shown) - 1, min(count, len(shown))).astype(int).tolist())
-
-        return cls(name, pairs, some(48), some(10))
+        some = held_out if len(held_out) else pairs
+        chosen = np.linspace(0, len(some) - 1, min(48, len(some))).astype(int).tolist()
+        return cls(name, pairs, some.plain(chosen))
 
 
 def train(
@@ -99,14 +81,12 @@ def train(
     """Train until `hours` of work or `steps` are over, or a signal asks to stop; saves before it returns.
 
     `data`/NAME holds an identity's prepared shards and in `held_out/` those for measuring. The identities take turns.
-    `out` gets `state.pt` (to go on), NAME`.npz` (the averaged network in half precision), `log.jsonl`,
-    `sheet_`NAME`.jpg` and `pid`. With a `state.pt` there it goes on from it; else `start`, weights by name
-    (`weights.read_network`), gives the first ones.
+    `out` gets `state.pt` (to go on), NAME`.npz` (the averaged network in half precision) and `log.jsonl`. With a
+    `state.pt` there it goes on from it; else `start`, weights by name (`weights.read_network`), gives the first ones.
     """
     torch.set_num_threads(threads)
     cv2.setNumThreads(1)
     out.mkdir(parents=True, exist_ok=True)
-    (out / "pid").write_text(str(os.getpid()))
     plan = plan or Plan()
     lessons = [Lesson.of(name, data / name, plan.seed) for name in names]
     training = Training(plan, shape, names, device)
@@ -151,12 +131,12 @@ def train(
                 sums = {}
                 for one in lessons:
                     one.pairs.refresh()
-            if training.step_number % SHOW_EVERY_STEPS == 0:
-                _show(training, lessons, out, log)
+            if training.step_number % MEASURE_EVERY_STEPS == 0:
+                _measure(training, lessons, log)
             if now - saved > SAVE_EVERY_S:
                 _save(training, out)
                 saved = now
-        _show(training, lessons, out, log)
+        _measure(training, lessons, log)
     _save(training, out)
     return training
 
@@ -166,14 +146,12 @@ def _turns(lesson: Lesson, done: int, lessons: int, turn: int, batch: int) -> Ge
     return batches_ahead(lesson.pairs, (done - turn + lessons - 1) // lessons, batch)
 
 
-def _show(training: Training, lessons: Sequence[Lesson], out: Path, log: TextIO) -> None:
-    """Measure every identity and draw its sheet."""
+def _measure(training: Training, lessons: Sequence[Lesson], log: TextIO) -> None:
+    """Log every identity's error on held-out pairs."""
     for lesson in lessons:
-        network = _on_cpu(training.member(lesson.name))
-        error = round(held_out_error(network, lesson.measured), 5)
+        error = round(held_out_error(_on_cpu(training.member(lesson.name)), lesson.measured), 5)
         log.write(json.dumps({"step": training.step_number, "name": lesson.name, "held_out": error}) + "\n")
         log.flush()
-        cv2.imwrite(str(out / f"sheet_{lesson.name}.jpg"), sheet(network, lesson.shown))
 
 
 def _on_cpu(network: SwapNetwork) -> SwapNetwork:

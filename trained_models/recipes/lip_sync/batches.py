@@ -8,13 +8,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from realtime.families.lip_sync.lower_face import shut_mouth
-from realtime.families.lip_sync.network import LIP_POINTS, PLANES, lip_planes
-from realtime.families.motion.mesh.head import CHIN, UNDER_NOSE
-from trained_models.recipes.lip_sync.mouth_code import JAW
-from trained_models.recipes.lip_sync.network import ROWS, TOP
-from trained_models.recipes.lip_sync.takes import PICTURES, SEEN, SIDE, Floats, Pixels, Takes
+from realtime.families.lip_sync.close_mouth import shut_mouth
+from realtime.families.lip_sync.lip_masks import LIP_POINTS, PLANES, lip_planes
+from realtime.families.motion.mesh.points import CHIN, UNDER_NOSE
+from trained_models.recipes.lip_sync.network import JAW, ROWS, TOP
+from trained_models.recipes.lip_sync.samples import PICTURES, SEEN, SIDE, Floats, SpokenSamples
 from trained_models.recipes.motion.batches import colours
+from trained_models.recipes.sample_files import Pixels
 
 HALVES = np.array([SEEN / 2, ROWS / 2], np.float32)
 AT_REST, WIDE, SAME = 0.3, 0.3, 0.06
@@ -57,7 +57,7 @@ class Samples:
     `shut`: how often an open mouth is shut before it is shown, as the live loop does with filmed ones.
     """
 
-    def __init__(self, takes: Sequence[Takes], seed: int = 1, plain: bool = False, shut: float = 0.0) -> None:
+    def __init__(self, takes: Sequence[SpokenSamples], seed: int = 1, plain: bool = False, shut: float = 0.0) -> None:
         self.frames = np.concatenate([t.frames for t in takes])
         self.codes = np.concatenate([t.codes for t in takes])
         self.lips = np.concatenate([t.lips for t in takes])

@@ -1,38 +1,143 @@
-"""`check`: what the bundle does with voices it never heard and faces it never saw, in numbers and sheets."""
+"""`check`: measures what the bundle does with voices it never heard and faces it never saw, for its card."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
+from time import perf_counter_ns
 from typing import Any
 
 import av
 import cv2
 import numpy as np
+import numpy.typing as npt
 
-from realtime.audio.mel import Resampler
+from realtime.audio.mel import BANDS, SILENCE, WINDOW, mel_frames, window_start
+from realtime.audio.resample import Resampler
 from realtime.audio.sound_file import SoundFile
 from realtime.audio.source import SPEECH_HZ
-from realtime.audio.vad import SpeechGate, open_gate
+from realtime.audio.speech_buffer import MelWindow
+from realtime.audio.vad import SpeechGate, hushed, open_gate, openness
+from realtime.clock import StageTimer
 from realtime.families.lip_sync.effect import LipSync
 from realtime.families.lip_sync.network import LipSyncNetwork, open_lip_sync
 from realtime.frame import Floats, Pixels
-from realtime.models.avatar import avatar_pixels
-from realtime.models.library import built_in_avatars, load_bundle
-from realtime.tracking.tracker import Tracker
-from trained_models.recipes.lip_sync.gathered import HELD_OUT, held_out, person_files
-from trained_models.recipes.lip_sync.measure import InStep, envelope, in_step, mouth_error, opening, spoken_by
-from trained_models.recipes.lip_sync.outlines import large
+from realtime.models.avatar_library import built_in_avatars
+from realtime.models.avatar_picture import avatar_pixels
+from realtime.models.library import load_bundle
+from realtime.tracking.detector import Tracker
+from realtime.tracking.face import Face
+from trained_models.recipes.lip_sync.dataset import HELD_OUT, held_out, person_files
+from trained_models.recipes.lip_sync.samples import PICTURES, SEEN, SIDE, large, read_samples, window_of
 from trained_models.recipes.lip_sync.spoken import HELD_OUT_TEXTS, wave
-from trained_models.recipes.lip_sync.takes import PICTURES, SEEN, SIDE, read_takes, window_of
 
-VOICES = (("en-gb-x-rp+michel", 150, 35), ("en-gb-x-rp+alicia", 170, 60), ("sk+grandpa", 160, 40), ("nb+adam", 190, 50))
-MOST_S = 6.0
-SHOWN = 12
+FPS = 25.0
+INNER_UPPER, INNER_LOWER, EYES = 13, 14, (33, 263)
+"""Of MediaPipe's 478: the middles of the lips where they meet, and the eyes' outer corners."""
+LIPS = (61, 291, 0, 17, 13, 14, 78, 308, 37, 267, 84, 314)
+LAGS = 8
+Find = Callable[[Pixels], Sequence[Face]]
 
 
 @dataclass(frozen=True, slots=True)
-class Stand:
+class InStep:
+    """`offset`: pictures by which the mouth comes after the sound; `r` at that offset and `r_at_0` at none.
+
+    `opening`: how far the mouth opens, 95th percentile less 5th, in distances between the eyes' outer corners.
+    """
+
+    offset: float
+    r: float
+    r_at_0: float
+    opening: float
+
+
+def opening(face: Face) -> float:
+    """The gap between the lips, in distances between the eyes' outer corners."""
+    points = face.landmarks[:, :2]
+    eyes = float(np.linalg.norm(points[EYES[0]] - points[EYES[1]]))
+    return float(np.linalg.norm(points[INNER_UPPER] - points[INNER_LOWER])) / max(eyes, 1e-6)
+
+
+def envelope(samples: Floats, count: int) -> Floats:
+    """(count,) how loud the sound is at each picture's time: the root mean square of 100 ms about it."""
+    reach = round(0.05 * SPEECH_HZ)
+    padded = np.pad(samples, reach)
+    at = [round(k / FPS * SPEECH_HZ) for k in range(count)]
+    return np.array(
+        [np.sqrt((padded[a : a + 2 * reach] ** 2).mean() + 1e-12) if a < len(samples) else 0 for a in at], np.float32
+    )
+
+
+def in_step(opened: Floats, loud: Floats) -> InStep:
+    """By cross-correlation over eight pictures either way, as a parabola through the highest three has it."""
+
+    def at(lag: int) -> float:
+        mouth = opened[max(lag, 0) : len(opened) + min(lag, 0)]
+        sound = loud[max(-lag, 0) : len(loud) + min(-lag, 0)]
+        return float(np.corrcoef(mouth, sound)[0, 1]) if mouth.std() > 1e-9 else 0.0
+
+    found = np.array([at(lag) for lag in range(-LAGS, LAGS + 1)])
+    best = int(found.argmax())
+    fine = 0.0
+    if 0 < best < 2 * LAGS:
+        low, high, after = found[best - 1 : best + 2]
+        bend = low - 2 * high + after
+        fine = 0.5 * (low - after) / bend if bend < -1e-9 else 0.0
+    spread = float(np.percentile(opened, 95) - np.percentile(opened, 5))
+    return InStep(best - LAGS + fine, float(found[best]), float(found[LAGS]), spread)
+
+
+def windows(samples: Floats, gate: Any = None) -> Callable[[float], MelWindow]:
+    """What is said at a time in seconds; `gate` as `realtime.audio.vad` has it, None for none."""
+    mel = mel_frames(samples)
+    opened = openness(gate(samples, mel)) if gate is not None else np.ones(mel.shape[1], np.float32)
+    quiet = hushed(mel, opened)
+
+    def at(time_s: float) -> MelWindow:
+        start = window_start(time_s)
+        window: npt.NDArray[np.float32] = np.full((BANDS, WINDOW), SILENCE, np.float32)
+        part = quiet[:, start : start + WINDOW]
+        window[:, : part.shape[1]] = part
+        return MelWindow(window, float(opened[start]) if start < len(opened) else 0.0, True)
+
+    return at
+
+
+def spoken_by(
+    lips: LipSync, find: Find, frames: Sequence[Pixels], samples: Floats, gate: Any = None, variant: str = "fast"
+) -> tuple[Floats, list[Pixels]]:
+    """(n,) how far the mouth is open in each picture, and the pictures; `frames` (one for all, or n) are re-voiced."""
+    say, clock = windows(samples, gate), StageTimer(perf_counter_ns)
+    count = len(frames) if len(frames) > 1 else int(len(samples) / SPEECH_HZ * FPS)
+    opened: list[float] = []
+    pictures: list[Pixels] = []
+    face: Face | None = None
+    for k in range(count):
+        if k == 0 or len(frames) > 1:
+            found = find(frames[k])
+            face = found[0] if found else face
+        if face is None:
+            continue
+        made = lips.say(frames[min(k, len(frames) - 1)], face, say(k / FPS), k / FPS, clock, 1.0, variant)
+        pictures.append(made)
+        seen = find(made)
+        opened.append(opening(seen[0]) if seen else opened[-1] if opened else 0.0)
+    return np.array(opened, np.float32), pictures
+
+
+def mouth_error(made: Face, truth: Face) -> float:
+    """How far twelve points of the lips are off, a mean, in distances between the eyes' outer corners."""
+    a, b = made.landmarks[list(LIPS), :2], truth.landmarks[list(LIPS), :2]
+    eyes = float(np.linalg.norm(truth.landmarks[EYES[0], :2] - truth.landmarks[EYES[1], :2]))
+    return float(np.linalg.norm(a - b, axis=1).mean()) / max(eyes, 1e-6)
+
+
+VOICES = (("en-gb-x-rp+michel", 150, 35), ("en-gb-x-rp+alicia", 170, 60), ("sk+grandpa", 160, 40), ("nb+adam", 190, 50))
+MOST_S = 6.0
+
+
+@dataclass(frozen=True, slots=True)
+class Rig:
     """What is measured, and with what: `variant` is `fast` or `fine`."""
 
     network: LipSyncNetwork
@@ -45,49 +150,43 @@ class Stand:
         return spoken_by(lips, self.tracker.find, frames, samples, gate, self.variant)
 
 
-def check(
-    bundle: Path, sounds: list[Path], pictures: list[Path], data: Path, sheets: Path | None, variant: str = "fast"
-) -> dict[str, str]:
+def check(bundle: Path, sounds: list[Path], data: Path, variant: str = "fast") -> dict[str, str]:
     """Print everything; gives what belongs on the card.
 
     `sounds` that are videos with a face are re-voiced with their own sound besides.
     """
-    tracker = Tracker(provider="cpu")
-    network = open_lip_sync(load_bundle(bundle), provider="cpu", threads=1)
-    stand = Stand(network, tracker, variant)
-    faces = {path.parent.name: path for path in sorted(built_in_avatars().glob("*/picture.*"))}
-    faces |= {path.stem: path for path in pictures}
-    said = {
+    tracker, network = Tracker(provider="cpu"), open_lip_sync(load_bundle(bundle), provider="cpu", threads=1)
+    rig = Rig(network, tracker, variant)
+    voices = {
         f"{voice} {rate}": wave(HELD_OUT_TEXTS[k % 3], voice, rate, pitch)
         for k, (voice, rate, pitch) in enumerate(VOICES)
     }
-    said |= {path.stem: sound_of(path) for path in sounds}
-    stills = {name: avatar_pixels(path)[0] for name, path in faces.items()}
+    filmed = {path.stem: sound_of(path) for path in sounds}
+    pictures = sorted(built_in_avatars().glob("*/picture.*"))
+    stills = {path.parent.name: avatar_pixels(path)[0] for path in pictures}
     first = next(iter(stills))
-    found: dict[str, list[InStep]] = {"voices": [], "real": []}
-    for title, samples in said.items():
-        one = _talk(stand, [stills[first]], samples, sheets, f"{title}_{first}")
-        found["real" if title in {path.stem for path in sounds} else "voices"].append(_tell(title, first, one))
-    last = list(said)[-1]
+    found = {
+        kind: [_tell(title, first, _talk(rig, [stills[first]], samples)) for title, samples in said.items()]
+        for kind, said in (("voices", voices), ("real", filmed))
+    }
+    last, samples = list((voices | filmed).items())[-1]
     for name, still in list(stills.items())[1:]:
-        _tell(last, name, _talk(stand, [still], said[last], sheets, f"{last}_{name}"))
+        _tell(last, name, _talk(rig, [still], samples))
+    again = [_revoiced(rig, path, voices) for path in sounds]
+    first_said, all_said = [one[0] for one in again if one], [each for one in again for each in one]
     facts = {
         "voices": f"espeak-ng, held out: {_range(found['voices'])}; recipe's check",
         "real_voices": f"filmed people's, by an avatar: {_range(found['real'])}",
-        "silence": _silence(stand, stills[first], said),
+        "silence": _silence(rig, stills[first], next(iter(voices.values()))),
+        "revoiced": f"filmed people with the first of the voices: {_range(first_said)}; "
+        f"with each of them: {_range(all_said)}",
     }
-    made_up = {title: samples for title, samples in said.items() if title not in {path.stem for path in sounds}}
-    again = [_revoiced(stand, path, made_up, sheets) for path in sounds]
-    first_said, all_said = [one[0] for one in again if one], [each for one in again for each in one]
-    facts["revoiced"] = (
-        f"filmed people with the first of the voices: {_range(first_said)}; with each of them: {_range(all_said)}"
-    )
     if person_files(data):
-        facts["held_out_lips"] = _held_out(stand, data, sheets)
+        facts["held_out_lips"] = _held_out(rig, data)
     network.close()
     tracker.close()
     mark = "fine_" if variant == "fine" else ""
-    return {mark + name: fact for name, fact in facts.items() if fact}
+    return {mark + name: fact for name, fact in facts.items()}
 
 
 def _range(found: list[InStep]) -> str:
@@ -134,19 +233,10 @@ def frames_of(path: Path) -> Iterator[Pixels]:
                 due += 1
 
 
-def _talk(stand: Stand, frames: list[Pixels], samples: Floats, sheets: Path | None, name: str) -> InStep:
+def _talk(rig: Rig, frames: list[Pixels], samples: Floats) -> InStep:
     gate = open_gate()
-    opened, made = stand.speaks(frames, samples, gate)
+    opened, _ = rig.speaks(frames, samples, gate)
     gate.close()
-    if sheets is not None:
-        sheets.mkdir(parents=True, exist_ok=True)
-        face = stand.tracker.find(made[0])[0]
-        x0, y0, x1, y1 = (int(v) for v in face.box)
-        wide = max(x1 - x0, y1 - y0) // 8
-        part = [m[max(y0 - wide, 0) : y1 + wide, max(x0 - wide, 0) : x1 + wide] for m in made]
-        chosen = [cv2.resize(p, (224, 224), interpolation=cv2.INTER_AREA) for p in part[10 : 10 + 2 * SHOWN * 2 : 2]]
-        rows = [np.hstack(chosen[a:b]) for a, b in pairwise(range(0, len(chosen) + 1, SHOWN))]
-        cv2.imwrite(str(sheets / f"{name.replace(' ', '_')}.jpg"), np.vstack(rows))
     return in_step(opened, envelope(samples, len(opened)))
 
 
@@ -160,17 +250,16 @@ class _Nobody:
         raise AssertionError("the check brings its own sound")
 
 
-def _silence(stand: Stand, still: Pixels, said: dict[str, Floats]) -> str:
+def _silence(rig: Rig, still: Pixels, speech: Floats) -> str:
     """Mouth motion where nobody speaks, in shares of that in speech: with the gate, and without."""
     rng = np.random.default_rng(2)
     quiet = {"digital silence": np.zeros(3 * SPEECH_HZ, np.float32)}
     quiet["noise at -50 dB"] = (10 ** (-50 / 20) * rng.standard_normal(3 * SPEECH_HZ)).astype(np.float32)
     quiet["noise at -30 dB"] = (10 ** (-30 / 20) * rng.standard_normal(3 * SPEECH_HZ)).astype(np.float32)
-    speech = next(iter(said.values()))
     told: list[str] = []
 
     def motion(samples: Floats, gate: SpeechGate | None) -> float:
-        return float(stand.speaks([still], samples, gate)[0].std())
+        return float(rig.speaks([still], samples, gate)[0].std())
 
     gate = open_gate()
     spoken = motion(speech, gate)
@@ -184,47 +273,45 @@ def _silence(stand: Stand, still: Pixels, said: dict[str, Floats]) -> str:
     return "motion, of that in speech: " + ", ".join(told)
 
 
-def _revoiced(stand: Stand, clip: Path, voices: dict[str, Floats], sheets: Path | None) -> list[InStep]:
+def _revoiced(rig: Rig, clip: Path, voices: dict[str, Floats]) -> list[InStep]:
     """A clip's own lips, and what re-voicing makes of them: with its own sound, and with `voices`, which are given.
 
     Beside each what a still of the clip makes of as much of the same voice: no re-voicing can be expected to do better.
     """
     frames = list(frames_of(clip))
-    if not frames or not stand.tracker.find(frames[0]):
+    if not frames or not rig.tracker.find(frames[0]):
         return []
     samples = sound_of(clip)
     opened, last = [], 0.0
     for frame in frames:
-        faces = stand.tracker.find(frame)
+        faces = rig.tracker.find(frame)
         last = opening(faces[0]) if faces else last
         opened.append(last)
     _tell(clip.stem, "its own lips", in_step(np.array(opened, np.float32), envelope(samples, len(frames))))
-    _tell(clip.stem, "re-voiced with its sound", _talk(stand, frames, samples, sheets, f"{clip.stem}_own"))
+    _tell(clip.stem, "re-voiced with its sound", _talk(rig, frames, samples))
     calm = frames[int(np.argmin(opened))]
     found = []
     for title, voice in voices.items():
         count = min(len(frames), int(len(voice) / SPEECH_HZ * 25))
-        heard = voice[: count * SPEECH_HZ // 25]
-        _tell(title, f"a still of {clip.stem}", _talk(stand, [calm], heard, None, ""))
-        name = f"{clip.stem}_{title}"
-        found.append(_tell(title, f"re-voiced {clip.stem}", _talk(stand, frames[:count], voice, sheets, name)))
+        _tell(title, f"a still of {clip.stem}", _talk(rig, [calm], voice[: count * SPEECH_HZ // 25]))
+        found.append(_tell(title, f"re-voiced {clip.stem}", _talk(rig, frames[:count], voice)))
     return found
 
 
-def _said(stand: Stand, face: Pixels, mel: Floats, lips: Floats) -> Pixels:
+def _said(rig: Rig, face: Pixels, mel: Floats, lips: Floats) -> Pixels:
     """A crop of 128 speaking, whatever the side that the variant draws in."""
-    side = stand.network.side(stand.variant)
+    side = rig.network.side(rig.variant)
     share = side / len(face)
     large = np.asarray(cv2.resize(face, (side, side), interpolation=cv2.INTER_CUBIC), np.uint8)
-    made = stand.network.mouth(large, mel, np.asarray((lips + 0.5) * share - 0.5, np.float32))
+    made = rig.network.mouth(large, mel, np.asarray((lips + 0.5) * share - 0.5, np.float32))
     return np.asarray(cv2.resize(made, face.shape[:2], interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def _held_out(stand: Stand, data: Path, sheets: Path | None) -> str:
+def _held_out(rig: Rig, data: Path) -> str:
     """Landmarks of mouths drawn from sound alone, from a face at rest, against rendered truth."""
     people = held_out(data)
-    off, still, drawn = [], [], []
-    mels = np.concatenate([read_takes(p).mel for p in person_files(data)[:HELD_OUT]])
+    off, still = [], []
+    mels = np.concatenate([read_samples(p).mel for p in person_files(data)[:HELD_OUT]])
     edge = (SIDE - SEEN) // 2
     middle = slice(edge, edge + SEEN)
     for take in range(len(people.frames)):
@@ -232,17 +319,9 @@ def _held_out(stand: Stand, data: Path, sheets: Path | None) -> str:
             start = window_of(k)
             rest, truth = (np.ascontiguousarray(people.frames[take, j][middle, middle]) for j in (0, k))
             lips = people.outlines[take, 0] - edge
-            made = _said(stand, rest, np.ascontiguousarray(mels[take][:, start : start + 16]), lips)
-            seen = [stand.tracker.find(large(p)) for p in (rest, made, truth)]
+            made = _said(rig, rest, np.ascontiguousarray(mels[take][:, start : start + 16]), lips)
+            seen = [rig.tracker.find(large(p)) for p in (rest, made, truth)]
             if all(seen):
                 off.append(mouth_error(seen[1][0], seen[2][0]))
                 still.append(mouth_error(seen[0][0], seen[2][0]))
-            drawn.append(np.vstack([rest, made, truth]))
-    print(
-        f"held-out mouths, sound alone: {np.mean(off):.4f} of the eyes' distance, left at rest {np.mean(still):.4f}, "
-        f"{len(off)} of {len(drawn)} pictures read"
-    )
-    if sheets is not None:
-        rows = [np.hstack(drawn[a : a + 16]) for a in range(0, min(len(drawn), 48) - 15, 16)]
-        cv2.imwrite(str(sheets / "held_out.jpg"), np.vstack(rows))
     return f"{np.mean(off):.3f} of the eyes' distance from rendered truth, {np.mean(still):.3f} if left at rest"

@@ -1,27 +1,89 @@
-"""The training of the fine painter: as the first one's, with a judge of patches and a critic of sync besides.
+"""The training of the fine decoder: widened from the first one, with a patch discriminator and a sync critic besides.
 
-How much these two count is set by how far they would move the picture, not by their numbers: each has its share of what
-the differences from the truth ask for (after Esser et al. 2021).
+A code leaves open whose teeth are seen and how far the tongue; a decoder taught by differences alone paints the mean of
+them, a blur. The discriminator (Isola et al. 2017) knows the code (Miyato and Koyama 2018), so a sharp mouth of another
+shape is no way out; its features shall be alike for both (Wang et al. 2018). How much discriminator and critic count is
+set by how far they would move the picture: each has its share of what the differences from the truth ask for (after
+Esser et al. 2021).
 """
 
-from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
-from trained_models.recipes.autoencoder.losses import weighted_mean
 from trained_models.recipes.lip_sync.batches import Batch
-from trained_models.recipes.lip_sync.clips import MOUTHS, Clips, mouths
-from trained_models.recipes.lip_sync.critic import Critic, contrast
-from trained_models.recipes.lip_sync.network import FINE_WIDTHS, FINISH, LipSync
-from trained_models.recipes.lip_sync.patches import PatchJudge, about_lips, judges_loss, painters_loss
-from trained_models.recipes.lip_sync.training import Plan, Training
+from trained_models.recipes.lip_sync.decoder_training import DecoderTraining
+from trained_models.recipes.lip_sync.network import CODE, FINE_WIDTHS, FINISH, ROWS, SIZE, Decoder, LipSync, Widths
+from trained_models.recipes.lip_sync.sync_critic import HIGH, MOUTHS, WIDE, Clips, SyncCritic, contrast, mouths
+from trained_models.training.ema import Plan
+from trained_models.training.losses import weighted_mean
+
+
+class PatchDiscriminator(nn.Module):
+    """Mouths (n, 3, 56, 72) 0..1 and codes (n, 12) → what it saw, layer by layer, and its opinion (n, 1, h, w)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+
+        def layer(inside: int, outside: int, stride: int) -> nn.Module:
+            return nn.Conv2d(inside, outside, 4 if stride == 2 else 3, stride, 1)
+
+        self.layers = nn.ModuleList([layer(3, 32, 1), layer(32, 48, 2), layer(48, 72, 2), layer(72, 96, 1)])
+        self.opinion = nn.Conv2d(96, 1, 3, 1, 1)
+        self.expects = nn.Linear(len(CODE), 96)
+        for conv in self.layers:  # as loud in every layer as the picture is: it has few steps to learn in
+            nn.init.kaiming_normal_(conv.weight, 0.2)
+
+    def forward(self, mouths: Tensor, codes: Tensor) -> tuple[list[Tensor], Tensor]:
+        x, seen = mouths * 2 - 1, []
+        for layer in self.layers:
+            x = F.leaky_relu(layer(x), 0.2)
+            seen.append(x)
+        fits = (x * self.expects(codes)[:, :, None, None]).sum(1, keepdim=True)
+        return seen, self.opinion(x) + 0.2 * fits
+
+
+def about_lips(pictures: Tensor, points: Tensor) -> Tensor:
+    """(n, c, 56, 72) out of (n, c, 80, 128), the lips in the middle; `points` (n, 4, 2) as `Batch` has them."""
+    middle = (points.mean(1) + 1) / 2 * torch.tensor([SIZE, ROWS])
+    x = (middle[:, 0] - WIDE / 2).round().clamp(0, SIZE - WIDE).long().tolist()
+    y = (middle[:, 1] - HIGH / 2).round().clamp(0, ROWS - HIGH).long().tolist()
+    return torch.stack([p[:, v : v + HIGH, u : u + WIDE] for p, u, v in zip(pictures, x, y, strict=True)])
+
+
+def discriminator_loss(judge: PatchDiscriminator, truth: Tensor, made: Tensor, codes: Tensor, opened: Tensor) -> Tensor:
+    """What the discriminator learns by: a hinge on either side, where mouths are `opened`, (n, 1, 56, 72).
+
+    Elsewhere both show the same skin, and there is nothing to be told.
+    """
+    opinion = judge(torch.cat([truth, made]), codes.repeat(2, 1))[1].float()
+    real, painted = opinion.chunk(2)
+    return _where(F.relu(1 - real) + F.relu(1 + painted), opened)
+
+
+def adversarial_loss(
+    judge: PatchDiscriminator, truth: Tensor, made: Tensor, codes: Tensor, opened: Tensor
+) -> tuple[Tensor, Tensor]:
+    """(how painted it looks, how differently the discriminator sees it): the decoder's two terms."""
+    with torch.no_grad():
+        wanted = judge(truth, codes)[0]
+    seen, opinion = judge(made, codes)
+    alike = torch.stack([(a.float() - b.float()).abs().mean() for a, b in zip(seen, wanted, strict=True)]).mean()
+    return _where(-opinion.float(), opened), alike
+
+
+def _where(values: Tensor, opened: Tensor) -> Tensor:
+    """The mean of values (n, 1, h, w) over the patches that see some of `opened`."""
+    near = F.adaptive_max_pool2d(opened, list(values.shape[-2:]))
+    return (values * near).sum() / (near.sum() + 1e-3)
+
 
 LOOKS, ALIKE, IN_STEP = 1.3, 1.3, 0.2
-"""The shares of the judge's opinion, of what it sees, and of the critic."""
-JUDGES_RATE, FROM = 8e-4, 300
-"""The judge learns by itself first."""
+"""The shares of the discriminator's opinion, of what it sees, and of the critic."""
+DISCRIMINATOR_RATE, FROM = 8e-4, 300
+"""The discriminator learns by itself first."""
 IN_STEP_FROM = 4000
 """The critic joins when mouths are mouths."""
 SHUT = 0.4
@@ -31,36 +93,42 @@ COVERED, INSIDE, ELSEWHERE = 0.15, 1.0, 0.2
 shine through, and all that is inside is a veil. Elsewhere nothing shall be painted: else lips that meet are tinted."""
 CLIPS, EVERY = 2, 2
 """So many clips are judged by the critic, at every second step."""
-FINE_PLAN = Plan(steps=5600, peak_rate=1.6e-3, last_rate=3e-5, widths=FINE_WIDTHS, finish=FINISH)
+FINE_PLAN = Plan(steps=5600, peak_rate=1.6e-3, last_rate=3e-5)
 
 
-class FineTraining(Training):
-    """A painter in training whose mouths a judge looks at, and, with `critic`, one who listens.
+class FineTraining(DecoderTraining):
+    """A fine decoder in training before a discriminator and, if given, a sync critic.
 
-    `hears`: a finished network whose ear tells the codes that the critic's clips are drawn with; the ear learns
-    nothing.
+    `hears`: a finished network whose encoder tells the codes that the critic's clips are drawn with; it learns nothing.
     """
 
-    def __init__(self, plan: Plan, clips: Clips, hears: LipSync, critic: Critic | None) -> None:
-        super().__init__(plan)
-        self.judge_of_patches = PatchJudge()
-        self._learns = torch.optim.Adam(self.judge_of_patches.parameters(), lr=JUDGES_RATE, betas=(0.5, 0.9))
+    def __init__(
+        self,
+        plan: Plan,
+        clips: Clips,
+        hears: LipSync,
+        critic: SyncCritic | None,
+        widths: Widths = FINE_WIDTHS,
+        finish: int = FINISH,
+    ) -> None:
+        super().__init__(plan, widths, finish)
+        self.discriminator = PatchDiscriminator()
+        self._learns = torch.optim.Adam(self.discriminator.parameters(), lr=DISCRIMINATOR_RATE, betas=(0.5, 0.9))
         self._clips, self._hears, self._critic = clips, hears.eval().requires_grad_(False), critic
 
     def step(self, batch: Batch) -> dict[str, float]:
-        """One step of the painter's optimiser and of the judge's; the errors."""
-        rate = self.plan.rate(self.step_number)
+        """One step of the decoder's optimiser and of the discriminator's; the errors."""
         drawn = self.drawn(batch)
         made, errors = drawn.made, dict(drawn.errors)
         loss = drawn.loss + INSIDE * weighted_mean((drawn.painted - batch.truth).abs(), batch.opened)
         loss = loss - COVERED * weighted_mean(drawn.seen.clamp_min(1e-3).log(), batch.opened)
         near = F.max_pool2d(batch.opened, 5, 1, 2)
         loss = loss - ELSEWHERE * weighted_mean((1 - drawn.seen).clamp_min(1e-3).log(), batch.weight * (1 - near))
-        judge, lips = self.judge_of_patches, batch.points[:, :4]
+        judge, lips = self.discriminator, batch.points[:, :4]
         truth, mouth, opened = (about_lips(x, lips) for x in (batch.truth, made, batch.opened))
         if self.step_number >= FROM:
             with torch.autocast("cpu", torch.bfloat16):
-                painted, differs = painters_loss(judge.requires_grad_(False), truth, mouth, batch.codes, opened)
+                painted, differs = adversarial_loss(judge.requires_grad_(False), truth, mouth, batch.codes, opened)
             wanted = _pull(loss, made)
             loss = loss + _share(LOOKS, wanted, painted, made) + _share(ALIKE, wanted, differs, made)
             errors |= {"painted": float(painted.detach()), "differs": float(differs.detach())}
@@ -69,16 +137,16 @@ class FineTraining(Training):
                 late, pictures = self._late(batch)
                 loss = loss + _share(IN_STEP, wanted * (len(pictures) / len(made)) ** 0.5, late, pictures)
                 errors["late"] = EVERY * float(late.detach())
-        self.descend(loss, rate)
+        self.descend(loss, self.plan.rate(self.step_number))
         with torch.autocast("cpu", torch.bfloat16):
-            judged = judges_loss(judge.requires_grad_(True), truth, mouth.detach(), batch.codes, opened)
+            judged = discriminator_loss(judge.requires_grad_(True), truth, mouth.detach(), batch.codes, opened)
         self._learns.zero_grad(set_to_none=True)
         judged.backward()
         self._learns.step()
-        return {"loss": float(loss.detach()), **errors, "judged": float(judged.detach()), "rate": rate}
+        return {"loss": float(loss.detach()), **errors, "judged": float(judged.detach())}
 
     def _late(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """How badly two clips, drawn from what the ear hears, go with their sound; and their pictures."""
+        """How badly two clips, drawn from what the encoder hears, go with their sound; and their pictures."""
         clip = self._clips.batch(self.step_number, CLIPS)
         n = CLIPS * MOUTHS
         with torch.no_grad():
@@ -91,20 +159,16 @@ class FineTraining(Training):
         assert self._critic is not None
         return contrast(self._critic, mouths(pictures.unflatten(0, (CLIPS, MOUTHS)), clip.corners), clip), pictures
 
-    def save(self, path: Path) -> None:
-        """As every training, with the judge beside it."""
-        beside = path.with_name(path.stem + "_judge.pt")
-        torch.save({"judge": self.judge_of_patches.state_dict(), "learns": self._learns.state_dict()}, beside)
-        super().save(path)
+    def state(self) -> dict[str, Any]:
+        """As every training, with the discriminator beside it."""
+        beside = {"discriminator": self.discriminator.state_dict(), "learns": self._learns.state_dict()}
+        return super().state() | beside
 
-    def load(self, path: Path) -> None:
-        """Go on from `save`'s files."""
-        state = torch.load(path.with_name(path.stem + "_judge.pt"), weights_only=True)
-        self.judge_of_patches.load_state_dict(state["judge"])
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from a `state`."""
+        super().restore(state)
+        self.discriminator.load_state_dict(state["discriminator"])
         self._learns.load_state_dict(state["learns"])
-        for group in self._learns.param_groups:
-            group["lr"] = JUDGES_RATE
-        super().load(path)
 
 
 def _pull(loss: Tensor, pictures: Tensor) -> Tensor:
@@ -115,3 +179,72 @@ def _pull(loss: Tensor, pictures: Tensor) -> Tensor:
 def _share(share: float, wanted: Tensor, loss: Tensor, pictures: Tensor) -> Tensor:
     """`loss`, scaled so that it pulls `share` times as hard as `wanted`."""
     return loss * (share * wanted / _pull(loss, pictures).clamp_min(1e-6)).clamp_max(1e3).detach()
+
+
+NOISE = 0.03
+"""Of a layer's weights, in their own standard deviations: what the first steps take back."""
+
+
+def _copies(narrow: int, wide: int) -> Tensor:
+    """(wide,) which narrow channel each wide one is: all in turn."""
+    return torch.arange(wide) % narrow
+
+
+def _set(layer: Any, given: Any, outs: Tensor, ins: Tensor, noise: torch.Generator | None) -> None:
+    """A convolution's or linear layer's weights from a narrower one's; `ins`, `outs` as `_copies`."""
+    shares = 1.0 / torch.bincount(ins).float()[ins]
+    weight = given.weight[outs][:, ins] * shares.reshape(1, -1, *[1] * (given.weight.dim() - 2))
+    if noise is not None:
+        weight = weight + NOISE * weight.std() * torch.randn(weight.shape, generator=noise)
+    layer.weight.copy_(weight)
+    if given.bias is not None:
+        layer.bias.copy_(given.bias[outs])
+
+
+def _set_norm(layer: nn.BatchNorm2d, given: nn.BatchNorm2d, outs: Tensor) -> None:
+    own, old = layer.state_dict(), given.state_dict()  # the tensors themselves, not copies
+    for name in ("weight", "bias", "running_mean", "running_var"):
+        own[name].copy_(old[name][outs])
+
+
+@torch.no_grad()
+def widened(given: Decoder, widths: Widths = FINE_WIDTHS, finish: int = FINISH, noise_seed: int | None = 1) -> Decoder:
+    """A decoder of `widths` that draws as `given` does, to rounding errors without noise. Raises ValueError.
+
+    After Net2Net (Chen et al. 2016): a wider layer's channels are copies of the narrow one's, and who reads a channel
+    reads its copies by shares that add up to one. A little noise makes copies learn different things.
+    """
+    if any(new < old for new, old in zip(widths, given.widths, strict=True)):
+        raise ValueError(f"a decoder of widths {given.widths} cannot be widened to {widths}")
+    decoder = Decoder(widths, finish)
+    noise = None if noise_seed is None else torch.Generator().manual_seed(noise_seed)
+    a, b, c = (_copies(old, new) for old, new in zip(given.widths, widths, strict=True))
+    old_a, old_b, _ = given.widths
+    told = torch.arange(64)
+    decoder.told.load_state_dict(given.told.state_dict())
+
+    def conv(new: Any, old: Any, outs: Tensor, ins: Tensor) -> None:
+        _set(new[0], old[0], outs, ins, noise)
+        _set_norm(new[1], old[1], outs)
+
+    def tuned(new: Any, old: Any, outs: Tensor, ins: Tensor) -> None:
+        _set(new.conv, old.conv, outs, ins, noise)
+        _set_norm(new.norm, old.norm, outs)
+        _set(new.scale, old.scale, outs, told, None)
+        _set(new.shift, old.shift, outs, told, None)
+
+    face = torch.arange(given.fine[0][0].in_channels)  # type: ignore[index]
+    conv(decoder.fine[0], given.fine[0], a, face)
+    conv(decoder.fine[1], given.fine[1], a, a)
+    conv(decoder.mid[0], given.mid[0], b, a)
+    conv(decoder.mid[1], given.mid[1], b, b)
+    conv(decoder.down, given.down, c, b)
+    for new, old in zip(decoder.deep, given.deep, strict=True):
+        tuned(new, old, c, c)
+    tuned(decoder.mid_up, given.mid_up, b, torch.cat([b, old_b + c]))
+    conv(decoder.mid_more, given.mid_more, b, b)
+    tuned(decoder.fine_up, given.fine_up, a, torch.cat([a, old_a + b]))
+    conv(decoder.fine_more, given.fine_more, a, a)
+    _set(decoder.field, given.field, torch.arange(2), a, None)
+    _set(decoder.paint, given.paint, torch.arange(16), a, None)
+    return decoder

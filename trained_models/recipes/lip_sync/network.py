@@ -1,21 +1,53 @@
-"""The built-in lip-sync network: an ear that hears a mouth's shape, and a painter that gives it to a face.
+"""The built-in lip-sync network: an encoder that hears a mouth's shape, and a decoder that gives it to a face.
 
-The two meet in twelve numbers (`mouth_code`), so the ear learns from hours of sound without a picture and the painter
-from pictures without a sound. The painter moves the face's own pixels along a field and paints only what is not there:
+The two meet in twelve numbers (`CODE`), so the encoder learns from hours of sound without a picture and the decoder
+from pictures without a sound. The decoder moves the face's own pixels along a field and paints only what is not there:
 teeth, tongue, the lips' inner rim. What nothing moves stays as it was, to the bit. Where the lips are it is told
 (`realtime.families.lip_sync.network`): from its pixels alone it knows a real mouth less well than a rendered one.
 """
 
+import numpy as np
+import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from realtime.families.lip_sync.network import PLANES
-from trained_models.recipes.lip_sync.mouth_code import CODE, OPENERS
+from realtime.families.lip_sync.lip_masks import PLANES
+from trained_models.recipes.people.actions import side_names
+from trained_models.recipes.people.assets import Floats
+
+CODE = (
+    *("jawOpen", "mouthLowerDown", "mouthUpperUp", "mouthFunnel", "mouthPucker", "mouthStretch", "mouthSmile"),
+    *("mouthPress", "mouthRollLower", "mouthRollUpper", "mouthShrugUpper", "tongueOut"),
+)
+"""What speech moves, in the order of a code; a pair counts once."""
+
+JAW = CODE.index("jawOpen")
+OPENERS = tuple(CODE.index(name) for name in ("jawOpen", "mouthLowerDown", "mouthUpperUp"))
+CLOSERS = tuple(CODE.index(name) for name in ("mouthPress", "mouthRollLower", "mouthRollUpper"))
+
+
+def codes_of(actions: Floats, names: list[str]) -> Floats:
+    """(..., 12) codes of (..., 52) weights in the order of `names`; a pair's mean."""
+    columns = [actions[..., [names.index(half) for half in side_names(name)]].mean(-1) for name in CODE]
+    return np.asarray(np.stack(columns, -1), np.float32)
+
+
+def actions_of(codes: Floats, names: list[str]) -> Floats:
+    """(..., 52) weights of (..., 12) codes: both halves of a pair alike."""
+    out: npt.NDArray[np.float32] = np.zeros((*codes.shape[:-1], len(names)), np.float32)
+    for k, name in enumerate(CODE):
+        for half in side_names(name):
+            out[..., names.index(half)] = codes[..., k]
+    return out
+
+
+ROUNDERS = tuple(CODE.index(name) for name in ("mouthFunnel", "mouthPucker"))
+
 
 SIZE = 128
 TOP = 48
-"""The painter looks at the rows from here down; what is above stays."""
+"""The decoder looks at the rows from here down; what is above stays."""
 ROWS = SIZE - TOP
 FARTHEST = 0.35
 """How far the field may reach, in halves of the crop's width."""
@@ -24,9 +56,9 @@ WIDTHS: Widths = (24, 44, 72)
 """Channels at a half, a quarter and an eighth of the crop's size."""
 FINE_WIDTHS: Widths = (56, 96, 144)
 FINISH = 24
-"""The fine painter's, and how many it has at the crop's own size."""
+"""The fine decoder's, and how many it has at the crop's own size."""
 CLOSED, PARTED = 0.03, 0.1
-"""Below the first the fine painter paints nothing between the lips, from the second on all that it would."""
+"""Below the first the fine decoder paints nothing between the lips, from the second on all that it would."""
 
 
 class Conv(nn.Sequential):
@@ -38,7 +70,7 @@ class Conv(nn.Sequential):
         )
 
 
-class Ear(nn.Module):
+class AudioEncoder(nn.Module):
     """(n, 1, 80, 16) mel in -4..4 → (n, 12) codes, by and large 0..1."""
 
     def __init__(self) -> None:
@@ -78,7 +110,7 @@ def opens(code: Tensor) -> Tensor:
     return ((code @ weights - CLOSED) / (PARTED - CLOSED)).clamp(0.0, 1.0)[:, :, None, None]
 
 
-class Painter(nn.Module):
+class Decoder(nn.Module):
     """A lower face (n, 3, 80, 128), its lips (n, 2, 80, 128) and a code (n, 12), all 0..1 → it with that mouth."""
 
     base: Tensor
@@ -142,33 +174,35 @@ class Painter(nn.Module):
 class LipSync(nn.Module):
     """`mel` (1, 1, 80, 16), `faces` (1, 6, 128, 128), `lips` (1, 2, 128, 128) → `mouth` (1, 3, 128, 128).
 
-    `stress`, `middle`: codes are drawn `stress` times as far from `middle` as the ear says, since whoever learns from
-    many voices mumbles; each (12,).
+    `stress`, `middle`: codes are drawn `stress` times as far from `middle` as the encoder says, since a network
+    that learns from many voices mumbles; each (12,).
     """
 
     stress: Tensor
     middle: Tensor
 
-    def __init__(self, ear: Ear, painter: Painter, stress: Tensor | None = None, middle: Tensor | None = None) -> None:
+    def __init__(
+        self, encoder: AudioEncoder, decoder: Decoder, stress: Tensor | None = None, middle: Tensor | None = None
+    ) -> None:
         super().__init__()
-        self.ear, self.painter = ear, painter
+        self.encoder, self.decoder = encoder, decoder
         self.register_buffer("stress", torch.ones(len(CODE)) if stress is None else stress)
         self.register_buffer("middle", torch.zeros(len(CODE)) if middle is None else middle)
 
     def code(self, mel: Tensor) -> Tensor:
         """(n, 12) 0..1."""
-        return ((self.ear(mel) - self.middle) * self.stress + self.middle).clamp(0.0, 1.0)
+        return ((self.encoder(mel) - self.middle) * self.stress + self.middle).clamp(0.0, 1.0)
 
     def forward(self, mel: Tensor, faces: Tensor, lips: Tensor) -> Tensor:
-        mouth = self.painter(faces[:, 3:, TOP:], lips[:, :, TOP:], self.code(mel))
+        mouth = self.decoder(faces[:, 3:, TOP:], lips[:, :, TOP:], self.code(mel))
         return torch.cat([faces[:, 3:, :TOP], mouth], 2)
 
 
 class Ways(nn.Module):
-    """What a fine painter does, for a larger picture than its own (`lip_sync.hires_lips`): fed as `LipSync`.
+    """What a fine decoder does, for a larger picture (`realtime.families.lip_sync.hires_lips`): fed as `LipSync`.
 
     Gives `field` (1, 2, 128, 128) in sides of the picture, `paint` (1, 3, 128, 128) and `seen` (1, 1, 128, 128), all 0
-    above the rows that the painter looks at.
+    above the rows that the decoder looks at.
     """
 
     def __init__(self, network: LipSync) -> None:
@@ -177,29 +211,8 @@ class Ways(nn.Module):
 
     def forward(self, mel: Tensor, faces: Tensor, lips: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         code = self.network.code(mel)
-        _, painted, seen, field = self.network.painter.parts(faces[:, 3:, TOP:], lips[:, :, TOP:], code)
+        _, painted, seen, field = self.network.decoder.parts(faces[:, 3:, TOP:], lips[:, :, TOP:], code)
         across, down = field[..., 0] / 2, field[..., 1] * (ROWS / SIZE / 2)
         made = (torch.stack([across, down], 1), painted, seen)
         field, painted, seen = (F.pad(x, (0, 0, TOP, 0)) for x in made)
         return field, painted, seen
-
-
-def multiply_adds(network: LipSync) -> int:
-    """Of one picture: convolutions and linear layers."""
-    total = 0
-
-    def count(module: nn.Module, given: tuple[Tensor, ...], made: Tensor) -> None:
-        nonlocal total
-        if isinstance(module, nn.Conv2d):
-            total += made.numel() * module.in_channels * module.kernel_size[0] * module.kernel_size[1]
-        elif isinstance(module, nn.Linear):
-            total += made.numel() * module.in_features
-
-    hooks = [m.register_forward_hook(count) for m in network.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
-    was = network.training
-    with torch.no_grad():
-        network.eval()(torch.zeros(1, 1, 80, 16), torch.zeros(1, 6, SIZE, SIZE), torch.zeros(1, PLANES, SIZE, SIZE))
-    network.train(was)
-    for hook in hooks:
-        hook.remove()
-    return total

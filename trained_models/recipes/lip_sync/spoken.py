@@ -6,7 +6,7 @@ import numpy as np
 
 from realtime.audio.mel import HOP, RATE_HZ, Resampler, mel_frames
 from realtime.audio.source import SPEECH_HZ
-from trained_models.recipes.lip_sync.mouth_code import CODE, OPENERS, ROUNDERS, encoded
+from trained_models.recipes.lip_sync.network import CODE, OPENERS, ROUNDERS, codes_of
 from trained_models.recipes.people.assets import Floats
 from trained_models.recipes.people.speech import Speech, mouth_curves, speak
 
@@ -80,7 +80,7 @@ def say(text: str, voice: str, words_per_minute: int, pitch: int, names: list[st
     mel = mel_frames(samples)
     count = mel.shape[1]
     # `mouth_curves` answers for the middle of its frames.
-    curves = encoded(mouth_curves(speech.sounds, count / RATE_HZ + 0.1, RATE_HZ, names), names)
+    curves = codes_of(mouth_curves(speech.sounds, count / RATE_HZ + 0.1, RATE_HZ, names), names)
     codes = curves[SHOWN : SHOWN + count] * lively
     codes[:, list(OPENERS)] *= WIDER * _effort(samples, count)[:, None]
     codes[:, list(ROUNDERS)] *= ROUNDED

@@ -1,33 +1,22 @@
-"""The trained ear and painter made into the bundle `trained_models/lip-sync`: one ONNX file, half-precision weights."""
+"""Stores the trained audio encoder and decoder as the bundle `trained_models/lip-sync`, and their weights."""
 
-import hashlib
-import io
 from pathlib import Path
 
 import numpy as np
-import torch
 from torch import Tensor
 
-from realtime.families.face_swap.autoencoder import FINE_FILE
-from realtime.families.lip_sync.network import (
-    FACES,
-    FIELD,
-    LIP_SYNC_FILE,
-    LIPS,
-    MEL,
-    MEL_SHAPE,
-    MOUTH,
-    PAINT,
-    PLANES,
-    SEEN,
-)
-from trained_models.recipes.card_facts import write_facts
-from trained_models.recipes.half_onnx import Parity, answers, written
-from trained_models.recipes.lip_sync.network import SIZE, Ear, LipSync, Painter, Ways, Widths, multiply_adds
+from realtime.families.face_swap.hires_head import FINE_FILE
+from realtime.families.lip_sync.hires_lips import FIELD, PAINT, SEEN
+from realtime.families.lip_sync.network import FACES, LIP_SYNC_FILE, LIPS, MEL, MOUTH
+from trained_models.recipes.lip_sync.network import SIZE, AudioEncoder, Decoder, LipSync, Ways, Widths
+from trained_models.training.files import add_to_bundle, fill, save_halves, write_bundle
+from trained_models.training.onnx_export import Parity, export_halves, giga_flops
 
+Facts = dict[str, str | int | float]
+Fed = list[tuple[Tensor, Tensor, Tensor]]
+"""`mel` (1, 1, 80, 16), `faces` (1, 6, 128, 128) and `lips` (1, 2, 128, 128) each."""
 TOLERANCE = 2e-4
 """Of colours 0..1: a twentieth of a grey level."""
-LEAST_PSNR_DB = 50.0
 KEPT_WHOLE = ["GridSample", "Resize"]
 """Where a face's pixels are looked up, half precision would be a thirtieth of a pixel."""
 FINE_SIDE = 256
@@ -39,95 +28,64 @@ FAILS = (
 )
 
 
-def to_onnx(
-    network: LipSync, samples: list[tuple[Tensor, Tensor, Tensor]], *, fine: bool = False
-) -> tuple[bytes, Parity]:
-    """The network as one ONNX file, float32 in and out. Raises ValueError where it differs from the network.
-
-    `samples`: `mel` (1, 1, 80, 16), `faces` (1, 6, 128, 128) and `lips` (1, 2, 128, 128) each. `fine`: as `Ways`.
-    """
-    painter = network.painter
-    plain = LipSync(Ear(), Painter(painter.widths, painter.finish), network.stress, network.middle)
-    plain.load_state_dict(network.state_dict())
-    module = Ways(plain).eval() if fine else plain.eval()
+def to_onnx(network: LipSync, samples: Fed, *, fine: bool = False) -> tuple[bytes, Parity]:
+    """The network as one ONNX file. Raises ValueError where it differs from the network. `fine`: as `Ways`."""
     outputs = [FIELD, PAINT, SEEN] if fine else [MOUTH]
-    blank = torch.zeros(1, 1, *MEL_SHAPE), torch.zeros(1, 6, SIZE, SIZE), torch.zeros(1, PLANES, SIZE, SIZE)
-    full, half = written(module, blank, [MEL, FACES, LIPS], outputs, kept_whole=KEPT_WHOLE)
-    worst, squares = 0.0, []
-    for mel, faces, lips in samples:
-        feed = {MEL: mel.numpy(), FACES: faces.numpy(), LIPS: lips.numpy()}
-        with torch.no_grad():
-            made = module(mel, faces, lips)
-        expected = [part.numpy() for part in (made if fine else [made])]
-        for told, whole, small in zip(
-            expected, answers(full, outputs, feed), answers(half, outputs, feed), strict=True
-        ):
-            worst = max(worst, float(np.abs(whole - told).max()))
-            squares.append(float(((small - told) ** 2).mean()))
-    return half, Parity.of(worst, squares, tolerance=TOLERANCE, least_psnr_db=LEAST_PSNR_DB)
-
-
-def write_bundle(
-    folder: Path,
-    network: LipSync,
-    parity: Parity,
-    model: bytes,
-    training: dict[str, str | int | float],
-    measured: dict[str, str | float],
-) -> None:
-    """`lip_sync.onnx` and the card."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / LIP_SYNC_FILE).write_bytes(model)
-    facts = {
-        "export": f"fp32 within {parity.worst:.1e} of PyTorch, fp16 {parity.half_psnr_db:.1f} dB PSNR",
-        "work": f"{2 * multiply_adds(network) / 1e9:.2f} GFLOP a picture",
-        **measured,
-        "fails": FAILS,
-    }
-
-    def rows(table: dict[str, str | int | float]) -> list[str]:
-        return [f"{k} = {v}" if isinstance(v, int | float) else f'{k} = "{v}"' for k, v in table.items()]
-
-    lines = [
-        *("schema = 1", f'name = "{folder.name}"', 'title = "Lip sync"', 'family = "lip-sync"', 'licence = "MIT"'),
-        'description = "Makes a still picture, or the people of a video, speak with a voice."',
-        *("", "[identity]", 'kind = "none"', "", "[files]"),
-        f'"{LIP_SYNC_FILE}" = "sha256:{hashlib.sha256(model).hexdigest()}"',
-        *("", "[input]", f"size = {SIZE}", 'layout = "NCHW"', 'colour = "BGR"', 'range = "0..1"', "", "[training]"),
-        'recipe = "trained_models/recipes/lip_sync"',
-        'data = "people rendered by trained_models/recipes/people, voices of espeak-ng"',
-        *rows(training),
-        *("", "[measured]", *rows(dict(facts))),
-    ]
-    (folder / "model.toml").write_text("\n".join(lines) + "\n", encoding="utf-8")
-
-
-def add_fine(
-    folder: Path, network: LipSync, parity: Parity, model: bytes, training: dict[str, str | int | float]
-) -> None:
-    """`fine.onnx` beside the first network, and what the card says of it."""
-    (folder / FINE_FILE).write_bytes(model)
-    write_facts(
-        folder,
-        {
-            "files": {FINE_FILE: f"sha256:{hashlib.sha256(model).hexdigest()}"},
-            "output": {"fine_size": FINE_SIDE},
-            "training": {f"fine_{name}": value for name, value in training.items()},
-            "measured": {
-                "fine_export": f"fp32 within {parity.worst:.1e} of PyTorch, fp16 {parity.half_psnr_db:.1f} dB PSNR",
-                "fine_work": f"{2 * multiply_adds(network) / 1e9:.2f} GFLOP a picture",
-            },
-        },
+    return export_halves(
+        Ways(network) if fine else network,
+        samples,
+        [MEL, FACES, LIPS],
+        dict.fromkeys(outputs, "picture"),
+        tolerance=TOLERANCE,
+        kept_whole=KEPT_WHOLE,
     )
 
 
+def write_lip_sync(folder: Path, network: LipSync, samples: Fed, training: Facts, measured: Facts) -> Parity:
+    """`lip_sync.onnx` and the card."""
+    model, parity = to_onnx(network, samples)
+    head = {
+        "name": folder.name,
+        "title": "Lip sync",
+        "family": "lip-sync",
+        "licence": "MIT",
+        "description": "Makes a still picture, or the people of a video, speak with a voice.",
+        "identity": {"kind": "none"},
+    }
+    facts = {"export": str(parity), "work": _work(network, samples), **measured, "fails": FAILS}
+    tables = {
+        "input": {"size": SIZE, "layout": "NCHW", "colour": "BGR", "range": "0..1"},
+        "training": {
+            "recipe": "trained_models/recipes/lip_sync",
+            "data": "people rendered by trained_models/recipes/people, voices of espeak-ng",
+            **training,
+        },
+        "measured": facts,
+    }
+    write_bundle(folder, head, {LIP_SYNC_FILE: model}, tables)
+    return parity
+
+
+def add_fine(folder: Path, network: LipSync, samples: Fed, training: Facts) -> Parity:
+    """`fine.onnx` beside the first network, and what the card says of it."""
+    model, parity = to_onnx(network, samples, fine=True)
+    tables = {
+        "output": {"fine_size": FINE_SIDE},
+        "training": {f"fine_{name}": value for name, value in training.items()},
+        "measured": {"fine_export": str(parity), "fine_work": _work(network, samples)},
+    }
+    add_to_bundle(folder, {FINE_FILE: model}, tables)
+    return parity
+
+
+def _work(network: LipSync, samples: Fed) -> str:
+    return f"{giga_flops(network, samples[0]):.2f} GFLOP a picture"
+
+
 def save_weights(network: LipSync, path: Path) -> None:
-    """The weights in half precision, an `.npz` without pickles."""
-    tensors = {k: v.numpy() for k, v in network.state_dict().items()}
-    halves = {k: v.astype(np.float16) if v.dtype == np.float32 and v.ndim > 1 else v for k, v in tensors.items()}
-    whole = io.BytesIO()
-    np.savez_compressed(whole, **halves, widths=np.array(network.painter.widths), finish=network.painter.finish)
-    path.write_bytes(whole.getvalue())
+    """The weights as a checkpoint to train on from."""
+    sizes = {"widths": network.decoder.widths, "finish": network.decoder.finish}
+    save_halves(path, network, sizes, named=_stored_name)
 
 
 def load_weights(path: Path) -> LipSync:
@@ -135,8 +93,11 @@ def load_weights(path: Path) -> LipSync:
     with np.load(path, allow_pickle=False) as file:
         a, b, c = (int(width) for width in file["widths"])
         widths: Widths = (a, b, c)
-        network = LipSync(Ear(), Painter(widths, int(file["finish"]) if "finish" in file else 0))
-        stored = {k: file[k] for k in network.state_dict()}
-    whole = {k: v.astype(np.float32) if v.dtype == np.float16 else v for k, v in stored.items()}
-    network.load_state_dict({k: torch.from_numpy(v) for k, v in whole.items()})
-    return network.eval()
+        network = LipSync(AudioEncoder(), Decoder(widths, int(file["finish"]) if "finish" in file else 0))
+        return fill(network, file, named=_stored_name)
+
+
+def _stored_name(name: str) -> str:
+    """A tensor's name in the files, where the two halves have names of their own."""
+    part, _, rest = name.partition(".")
+    return f"{ {'encoder': 'ear', 'decoder': 'painter'}[part] }.{rest}" if rest else name

@@ -15,7 +15,7 @@ from realtime.families.motion.mesh.source import (
     eye_feed,
     mouth_feed,
 )
-from trained_models.recipes.motion.patches import Patches
+from trained_models.recipes.motion.refiner_samples import Patches
 
 Floats = npt.NDArray[np.float32]
 Rng = np.random.Generator

@@ -1,93 +1,94 @@
-"""The trained network made into the bundle `trained_models/motion`: ONNX with half-precision weights, mesh and card."""
+"""Stores the trained networks in the bundle `trained_models/motion`, and their weights as checkpoints."""
 
-import hashlib
-import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
+from realtime.families.motion.mesh.flow import AROUND, ELSEWHERE
 from realtime.families.motion.mesh.model import AROUND_FILE, MESH_FILE, REFINE_FILE
 from realtime.families.motion.mesh.refiner import EYES_CHANGE, EYES_NAME, INPUTS, MOUTH, MOUTH_CHANGE
-from trained_models.recipes.half_onnx import Parity, answers, written
 from trained_models.recipes.motion.batches import Batch
-from trained_models.recipes.motion.network import Mender, Widths, multiply_adds
+from trained_models.recipes.motion.flow_samples import FlowBatch
+from trained_models.recipes.motion.flow_training import FlowNetwork, fed
+from trained_models.recipes.motion.refiner_network import Refiner, Widths
+from trained_models.training.files import add_to_bundle, fill, save_halves, write_bundle
+from trained_models.training.onnx_export import Parity, export_halves, giga_flops
 
-TOLERANCE = 1e-4
-LEAST_PSNR_DB = 50.0
-
-
-def to_onnx(network: Mender, samples: Batch) -> tuple[bytes, Parity]:
-    """The network as one ONNX file, float32 in and out. Raises ValueError where it differs from the network."""
-    plain = Mender(network.widths)
-    plain.load_state_dict(network.state_dict())
-    plain.eval()
-    outputs = [MOUTH_CHANGE, EYES_CHANGE]
-    blank = tuple(torch.zeros(shape) for shape in INPUTS.values())
-    full, half = written(plain, blank, list(INPUTS), outputs)
-    worst, squares = 0.0, []
-    for i in range(len(samples.mouth_fed)):
-        feed = {MOUTH: samples.mouth_fed[i : i + 1].numpy(), EYES_NAME: samples.eye_fed[2 * i : 2 * i + 2].numpy()}
-        with torch.no_grad():
-            expected = [t.numpy() for t in plain(*(torch.from_numpy(a) for a in feed.values()))]
-        exact, rounded = answers(full, outputs, feed), answers(half, outputs, feed)
-        worst = max(worst, *(float(np.abs(a - b).max()) for a, b in zip(expected, exact, strict=True)))
-        squares += [float(((a - b) ** 2).mean()) for a, b in zip(expected, rounded, strict=True)]
-    return half, Parity.of(worst, squares, tolerance=TOLERANCE, least_psnr_db=LEAST_PSNR_DB)
+Facts = dict[str, str | int | float]
 
 
-def write_bundle(
-    folder: Path,
-    network: Mender,
-    parity: Parity,
-    model: bytes,
-    training: dict[str, str | int | float],
-    measured: dict[str, str | float],
-) -> None:
-    """`refine.onnx` and the card, beside the `mesh.npz` that is there; `around.onnx` is to be added anew."""
-    (folder / REFINE_FILE).write_bytes(model)
-    (folder / AROUND_FILE).unlink(missing_ok=True)
-    digests = {n: hashlib.sha256((folder / n).read_bytes()).hexdigest() for n in (MESH_FILE, REFINE_FILE)}
-    facts = {
-        "export": f"fp32 within {parity.worst:.1e} of PyTorch, fp16 {parity.half_psnr_db:.1f} dB PSNR",
-        "work": f"{2 * multiply_adds(network) / 1e9:.2f} GFLOP a frame",
-        **measured,
+def refiner_to_onnx(network: Refiner, samples: Batch) -> tuple[bytes, Parity]:
+    """The refiner as an ONNX file. Raises ValueError where it differs from the network."""
+    mouths, eyes = samples.mouth_fed.split(1), samples.eye_fed.split(2)
+    outputs = {MOUTH_CHANGE: "picture", EYES_CHANGE: "picture"}
+    return export_halves(network, list(zip(mouths, eyes, strict=True)), [MOUTH, EYES_NAME], outputs)
+
+
+def flow_to_onnx(network: FlowNetwork, samples: FlowBatch) -> tuple[bytes, Parity]:
+    """The flow network as an ONNX file. Raises ValueError where it differs from the network."""
+    given = [(one,) for one in fed(samples).split(1)]
+    return export_halves(network, given, [AROUND], {ELSEWHERE: "picture"}, least_psnr_db=60.0)
+
+
+def write_motion(
+    folder: Path, network: Refiner, samples: Batch, mesh: bytes, training: Facts, measured: Facts
+) -> Parity:
+    """`refine.onnx`, `mesh.npz` and the card; `around.onnx` is to be added anew."""
+    model, parity = refiner_to_onnx(network, samples)
+    work = giga_flops(network, tuple(torch.zeros(shape) for shape in INPUTS.values()))
+    head = {
+        "name": "motion",
+        "title": "Motion",
+        "family": "motion",
+        "licence": "MIT AND Apache-2.0",
+        "description": "Moves the face of any portrait, painting or drawn character as a driver moves.",
+        "identity": {"kind": "none"},
     }
-
-    def rows(table: dict[str, str | int | float]) -> list[str]:
-        return [f"{k} = {v}" if isinstance(v, int | float) else f'{k} = "{v}"' for k, v in table.items()]
-
-    lines = [
-        *("schema = 1", 'name = "motion"', 'title = "Motion"', 'family = "motion"', 'licence = "MIT AND Apache-2.0"'),
-        'description = "Moves the face of any portrait, painting or drawn character as a driver moves."',
-        *("", "[identity]", 'kind = "none"', "", "[files]"),
-        *(f'"{name}" = "sha256:{digest}"' for name, digest in digests.items()),
-        *("", "[input]", "size = 256", 'layout = "NCHW"', "", "[training]"),
-        'recipe = "trained_models/recipes/motion"',
-        'data = "people rendered by trained_models/recipes/people; the mesh is Google\'s MediaPipe, Apache-2.0"',
-        *rows(training),
-        *("", "[measured]", *rows(dict(facts))),
-    ]
-    (folder / "model.toml").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    tables = {
+        "input": {"size": 256, "layout": "NCHW"},
+        "training": {
+            "recipe": "trained_models/recipes/motion",
+            "data": "people rendered by trained_models/recipes/people; the mesh is Google's MediaPipe, Apache-2.0",
+            **training,
+        },
+        "measured": {"export": str(parity), "work": f"{work:.2f} GFLOP a frame", **measured},
+    }
+    (folder / AROUND_FILE).unlink(missing_ok=True)
+    write_bundle(folder, head, {MESH_FILE: mesh, REFINE_FILE: model}, tables)
+    return parity
 
 
-def save_weights(network: Mender, path: Path, facts: dict[str, float]) -> None:
-    """The weights in half precision, an `.npz` without pickles, with some numbers of the training."""
-    tensors = {k: v.numpy() for k, v in network.state_dict().items()}
-    halves = {k: v.astype(np.float16) if v.dtype == np.float32 and v.ndim > 1 else v for k, v in tensors.items()}
-    widths = {f"widths.{k}": np.array(v) for k, v in network.widths.as_dict().items()}
-    whole = io.BytesIO()
-    np.savez_compressed(whole, **halves, **widths, **{k: np.array(v) for k, v in facts.items()})  # type: ignore[arg-type]
-    path.write_bytes(whole.getvalue())
+def add_flow(folder: Path, network: FlowNetwork, samples: FlowBatch, training: Facts, measured: Facts) -> Parity:
+    """`around.onnx` into a motion bundle, and what is to be said of it on the card."""
+    model, parity = flow_to_onnx(network, samples)
+    work = giga_flops(network, (fed(samples)[:1],))
+    measured = measured | {"work": f"{work:.2f} GFLOP a frame", "export": str(parity)}
+    tables = {"training": training, "measured": measured}
+    named: dict[str, Any] = {t: {f"around_{k}": v for k, v in facts.items()} for t, facts in tables.items()}
+    add_to_bundle(folder, {AROUND_FILE: model}, named)
+    return parity
 
 
-def load_weights(path: Path) -> Mender:
-    """The network of a `save_weights` file, in float32."""
+def save_refiner(network: Refiner, path: Path, steps: int) -> None:
+    """The weights as a checkpoint to train on from."""
+    save_halves(path, network, {f"widths.{k}": v for k, v in network.widths.as_dict().items()} | {"steps": steps})
+
+
+def load_refiner(path: Path) -> Refiner:
+    """The network of a `save_refiner` file, in float32."""
     with np.load(path, allow_pickle=False) as file:
-        widths = Widths(**{name: tuple(file[f"widths.{name}"].tolist()) for name in ("mouth", "eyes")})
-        network = Mender(widths)
-        names = network.state_dict().keys()
-        network.load_state_dict(
-            {k: torch.from_numpy(file[k].astype(np.float32) if file[k].dtype == np.float16 else file[k]) for k in names}
-        )
-    return network.eval()
+        return fill(Refiner(Widths(*(tuple(file[f"widths.{name}"].tolist()) for name in ("mouth", "eyes")))), file)
+
+
+def save_flow(network: FlowNetwork, path: Path, steps: int) -> None:
+    """The weights as a checkpoint to train on from."""
+    save_halves(path, network, {"widths": network.widths, "steps": steps})
+
+
+def load_flow(path: Path) -> FlowNetwork:
+    """The network of a `save_flow` file, in float32."""
+    with np.load(path, allow_pickle=False) as file:
+        a, b, c, d = file["widths"].tolist()
+        return fill(FlowNetwork((a, b, c, d)), file)

@@ -1,1 +1,0 @@
-"""Where the driver's own face shows: the network, what it learns from, and its training."""

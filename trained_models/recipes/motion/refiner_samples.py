@@ -1,0 +1,135 @@
+"""Makes what the refiner learns from: patches of mouth and eyes as geometry draws them, and as they are.
+
+The person at rest is moved to the landmarks that the tracker finds in another frame, by the live loop's own functions;
+the frame itself is the truth. In half of the samples lids and lips are set by the live rules instead of the landmarks,
+as the network will meet them.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from realtime.families.motion.mesh.head import EYES, Head, Reading, read
+from realtime.families.motion.mesh.model import geometry
+from realtime.families.motion.mesh.motion import Moved, set_openings
+from realtime.families.motion.mesh.patches import eye_guides, eye_place, mouth_guides, mouth_place
+from realtime.families.motion.mesh.points import EYES, Head
+from realtime.families.motion.mesh.source import MeshCast, make_cast
+from realtime.tracking.face import Face
+from trained_models.recipes.motion.frames import Frames, frames_path, read_frames
+from trained_models.recipes.sample_files import Pixels, fill_folder, finished, read_arrays
+
+FARTHEST = np.radians(34)
+"""A head turned further than this from the picture at rest shows too little that could be learnt from it."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Patches:
+    """Samples: `mouth_*` (n, 112, 112, c) and `eye_*` (2 n, 64, 64, c) uint8, c = 3, guides 2; `chin` (n,)."""
+
+    mouth_drawn: Pixels
+    mouth_rest: Pixels
+    mouth_guides: Pixels
+    mouth_truth: Pixels
+    chin: npt.NDArray[np.float32]
+    eye_drawn: Pixels
+    eye_rest: Pixels
+    eye_guides: Pixels
+    eye_truth: Pixels
+
+
+def follow(cast: MeshCast, seen: Reading) -> Moved:
+    """The avatar moved exactly to a reading of the same person in the same crop, without limits or rules."""
+    rest = cast.rest
+    gaze = np.zeros(2)
+    for eye in EYES:
+        width = float(np.linalg.norm(rest.shape[eye.corners[1]] - rest.shape[eye.corners[0]]))
+        now, then = (r.shape[eye.iris, :2] - r.shape[eye.corners, :2].mean(axis=0) for r in (seen, rest))
+        gaze += 0.5 * (now - then) / width
+    shift = (seen.place - rest.place) / rest.scale
+    return Moved(seen.shape, seen.turn, shift, seen.scale / rest.scale, gaze)
+
+
+def samples_of(head: Head, person: Frames, find: Callable[[Pixels], list[Face]]) -> Iterator[dict[str, Pixels | float]]:
+    """The samples of one person, by the names of `Patches`."""
+    faces = find(person.frames[0])
+    if not faces:
+        return
+    cast = make_cast(head, person.frames[0], faces[0])
+    scale, shift = cast.crop_from_avatar[0, 0], cast.crop_from_avatar[:, 2].astype(np.float32)
+    rng = np.random.default_rng([person.person_seed, 5])
+    for frame in person.frames[1:]:
+        faces = find(frame)
+        if not faces:
+            continue
+        landmarks = faces[0].landmarks * np.float32(scale)
+        landmarks[:, :2] += shift
+        seen = read(head, replace(faces[0], landmarks=landmarks))
+        if np.arccos(np.clip((np.trace(seen.turn.T @ cast.rest.turn) - 1) / 2, -1, 1)) > FARTHEST:
+            continue
+        moved = follow(cast, seen)
+        if rng.random() < 0.5:
+            moved = replace(moved, shape=set_openings(moved.shape, cast.rest, seen, cast.rest))
+        truth = cv2.warpAffine(
+            frame,
+            cast.crop_from_avatar,
+            (cast.size, cast.size),
+            flags=cv2.INTER_LINEAR,
+            borderMode=cv2.BORDER_REPLICATE,
+        )
+        yield _sample(cast, moved, truth)
+
+
+def _sample(cast: MeshCast, moved: Moved, truth: Pixels) -> dict[str, Pixels | float]:
+    points = cast.points(moved, exactly=True)
+    drawn = geometry(cast, points, moved)
+    px = cast.rest.scale * moved.zoom
+    place, home = mouth_place(points, px), mouth_place(cast.flat, cast.rest.scale)
+    guides, chin = mouth_guides(place, points)
+    out: dict[str, Pixels | float] = {
+        **{"mouth_drawn": place.cut(drawn), "mouth_rest": home.cut(cast.still), "mouth_guides": guides},
+        **{"mouth_truth": place.cut(truth), "chin": chin},
+    }
+    eyes: dict[str, list[Pixels]] = {"eye_drawn": [], "eye_rest": [], "eye_guides": [], "eye_truth": []}
+    for eye, ball in zip(EYES, cast.eyes, strict=True):
+        spot = eye_place(points, eye, ball.width * moved.zoom)
+        iris = cast.iris_place(points, moved, eye)
+        eyes["eye_drawn"].append(spot.cut(drawn))
+        eyes["eye_rest"].append(eye_place(cast.flat, eye, ball.width).cut(cast.still))
+        eyes["eye_guides"].append(eye_guides(spot, points, eye, iris, ball.radius * moved.zoom))
+        eyes["eye_truth"].append(spot.cut(truth))
+    return out | {name: np.stack(pair) for name, pair in eyes.items()}
+
+
+def stacked(head: Head, person: Frames, find: Callable[[Pixels], list[Face]]) -> dict[str, Any] | None:
+    """A person's samples as the arrays of `Patches`; None where there are none."""
+    found = list(samples_of(head, person, find))
+    if not found:
+        return None
+    fields = {name: np.stack([np.asarray(sample[name]) for sample in found]) for name in found[0]}
+    return {name: v.reshape(-1, *v.shape[2:]) if name.startswith("eye") else v for name, v in fields.items()}
+
+
+def prepare(
+    data: Path, name: str, numbers: Iterable[int], make: Callable[[Frames], dict[str, Any] | None]
+) -> Iterator[int]:
+    """Samples of the people of `numbers` who are rendered and not yet done, to `data`/NAME; yields the numbers."""
+    there = [number for number in numbers if frames_path(data, number).exists()]
+    yield from fill_folder(data / name, there, lambda k: make(read_frames(frames_path(data, k))), lambda: False)
+
+
+def patch_files(data: Path) -> list[Path]:
+    """What is prepared so far, in order."""
+    return finished(data / "patches")
+
+
+def read_patches(paths: list[Path]) -> Patches:
+    """All samples of some files, in memory."""
+    rows = [read_arrays(path) for path in paths]
+    whole = {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
+    return Patches(**whole | {"chin": whole["chin"].astype(np.float32)})

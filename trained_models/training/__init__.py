@@ -1,0 +1,1 @@
+"""What every recipe trains with: averaged weights, losses, ONNX export with parity."""
