@@ -10,7 +10,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="the training recipes need the extra `train`")
 
 
-from realtime.tracking.detector import Tracker  # noqa: E402
+from realtime.tracking.tracker import Tracker  # noqa: E402
 from trained_models.autoencoder.driver_mask import DriverMask  # noqa: E402
 from trained_models.recipes.autoencoder.driver_mask import (  # noqa: E402
     LARGE,

@@ -9,10 +9,9 @@ import numpy as np
 import pytest
 
 from realtime.audio.mel import mel_frames
-from realtime.families.lip_sync.lip_masks import PLANES, lip_outline, lip_planes
-from realtime.families.lip_sync.network import open_lip_sync
+from realtime.families.lip_sync.network import PLANES, lip_outline, lip_planes, open_lip_sync
 from realtime.models.library import built_in_folder, load_bundle
-from realtime.tracking.detector import Tracker
+from realtime.tracking.tracker import Tracker
 from trained_models.recipes.sample_files import joined, numbered
 
 torch = pytest.importorskip("torch")

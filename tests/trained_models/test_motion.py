@@ -12,7 +12,6 @@ import pytest
 from click.testing import CliRunner
 from mesh_faces import MESH, a_face, a_picture, a_shape, head
 
-from realtime.families.motion.mesh.patches import MOUTH_SIDE
 from realtime.families.motion.mesh.refiner import INPUTS, OUTPUTS, shaded
 from realtime.families.motion.mesh.source import MOUTH_SIDE
 from realtime.frame import Pixels
@@ -20,6 +19,7 @@ from realtime.models.avatar import read_avatar_card
 from realtime.models.bundle import hash_file
 from realtime.models.library import built_in_folder, load_bundle
 from realtime.tracking.face import Face
+from realtime.tracking.tracker import Tracker
 from trained_models.recipes.face import mesh_file
 from trained_models.recipes.motion.avatars import SITTERS
 from trained_models.recipes.motion.frames import Frames, frames_path, read_frames

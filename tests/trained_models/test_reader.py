@@ -11,11 +11,11 @@ pytest.importorskip("onnx", reason="the training recipes need the extra `export`
 from made_up_pairs import PLAN, SMALL, made_up_data  # noqa: E402
 
 from realtime.capture.recording import Recording  # noqa: E402
-from realtime.families.face_swap.inner_lips import inner_lips  # noqa: E402
-from realtime.imaging.align import cut  # noqa: E402
+from realtime.families.face_swap.autoencoder import inner_lips  # noqa: E402
+from realtime.imaging.affine import cut  # noqa: E402
 from realtime.inference.ort import open_session  # noqa: E402
 from realtime.models.library import built_in_folder  # noqa: E402
-from realtime.tracking.detector import Tracker  # noqa: E402
+from realtime.tracking.tracker import Tracker  # noqa: E402
 from trained_models.autoencoder.crops import SIZE, face_crop  # noqa: E402
 from trained_models.autoencoder.dataset import Pairs  # noqa: E402
 from trained_models.autoencoder.onnx_in_torch import OnnxInTorch  # noqa: E402

@@ -7,8 +7,8 @@ import numpy as np
 import numpy.typing as npt
 
 from realtime.imaging.align import crop_from_frame
-from realtime.tracking.detector import Tracker
 from realtime.tracking.face import Face
+from realtime.tracking.tracker import Tracker
 from trained_models.autoencoder.augment import Pixels
 from trained_models.autoencoder.dataset import WEIGHT_UNIT
 

@@ -11,9 +11,9 @@ from realtime.errors import ModelError
 from realtime.families.face_swap.open_swapper import open_swapper
 from realtime.families.face_swap.skin_detail import DETAIL_FILE
 from realtime.frame import Pixels
-from realtime.models.add_model import add_folder
 from realtime.models.bundle import PREVIEW_FILE, Bundle
-from realtime.models.card_file import parse_card
+from realtime.models.card import parse_card
+from realtime.models.library import add_folder
 from trained_models.autoencoder.dataset import Batch, Pairs
 from trained_models.autoencoder.export import input_of, output_of, to_onnx
 from trained_models.autoencoder.network import SwapNetwork

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from realtime.capture.source import Source
 from realtime.errors import ConfigError
 from realtime.frame import Frame, Pixels
-from realtime.imaging.align import cut, umeyama
+from realtime.imaging.affine import cut, umeyama
 from realtime.text import printable
 from realtime.tracking.face import Face
 from realtime.tracking.pose import HeadPose, head_angles

@@ -10,9 +10,9 @@ import torch
 from realtime.capture.recording import Recording
 from realtime.families.face_swap.autoencoder import inner_lips
 from realtime.frame import Pixels
-from realtime.imaging.align import cut
-from realtime.tracking.detector import Tracker
-from realtime.tracking.head_angles import head_angles
+from realtime.imaging.affine import cut
+from realtime.tracking.pose import head_angles
+from realtime.tracking.tracker import Tracker
 from trained_models.autoencoder.crops import SIZE, face_crop
 from trained_models.autoencoder.dataset import Batch
 from trained_models.autoencoder.network import SwapNetwork

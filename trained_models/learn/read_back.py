@@ -12,15 +12,15 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from realtime.families.face_swap.inner_lips import inner_lips
+from realtime.families.face_swap.autoencoder import inner_lips
 from realtime.frame import Frame, Pixels
-from realtime.imaging.align import cut
+from realtime.imaging.affine import cut
 from realtime.imaging.blend import Swapped, blend
 from realtime.imaging.masks import oval_mask
 from realtime.settings import Settings
-from realtime.tracking.detector import Tracker
 from realtime.tracking.face import Face
-from realtime.tracking.head_angles import head_angles
+from realtime.tracking.pose import head_angles
+from realtime.tracking.tracker import Tracker
 from trained_models.autoencoder.crops import face_crop
 from trained_models.autoencoder.export import Exported
 from trained_models.autoencoder.network import SwapNetwork

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from realtime.errors import ModelError
-from realtime.families.face_swap.inner_lips import inner_lips
+from realtime.families.face_swap.autoencoder import inner_lips
 from realtime.frame import Pixels
 from realtime.imaging.masks import oval_mask
 from trained_models.autoencoder.crops import MARGIN, SIZE, importance

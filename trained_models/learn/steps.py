@@ -8,8 +8,7 @@ from realtime.capture.recording import Recording
 from realtime.models.bundle import Bundle
 from realtime.models.card import require_consent, title_from, validate_line
 from realtime.models.library import built_in_folder
-from realtime.models.naming import stated, title_from
-from realtime.tracking.detector import Tracker
+from realtime.tracking.tracker import Tracker
 from trained_models.autoencoder.crops import finder
 from trained_models.autoencoder.dataset import Pairs
 from trained_models.autoencoder.skin_detail import detail_of
@@ -54,9 +53,9 @@ def learn(request: Request, say: Say, progress: Say) -> Bundle:
     Raises ConfigError, DeviceError or ModelError in one line; `fit.Stopped` when interrupted in training, with all
     saved: the same call goes on.
     """
-    kind, statement = whose(request.identity, request.statement)
+    kind, statement = require_consent(request.identity, request.statement)
     name = free_name(request.name)
-    title = stated("--title", request.title or title_from(name), "give a title", 80)
+    title = validate_line("--title", request.title or title_from(name), "give a title", 80)
     driving, start = built_in_folder() / "clips" / "driving.mp4", built_in_folder() / START
     run_dir = RunDir(name, footage_key(request.clips, start / "swap.onnx"))
     fitting.quiet_threads(request.threads)

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from realtime.models.card_file import write_toml
+from realtime.models.card import write_toml
 
 Network = TypeVar("Network", bound=nn.Module)
 CARD = "model.toml"

@@ -11,8 +11,9 @@ from onnxruntime.transformers.float16 import convert_float_to_float16
 from onnxruntime.transformers.onnx_model import OnnxModel
 from torch import Tensor, nn
 
-from export.parity import Array, Feed, Kind, TorchNetwork, compare
+from export.parity import Feed, Kind, TorchNetwork, compare
 from export.quiet_torch import quietly
+from realtime.inference.session import Array
 
 OPSET = 20
 

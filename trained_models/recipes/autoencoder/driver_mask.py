@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from realtime.imaging.align import cut
+from realtime.imaging.affine import cut
 from realtime.tracking.face import Face
 from trained_models.autoencoder.augment import Pixels, covered, seen_by_a_camera, shadowed, shaken, warped
 from trained_models.autoencoder.crops import MARGIN, SIZE, margin_crop

@@ -14,9 +14,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from realtime.families.face_swap.inner_lips import inner_lips
-from realtime.imaging.align import crop_from_frame, cut
-from realtime.tracking.head_angles import head_angles
+from realtime.families.face_swap.autoencoder import inner_lips
+from realtime.imaging.affine import cut
+from realtime.imaging.align import crop_from_frame
+from realtime.tracking.pose import head_angles
 from trained_models.autoencoder.augment import Pixels
 from trained_models.autoencoder.crops import (
     COVERAGE,

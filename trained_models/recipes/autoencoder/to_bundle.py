@@ -7,7 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from realtime.imaging.align import cut
+from realtime.imaging.affine import cut
 from trained_models.autoencoder.augment import Pixels
 from trained_models.autoencoder.crops import SIZE, face_crop, finder
 from trained_models.autoencoder.export import Files, input_of, output_of

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from realtime.families.lip_sync.close_mouth import shut_mouth
-from realtime.families.lip_sync.lip_masks import LIP_POINTS, PLANES, lip_planes
-from realtime.families.motion.mesh.points import CHIN, UNDER_NOSE
+from realtime.families.lip_sync.lower_face import shut_mouth
+from realtime.families.lip_sync.network import LIP_POINTS, PLANES, lip_planes
+from realtime.families.motion.mesh.head import CHIN, UNDER_NOSE
 from trained_models.recipes.lip_sync.network import JAW, ROWS, TOP
 from trained_models.recipes.lip_sync.samples import PICTURES, SEEN, SIDE, Floats, SpokenSamples
 from trained_models.recipes.motion.batches import colours

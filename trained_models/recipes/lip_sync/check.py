@@ -11,8 +11,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from realtime.audio.mel import BANDS, SILENCE, WINDOW, mel_frames, window_start
-from realtime.audio.resample import Resampler
+from realtime.audio.mel import BANDS, SILENCE, WINDOW, Resampler, mel_frames, window_start
 from realtime.audio.sound_file import SoundFile
 from realtime.audio.source import SPEECH_HZ
 from realtime.audio.speech_buffer import MelWindow
@@ -21,11 +20,10 @@ from realtime.clock import StageTimer
 from realtime.families.lip_sync.effect import LipSync
 from realtime.families.lip_sync.network import LipSyncNetwork, open_lip_sync
 from realtime.frame import Floats, Pixels
-from realtime.models.avatar_library import built_in_avatars
-from realtime.models.avatar_picture import avatar_pixels
-from realtime.models.library import load_bundle
-from realtime.tracking.detector import Tracker
+from realtime.models.avatar import avatar_pixels
+from realtime.models.library import built_in_avatars, load_bundle
 from realtime.tracking.face import Face
+from realtime.tracking.tracker import Tracker
 from trained_models.recipes.lip_sync.dataset import HELD_OUT, held_out, person_files
 from trained_models.recipes.lip_sync.samples import PICTURES, SEEN, SIDE, large, read_samples, window_of
 from trained_models.recipes.lip_sync.spoken import HELD_OUT_TEXTS, wave

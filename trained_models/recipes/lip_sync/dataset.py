@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from realtime.families.lip_sync.lip_masks import PLANES
+from realtime.families.lip_sync.network import PLANES
 from trained_models.recipes.lip_sync.batches import Batch, Samples, spread
 from trained_models.recipes.lip_sync.decoder_training import DecoderTraining
 from trained_models.recipes.lip_sync.encoder_training import MEASURED_FROM, EncoderTraining, Sayings

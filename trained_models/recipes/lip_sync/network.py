@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from realtime.families.lip_sync.lip_masks import PLANES
+from realtime.families.lip_sync.network import PLANES
 from trained_models.recipes.people.actions import side_names
 from trained_models.recipes.people.assets import Floats
 

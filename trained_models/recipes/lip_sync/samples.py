@@ -17,8 +17,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from realtime.families.lip_sync.lip_masks import LIP_POINTS, lip_outline
-from realtime.tracking.detector import Tracker
+from realtime.families.lip_sync.network import LIP_POINTS, lip_outline
+from realtime.tracking.tracker import Tracker
 from trained_models.recipes.lip_sync.network import CLOSERS, JAW, actions_of
 from trained_models.recipes.sample_files import (
     Pixels,

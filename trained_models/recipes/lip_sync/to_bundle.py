@@ -5,9 +5,8 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
-from realtime.families.face_swap.hires_head import FINE_FILE
-from realtime.families.lip_sync.hires_lips import FIELD, PAINT, SEEN
-from realtime.families.lip_sync.network import FACES, LIP_SYNC_FILE, LIPS, MEL, MOUTH
+from realtime.families.face_swap.autoencoder import FINE_FILE
+from realtime.families.lip_sync.network import FACES, FIELD, LIP_SYNC_FILE, LIPS, MEL, MOUTH, PAINT, SEEN
 from trained_models.recipes.lip_sync.network import SIZE, AudioEncoder, Decoder, LipSync, Ways, Widths
 from trained_models.training.files import add_to_bundle, fill, save_halves, write_bundle
 from trained_models.training.onnx_export import Parity, export_halves, giga_flops

@@ -40,8 +40,8 @@ def render(data: Path, first: int, end: int) -> None:
 @click.option("--end", type=int, default=200)
 def patches(data: Path, first: int, end: int) -> None:
     """Find faces, move them by geometry, cut patches; resumes."""
-    from realtime.families.motion.mesh.points import open_head
-    from realtime.tracking.detector import Tracker
+    from realtime.families.motion.mesh.head import open_head
+    from realtime.tracking.tracker import Tracker
     from trained_models.recipes.motion.refiner_samples import prepare, stacked
 
     head, tracker = open_head(BUNDLE / "mesh.npz"), Tracker(provider="cpu")
@@ -111,8 +111,8 @@ def flow(run_folder: Path, data: Path, out: Path, end: int, steps: int, threads:
     """Make the flow network for hair and neck: samples, training (resumes), bundle."""
     import torch
 
-    from realtime.families.motion.mesh.points import open_head
-    from realtime.tracking.detector import Tracker
+    from realtime.families.motion.mesh.head import open_head
+    from realtime.tracking.tracker import Tracker
     from trained_models.recipes.motion.flow_samples import FlowSamples, read_samples, stacked
     from trained_models.recipes.motion.flow_training import PLAN, FlowTraining
     from trained_models.recipes.motion.refiner_samples import prepare

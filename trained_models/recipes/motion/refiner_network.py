@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from realtime.families.motion.mesh.patches import EYE_CHANNELS, MOUTH_CHANNELS
+from realtime.families.motion.mesh.source import EYE_CHANNELS, MOUTH_CHANNELS
 
 
 @dataclass(frozen=True, slots=True)

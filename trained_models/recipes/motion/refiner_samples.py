@@ -17,9 +17,7 @@ import numpy.typing as npt
 from realtime.families.motion.mesh.head import EYES, Head, Reading, read
 from realtime.families.motion.mesh.model import geometry
 from realtime.families.motion.mesh.motion import Moved, set_openings
-from realtime.families.motion.mesh.patches import eye_guides, eye_place, mouth_guides, mouth_place
-from realtime.families.motion.mesh.points import EYES, Head
-from realtime.families.motion.mesh.source import MeshCast, make_cast
+from realtime.families.motion.mesh.source import MeshCast, eye_guides, eye_place, make_cast, mouth_guides, mouth_place
 from realtime.tracking.face import Face
 from trained_models.recipes.motion.frames import Frames, frames_path, read_frames
 from trained_models.recipes.sample_files import Pixels, fill_folder, finished, read_arrays

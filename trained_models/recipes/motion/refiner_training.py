@@ -7,8 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from realtime.families.motion.mesh.patches import EYE_WINDOW, MOUTH_CHANNELS, MOUTH_WINDOW
 from realtime.families.motion.mesh.refiner import SHADE_SIDE
+from realtime.families.motion.mesh.source import EYE_WINDOW, MOUTH_CHANNELS, MOUTH_WINDOW
 from trained_models.recipes.motion.batches import Batch
 from trained_models.recipes.motion.refiner_network import Refiner, Widths
 from trained_models.training.ema import EmaTraining, Plan
