@@ -12,7 +12,7 @@ class Settings(BaseModel):
 
     `mask_erode` and `mask_blur` are in pixels of a 224-pixel crop, scaled to the real one, so that a
     setting looks the same at every size. `sharpen` is the unsharp mask's amount in percent.
-    The defaults differ from DeepFaceLive's (5, 25, rct): docs/decisions/0001 says why.
+    The defaults differ from DeepFaceLive's (5, 25, rct): docs/studies/blend-defaults.md says why.
     `morph` is the AMP models' factor. `steadiness` scales the landmark filter (0 = off, 1 = default).
     `on_miss` says what goes out while there is no synthetic picture; `raw` only where the run was
     started with --allow-raw. `model` names the bundle worn; None keeps the one of the start. `variant`: `fine` draws a

@@ -1,7 +1,7 @@
 """Is somebody speaking? 0..1 for each mel frame, so that the mouth rests in silence and in noise.
 
 `SpeechGate` is Silero VAD, a small network trained on speech in many languages and noises; it
-comes with masquerade. docs/decisions/0011 has the numbers against other gates.
+comes with masquerade. docs/studies/voice-activity-detection.md has the numbers against other gates.
 """
 
 import hashlib
