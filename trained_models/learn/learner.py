@@ -41,7 +41,8 @@ READ_BACK_AVERAGE = 0.98
 """A short memory: a hundred such steps may be all."""
 LIPS_GAIN = 1.15
 """The lips are taken for so much farther apart than told, as by the identity learnt from: else they part 0.86 times as
-far as the driver's (docs/studies/lip-distance-input.md). How far it has to be for this face is read back in the end (`lips.py`)."""
+far as the driver's (docs/studies/lip-distance-input.md). How far it has to be for this face is read back in the end
+(`lips.py`)."""
 
 LEARN_PLAN = Plan(
     batch=8, peak_rate=8e-4, last_rate=2e-5, warm_up_steps=40, fall=0.55, average=0.995, seed=1, read_from=0.75
