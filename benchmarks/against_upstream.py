@@ -13,11 +13,10 @@ from benchmarks.backends_text import upstream_table
 from benchmarks.rounds import faster, take_turns
 from benchmarks.runtimes import ways_here
 from benchmarks.upstream_networks import FAMILIES, Upstream, spelled_out
-from export.dfm import to_dfm
-from export.families import Part
-from export.int8_judge import Limit
+from export.dfm_format import to_dfm
+from export.int8 import quantise
 from export.parity import Feed, compare
-from export.quantise import quantise
+from export.plan import NetworkSpec
 from export.to_onnx import to_onnx
 from realtime.errors import ConfigError, ModelError
 from realtime.inference.ort import open_session
@@ -32,8 +31,7 @@ TARGETS = {  # family: (how much faster it is promised to be, and in which preci
     "swap": ((3.0, ("bf16", "int8", "fp32")),),
 }
 CALIBRATED_ON = 3
-ANY_QUALITY = Limit(psnr_db=0, least_work=0)
-"""What int8 does to random weights says nothing of trained ones: all layers that can be become int8, for the speed."""
+"""Samples. What int8 does to random weights says nothing of trained ones: all layers become int8, for the speed."""
 
 ON_AMX = {("motion", 10.0), ("lip-sync", 5.0)}
 """Promised for processors that have AMX."""
@@ -74,7 +72,7 @@ class DeepFaceLive:
     Only the number of threads is set, to that of the others; by itself it takes all cores.
     """
 
-    def __init__(self, content: bytes, part: Part, threads: int) -> None:
+    def __init__(self, content: bytes, part: NetworkSpec, threads: int) -> None:
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads
         options.log_severity_level = 3
@@ -217,8 +215,8 @@ def _written(upstream: Upstream, folder: Path, int8: bool) -> dict[str, list[Pat
             files["int8"] = "asked for with --int8"
             continue
         try:
-            feeds = part.samples(CALIBRATED_ON + 1)
-            made = quantise(model, feeds[:-1], held_out=feeds[-1:], limit=ANY_QUALITY)
+            feeds = part.samples(CALIBRATED_ON)
+            made = quantise(model, feeds, None)
             _put(files, "int8", folder / f"int8_{part.file}", made.model)
         except ModelError as error:
             files["int8"] = str(error)

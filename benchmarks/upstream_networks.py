@@ -19,13 +19,13 @@ import torch
 from onnx import helper, numpy_helper
 from torch import nn
 
-from export.families import Part
-from export.families.first_order_motion import FRAME, motion_parts
+from export.families.first_order_motion import FRAME, motion_networks
 from export.networks.autoencoder import DFM_INPUT, DFM_OUTPUTS, Archi, DfmLayout, SaehdShape, saehd
 from export.networks.first_order_motion import build
 from export.networks.motion_config import PUBLISHED
 from export.networks.wav2lip import WAV2LIP_96, LipShape, Wav2Lip
 from export.parity import Feed, Kind
+from export.plan import NetworkSpec
 from export.samples import mel_windows, pictures
 
 SEED = 3
@@ -42,13 +42,13 @@ class Upstream:
 
     family: str
     what: str
-    parts: tuple[Part, ...]
+    parts: tuple[NetworkSpec, ...]
     outputs: dict[str, Kind]
     feeds: list[Feed]
     fixed: Feed
     wiring: dict[str, str]
     eager: Callable[[Feed], dict[str, Any]] | None
-    dfm: Part | None = None
+    dfm: NetworkSpec | None = None
 
 
 def first_order_motion() -> Upstream:
@@ -66,7 +66,7 @@ def first_order_motion() -> Upstream:
         points = model.detector(torch.cat(faces))
         turned = tuple(value.roll(1, 0) for value in points)
     _settle(model.generator, (torch.cat(faces), *points, *turned))
-    parts = motion_parts(model, 256)
+    parts = motion_networks(model, 256)
     avatar = faces[0]
     with torch.no_grad():
         value, jacobian = model.detector(avatar)
@@ -105,7 +105,9 @@ def wav2lip(shape: LipShape = WAV2LIP_96) -> Upstream:
         return {"mouth": network(torch.from_numpy(feed["mel"]), torch.from_numpy(feed["faces"])).numpy()}
 
     kinds: dict[str, Kind] = {"mouth": "picture"}
-    part = Part("lip_sync.onnx", network, ("mel", "faces"), kinds, lambda n: feeds[:n], frozenset({"mel", "faces"}))
+    part = NetworkSpec(
+        "lip_sync.onnx", network, ("mel", "faces"), kinds, lambda n: feeds[:n], frozenset({"mel", "faces"})
+    )
     return Upstream("lip-sync", f"Wav2Lip, {shape.size} px, one frame", (part,), kinds, feeds, {}, {}, eager)
 
 
@@ -115,10 +117,10 @@ def deepfacelab() -> Upstream:
     _seed(network)
     feeds: list[Feed] = [{"face": face} for face in pictures(224, 6)[:4]]
     kinds: dict[str, Kind] = {"celeb_face": "picture", "celeb_mask": "picture", "driver_mask": "picture"}
-    part = Part("swap.onnx", network, ("face",), kinds, lambda n: feeds[:n], frozenset({"face"}))
+    part = NetworkSpec("swap.onnx", network, ("face",), kinds, lambda n: feeds[:n], frozenset({"face"}))
     turned: list[Feed] = [{DFM_INPUT: np.ascontiguousarray(f["face"].transpose(0, 2, 3, 1))} for f in feeds]
     shown: dict[str, Kind] = dict.fromkeys(DFM_OUTPUTS, "picture")
-    dfm = Part("", DfmLayout(network), (DFM_INPUT,), shown, lambda n: turned[:n], frozenset({DFM_INPUT}))
+    dfm = NetworkSpec("", DfmLayout(network), (DFM_INPUT,), shown, lambda n: turned[:n], frozenset({DFM_INPUT}))
     return Upstream("swap", "DeepFaceLab SAEHD df-ud, 224 px, one frame", (part,), kinds, feeds, {}, {}, None, dfm)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from export.request import FAMILIES, FORMATS, PRECISIONS, Request
+from export.options import FAMILIES, FORMATS, PRECISIONS, ExportOptions
 from realtime.errors import ConfigError
 from realtime.text import printable
 
@@ -55,24 +55,24 @@ def export(**options: Any) -> None:
     .pth.tar or .pth file of a First Order Motion Model or Wav2Lip. What comes out is compared with the network
     it was made from; if it differs by more than the precision explains, nothing is written.
     """
-    request = Request(**options)
+    chosen = ExportOptions(**options)
     for package in _NEEDED:
         if find_spec(package) is None:
             raise ConfigError(f'masquerade export needs {package}: pip install "masquerade[export]"')
     from export.checkpoint_to_bundle import export_checkpoint
 
-    made = export_checkpoint(request, click.echo)
-    click.echo(_next(request, made))
+    made = export_checkpoint(chosen, click.echo)
+    click.echo(_next(chosen, made))
 
 
-def _next(request: Request, made: Path) -> str:
+def _next(options: ExportOptions, made: Path) -> str:
     """What a user can do with it."""
     where = printable(shlex.quote(str(made)))
-    if request.format == "dfm":
+    if options.format == "dfm":
         return f'{where}: masquerade models add {where} --identity self|consented|synthetic --statement "…"'
-    if request.family != "deepfacelab":
+    if options.family != "deepfacelab":
         return f"{where}: masquerade models add {where}"
-    if request.identity is None:
+    if options.identity is None:
         return (
             f"{where}: its card does not say whose face it is yet: "
             f'masquerade models add {where} --identity self|consented|synthetic --statement "…"'

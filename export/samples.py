@@ -1,8 +1,10 @@
 """Seeded samples that networks are compared on: pictures and sounds without any file.
 
 Nothing here looks like a face. That does not matter for the question whether two ways of running the same
-weights give the same numbers; it does for calibrating int8 (`export.quantise`).
+weights give the same numbers; it does for calibrating int8 (`export.calibration`).
 """
+
+from typing import Any
 
 import cv2
 import numpy as np
@@ -11,6 +13,8 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float32]
 
 SEED = 20_261_123
+MORPHS = (0.0, 0.29, 0.75, 1.0)
+"""Morph factors of an AMP's samples: both ends, and two that fall between and on channels."""
 
 
 def picture(generator: np.random.Generator, size: int) -> Floats:
@@ -45,3 +49,10 @@ def mel_windows(count: int, seed: int = SEED) -> list[Floats]:
     if count >= 3:
         made[-1] = np.full((1, 1, 80, 16), -4, np.float32)
     return made
+
+
+def with_masked_half(face: npt.NDArray[Any]) -> Floats:
+    """(1, 3, S, S) -> (1, 6, S, S): the face with its lower half black, then the face as it is (Wav2Lip's input)."""
+    upper = face.copy()
+    upper[:, :, face.shape[2] // 2 :] = 0
+    return np.concatenate([upper, face], 1)

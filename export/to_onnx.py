@@ -1,16 +1,17 @@
-"""Networks as ONNX: exported, simplified, checked, and compared with the network that they came from.
+"""Writes networks as ONNX, simplified and checked, and compares the written files with the networks they came from.
 
-Shapes are static unless asked otherwise: every runtime plans better for them, and the live loop draws one face
-at a time. Where a network would need more than that, it is written so that it does not: the inverse of 2x2
-matrices in closed form (`export.networks.motion_blocks.inverse`), AMP's morph as a mask over the channels
-(`export.networks.amp`). What a motion bundle's three networks take and give is in
-`export.families.first_order_motion`.
+Shapes are static unless asked otherwise: every runtime plans better for them, and the live loop draws one face at a
+time. Where a network would need more than that, it is written so that it does not (`export.networks`).
 """
 
 import hashlib
+import logging
 import math
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -19,10 +20,10 @@ import numpy as np
 import onnx
 import torch
 
-from export.families import Part
-from export.graph import rounded, tidy
-from export.parity import Feed, Parity, Precision, Runs, TorchNetwork, compare
-from export.quiet_torch import quietly
+from export.half import emulate_fp16
+from export.parity import Feed, Parity, Precision, compare
+from export.passes import tidy
+from export.plan import NetworkSpec
 from realtime.errors import ModelError
 from realtime.inference.onnx_file import read_contents
 from realtime.inference.ort import open_session
@@ -34,6 +35,24 @@ OPSET = 20
 SAMPLES = 4
 MAX_BYTES = (2 << 30) - (64 << 20)
 """The most that one ONNX file can be is 2 GiB (protobuf), its graph included."""
+
+
+@contextmanager
+def quietly() -> Iterator[None]:
+    """Silences torch's remarks about its own insides, and the thread that its progress bars leave behind."""
+    logger = logging.getLogger("torch.onnx")
+    before = logger.level
+    logger.setLevel(logging.CRITICAL)
+    if find_spec("tqdm"):
+        from tqdm import tqdm
+
+        tqdm.monitor_interval = 0
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(before)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,64 +77,64 @@ class Exported:
         return hashlib.sha256(self.content).hexdigest()
 
 
-def to_onnx(part: Part, *, dynamic_batch: bool = False, simplified: bool = True) -> onnx.ModelProto:
-    """The network of `part` as a float32 ONNX graph, simplified (`export.graph.tidy`) and checked.
+def to_onnx(spec: NetworkSpec, *, dynamic_batch: bool = False, simplified: bool = True) -> onnx.ModelProto:
+    """The network of `spec` as a float32 ONNX graph, simplified (`export.passes.tidy`) and checked.
 
-    Inputs and outputs are called as `part` calls them. `dynamic_batch` leaves the first side of `part.batched`
+    Inputs and outputs are called as `spec` calls them. `dynamic_batch` leaves the first side of `spec.batched`
     open, under the name N. Raises ModelError, one line, where that cannot be done.
     """
-    feed = part.samples(1)[0]
-    _check_size(part)
-    arguments = [_example(name, feed, part, dynamic_batch) for name in part.inputs]
+    feed = spec.samples(1)[0]
+    _check_size(spec)
+    arguments = [_example(name, feed, spec, dynamic_batch) for name in spec.inputs]
     try:
         with quietly():
             program = torch.onnx.export(
-                part.network,
+                spec.network,
                 tuple(arguments),
-                input_names=list(part.inputs),
-                output_names=list(part.outputs),
+                input_names=list(spec.inputs),
+                output_names=list(spec.outputs),
                 opset_version=OPSET,
                 dynamo=True,
-                dynamic_shapes=_open_sides(part) if dynamic_batch else None,
+                dynamic_shapes=_open_sides(spec) if dynamic_batch else None,
                 verbose=False,
             )
     except Exception as error:  # its errors share no class of their own
         line = next((text for text in str(error).splitlines() if text.strip()), type(error).__name__)
-        raise ModelError(f"{part.file} cannot be written as ONNX ({printable(line, 120)}): report it") from error
+        raise ModelError(f"{spec.file} cannot be written as ONNX ({printable(line, 120)}): report it") from error
     if program is None:
-        raise ModelError(f"{part.file} cannot be written as ONNX: torch gave no program")
+        raise ModelError(f"{spec.file} cannot be written as ONNX: torch gave no program")
     model = program.model_proto
     strip(model)
     if simplified:
         model = tidy(model)
         strip(model)
-    check(model, part, feed, dynamic_batch=dynamic_batch)
+    check(model, spec, feed, dynamic_batch=dynamic_batch)
     return model
 
 
 def verify(
     file: Path,
-    part: Part,
+    spec: NetworkSpec,
     precision: Precision,
     *,
     dynamic_batch: bool = False,
     facts: Mapping[str, Any] = MappingProxyType({}),
 ) -> Exported:
-    """Compares a written file with the torch network it was made of, on the part's samples.
+    """Compares a written file with the torch network it was made of, on the spec's samples.
 
     The file is run as it is, without the rewrites by which live sessions save time. On a CPU float16 graphs are run
-    in float32, so of those a twin is run that rounds as float16 does (`rounded`). `facts` are passed on. Raises
+    in float32, so of those a twin is run that rounds as float16 does (`emulate_fp16`). `facts` are passed on. Raises
     ModelError where the file cannot be run or differs by more than `export.parity.LIMITS` allow.
     """
     content = file.read_bytes()
     model = onnx.load_from_string(content)
-    twin = rounded(onnx.shape_inference.infer_shapes(model)) if precision == "fp16" else None
-    feeds = part.samples(SAMPLES)
+    twin = emulate_fp16(onnx.shape_inference.infer_shapes(model)) if precision == "fp16" else None
+    feeds = spec.samples(SAMPLES)
     if dynamic_batch:
-        feeds.append(_joined(feeds[:2], part))
+        feeds.append(_joined(feeds[:2], spec))
     session = open_session(twin.SerializeToString() if twin else file, provider="cpu", precision="fp32", quick=False)
     try:
-        parity = compare(torch_network(part), session, feeds, part.outputs)
+        parity = compare(spec, session, feeds, spec.outputs, spec.shown_by if precision == "int8" else {})
     finally:
         session.close()
     parity.check(precision, file.name)
@@ -131,11 +150,6 @@ def verify(
     )
 
 
-def torch_network(part: Part) -> Runs:
-    """The reference of an export: the torch network, by the names of its inputs and outputs."""
-    return TorchNetwork(part.network, part.inputs, list(part.outputs))
-
-
 def strip(model: onnx.ModelProto) -> None:
     """Drop the exporter's notes: they hold source paths and lines of the machine it ran on."""
     model.ClearField("metadata_props")
@@ -143,66 +157,66 @@ def strip(model: onnx.ModelProto) -> None:
     model.graph.ClearField("metadata_props")
     model.graph.ClearField("doc_string")
     model.graph.name = "network"
-    for part in (
+    for each in (
         *model.graph.node,
         *model.graph.value_info,
         *model.graph.input,
         *model.graph.output,
         *model.graph.initializer,
     ):
-        part.ClearField("doc_string")
-        part.ClearField("metadata_props")
+        each.ClearField("doc_string")
+        each.ClearField("metadata_props")
 
 
-def check(model: onnx.ModelProto, part: Part, feed: Feed, *, dynamic_batch: bool = False) -> None:
+def check(model: onnx.ModelProto, spec: NetworkSpec, feed: Feed, *, dynamic_batch: bool = False) -> None:
     """Raise ModelError unless the graph is whole by ONNX's own rules and ours, and takes and gives what it should.
 
-    `feed` is a sample of `part`, whose shapes the inputs must have.
+    `feed` is a sample of `spec`, whose shapes the inputs must have.
     """
     try:
         onnx.checker.check_model(model, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         line = str(error).splitlines()[0]
-        raise ModelError(f"{part.file} is no valid ONNX ({printable(line, 120)}): report it") from error
-    read_contents(model.SerializeToString(), part.file)
+        raise ModelError(f"{spec.file} is no valid ONNX ({printable(line, 120)}): report it") from error
+    read_contents(model.SerializeToString(), spec.file)
     for value in model.graph.input:
         sides: list[Any] = [side.dim_value or side.dim_param for side in value.type.tensor_type.shape.dim]
         wanted: list[Any] = list(feed[value.name].shape) if value.name in feed else []
-        if dynamic_batch and value.name in part.batched:
+        if dynamic_batch and value.name in spec.batched:
             wanted[0] = "N"
         if sides != wanted:
-            raise ModelError(f"{part.file}: input {value.name} became {sides}, not {wanted}: report it")
+            raise ModelError(f"{spec.file}: input {value.name} became {sides}, not {wanted}: report it")
     names = [[value.name for value in values] for values in (model.graph.input, model.graph.output)]
-    if names != [list(part.inputs), list(part.outputs)]:
-        raise ModelError(f"{part.file}: inputs and outputs became {names}: report it")
+    if names != [list(spec.inputs), list(spec.outputs)]:
+        raise ModelError(f"{spec.file}: inputs and outputs became {names}: report it")
 
 
-def _check_size(part: Part) -> None:
-    size = sum(weight.numel() * weight.element_size() for weight in part.network.state_dict().values())
+def _check_size(spec: NetworkSpec) -> None:
+    size = sum(weight.numel() * weight.element_size() for weight in spec.network.state_dict().values())
     if size > MAX_BYTES:
         raise ModelError(
-            f"{part.file} would have {math.ceil(size / (1 << 20))} MiB of weights; one ONNX file holds 2 GiB: "
+            f"{spec.file} would have {math.ceil(size / (1 << 20))} MiB of weights; one ONNX file holds 2 GiB: "
             "train a smaller model"
         )
 
 
-def _example(name: str, feed: Feed, part: Part, dynamic_batch: bool) -> torch.Tensor:
+def _example(name: str, feed: Feed, spec: NetworkSpec, dynamic_batch: bool) -> torch.Tensor:
     """An input to export with. A batch of one would be taken for a constant."""
     value = torch.from_numpy(np.asarray(feed[name]))
-    return value.repeat(2, *[1] * (value.ndim - 1)) if dynamic_batch and name in part.batched else value
+    return value.repeat(2, *[1] * (value.ndim - 1)) if dynamic_batch and name in spec.batched else value
 
 
-def _open_sides(part: Part) -> tuple[Any, ...]:
+def _open_sides(spec: NetworkSpec) -> tuple[Any, ...]:
     batch = torch.export.Dim("N", min=1, max=64)
-    sides = tuple({0: batch} if name in part.batched else {} for name in part.inputs)
+    sides = tuple({0: batch} if name in spec.batched else {} for name in spec.inputs)
     # Arguments beyond the named ones are one tuple to torch.
-    named = part.network.forward.__code__.co_argcount - 1
+    named = spec.network.forward.__code__.co_argcount - 1
     return sides if len(sides) <= named else (*sides[:named], sides[named:])
 
 
-def _joined(feeds: Sequence[Feed], part: Part) -> Feed:
+def _joined(feeds: Sequence[Feed], spec: NetworkSpec) -> Feed:
     """Several samples as one batch; what is not counted in pictures is the first one's."""
     return {
-        name: np.concatenate([feed[name] for feed in feeds]) if name in part.batched else feeds[0][name]
+        name: np.concatenate([feed[name] for feed in feeds]) if name in spec.batched else feeds[0][name]
         for name in feeds[0]
     }

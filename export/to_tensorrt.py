@@ -1,8 +1,8 @@
 """ONNX networks as engines of NVIDIA's TensorRT or TensorRT-RTX, kept in this user's sealed cache.
 
 TensorRT 11 has no switch for the precision: a network computes in what its graph says. So fp16 is a cast of the
-graph (`export.graph.to_fp16`, which keeps float32 where it must), and int8 is the symmetric Q/DQ pairs that
-`export.quantise` writes in its form `tensorrt`; its form for CPUs has int32 biases and zero points, which TensorRT
+graph (`export.half.to_fp16`, which keeps float32 where it must), and int8 is the symmetric Q/DQ pairs that
+`export.int8` writes in its form `tensorrt`; its form for CPUs has int32 biases and zero points, which TensorRT
 rejects.
 An engine made here is the one that `--provider tensorrt` or `rtx` finds on this machine. TensorRT-RTX compiles
 without a GPU too, for every kind that it knows: that shows that a network compiles, and fits no session.
@@ -103,7 +103,7 @@ def graph_for(data: bytes, precision: str | None, name: str) -> bytes:
         _check_pairs(onnx.load_from_string(data), name)
     if precision in (None, own):
         return data
-    from export.graph import to_fp16
+    from export.half import to_fp16
 
     return bytes(to_fp16(onnx.load_from_string(data)).SerializeToString())
 

@@ -1,24 +1,70 @@
-"""A DeepFaceLab model (SAEHD or AMP) as one network of our own `swap` layout, or as a .dfm."""
+"""DeepFaceLab models (SAEHD or AMP) as the network of a `swap` bundle, or as a .dfm.
 
+A model NAME of class C lies as NAME_C_data.dat (options) and NAME_C_PART.npy (weights; pickles, in spite of
+their ending) in one folder. Only the parts that draw are read; discriminators and optimisers may be missing.
+Upstream leaves a weight that a file lacks at a random start and ignores one too many; here both are refused.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
+import torch
+from numpy.typing import NDArray
 
-from export.checkpoints.deepfacelab import read_deepfacelab
-from export.families import Part, Plan
-from export.networks.autoencoder import DFM_INPUT, DFM_MORPH, DFM_OUTPUTS, DfmLayout
-from export.parity import Feed
-from export.samples import pictures
-from realtime.errors import ConfigError
+from export.networks.autoencoder import (
+    DFM_INPUT,
+    DFM_MORPH,
+    DFM_OUTPUTS,
+    Amp,
+    AmpShape,
+    Archi,
+    DfmLayout,
+    SaehdShape,
+    saehd,
+)
+from export.parity import Feed, Kind
+from export.plan import ExportPlan, NetworkSpec
+from export.restricted_pickle import read_restricted_pickle
+from export.samples import MORPHS, pictures
+from realtime.errors import ConfigError, ModelError
 from realtime.models.card import FaceTypeName
 from realtime.text import printable
 
-MORPHS = (0.0, 0.29, 0.75, 1.0)
-"""Morph factors of the samples: both ends, and two that fall between and on channels."""
+FACE_TYPES = {"h": "half", "mf": "mid-full", "f": "full", "wf": "whole_face", "head": "head"}
+"""Upstream's short names, and ours in a card."""
+
+MAX_FILE_BYTES = 16 << 30
+"""Above any part of a model that can be trained on the cards of its day."""
+
+_DATA = re.compile(r"(?P<name>.+)_(?P<family>SAEHD|AMP)_data\.dat")
+_BESIDE = re.compile(r"(?P<model>.+_(?:SAEHD|AMP))_\w+\.(?:dat|npy|txt|dfm)")
+"""Any file of a model tells which of a folder's models is meant."""
 
 
-def plan_deepfacelab(path: Path, *, face_type: str | None = None) -> Plan:
+@dataclass(frozen=True, slots=True, eq=False)
+class DeepFaceLabModel:
+    """What a folder held.
+
+    `network` is `SaehdDf`, `SaehdLiae`, or `Amp` (which takes a morph too), in eval mode, on the CPU, without
+    gradients. `face_type` is by the names of a card's input, None where the file has one that is not known
+    here; `archi` is None for AMP; `iterations` is how long it was trained. `files` are those that were read.
+    """
+
+    name: str
+    family: str
+    archi: str | None
+    face_type: str | None
+    resolution: int
+    iterations: int
+    network: Any
+    files: tuple[Path, ...]
+
+
+def plan_deepfacelab(path: Path, *, face_type: str | None = None) -> ExportPlan:
     """The model in a folder, or of one of its files. Raises ModelError, and ConfigError about `face_type`.
 
     The outputs are called as a swap card calls them. `face_type` overrules what the model's options say: needed
@@ -34,13 +80,9 @@ def plan_deepfacelab(path: Path, *, face_type: str | None = None) -> Plan:
     size, morph = model.resolution, model.family == "AMP"
 
     def samples(count: int) -> list[Feed]:
-        feeds: list[Feed] = []
-        for number, face in enumerate(pictures(size, count)):
-            feed: dict[str, np.ndarray[tuple[int, ...], np.dtype[np.generic]]] = {"face": face}
-            if morph:
-                feed["morph"] = np.array([MORPHS[number % len(MORPHS)]], np.float32)
-            feeds.append(feed)
-        return feeds
+        faces = pictures(size, count)
+        morphs = [{"morph": np.array([MORPHS[n % len(MORPHS)]], np.float32)} if morph else {} for n in range(count)]
+        return [{"face": face, **more} for face, more in zip(faces, morphs, strict=True)]
 
     def dfm_samples(count: int) -> list[Feed]:
         return [
@@ -49,15 +91,17 @@ def plan_deepfacelab(path: Path, *, face_type: str | None = None) -> Plan:
             for feed in samples(count)
         ]
 
-    swap = Part(
+    outputs: dict[str, Kind] = {"celeb_face": "face", "celeb_mask": "mask", "driver_mask": "mask"}
+    swap = NetworkSpec(
         "swap.onnx",
         model.network,
         ("face", "morph") if morph else ("face",),
-        {"celeb_face": "picture", "celeb_mask": "picture", "driver_mask": "picture"},
+        outputs,
         samples,
         frozenset({"face"}),
+        shown_by={"celeb_face": "celeb_mask"},
     )
-    dfm = Part(
+    dfm = NetworkSpec(
         "",
         DfmLayout(model.network),
         (DFM_INPUT, DFM_MORPH) if morph else (DFM_INPUT,),
@@ -65,10 +109,10 @@ def plan_deepfacelab(path: Path, *, face_type: str | None = None) -> Plan:
         dfm_samples,
         frozenset({DFM_INPUT}),
     )
-    return Plan(
+    return ExportPlan(
         family="swap",
         name=model.name,
-        parts=(swap,),
+        networks=(swap,),
         sources=model.files,
         input={
             "size": size,
@@ -86,3 +130,149 @@ def plan_deepfacelab(path: Path, *, face_type: str | None = None) -> Plan:
         },
         dfm=dfm,
     )
+
+
+def read_deepfacelab(path: Path) -> DeepFaceLabModel:
+    """The model in a folder, or the one that a file belongs to where a folder holds several.
+
+    Runs no code from any file. Raises ModelError, in one line, for whatever is missing, damaged, hostile, or
+    does not fit together.
+    """
+    data = _find(path)
+    naming = _DATA.fullmatch(data.name)
+    assert naming is not None  # _find gives no other
+    name, family = naming["name"], naming["family"]
+    content = _read(data)
+    iterations = content.get("iter")
+    options = content.get("options")
+    if type(iterations) is not int or not isinstance(options, dict):
+        raise ModelError(f"{_title(data)} lacks 'iter' or 'options': is it the options of a {family} model?")
+    if iterations < 1:
+        raise ModelError(f"{_title(data)} was never trained: train it in DeepFaceLab first")
+    try:
+        network, archi = _network(family, options)
+    except ModelError as why:
+        raise ModelError(f"{_title(data)}: {why}") from why
+    files = {part: data.with_name(f"{name}_{family}_{part}.npy") for part, _ in network.named_children()}
+    parts = {part: _read(file) for part, file in files.items()}
+    _load(network, parts, f"model {printable(name, 40)!r}")
+    face_type = options.get("face_type")
+    return DeepFaceLabModel(
+        name=name,
+        family=family,
+        archi=archi,
+        face_type=FACE_TYPES.get(face_type) if isinstance(face_type, str) else None,
+        resolution=_whole(options, "resolution"),
+        iterations=iterations,
+        network=network.eval().requires_grad_(False),
+        files=(data, *files.values()),
+    )
+
+
+def _title(path: Path) -> str:
+    return f"DeepFaceLab file {printable(path.name, 80)}"
+
+
+def _find(path: Path) -> Path:
+    beside = _BESIDE.fullmatch(path.name)
+    if beside and path.is_file():
+        data = path.with_name(f"{beside['model']}_data.dat")
+        if data.is_file():
+            return data
+        raise ModelError(f"{_title(data)} is missing beside {printable(path.name, 80)}: copy the whole model folder")
+    if not path.is_dir():
+        raise ModelError(
+            f"{printable(path)} is no DeepFaceLab model: give its folder, or its NAME_SAEHD_data.dat (or _AMP_)"
+        )
+    try:
+        found = sorted(file for file in path.iterdir() if _DATA.fullmatch(file.name) and file.is_file())
+    except OSError as why:
+        raise ModelError(f"cannot look into {printable(path)} ({why.strerror}): make it readable") from why
+    if not found:
+        raise ModelError(
+            f"{printable(path)} holds no NAME_SAEHD_data.dat or NAME_AMP_data.dat: give the model folder of DeepFaceLab"
+        )
+    if len(found) > 1:
+        names = printable(", ".join(file.name for file in found), 200)
+        raise ModelError(f"{printable(path)} holds {len(found)} models: give one of {names}")
+    return found[0]
+
+
+def _read(path: Path) -> dict[Any, Any]:
+    try:
+        if not path.is_file():
+            raise ModelError(f"{_title(path)} is missing: copy the whole model folder")
+        if path.stat().st_size > MAX_FILE_BYTES:
+            raise ModelError(f"{_title(path)} has more than {MAX_FILE_BYTES} bytes: give a DeepFaceLab model")
+        content = path.read_bytes()
+    except OSError as why:
+        raise ModelError(f"{_title(path)} cannot be read ({why.strerror}): make it readable") from why
+    except MemoryError as why:
+        raise ModelError(f"{_title(path)} does not fit into memory: close other programs") from why
+    value = read_restricted_pickle(content, _title(path))
+    if not isinstance(value, dict):
+        raise ModelError(f"{_title(path)} is not what its name says: copy the whole model folder again")
+    return value
+
+
+def _whole(options: Mapping[Any, Any], name: str) -> int:
+    value = options.get(name)
+    if type(value) is not int:
+        raise ModelError(
+            f"option {name!r} is {'missing' if value is None else 'no whole number'}: save the model again"
+        )
+    return value
+
+
+def _network(family: str, options: Mapping[Any, Any]) -> tuple[Any, str | None]:
+    """The network of these options, still without memory for weights."""
+    sizes = {name: _whole(options, name) for name in ("resolution", "ae_dims", "e_dims", "d_dims", "d_mask_dims")}
+    with torch.device("meta"):
+        if family == "AMP":
+            return Amp(AmpShape(inter_dims=_whole(options, "inter_dims"), **sizes)), None
+        archi = options.get("archi")
+        if not isinstance(archi, str):
+            raise ModelError("option 'archi' is missing: it is no SAEHD model, or save the model again")
+        return saehd(SaehdShape(Archi.parse(archi), **sizes)), archi
+
+
+def _load(network: Any, parts: Mapping[str, dict[Any, Any]], title: str) -> None:
+    """Put the weights of `parts` into `network`, each name of both exactly once."""
+    wanted: dict[str, dict[str, tuple[str, tuple[int, ...]]]] = {part: {} for part in parts}
+    for key, tensor in network.state_dict().items():
+        part, _, rest = key.partition(".")
+        wanted[part][rest.replace(".", "/") + ":0"] = (key, tuple(tensor.shape))
+    state: dict[str, torch.Tensor] = {}
+    for part, names in wanted.items():
+        have = parts[part]
+        for what, odd in (("lacks", [n for n in names if n not in have]), ("has unknown", set(have) - set(names))):
+            if odd:
+                which = printable(sorted(map(str, odd))[0], 60)
+                raise ModelError(
+                    f"{title}: {part} {what} {which!r} and {len(odd) - 1} more: its files are of another model "
+                    "than its options: copy the whole model folder again"
+                )
+        for name, (key, shape) in names.items():
+            state[key] = _weight(have[name], name, shape, f"{title}: {part} {name!r}")
+    network.load_state_dict(state, strict=True, assign=True)
+
+
+def _weight(value: object, name: str, shape: tuple[int, ...], title: str) -> torch.Tensor:
+    """One weight in torch's layout: (out, in, kh, kw), (out, in) or (out,), float32.
+
+    The file has (kh, kw, in, out), (in, out) and (out,). An `upscale`'s filters are put from the order of
+    TensorFlow's depth-to-space (cell first, then channel) to that of torch's pixel_shuffle.
+    """
+    if not isinstance(value, np.ndarray) or value.dtype not in (np.float16, np.float32):
+        raise ModelError(f"{title} is no array of float32: copy the whole model folder again")
+    turned: NDArray[Any] = value.transpose(3, 2, 0, 1) if value.ndim == 4 else value.T
+    if turned.shape != shape:
+        has, wants = (" x ".join(map(str, s)) for s in (turned.shape, shape))
+        raise ModelError(
+            f"{title} is {printable(has, 60)}, wanted {wants}: its files are of another model than its options"
+        )
+    if not np.isfinite(turned).all():
+        raise ModelError(f"{title} has values that are no numbers: the training broke, take an older backup")
+    if name.startswith("upscale"):
+        turned = turned.reshape(4, -1, *shape[1:]).swapaxes(0, 1).reshape(shape)
+    return torch.from_numpy(np.array(turned, np.float32, order="C"))

@@ -2,7 +2,7 @@
 
 Written from the recorded names, shapes and outputs. A weight's key is the upstream name with dots for slashes
 (`down1/downs_0/conv1/weight:0` is `down1.downs_0.conv1.weight`); whoever loads them turns the layouts
-(`export.checkpoints.deepfacelab`), as filters here are OIHW, matrices (out, in), and the filters of an
+(`export.families.deepfacelab`), as filters here are OIHW, matrices (out, in), and the filters of an
 `Upscale` ordered for `pixel_shuffle` (channel c * 4 + dy * 2 + dx; upstream has (dy * 2 + dx) * C + c).
 All pictures and features are (N, C, H, W) float32.
 """

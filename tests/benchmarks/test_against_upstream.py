@@ -12,10 +12,10 @@ torch = pytest.importorskip("torch", reason="the contest needs the extra `export
 
 from benchmarks.against_upstream import TARGETS, Chain, judge, measure_families, measure_family  # noqa: E402
 from benchmarks.upstream_networks import FAMILIES, Upstream, spelled_out, wav2lip  # noqa: E402
-from export.dfm import to_dfm  # noqa: E402
-from export.families import Part  # noqa: E402
+from export.dfm_format import to_dfm  # noqa: E402
 from export.networks.autoencoder import DFM_INPUT, DFM_OUTPUTS, Archi, DfmLayout, SaehdShape, saehd  # noqa: E402
 from export.networks.wav2lip import Level, LipShape  # noqa: E402
+from export.plan import NetworkSpec  # noqa: E402
 from export.to_onnx import to_onnx  # noqa: E402
 from realtime.errors import ConfigError  # noqa: E402
 from realtime.inference.ort import open_session  # noqa: E402
@@ -42,13 +42,13 @@ def contest() -> Upstream:
     return Upstream(
         "swap",
         "small",
-        (Part("swap.onnx", network, ("face",), kinds, lambda n: feeds[:n], frozenset({"face"})),),
+        (NetworkSpec("swap.onnx", network, ("face",), kinds, lambda n: feeds[:n], frozenset({"face"})),),
         kinds,
         feeds,
         {},
         {},
         None,
-        Part(
+        NetworkSpec(
             "",
             DfmLayout(network),
             (DFM_INPUT,),

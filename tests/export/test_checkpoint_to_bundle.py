@@ -17,10 +17,10 @@ from exported import SAEHD_OUTPUTS, check_animation, check_motion, nchw, on_cpu,
 from torch_keyfill import keyfill  # noqa: E402
 
 from export.checkpoint_to_bundle import export_checkpoint  # noqa: E402
-from export.checkpoints.torch_file import fill  # noqa: E402
 from export.networks.autoencoder import Archi, SaehdShape, saehd  # noqa: E402
 from export.networks.wav2lip import Wav2Lip  # noqa: E402
-from export.request import Request  # noqa: E402
+from export.options import ExportOptions  # noqa: E402
+from export.torch_file import fill  # noqa: E402
 from realtime.errors import ConfigError, DeviceError, MasqueradeError, ModelError  # noqa: E402
 from realtime.families.face_swap.open_swapper import open_swapper  # noqa: E402
 from realtime.families.lip_sync.network import open_lip_sync  # noqa: E402
@@ -30,7 +30,7 @@ from realtime.models.library import add  # noqa: E402
 
 def test_a_deepfacelab_model_becomes_a_bundle(shared: Path, tmp_path: Path) -> None:
     folder, said = shared / "reference" / "saehd", []
-    request = Request(
+    request = ExportOptions(
         checkpoint=folder / "microdf_SAEHD_encoder.npy",  # any file tells which model of the folder is meant
         family="deepfacelab",
         out=tmp_path / "eve",
@@ -69,7 +69,7 @@ def test_amp_keeps_its_morph_and_waits_for_an_identity(
 ) -> None:
     monkeypatch.setenv("MASQUERADE_HOME", str(tmp_path / "home"))
     out = export_checkpoint(
-        Request(checkpoint=shared / "reference" / "amp", family="deepfacelab", out=tmp_path / "adam", name="adam")
+        ExportOptions(checkpoint=shared / "reference" / "amp", family="deepfacelab", out=tmp_path / "adam", name="adam")
     )
     assert "--identity" in one_line(lambda: open_bundle(out))
     assert "--statement" in one_line(lambda: add(out, identity="self"), ConfigError)
@@ -89,7 +89,7 @@ def test_amp_keeps_its_morph_and_waits_for_an_identity(
 
 def test_a_motion_model_becomes_three_networks(shared: Path, tmp_path: Path) -> None:
     said: list[str] = []
-    request = Request(
+    request = ExportOptions(
         checkpoint=shared / "reference" / "fomm_small.pth.tar",
         family="first-order-motion",
         out=tmp_path / "small",
@@ -114,7 +114,7 @@ def test_wav2lip_becomes_a_bundle(shared: Path, tmp_path: Path) -> None:
     fill(network, keyfill(network), "keyfill-v1")
     state = {f"module.{key}": value for key, value in network.state_dict().items()}
     torch.save({"state_dict": state, "global_step": 1}, tmp_path / "wav2lip.pth")
-    out = export_checkpoint(Request(checkpoint=tmp_path / "wav2lip.pth", family="wav2lip", out=tmp_path / "lips"))
+    out = export_checkpoint(ExportOptions(checkpoint=tmp_path / "wav2lip.pth", family="wav2lip", out=tmp_path / "lips"))
     bundle = open_bundle(out)
     assert (bundle.name, bundle.card.family, bundle.card.input.size) == ("wav2lip", "lip-sync", 96)
     session = on_cpu(bundle.path("lip_sync.onnx"))
@@ -151,7 +151,7 @@ def refused(tmp_path: Path, kind: type[MasqueradeError], **options: Any) -> str:
     """The one line of an export that fails, and that nothing is left of it."""
     (tmp_path / "place").mkdir(exist_ok=True)
     given = {"family": "deepfacelab", "out": tmp_path / "place" / "out"} | options
-    line = one_line(lambda: export_checkpoint(Request(**given)), kind)
+    line = one_line(lambda: export_checkpoint(ExportOptions(**given)), kind)
     assert os.listdir(tmp_path / "place") == []
     return line
 
@@ -204,17 +204,17 @@ def test_what_is_at_the_target_stays(tmp_path: Path, there: str) -> None:
     else:
         out.symlink_to(tmp_path / "nowhere")
     before = sorted(tmp_path.rglob("*"))
-    request = Request(checkpoint=model, family="deepfacelab", out=out)
+    request = ExportOptions(checkpoint=model, family="deepfacelab", out=out)
     assert "is there already" in one_line(lambda: export_checkpoint(request), ConfigError)
     assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_a_target_without_a_place_says_so(tmp_path: Path) -> None:
     model = tiny(tmp_path / "model")
-    request = Request(checkpoint=model, family="deepfacelab", out=tmp_path / "no" / "out")
+    request = ExportOptions(checkpoint=model, family="deepfacelab", out=tmp_path / "no" / "out")
     assert "make it first" in one_line(lambda: export_checkpoint(request), ConfigError)
     if Path("/proc/self").is_dir():  # a folder in which nobody can make one
-        request = Request(checkpoint=model, family="deepfacelab", out=Path("/proc/out"))
+        request = ExportOptions(checkpoint=model, family="deepfacelab", out=Path("/proc/out"))
         assert "choose another --out" in one_line(lambda: export_checkpoint(request), DeviceError)
 
 

@@ -12,11 +12,11 @@ from deepfacelab_models import filled, names_of, write_model
 
 torch = pytest.importorskip("torch", reason="the export needs the extra `export`")
 
-from export.checkpoints.deepfacelab import read_deepfacelab  # noqa: E402
-from export.checkpoints.restricted_pickle import read_restricted_pickle  # noqa: E402
+from export.families.deepfacelab import read_deepfacelab  # noqa: E402
 from export.families.first_order_motion import moves_faces, plan_first_order_motion, was_made_with_corners  # noqa: E402
 from export.networks.autoencoder import Archi, SaehdShape, saehd  # noqa: E402
 from export.networks.motion_config import PUBLISHED  # noqa: E402
+from export.restricted_pickle import read_restricted_pickle  # noqa: E402
 from realtime.models.library import built_in_folder  # noqa: E402
 
 CLIP = built_in_folder() / "clips" / "driving.mp4"

@@ -15,10 +15,9 @@ from deepfacelab_models import filled, names_of, write_model
 
 torch = pytest.importorskip("torch", reason="torch is not installed (pip install '.[export]')")
 
-from export.checkpoints.deepfacelab import read_deepfacelab  # noqa: E402
-from export.checkpoints.restricted_pickle import read_restricted_pickle  # noqa: E402
-from export.networks.amp import Amp, AmpShape  # noqa: E402
-from export.networks.autoencoder import Archi, SaehdShape, saehd  # noqa: E402
+from export.families.deepfacelab import read_deepfacelab  # noqa: E402
+from export.networks.autoencoder import Amp, AmpShape, Archi, SaehdShape, saehd  # noqa: E402  # noqa: E402
+from export.restricted_pickle import read_restricted_pickle  # noqa: E402
 from realtime.errors import ModelError  # noqa: E402
 
 SMALLEST = {"resolution": 32, "ae_dims": 4, "e_dims": 2, "d_dims": 2, "d_mask_dims": 2}

@@ -14,8 +14,8 @@ from exported import on_cpu, recorded, worst  # noqa: E402
 from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 
 from export.checkpoint_to_bundle import export_checkpoint  # noqa: E402
-from export.dfm import to_dfm  # noqa: E402
-from export.request import Request  # noqa: E402
+from export.dfm_format import to_dfm  # noqa: E402
+from export.options import ExportOptions  # noqa: E402
 from realtime.families.face_swap.open_swapper import open_swapper  # noqa: E402
 from realtime.models.library import add  # noqa: E402
 
@@ -24,7 +24,7 @@ OUTPUTS = ("out_face_mask", "out_celeb_face", "out_celeb_face_mask")
 
 def written(checkpoint: Path, tmp_path: Path, **options: Any) -> Path:
     """The .dfm of a model, alone in its folder but for its record."""
-    request = Request(checkpoint=checkpoint, family="deepfacelab", out=tmp_path / "out", format="dfm", **options)
+    request = ExportOptions(checkpoint=checkpoint, family="deepfacelab", out=tmp_path / "out", format="dfm", **options)
     file = export_checkpoint(request)
     assert sorted(path.name for path in file.parent.iterdir()) == [file.name, f"{file.name}.json"]
     return file

@@ -12,9 +12,8 @@ torch = pytest.importorskip("torch", reason="the export needs the extra `export`
 
 from torch_keyfill import filled, keyfill  # noqa: E402
 
-from export.checkpoints.first_order_motion import read_first_order_motion  # noqa: E402
-from export.networks.first_order_motion import FrameDriver, SourceEncoder, build  # noqa: E402
-from export.networks.motion_blocks import Shrink, grid, inverse, product  # noqa: E402
+from export.families.first_order_motion import read_first_order_motion  # noqa: E402
+from export.networks.first_order_motion import FrameDriver, Shrink, SourceEncoder, build, grid, inverse, product  # noqa: E402  # noqa: E402
 from export.networks.motion_config import PUBLISHED, Hourglass, MotionConfig, config_from_params  # noqa: E402
 from realtime.errors import ModelError  # noqa: E402
 from realtime.families.motion.first_order.keypoints import KeyPoints, RelativeMotion  # noqa: E402

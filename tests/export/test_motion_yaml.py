@@ -7,7 +7,7 @@ from bundles import one_line
 
 pytest.importorskip("yaml", reason="the export needs the extra `export`")
 
-from export.checkpoints.motion_yaml import MAX_BYTES, read_motion_yaml
+from export.families.first_order_motion import MAX_YAML_BYTES, read_motion_yaml
 from export.networks.motion_config import PUBLISHED, Hourglass
 from realtime.errors import ConfigError
 
@@ -68,7 +68,7 @@ def test_the_recorded_files_are_read(shared: Path) -> None:
         ("[" * 20_000, "nested deeper"),
         ("a: " + "9" * 20_000, "no plain YAML"),
         ("a: 2001-99-99", "no plain YAML"),
-        ("# " + "x" * MAX_BYTES, "larger than"),
+        ("# " + "x" * MAX_YAML_BYTES, "larger than"),
         (GOOD.replace("[256, 256, 3]", "[256, 128, 3]"), "frame_shape"),
         (GOOD.replace("[256, 256, 3]", "wide"), "frame_shape"),
         (GOOD.replace("num_kp: 10", "num_kp: -1"), "num_kp"),

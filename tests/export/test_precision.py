@@ -1,4 +1,4 @@
-"""Which networks of a bundle are cast, and what in them is not."""
+"""Which networks of a bundle change their precision, and what in them does not."""
 
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,9 @@ onnx = pytest.importorskip("onnx", reason="the export needs the extra `export`")
 from exported import verified  # noqa: E402
 from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 
-from export.families import Part, Plan  # noqa: E402
-from export.precision import Caster  # noqa: E402
-from export.request import Request  # noqa: E402
+from export.options import ExportOptions  # noqa: E402
+from export.plan import ExportPlan, NetworkSpec  # noqa: E402
+from export.precision import Converted, convert_precision  # noqa: E402
 from realtime.inference.onnx_file import read_contents  # noqa: E402
 
 CHANNELS = 1000
@@ -61,20 +61,23 @@ def samples(count: int) -> list[Any]:
     return [{"x": x, "morph": np.float32([0.7009 + 0.05 * number])} for number in range(count)]
 
 
-def a_part(file: str, error: float = 0.0) -> Part:
-    return Part(file, Cut(error).eval(), ("x", "morph"), {"y": "picture"}, samples, frozenset({"x"}))
+def a_part(file: str, error: float = 0.0) -> NetworkSpec:
+    heavy = file == "frame.onnx"
+    return NetworkSpec(
+        file, Cut(error).eval(), ("x", "morph"), {"y": "picture"}, samples, frozenset({"x"}), heavy=heavy
+    )
 
 
-def caster(*parts: Part, precision: Any) -> Caster:
-    plan = Plan("motion", "m", parts, (), {"size": 16})
-    request = Request(checkpoint=Path("m.pth"), family="first-order-motion", out=Path("out"), precision=precision)
-    return Caster(plan, request)
+def converted(model: Any, spec: NetworkSpec, precision: Any) -> Converted:
+    plan = ExportPlan("motion", "m", (spec,), (), {"size": 16})
+    options = ExportOptions(checkpoint=Path("m.pth"), family="first-order-motion", out=Path("out"), precision=precision)
+    return convert_precision(model, spec, plan, options, lambda line: None)
 
 
 def test_fp32_is_as_it_was() -> None:
     model, part = graph(), a_part("frame.onnx")
-    cast = caster(part, precision="fp32")(model, part)
-    assert (cast.precision, cast.model, cast.part) == ("fp32", model, part)
+    done = converted(model, part, "fp32")
+    assert (done.precision, done.model, done.spec) == ("fp32", model, part)
 
 
 def test_fp16_cuts_at_the_same_channel() -> None:
@@ -83,25 +86,25 @@ def test_fp16_cuts_at_the_same_channel() -> None:
     The CPU provider calculates in float32 whatever the graph says, so the graph itself is looked at.
     """
     part = a_part("frame.onnx")
-    cast = caster(part, precision="fp16")(graph(), part)
-    assert cast.precision == "fp16"
-    inferred = onnx.shape_inference.infer_shapes(cast.model).graph
+    done = converted(graph(), part, "fp16")
+    assert done.precision == "fp16"
+    inferred = onnx.shape_inference.infer_shapes(done.model).graph
     kinds = {value.name: value.type.tensor_type.elem_type for value in (*inferred.value_info, *inferred.input)}
     kinds |= {tensor.name: tensor.data_type for tensor in inferred.initializer}
     nodes = {node.op_type: node for node in inferred.node}
     assert {kinds[name] for name in nodes["LessOrEqual"].input} == {TensorProto.FLOAT}
     assert kinds[nodes["Where"].input[1]] == TensorProto.FLOAT16
-    assert verified(cast.model, part, "fp16").parity.worst.worst <= 1e-3
+    assert verified(done.model, part, "fp16").parity.worst.worst <= 1e-3
 
 
 @pytest.mark.parametrize("file", ["source.onnx", "keypoints.onnx"])
 def test_what_finds_key_points_stays_in_fp32(file: str) -> None:
     part = a_part(file)
-    cast = caster(part, precision="fp16")(graph(), part)
-    assert cast.precision == "fp32"
-    assert read_contents(cast.model.SerializeToString(), file).precision == "fp32"
+    done = converted(graph(), part, "fp16")
+    assert done.precision == "fp32"
+    assert read_contents(done.model.SerializeToString(), file).precision == "fp32"
     off = a_part(file, error=2e-4)
-    assert "fp32 may be 1e-04" in one_line(lambda: verified(cast.model, off, cast.precision))
+    assert "fp32 may be 1e-04" in one_line(lambda: verified(done.model, off, done.precision))
 
 
 def test_what_float16_has_no_number_for_is_refused_though_a_cpu_would_manage() -> None:
@@ -116,11 +119,13 @@ def test_what_float16_has_no_number_for_is_refused_though_a_cpu_would_manage() -
     made = helper.make_graph(nodes, "g", values[:1], values[-1:], constants)
     model = helper.make_model(made, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
 
-    def part(largest: float) -> Part:
+    def part(largest: float) -> NetworkSpec:
         feed = {"x": np.linspace(0, largest, 8, dtype=np.float32)[None]}
-        return Part("frame.onnx", Large(), ("x",), {"y": "picture"}, lambda count: [feed] * count, frozenset({"x"}))
+        return NetworkSpec(
+            "frame.onnx", Large(), ("x",), {"y": "picture"}, lambda count: [feed] * count, frozenset({"x"})
+        )
 
-    cast = caster(part(0.2), precision="fp16")(model, part(0.2))
-    verified(cast.model, part(0.2), "fp16")  # 50 000 on the way
-    line = one_line(lambda: verified(cast.model, part(0.3), "fp16"))  # 75 000
+    done = converted(model, part(0.2), "fp16")
+    verified(done.model, part(0.2), "fp16")  # 50 000 on the way
+    line = one_line(lambda: verified(done.model, part(0.3), "fp16"))  # 75 000
     assert "no numbers" in line

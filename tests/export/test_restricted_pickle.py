@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from export.checkpoints.restricted_pickle import read_restricted_pickle
+from export.restricted_pickle import read_restricted_pickle
 from realtime.errors import ModelError
 
 

@@ -15,13 +15,13 @@ from exported import SAEHD_OUTPUTS, check_motion, exported, on_cpu, planar, reco
 torch = pytest.importorskip("torch", reason="the export needs the extra `export`")
 pytest.importorskip("onnx", reason="the export needs the extra `export`")
 
-from export.families import Part  # noqa: E402
 from export.families.deepfacelab import plan_deepfacelab  # noqa: E402
 from export.families.first_order_motion import plan_first_order_motion  # noqa: E402
 from export.networks.autoencoder import Archi, SaehdShape, saehd  # noqa: E402
 from export.parity import compare  # noqa: E402
+from export.plan import NetworkSpec  # noqa: E402
 from export.samples import mel_windows, pictures  # noqa: E402
-from export.to_onnx import OPSET, to_onnx, torch_network, verify  # noqa: E402
+from export.to_onnx import OPSET, to_onnx, verify  # noqa: E402
 from realtime.inference.onnx_file import read_contents  # noqa: E402
 
 FAST_ARCHIS = ("df-tc", "liae-udtc")
@@ -32,7 +32,7 @@ what upstream drew in torch (test_export_autoencoder), and every export is compa
 def test_a_recorded_liae_gives_what_upstream_gave(shared: Path) -> None:
     plan = plan_deepfacelab(shared / "reference" / "saehd" / "microliae_SAEHD_data.dat")
     wanted = recorded(shared / "reference" / "saehd" / "microliae_SAEHD_out.npz")
-    drawn = on_cpu(exported(plan.parts[0]).content).run({"face": planar(wanted["in_face"][:1])})
+    drawn = on_cpu(exported(plan.networks[0]).content).run({"face": planar(wanted["in_face"][:1])})
     for ours, theirs in SAEHD_OUTPUTS.items():
         assert worst(drawn[ours], planar(wanted[theirs][:1])) <= 1e-4
 
@@ -44,7 +44,7 @@ def test_the_flags_give_what_upstream_gave(shared: Path, tmp_path: Path, archi: 
     key = next(name for name in names if Archi.parse(name) == Archi.parse(archi))
     parts = filled(names[key], gain=0.7 if {"u", "c"} <= set(archi.partition("-")[2]) else 1.0)
     plan = plan_deepfacelab(write_model(tmp_path / "model", parts, archi=archi))
-    session = on_cpu(exported(plan.parts[0]).content)
+    session = on_cpu(exported(plan.networks[0]).content)
     wanted = recorded(folder / "saehd_combos_out.npz")
     drawn = session.run({"face": planar(wanted["in_face"][:1])})
     for ours, theirs in SAEHD_OUTPUTS.items():
@@ -66,9 +66,7 @@ def test_other_motion_models_give_what_upstream_gave(
     plan = plan_first_order_motion(
         shared / "reference" / f"{name}.pth.tar", config=str(tmp_path / "m.yaml"), align_corners=align_corners
     )
-    networks = {
-        part.file: on_cpu(exported(part).content) if part.file in files else torch_network(part) for part in plan.parts
-    }
+    networks = {part.file: on_cpu(exported(part).content) if part.file in files else part for part in plan.networks}
     check_motion(networks, wanted, align_corners=align_corners)
 
 
@@ -76,12 +74,12 @@ def test_other_motion_models_give_what_upstream_gave(
 
 
 @pytest.fixture(scope="module")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Part:
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> NetworkSpec:
     sizes = {"resolution": 32, "ae_dims": 4, "e_dims": 2, "d_dims": 2, "d_mask_dims": 2}
     with torch.device("meta"):
         names = names_of(saehd(SaehdShape(Archi.parse("df-ud"), **sizes)))
     folder = write_model(tmp_path_factory.mktemp("tiny") / "model", filled(names), archi="df-ud", **sizes)
-    return plan_deepfacelab(folder).parts[0]
+    return plan_deepfacelab(folder).networks[0]
 
 
 def shapes(model: Any) -> dict[str, list[Any]]:
@@ -91,7 +89,7 @@ def shapes(model: Any) -> dict[str, list[Any]]:
     }
 
 
-def test_the_file_is_static_checked_and_says_nothing_of_this_machine(tiny: Part) -> None:
+def test_the_file_is_static_checked_and_says_nothing_of_this_machine(tiny: NetworkSpec) -> None:
     with warnings.catch_warnings(record=True) as heard:
         warnings.simplefilter("always")
         model = to_onnx(tiny)
@@ -111,7 +109,7 @@ def test_the_file_is_static_checked_and_says_nothing_of_this_machine(tiny: Part)
     assert to_onnx(tiny).SerializeToString(deterministic=True) == model.SerializeToString(deterministic=True)
 
 
-def test_an_open_batch_is_run_with_two(tiny: Part) -> None:
+def test_an_open_batch_is_run_with_two(tiny: NetworkSpec) -> None:
     made = exported(tiny, dynamic_batch=True)
     assert made.parity.samples == 5
     session = on_cpu(made.content)
@@ -135,7 +133,7 @@ class Sways(torch.nn.Module):
 
 @pytest.mark.parametrize(("by", "says"), [(2e-4, "fp32 may be 1e-04"), (float("nan"), "no numbers")])
 def test_a_file_that_gives_other_numbers_is_refused(by: float, says: str) -> None:
-    part = Part(
+    part = NetworkSpec(
         "sways.onnx",
         Sways(by).eval().requires_grad_(False),
         ("x",),
@@ -149,7 +147,7 @@ def test_a_file_that_gives_other_numbers_is_refused(by: float, says: str) -> Non
     assert says in line
 
 
-def test_the_comparison_sees_the_file_and_nothing_else(tmp_path: Path, tiny: Part) -> None:
+def test_the_comparison_sees_the_file_and_nothing_else(tmp_path: Path, tiny: NetworkSpec) -> None:
     """One weight changed on the disk, after the graph was made, by little: the file as it lies is what counts."""
     model = to_onnx(tiny)
     file = tmp_path / "swap.onnx"
@@ -166,10 +164,10 @@ def test_the_comparison_runs_no_rewritten_graph(tmp_path: Path) -> None:
     """Live sessions do such convolutions with fewer multiplications, which gives other last bits: not here."""
     convolution = torch.nn.Conv2d(64, 128, 3, padding=1).eval().requires_grad_(False)
     feeds = [{"x": np.random.default_rng(0).standard_normal((1, 64, 32, 32), np.float32)}]
-    part = Part("conv.onnx", convolution, ("x",), {"y": "numbers"}, lambda count: feeds, frozenset())
+    part = NetworkSpec("conv.onnx", convolution, ("x",), {"y": "numbers"}, lambda count: feeds, frozenset())
     file = tmp_path / part.file
     file.write_bytes(to_onnx(part).SerializeToString())
-    live = compare(torch_network(part), on_cpu(file), feeds, part.outputs).worst
+    live = compare(part, on_cpu(file), feeds, part.outputs).worst
     plain = verify(file, part, "fp32").parity.worst
     assert plain.worst != live.worst
 
@@ -179,7 +177,7 @@ def test_a_network_that_cannot_be_exported_says_so() -> None:
         def forward(self, x: Any) -> Any:
             return x if x.sum() > 0 else -x
 
-    part = Part(
+    part = NetworkSpec(
         "b.onnx", Branches(), ("x",), {"y": "picture"}, lambda n: [{"x": p} for p in pictures(16, n)], frozenset()
     )
     assert "b.onnx cannot be written as ONNX" in one_line(lambda: to_onnx(part))
@@ -188,7 +186,7 @@ def test_a_network_that_cannot_be_exported_says_so() -> None:
 def test_a_network_too_large_for_one_file_is_refused_before_the_work() -> None:
     with torch.device("meta"):
         network = torch.nn.Linear(1 << 15, 1 << 15)
-    part = Part(
+    part = NetworkSpec(
         "big.onnx",
         network,
         ("x",),

@@ -15,12 +15,12 @@ torch = pytest.importorskip("torch", reason="the export needs the extra `export`
 
 from torch_keyfill import keyfill  # noqa: E402
 
-from export.checkpoints.first_order_motion import read_first_order_motion  # noqa: E402
-from export.checkpoints.torch_file import read_torch_file  # noqa: E402
-from export.checkpoints.wav2lip import read_wav2lip  # noqa: E402
+from export.families.first_order_motion import read_first_order_motion  # noqa: E402
+from export.families.wav2lip import read_wav2lip  # noqa: E402
 from export.networks.first_order_motion import build  # noqa: E402
 from export.networks.motion_config import Hourglass, MotionConfig  # noqa: E402
 from export.networks.wav2lip import Level, LipShape, Wav2Lip  # noqa: E402
+from export.torch_file import read_torch_file  # noqa: E402
 from realtime.errors import ModelError  # noqa: E402
 
 LIPS = LipShape(face=(Level(2, 0), Level(2, 0), Level(2, 0)), picture=tuple([Level(2, 0)] * 3), head=2)

@@ -11,9 +11,9 @@ torch = pytest.importorskip("torch", reason="the export needs the extra `export`
 
 from torch_keyfill import filled, keyfill  # noqa: E402
 
-from export.checkpoints.torch_file import fill, shapes_of  # noqa: E402
-from export.checkpoints.wav2lip import read_wav2lip  # noqa: E402
+from export.families.wav2lip import read_wav2lip  # noqa: E402
 from export.networks.wav2lip import WAV2LIP_96, Level, LipShape, Wav2Lip, shape_of  # noqa: E402
+from export.torch_file import fill, shapes_of  # noqa: E402
 from realtime.errors import ModelError  # noqa: E402
 
 TINY = LipShape(

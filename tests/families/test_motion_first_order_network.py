@@ -248,11 +248,11 @@ def test_a_recorded_checkpoint_draws_what_upstream_drew(shared: Path, tmp_path: 
     """The one with a single Jacobian map, corners aligned; test_checkpoint_to_bundle has the other way."""
     pytest.importorskip("torch", reason="the export needs the extra `export`")
     from export.checkpoint_to_bundle import export_checkpoint
-    from export.request import Request
+    from export.options import ExportOptions
 
     config = (shared / "reference" / "fomm_small_mgif.yaml").read_text()
     (tmp_path / "mgif.yaml").write_text(f"dataset_params: {{frame_shape: [128, 128, 3]}}\n{config}")
-    request = Request(
+    request = ExportOptions(
         checkpoint=shared / "reference" / "fomm_small_mgif.pth.tar",
         family="first-order-motion",
         config=str(tmp_path / "mgif.yaml"),

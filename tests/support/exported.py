@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from export.families import Part
 from export.parity import Precision, Runs
+from export.plan import NetworkSpec
 from export.to_onnx import Exported, to_onnx, verify
 from realtime.families.motion.first_order.keypoints import KeyPoints, RelativeMotion
 from realtime.families.motion.first_order.model import FirstOrderPuppet
@@ -27,12 +27,12 @@ def on_cpu(model: Path | bytes) -> Session:
     return open_session(model, provider="cpu", precision="fp32", threads=1)
 
 
-def exported(part: Part, **options: Any) -> Exported:
+def exported(part: NetworkSpec, **options: Any) -> Exported:
     """A part as the command makes it, compared with its torch network on the way."""
     return verified(to_onnx(part, **options), part, **options)
 
 
-def verified(model: Any, part: Part, precision: Precision = "fp32", **options: Any) -> Exported:
+def verified(model: Any, part: NetworkSpec, precision: Precision = "fp32", **options: Any) -> Exported:
     """A graph written to a file and compared with the part's torch network."""
     with TemporaryDirectory() as folder:
         file = Path(folder, part.file)

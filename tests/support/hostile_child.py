@@ -71,26 +71,26 @@ def _finite(network: Any) -> str:
 
 
 def read_motion(path: Path) -> str:
-    from export.checkpoints.first_order_motion import read_first_order_motion
+    from export.families.first_order_motion import read_first_order_motion
 
     model = read_first_order_motion(path, align_corners=True)
     return _finite(model.generator) + " and " + _finite(model.detector)
 
 
 def read_lips(path: Path) -> str:
-    from export.checkpoints.wav2lip import read_wav2lip
+    from export.families.wav2lip import read_wav2lip
 
     return _finite(read_wav2lip(path))
 
 
 def read_deepfacelab(path: Path) -> str:
-    from export.checkpoints.deepfacelab import read_deepfacelab
+    from export.families.deepfacelab import read_deepfacelab
 
     return _finite(read_deepfacelab(path).network)
 
 
 def read_yaml(path: Path) -> str:
-    from export.checkpoints.motion_yaml import read_motion_yaml
+    from export.families.first_order_motion import read_motion_yaml
 
     return str(read_motion_yaml(path).config.key_points)
 

@@ -2,17 +2,14 @@
 
 One to one, in the order of the file, with three differences. Activations of picture networks are NCHW.
 Weights stay the float16 numbers that the file holds, with a Cast that every runtime folds when it loads.
-PReLU is written in convolutions (`export.graph.prelu`), as ONNX Runtime's own costs more than all the rest.
+PReLU is written in convolutions, as ONNX Runtime's own costs more than all the rest.
 """
-
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from export.graph.prelu import write_prelu
 from trained_models.recipes.tflite import Network, Operator, read_tflite
 
 Array = npt.NDArray[np.generic]
@@ -171,23 +168,19 @@ class Writer:
         self.node("MaxPool", [x], out, kernel_shape=list(kernel), strides=list(strides), pads=pads)
 
     def prelu(self, op: Operator, out: str) -> None:
-        """PReLU in nodes that runtimes are fast at: see `export.graph.prelu`."""
-        write_prelu(_PreluPen(self, op, out), self.name(op.inputs[0]), self.known[op.inputs[1]].ravel())
+        """PReLU as `a x + (1 - a) relu(x)`, both terms 1 x 1 depthwise convolutions.
 
-
-@dataclass(frozen=True, slots=True)
-class _PreluPen:
-    """Names what `write_prelu` writes after the operator's tensors."""
-
-    writer: Writer
-    op: Operator
-    out: str
-
-    def weight(self, values: Array, what: str, /) -> str:
-        return self.writer.weight(values, f"w{self.op.inputs[1]}" + ("_rest" if what == "rest" else ""))
-
-    def node(self, op_type: str, inputs: list[str], what: str, /, **attributes: object) -> str:
-        return self.writer.node(op_type, inputs, self.out + ("" if what == "sum" else f"_{what}"), **attributes)
+        ONNX Runtime's own PRelu leaves the blocked layout of the convolutions around it: this is x1.1 to x1.95 as fast
+        (1 x 1 convolution and PRelu, thrice; 32 channels at 64 px gain most, 128 at 16 px least).
+        """
+        source, name = self.name(op.inputs[0]), f"w{op.inputs[1]}"
+        slope = self.known[op.inputs[1]].reshape(-1, 1, 1, 1).astype(np.float32)
+        rest = self.weight((1.0 - slope).astype(np.float32), f"{name}_rest")
+        kept = self.weight(slope, name)
+        ways = {"group": len(slope), "kernel_shape": [1, 1]}
+        below = self.node("Conv", [source, kept], f"{out}_through", **ways)
+        above = self.node("Conv", [self.node("Relu", [source], f"{out}_relu"), rest], f"{out}_above", **ways)
+        self.node("Add", [above, below], out)
 
 
 def to_onnx(tflite: bytes, names: dict[str, str], outputs: dict[str, list[int]]) -> onnx.ModelProto:

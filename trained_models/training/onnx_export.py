@@ -11,8 +11,9 @@ from onnxruntime.transformers.float16 import convert_float_to_float16
 from onnxruntime.transformers.onnx_model import OnnxModel
 from torch import Tensor, nn
 
-from export.parity import Feed, Kind, TorchNetwork, compare
-from export.quiet_torch import quietly
+from export.parity import Feed, Kind, compare
+from export.plan import NetworkSpec
+from export.to_onnx import quietly
 from realtime.inference.session import Array
 
 OPSET = 20
@@ -63,7 +64,7 @@ def export_halves(
     half.topological_sort()
     small = _stripped(half.model)
     feeds = [dict(zip(inputs, (tensor.numpy() for tensor in given), strict=True)) for given in samples]
-    reference = TorchNetwork(plain, inputs, list(outputs))
+    reference = NetworkSpec("", plain, tuple(inputs), outputs, lambda count: feeds[:count], frozenset())
     exact, rounded = (compare(reference, _OnCpu(file), feeds, outputs).differences for file in (full, small))
     psnrs = [found.psnr_db for found in rounded if found.psnr_db is not None]
     parity = Parity(max(found.worst for found in exact), min(psnrs))

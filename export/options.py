@@ -20,7 +20,7 @@ PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class ExportOptions:
     """One call of `masquerade export`; fields are its options. Raises ConfigError for what does not go together."""
 
     checkpoint: Path

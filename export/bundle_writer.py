@@ -7,8 +7,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from export.families import Plan
 from export.parity import Difference
+from export.plan import ExportPlan
 from export.samples import SEED
 from export.to_onnx import Exported
 from realtime import __version__
@@ -20,7 +20,7 @@ RECORD_FILE = "export.json"
 _LIBRARIES = ("torch", "onnx", "onnxscript", "onnxruntime")
 
 
-def write_record(file: Path, plan: Plan, networks: Sequence[Exported], options: Mapping[str, Any]) -> None:
+def write_record(file: Path, plan: ExportPlan, networks: Sequence[Exported], options: Mapping[str, Any]) -> None:
     """What was made out of what, with which versions, and how near it comes: JSON, UTF-8.
 
     For each network: hash, opset, versions, precision, and the difference of every output from the torch
@@ -45,7 +45,13 @@ def write_record(file: Path, plan: Plan, networks: Sequence[Exported], options: 
 
 
 def write_card(
-    folder: Path, plan: Plan, networks: Sequence[Exported], *, name: str, title: str, identity: tuple[str, str] | None
+    folder: Path,
+    plan: ExportPlan,
+    networks: Sequence[Exported],
+    *,
+    name: str,
+    title: str,
+    identity: tuple[str, str] | None,
 ) -> Bundle:
     """The card of the files in `folder`, and the bundle that this makes of it.
 

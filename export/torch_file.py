@@ -146,3 +146,8 @@ def _refusal(name: str, reason: str) -> str:
     if not line or "weights only" in line.lower():  # PyTorch's advice on how to read it unsafely
         line = "it holds more than tensors and plain values"
     return f"{name} is no torch checkpoint, or it is damaged or cut off: {printable(line, 120)}"
+
+
+def stem_of(file: Path) -> str:
+    """A checkpoint's name without its endings: .pth.tar are two."""
+    return file.name.removesuffix(".tar").removesuffix(".pth").removesuffix(".pt") or file.name

@@ -1,17 +1,16 @@
-"""Every family's networks in small, with all their operators, as parts on their way to a bundle."""
+"""Every family's networks in small, with all their operators, as specs on their way to a bundle."""
 
 from collections.abc import Callable
 
 import numpy as np
 import torch
 
-from export.families import Part
-from export.networks.amp import Amp, AmpShape
-from export.networks.autoencoder import Archi, SaehdShape, saehd
+from export.networks.autoencoder import Amp, AmpShape, Archi, SaehdShape, saehd
 from export.networks.first_order_motion import FrameDriver, SourceEncoder, build
 from export.networks.motion_config import Hourglass, MotionConfig
 from export.networks.wav2lip import Level, LipShape, Wav2Lip
 from export.parity import Feed
+from export.plan import NetworkSpec
 
 DRAWN = ("celeb_face", "celeb_mask", "driver_mask")
 DIMS = {"ae_dims": 8, "e_dims": 4, "d_dims": 4, "d_mask_dims": 2}
@@ -25,45 +24,45 @@ SMALL_MOTION = MotionConfig(
 MOVED = ("features", "source_small", "source_keypoints", "source_jacobians", "driving_keypoints", "driving_jacobians")
 
 
-def _part(network: torch.nn.Module, inputs: dict[str, tuple[int, ...]], outputs: tuple[str, ...]) -> Part:
+def _spec(network: torch.nn.Module, inputs: dict[str, tuple[int, ...]], outputs: tuple[str, ...]) -> NetworkSpec:
     def samples(count: int) -> list[Feed]:
         rng = np.random.default_rng(0)
         return [{name: rng.random(shape, np.float32) for name, shape in inputs.items()} for _ in range(count)]
 
     kinds = dict.fromkeys(outputs, "numbers")
-    return Part("small.onnx", network.eval(), tuple(inputs), kinds, samples, frozenset(inputs))
+    return NetworkSpec("small.onnx", network.eval(), tuple(inputs), kinds, samples, frozenset(inputs))
 
 
-def _saehd(archi: str) -> Part:
-    return _part(saehd(SaehdShape(Archi.parse(archi), SIDE, **DIMS)), {"face": (1, 3, SIDE, SIDE)}, DRAWN)
+def _saehd(archi: str) -> NetworkSpec:
+    return _spec(saehd(SaehdShape(Archi.parse(archi), SIDE, **DIMS)), {"face": (1, 3, SIDE, SIDE)}, DRAWN)
 
 
-def _amp() -> Part:
-    return _part(Amp(AmpShape(SIDE, inter_dims=12, **DIMS)), {"face": (1, 3, SIDE, SIDE), "morph": (1,)}, DRAWN)
+def _amp() -> NetworkSpec:
+    return _spec(Amp(AmpShape(SIDE, inter_dims=12, **DIMS)), {"face": (1, 3, SIDE, SIDE), "morph": (1,)}, DRAWN)
 
 
-def _lips() -> Part:
+def _lips() -> NetworkSpec:
     size = SMALL_LIPS.size
-    return _part(Wav2Lip(SMALL_LIPS), {"mel": (1, 1, 80, 16), "faces": (1, 6, size, size)}, ("mouth",))
+    return _spec(Wav2Lip(SMALL_LIPS), {"mel": (1, 1, 80, 16), "faces": (1, 6, size, size)}, ("mouth",))
 
 
-def _source() -> Part:
-    return _part(SourceEncoder(build(SMALL_MOTION, align_corners=False)), {"source": (1, 3, 64, 64)}, MOVED[:4])
+def _source() -> NetworkSpec:
+    return _spec(SourceEncoder(build(SMALL_MOTION, align_corners=False)), {"source": (1, 3, 64, 64)}, MOVED[:4])
 
 
-def _keypoints() -> Part:
-    return _part(build(SMALL_MOTION, align_corners=False).detector, {"driving": (1, 3, 64, 64)}, MOVED[4:])
+def _keypoints() -> NetworkSpec:
+    return _spec(build(SMALL_MOTION, align_corners=False).detector, {"driving": (1, 3, 64, 64)}, MOVED[4:])
 
 
-def _frame() -> Part:
+def _frame() -> NetworkSpec:
     model = build(SMALL_MOTION, align_corners=True)  # as the published checkpoints
     with torch.no_grad():
         encoded = SourceEncoder(model).eval()(torch.rand(1, 3, 64, 64))
     shapes = [tuple(value.shape) for value in (*encoded, *encoded[2:])]
-    return _part(FrameDriver(model), dict(zip(MOVED, shapes, strict=True)), ("prediction",))
+    return _spec(FrameDriver(model), dict(zip(MOVED, shapes, strict=True)), ("prediction",))
 
 
-PARTS: dict[str, Callable[[], Part]] = {
+SPECS: dict[str, Callable[[], NetworkSpec]] = {
     "SAEHD df-udtc": lambda: _saehd("df-udtc"),
     "SAEHD liae-udtc": lambda: _saehd("liae-udtc"),
     "AMP": _amp,

@@ -1,1 +1,0 @@
-"""Readers of foreign checkpoints. None of them runs code from a file."""
