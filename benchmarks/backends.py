@@ -25,7 +25,7 @@ from realtime.inference.ort import open_session
 from realtime.inference.providers import default_threads
 from realtime.inference.session import Session
 from realtime.models.bundle import Bundle
-from realtime.models.library import built_in_folder, list_bundles, load_bundle
+from realtime.models.library import BUNDLES, built_in_folder, load_bundle
 
 SCHEMA = 1
 SAMPLES = 4
@@ -162,7 +162,7 @@ def _files(models: Sequence[str]) -> list[tuple[Bundle, str]]:
     if models:
         bundles = [load_bundle(name) for name in models]
     else:
-        bundles = [bundle for bundle in list_bundles() if isinstance(bundle, Bundle)]
+        bundles = [bundle for bundle in BUNDLES.entries() if isinstance(bundle, Bundle)]
         face = load_bundle(built_in_folder() / "face")
         bundles += [face] if face.folder not in {bundle.folder for bundle in bundles} else []
     found = [(bundle, file) for bundle in bundles for file in bundle.card.files if file.endswith((".onnx", ".dfm"))]

@@ -13,7 +13,7 @@ from realtime.families.motion.motion_model import Drawn, Motion, MotionModel
 from realtime.families.motion.open_model import open_puppet
 from realtime.frame import Frame, Pixels
 from realtime.models.avatar import Avatar
-from realtime.models.avatar_loading import ready_avatars, wanted_avatars
+from realtime.models.avatar_loading import choose_avatars, ready_avatars
 from realtime.models.bundle import Bundle
 from realtime.tracking.face import Face
 from realtime.tracking.tracker import Tracker
@@ -107,9 +107,9 @@ class Still:
 def open_avatars(spec: str | None, *, with_face: bool) -> list[Avatar]:
     """The avatars `--avatar` names, ready. Raises MasqueradeError."""
     if not with_face:
-        return ready_avatars(wanted_avatars(spec), None)
+        return ready_avatars(choose_avatars(spec), None)
     with closing(Tracker(provider="cpu", faces=4)) as tracker:
-        return ready_avatars(wanted_avatars(spec), tracker.find)
+        return ready_avatars(choose_avatars(spec), tracker.find)
 
 
 def open_watched(

@@ -7,13 +7,15 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import tomli_w
+
 from export.parity import Difference
 from export.plan import ExportPlan
 from export.samples import SEED
 from export.to_onnx import Exported
 from realtime import __version__
 from realtime.models.bundle import Bundle, hash_file, open_bundle
-from realtime.models.card import CARD_FILE, write_toml
+from realtime.models.card import CARD_FILE
 from realtime.text import printable
 
 RECORD_FILE = "export.json"
@@ -69,10 +71,10 @@ def write_card(
     rest["training"] = {"checkpoint": printable(plan.sources[0].name, 120), **plan.training}
     rest["measured"] = {"export": f"{_within(networks)}; masquerade export"}
     open_card = plan.family == "swap" and identity is None
-    text = write_toml({**card, **({} if open_card else {"identity": said}), **rest})
+    text = tomli_w.dumps({**card, **({} if open_card else {"identity": said}), **rest})
     (folder / CARD_FILE).write_text(text, encoding="utf-8")
     stand_in = {"kind": "consented", "statement": "Not said yet."}
-    return open_bundle(folder, write_toml({**card, "identity": stand_in, **rest}).encode() if open_card else None)
+    return open_bundle(folder, tomli_w.dumps({**card, "identity": stand_in, **rest}).encode() if open_card else None)
 
 
 def nearness(difference: Difference) -> str:

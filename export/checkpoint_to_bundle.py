@@ -18,7 +18,6 @@ from realtime.families.face_swap.dfm import inspect_dfm
 from realtime.families.face_swap.open_swapper import open_swapper
 from realtime.families.lip_sync.network import open_lip_sync
 from realtime.families.motion.first_order.network import open_motion
-from realtime.inference.ort import open_session
 from realtime.models.atomic_dir import atomic_dir
 from realtime.models.bundle import Bundle
 from realtime.models.card import name_from, title_from
@@ -79,7 +78,7 @@ def _write_dfm(folder: Path, plan: ExportPlan, name: str, options: ExportOptions
     converted = convert_precision(model, spec, plan, options, say)
     network = _write(file, replace(converted, model=to_dfm(converted.model)), options, say)
     write_record(folder / f"{file.name}.json", plan, [network], _recorded(options))
-    inspect_dfm(file, lambda path: open_session(path, provider="cpu", precision="fp32"))
+    inspect_dfm(file)
 
 
 def _write(file: Path, converted: Converted, options: ExportOptions, say: Say) -> Exported:

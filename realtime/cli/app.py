@@ -8,12 +8,11 @@ import os
 import signal
 import sys
 from importlib.metadata import entry_points
-from pathlib import Path
 
 import click
 
 from realtime import __version__
-from realtime.cli.avatars import avatars
+from realtime.cli.models import avatars, models
 from realtime.cli.run import demo, run
 from realtime.errors import MasqueradeError
 
@@ -71,73 +70,10 @@ def doctor() -> None:
     sys.exit(0 if well else 1)
 
 
-@app.group(invoke_without_command=True)
-@click.pass_context
-def models(context: click.Context) -> None:
-    """The identities and models on this machine."""
-    if context.invoked_subcommand is None:
-        context.invoke(models_list)
-
-
-@models.command("list")
-def models_list() -> None:
-    """One line a bundle, and where your own live."""
-    from realtime.models.bundle import Bundle
-    from realtime.models.library import list_bundles, user_folder
-
-    for bundle in list_bundles():
-        if isinstance(bundle, Bundle):
-            card = bundle.card
-            click.echo(f"{bundle.name:<20} {card.family:<10} {card.identity.kind:<10} {card.title} ({card.licence})")
-        else:
-            click.echo(f"{bundle.name:<20} broken: {bundle.reason}")
-    click.echo(f"your own bundles: {user_folder()}")
-
-
-@models.command("show")
-@click.argument("name")
-def models_show(name: str) -> None:
-    """A bundle's card."""
-    from realtime.models.library import load_bundle
-
-    bundle = load_bundle(name)
-    click.echo((bundle.folder / "model.toml").read_text(encoding="utf-8").rstrip())
-    click.echo(f"# folder: {bundle.folder}")
-    if bundle.card.family == "motion":
-        click.echo(f"# a still picture moves as you do: masquerade run --model {bundle.name} --avatar NAME|FILE|FOLDER")
-    if bundle.card.family == "lip-sync":
-        click.echo(f"# a picture speaks: masquerade run --model {bundle.name} --avatar NAME|FILE --sound mic|FILE")
-
-
-@models.command("add")
-@click.argument("file", type=click.Path(path_type=Path))
-@click.option("--name", help="How to call it; the file's name if not given.")
-@click.option("--identity", help="Whose face it is: self, consented or synthetic.")
-@click.option("--statement", help="Who it is, and how they agreed, in one sentence.")
-@click.option("--face-type", "face_type", default=None, help="half, mid-full, full, whole_face or head (a .dfm).")
-def models_add(
-    file: Path, name: str | None, identity: str | None, statement: str | None, face_type: str | None
-) -> None:
-    """Make a bundle from a .dfm file, or copy a bundle's folder."""
-    from realtime.models.library import add
-
-    bundle = add(file, name=name, identity=identity, statement=statement, face_type=face_type)
-    click.echo(f"added {bundle.name}: masquerade run --model {bundle.name}")
-
-
-@models.command("remove")
-@click.argument("name")
-def models_remove(name: str) -> None:
-    """Delete one of your own bundles."""
-    from realtime.models.library import remove
-
-    remove(name)
-    click.echo(f"removed {name}")
-
-
 app.add_command(run)
 app.add_command(demo)
-app.add_command(avatars)
+app.add_command(models, "models")
+app.add_command(avatars, "avatars")
 
 
 class Interrupted(BaseException):

@@ -40,9 +40,9 @@ def _try(what: str, look: Callable[[], str]) -> Check:
 
 def _models() -> Iterator[Check]:
     from realtime.models.bundle import Bundle
-    from realtime.models.library import list_bundles
+    from realtime.models.library import BUNDLES
 
-    bundles = list_bundles()
+    bundles = BUNDLES.entries()
     if not bundles:
         yield Check("models", False, "the built-in models are missing: install masquerade again")
     for bundle in bundles:
@@ -54,17 +54,17 @@ def _models() -> Iterator[Check]:
 
 def _avatars() -> Iterator[Check]:
     """Only those that are broken: they can be many, and a shelf without any is well."""
-    from realtime.models.library import BrokenAvatar, list_avatars
+    from realtime.models.library import AVATARS, Broken
 
-    for avatar in list_avatars():
-        if isinstance(avatar, BrokenAvatar):
+    for avatar in AVATARS.entries():
+        if isinstance(avatar, Broken):
             yield Check(f"avatar {avatar.folder.name}", False, avatar.reason)
 
 
 def _user_folder() -> str:
-    from realtime.models.library import user_folder
+    from realtime.models.library import BUNDLES
 
-    folder = user_folder()
+    folder = BUNDLES.own
     above = folder
     while not above.exists():
         above = above.parent

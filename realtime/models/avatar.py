@@ -1,4 +1,4 @@
-"""Avatars: the still pictures that motion and lip-sync models bring to life, and whose faces they show."""
+"""Avatars: the still pictures that motion and lip-sync models bring to life, and the cards that say whom they show."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,16 +7,18 @@ from typing import Annotated
 import cv2
 import numpy as np
 import numpy.typing as npt
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
 
 from realtime.capture.picture import decode_picture
 from realtime.errors import ConfigError
 from realtime.frame import Pixels
 from realtime.imaging.resize import scaled_into
+from realtime.models.bundle import hash_file
 from realtime.models.card import (
     Identity,
     IdentityKind,
     Line,
+    Table,
     Title,
     bundle_name,
     digest,
@@ -27,6 +29,20 @@ from realtime.models.card import (
     refusal,
 )
 from realtime.tracking.face import Face
+
+AVATAR_FILE = "avatar.toml"
+
+MAX_PICTURE_BYTES = 256 << 20
+"""Of one picture's file: no camera's is larger."""
+
+LEAST_PX = 32
+"""A picture with a shorter side shows nothing that could move."""
+
+LARGEST_PX = 2560
+"""Larger pictures are scaled down to this longer side: more is not seen, and many are kept ready at once."""
+
+OPAQUE = 250
+"""Alpha from here on is none: pictures that were resized have a rim a little below 255."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,35 +61,46 @@ class Avatar:
     face: Face | None = None
 
 
-AVATAR_FILE = "avatar.toml"
-
-
-class _Table(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-
-def _somebodys(identity: Identity) -> Identity:
+def _shows_somebody(identity: Identity) -> Identity:
     if identity.kind == "none":
         raise ValueError('an avatar shows somebody, if only a drawing: kind = "none" is not possible')
     return identity
 
 
-class PictureFile(_Table):
+class PictureFile(Table):
     """The picture beside the card, and its hash."""
 
     file: Annotated[str, AfterValidator(plain_file)]
     sha256: Annotated[str, AfterValidator(digest)]
 
 
-class AvatarCard(_Table):
+class AvatarCard(Table):
     """Everything `avatar.toml` says; field names are the file's own, but for `schema`."""
 
     schema_version: Annotated[int, Field(alias="schema", ge=1, le=1)]
     name: Annotated[str, AfterValidator(bundle_name)]
     title: Title
     licence: Line
-    identity: Annotated[Identity, AfterValidator(_somebodys)]
+    identity: Annotated[Identity, AfterValidator(_shows_somebody)]
     picture: PictureFile
+
+
+@dataclass(frozen=True, slots=True)
+class StoredAvatar:
+    """An avatar's folder and card; its picture had the card's hash when it was opened."""
+
+    folder: Path
+    card: AvatarCard
+
+    @property
+    def name(self) -> str:
+        """What the user calls it."""
+        return self.card.name
+
+    @property
+    def picture(self) -> Path:
+        """The picture's file."""
+        return self.folder / self.card.picture.file
 
 
 def read_avatar_card(folder: Path) -> AvatarCard:
@@ -84,14 +111,18 @@ def read_avatar_card(folder: Path) -> AvatarCard:
         raise refusal(folder, first_fault(error)) from error
 
 
-LEAST_PX = 32
-"""A picture with a shorter side shows nothing that could move."""
-
-LARGEST_PX = 2560
-"""Larger pictures are scaled down to this longer side: more is not seen, and many are kept ready at once."""
-
-OPAQUE = 250
-"""Alpha from here on is none: pictures that were resized have a rim a little below 255."""
+def open_avatar(folder: Path) -> StoredAvatar:
+    """The avatar in a folder, its picture checked against its hash. Raises ModelError."""
+    card = read_avatar_card(folder)
+    picture = folder / card.picture.file
+    try:
+        if picture.is_symlink() or not picture.is_file() or picture.stat().st_size > MAX_PICTURE_BYTES:
+            raise refusal(folder, f"{card.picture.file} is missing or no picture", "add the avatar again")
+        if hash_file(picture) != card.picture.sha256:
+            raise refusal(folder, f"{card.picture.file} is not the picture its card names", "add the avatar again")
+    except OSError as error:
+        raise refusal(folder, f"{card.picture.file} cannot be read ({error.strerror})", "mend its rights") from error
+    return StoredAvatar(folder, card)
 
 
 def avatar_pixels(file: Path) -> tuple[Pixels, npt.NDArray[np.uint8] | None]:

@@ -1,23 +1,19 @@
-"""From what `--avatar` says to pictures ready to be animated. What cannot be is refused, with the reason."""
+"""Chooses the avatars that `--avatar` names, decodes their pictures and finds their faces."""
 
 import logging
 import math
+import os
+import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from realtime.errors import ConfigError
+from realtime.errors import ConfigError, ModelError
 from realtime.frame import Pixels
-from realtime.models.avatar import Avatar, avatar_pixels
-from realtime.models.library import (
-    ShelvedAvatar,
-    avatar_of_picture,
-    built_in_avatars,
-    find_avatar,
-    open_avatar,
-    visible_folders,
-)
+from realtime.models.avatar import MAX_PICTURE_BYTES, Avatar, StoredAvatar, avatar_pixels, open_avatar, read_avatar_card
+from realtime.models.bundle import hash_file
+from realtime.models.library import AVATARS
 from realtime.text import printable
 from realtime.tracking.face import Face
 from realtime.tracking.pose import head_angles
@@ -42,14 +38,14 @@ Find = Callable[[Pixels], list[Face]]
 """All faces of a still picture."""
 
 
-def wanted_avatars(spec: str | None) -> tuple[ShelvedAvatar, ...]:
-    """The avatars that `--avatar` names: one on the shelf, a picture's file, or all pictures of a folder.
+def choose_avatars(spec: str | None) -> tuple[StoredAvatar, ...]:
+    """The avatars that `--avatar` names: one of the library, a picture's file, or all pictures of a folder.
 
     None: those that come with masquerade. Raises ConfigError for a picture that no card vouches for, for a
     folder without pictures or with more than MOST_AVATARS; ModelError for an unknown name.
     """
     if spec is None:
-        built_in = tuple(open_avatar(folder) for folder in visible_folders(built_in_avatars()))
+        built_in = tuple(open_avatar(folder) for folder in AVATARS.folders() if folder.parent == AVATARS.built_in)
         if not built_in:
             raise ConfigError("no avatar given: choose a picture with --avatar (masquerade avatars lists yours)")
         return built_in
@@ -58,22 +54,22 @@ def wanted_avatars(spec: str | None) -> tuple[ShelvedAvatar, ...]:
         if path.is_dir() and not _is_name(spec):
             return _in_folder(path)
         if path.is_file() and not _is_name(spec):
-            return (avatar_of_picture(path),)
+            return (_avatar_of_picture(path),)
     except (OSError, ValueError) as error:
         raise ConfigError(f"--avatar {printable(spec)} cannot be read: check the path") from error
-    return (find_avatar(spec),)
+    return (AVATARS.find(spec),)
 
 
 def _is_name(spec: str) -> bool:
     """True for an avatar's name: a file of the same name in the current folder does not hide it."""
     try:
-        find_avatar(spec)
+        AVATARS.find(spec)
     except Exception:  # unknown or broken: then a path is a path
         return False
     return True
 
 
-def _in_folder(folder: Path) -> tuple[ShelvedAvatar, ...]:
+def _in_folder(folder: Path) -> tuple[StoredAvatar, ...]:
     files = sorted(f for f in folder.iterdir() if f.suffix.lower() in PICTURE_SUFFIXES and not f.name.startswith("."))
     if not files:
         raise ConfigError(f"there is no picture in {printable(folder)}: give a folder of pictures, or one picture")
@@ -82,21 +78,45 @@ def _in_folder(folder: Path) -> tuple[ShelvedAvatar, ...]:
             f"{printable(folder)} has {len(files)} pictures, and {MOST_AVATARS} at most are kept ready: "
             "take a folder with fewer"
         )
-    found: dict[str, ShelvedAvatar] = {}
+    found: dict[str, StoredAvatar] = {}
     for file in files:
-        avatar = avatar_of_picture(file)
+        avatar = _avatar_of_picture(file)
         found.setdefault(avatar.card.name, avatar)  # the same picture twice is one avatar
     return tuple(found.values())
 
 
-def ready_avatars(shelved: Sequence[ShelvedAvatar], find: Find | None) -> list[Avatar]:
+def _avatar_of_picture(picture: Path) -> StoredAvatar:
+    """The avatar whose picture is this file's, byte for byte: a picture is shown only if a card vouches for it.
+
+    Raises ConfigError with the command that adds it, where there is none.
+    """
+    try:
+        if picture.stat().st_size > MAX_PICTURE_BYTES:
+            raise ConfigError(f"{printable(picture)} is larger than any picture: give another file")
+        wanted = hash_file(picture)
+    except OSError as error:
+        raise ConfigError(f"{printable(picture)} cannot be read ({error.strerror}): check the path") from error
+    for folder in AVATARS.folders():
+        try:
+            if read_avatar_card(folder).picture.sha256 == wanted:
+                return open_avatar(folder)
+        except ModelError:
+            continue  # a broken one vouches for nothing; `masquerade avatars` names it
+    raise ConfigError(
+        f"nobody has said yet whose face {printable(picture)} shows: "
+        f"masquerade avatars add {printable(shlex.quote(os.fspath(picture)))} "
+        '--identity synthetic|self|consented --statement "who it is and how they agreed"'
+    )
+
+
+def ready_avatars(stored: Sequence[StoredAvatar], find: Find | None) -> list[Avatar]:
     """The pictures decoded, and their faces found by `find`; None for a model that needs none.
 
     Of several, one without a usable face is left out with a warning. Raises ConfigError where none is left.
     """
     ready: list[Avatar] = []
     refused: list[ConfigError] = []
-    for avatar in shelved:
+    for avatar in stored:
         try:
             ready.append(ready_avatar(avatar, find))
         except ConfigError as error:
@@ -108,10 +128,10 @@ def ready_avatars(shelved: Sequence[ShelvedAvatar], find: Find | None) -> list[A
     return ready
 
 
-def ready_avatar(shelved: ShelvedAvatar, find: Find | None) -> Avatar:
+def ready_avatar(stored: StoredAvatar, find: Find | None) -> Avatar:
     """One of them. Raises ConfigError, in one line, for a picture that cannot be decoded or has no usable face."""
-    pixels, alpha = avatar_pixels(shelved.picture)
-    card = shelved.card
+    pixels, alpha = avatar_pixels(stored.picture)
+    card = stored.card
     face = None
     if find is not None:
         shown = pixels

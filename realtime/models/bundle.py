@@ -13,7 +13,6 @@ from realtime.text import printable
 PREVIEW_FILE = "preview.jpg"
 MAX_FILE_BYTES = 2 << 30
 """The most that one ONNX file can be (protobuf's limit); hashing an endless file would never end."""
-_CHUNK = 1 << 20
 
 _digests: dict[tuple[str, int, int, int, int], str] = {}
 """Digests already computed in this process, by what changes when a file does."""
@@ -56,19 +55,6 @@ class Bundle:
         return found[0]
 
 
-@dataclass(frozen=True, slots=True)
-class BrokenBundle:
-    """A folder among the bundles that cannot be used: `reason` is the one-line error."""
-
-    folder: Path
-    reason: str
-
-    @property
-    def name(self) -> str:
-        """The folder's name, printable."""
-        return printable(self.folder.name, 64)
-
-
 def open_bundle(folder: Path, card_text: bytes | None = None) -> Bundle:
     """The bundle in `folder`, every file checked against its hash.
 
@@ -86,28 +72,21 @@ def open_bundle(folder: Path, card_text: bytes | None = None) -> Bundle:
         _stays_inside(home, file)
         got = _digest(home, file)
         if got != wanted:
-            raise refusal(
-                home,
-                f"{file} is not the file its card names (sha256 {got[7:15]}…, expected {wanted[7:15]}…)",
-                "it was changed or damaged, get the bundle again",
-            )
+            what = f"{file} is not the file its card names (sha256 {got[7:15]}…, expected {wanted[7:15]}…)"
+            raise refusal(home, what, "it was changed or damaged, get the bundle again")
     return Bundle(home, card)
 
 
 def hash_file(path: Path) -> str:
     """`sha256:` and the digest of a file's bytes. Raises OSError."""
-    digest = hashlib.sha256()
     with path.open("rb") as file:
-        while block := file.read(_CHUNK):
-            digest.update(block)
-    return f"sha256:{digest.hexdigest()}"
+        return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
 
 
 def _stays_inside(home: Path, file: str) -> None:
     """Refuse a link that leads out of the bundle: its target is not what was handed over."""
-    path = home / file
     try:
-        target = path.resolve()
+        target = (home / file).resolve()
     except (OSError, RuntimeError) as error:  # a loop of links
         raise refusal(home, f"{file} is a link that leads nowhere", "get the bundle again") from error
     if not target.is_relative_to(home):

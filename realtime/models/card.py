@@ -1,6 +1,9 @@
-"""What a bundle's card says: what the model is, whose face it shows, what it needs."""
+"""The card of a bundle, `model.toml`: what the model is, whose face it shows, what it needs; reading and checking it.
 
-import json
+A card may come from anywhere, so reading one is bounded in size, depth and characters before any of it is believed,
+and every refusal is one line that can be printed to a terminal as it is.
+"""
+
 import re
 import tomllib
 import unicodedata
@@ -26,17 +29,7 @@ _SHA256_PATTERN = re.compile(r"sha256:[0-9a-f]{64}")
 # Windows opens a device for these, whatever the folder and the suffix.
 _DEVICE_NAMES = {"con", "prn", "aux", "nul", *(f"{d}{n}" for d in ("com", "lpt") for n in range(10))}
 # Formats that can carry code: a model file is data.
-_CODE_SUFFIXES = {".plan", ".engine", ".trt", ".pkl", ".pickle", ".pt", ".pth", ".ckpt"} | {
-    ".py",
-    ".pyc",
-    ".pyd",
-    ".so",
-    ".dll",
-    ".dylib",
-    ".exe",
-    ".bat",
-    ".sh",
-}
+_CODE_SUFFIX = re.compile(r"\.(plan|engine|trt|pkl|pickle|pt|pth|ckpt|py|pyc|pyd|so|dll|dylib|exe|bat|sh)", re.I)
 
 
 def bundle_name(text: str) -> str:
@@ -53,16 +46,18 @@ def _one_line(text: str) -> str:
 
 
 def plain_file(name: str) -> str:
+    """`name` if it can be a data file's beside a card. Raises ValueError."""
     if not _FILE_PATTERN.fullmatch(name) or name.endswith((".", " ")) or ".." in name:
         raise ValueError("a file's name is plain, without folders")
     if name.partition(".")[0].rstrip().lower() in _DEVICE_NAMES or name == CARD_FILE:
         raise ValueError("this file name is reserved")
-    if Path(name).suffix.lower() in _CODE_SUFFIXES:
+    if _CODE_SUFFIX.fullmatch(Path(name).suffix):
         raise ValueError("this format can carry code, a bundle holds data only")
     return name
 
 
 def digest(text: str) -> str:
+    """`text` if it is a hash as cards write it. Raises ValueError."""
     if not _SHA256_PATTERN.fullmatch(text):
         raise ValueError('a hash is written "sha256:" and 64 digits 0-9a-f')
     return text
@@ -72,7 +67,9 @@ Line = Annotated[str, Field(max_length=500), AfterValidator(_one_line)]
 Title = Annotated[str, Field(max_length=80), AfterValidator(_one_line)]
 
 
-class _Table(BaseModel):
+class Table(BaseModel):
+    """A table whose keys and types are fixed."""
+
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
@@ -87,21 +84,26 @@ class _OpenTable(BaseModel):
         return self.model_extra or {}
 
 
-class Identity(_Table):
+class Identity(Table):
     """Whose face it is: `statement` says so in one line, in the words of whoever made or added the bundle."""
 
     kind: IdentityKind
     statement: Annotated[str, Field(max_length=500)] = ""
 
     @model_validator(mode="after")
-    def _says_whose(self) -> "Identity":
+    def _has_statement(self) -> "Identity":
         if self.kind != "none" and not self.statement.strip():
             raise ValueError("statement is empty: it must say whose face this is and who agreed to its use")
         return self
 
+    @property
+    def may_hide_badge(self) -> bool:
+        """True where the disclosure badge is the user's choice: the face is nobody's, or their own."""
+        return self.kind in ("synthetic", "self")
+
 
 class Input(_OpenTable):
-    """What a network wants to be fed.
+    """What a network wants to be fed; a .dfm says itself all but `face_type` and `coverage`.
 
     `size`: the crop's side in pixels. `coverage`: the crop's side as a multiple of the mean face's, None for
     the face type's own. `colour`, `layout`, `range` describe the picture's numbers. `blendshapes`, `pose`,
@@ -143,7 +145,7 @@ class Facts(_OpenTable):
     """[training] and [measured]: any keys."""
 
 
-class ModelCard(_Table):
+class ModelCard(Table):
     """Everything `model.toml` says. Frozen; field names are the file's own, but for `schema`."""
 
     schema_version: Annotated[int, Field(alias="schema", ge=1, le=1)]
@@ -166,27 +168,21 @@ class ModelCard(_Table):
     def _fits_the_family(self) -> "ModelCard":
         if self.family == "landmarks":
             return self
-        if self.family == "swap":
-            if self.identity.kind == "none":
-                raise ValueError('a swap model shows somebody: identity.kind = "none" is not possible')
-            if self.input.size is None or self.input.face_type is None:
-                raise ValueError("a swap model's [input] needs size and face_type")
-        else:
-            if self.input.size is None:
-                raise ValueError(f"a {self.family} model's [input] needs size")
-            if self.input.layout != "NCHW":
-                raise ValueError(
-                    f'a {self.family} model\'s [input] has layout "{self.input.layout}", only "NCHW" is run'
-                )
         for table, extra in (("input", self.input.facts), ("output", self.output.facts)):
             if extra:
                 raise ValueError(f"[{table}] has the unknown key {printable(min(extra), 40)!r}")
+        if self.family == "swap":
+            if self.identity.kind == "none":
+                raise ValueError('a swap model shows somebody: identity.kind = "none" is not possible')
+            if self.input.face_type is None:
+                raise ValueError("a swap model's [input] needs face_type")
+            if any(file.lower().endswith(".dfm") for file in self.files):
+                return self  # a .dfm says itself what it is fed
+        elif self.input.layout != "NCHW":
+            raise ValueError(f'a {self.family} model\'s [input] has layout "{self.input.layout}", only "NCHW" is run')
+        if self.input.size is None:
+            raise ValueError(f"a {self.family} model's [input] needs size")
         return self
-
-
-def may_hide_badge(card: ModelCard) -> bool:
-    """True where the disclosure badge is the user's choice: the face is nobody's, or their own."""
-    return card.identity.kind in ("synthetic", "self")
 
 
 MAX_CARD_BYTES = 64 * 1024
@@ -239,15 +235,6 @@ def has_identity(raw: bytes, folder: Path) -> bool:
     return "identity" in read_table(raw, folder)
 
 
-def write_toml(table: Mapping[str, Any]) -> str:
-    """TOML text of a table of plain values and one level of tables (what a card needs)."""
-    tables = {key: value for key, value in table.items() if isinstance(value, Mapping)}
-    lines = [f"{_key(k)} = {_value(v)}" for k, v in table.items() if k not in tables]
-    for title, inner in tables.items():
-        lines += ["", f"[{_key(title)}]", *(f"{_key(k)} = {_value(v)}" for k, v in inner.items())]
-    return "\n".join(lines) + "\n"
-
-
 def read_table(raw: bytes, folder: Path, name: str = CARD_FILE) -> dict[str, Any]:
     """The TOML of a card's file `name`, safe to walk and to print, not yet validated. Raises ModelError."""
     if max(map(len, raw.split(b"\n"))) > MAX_LINE_BYTES:
@@ -258,16 +245,6 @@ def read_table(raw: bytes, folder: Path, name: str = CARD_FILE) -> dict[str, Any
         raise refusal(folder, f"{name} is not TOML ({printable(error, 80)})") from error
     _check_text(table, folder, name)
     return table
-
-
-def _key(key: str) -> str:
-    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else json.dumps(key, ensure_ascii=False)
-
-
-def _value(value: object) -> str:
-    if not isinstance(value, str | bool | int | float):
-        raise TypeError(f"a card holds plain values, not {type(value).__name__}")
-    return json.dumps(value, ensure_ascii=False)  # the same in TOML for these types
 
 
 def _check_text(table: dict[str, Any], folder: Path, name: str) -> None:

@@ -1,7 +1,7 @@
-"""Where bundles live on this machine, and finding one.
+"""The bundles and avatars on this machine: finding, listing, adding and removing them.
 
-The built-in ones lie in `trained_models/`, of which this is the only reader; the user's own in the
-platform's data folder, or under MASQUERADE_HOME.
+The built-in ones lie in `trained_models/`, the user's own in the platform's data folder, or under MASQUERADE_HOME.
+An item is there whole or not at all, and its card says whose face it shows.
 """
 
 import difflib
@@ -13,16 +13,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import get_args
+from typing import Any, Generic, TypeVar, get_args
 
 import platformdirs
+import tomli_w
 
 from realtime.errors import ConfigError, ModelError
-from realtime.families.face_swap.dfm import DfmFacts, inspect_dfm
-from realtime.inference.session import Session
 from realtime.models.atomic_dir import UNFINISHED, atomic_dir, storage_error
-from realtime.models.avatar import AVATAR_FILE, AvatarCard, avatar_pixels, read_avatar_card
-from realtime.models.bundle import MAX_FILE_BYTES, PREVIEW_FILE, BrokenBundle, Bundle, hash_file, open_bundle
+from realtime.models.avatar import AVATAR_FILE, StoredAvatar, avatar_pixels, open_avatar, read_avatar_card
+from realtime.models.bundle import MAX_FILE_BYTES, PREVIEW_FILE, Bundle, hash_file, open_bundle
 from realtime.models.card import (
     CARD_FILE,
     FaceTypeName,
@@ -35,19 +34,21 @@ from realtime.models.card import (
     require_consent,
     title_from,
     validate_line,
-    write_toml,
 )
 from realtime.text import printable
 
+MAKE_ROOM = "make room there, or set MASQUERADE_HOME to another folder"
+_STALE_S = 24 * 3600
+# Beside the files of the card: what people keep with a bundle.
+_COMPANIONS = (PREVIEW_FILE, "README.md", "NOTICE.txt", "LICENSE.txt", "LICENSE")
+_COMPANION_BYTES = 16 << 20
+
+Item = TypeVar("Item", Bundle, StoredAvatar)
+
 
 def built_in_folder() -> Path:
-    """The folder of the bundles that come with masquerade (the installed `trained_models`)."""
+    """The folder of what comes with masquerade (the installed `trained_models`)."""
     return Path(__file__).resolve().parents[2] / "trained_models"
-
-
-def user_folder() -> Path:
-    """The folder of the user's own bundles; it may not exist yet."""
-    return user_home() / "models"
 
 
 def user_home() -> Path:
@@ -58,6 +59,137 @@ def user_home() -> Path:
     return platformdirs.user_data_path("masquerade", appauthor=False)
 
 
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """A folder of a library that cannot be used: `reason` is the one-line error."""
+
+    folder: Path
+    reason: str
+
+    @property
+    def name(self) -> str:
+        """The folder's name, printable."""
+        return printable(self.folder.name, 64)
+
+
+@dataclass(frozen=True)
+class Library(Generic[Item]):
+    """All items of one kind, each in a folder called as the item: the built-in ones, then the user's own.
+
+    `noun` is what an item is called, `command` what lists them and the name of the user's folder, `card_file` what a
+    folder's card is called, `built_in_in` where in the built-in folder they lie, `open_item` what verifies one.
+    """
+
+    noun: str
+    command: str
+    card_file: str
+    built_in_in: str
+    open_item: Callable[[Path], Item]
+
+    @property
+    def built_in(self) -> Path:
+        """The folder of the built-in items."""
+        return built_in_folder() / self.built_in_in
+
+    @property
+    def own(self) -> Path:
+        """The folder of the user's own items; it may not exist yet."""
+        return user_home() / self.command
+
+    def folders(self) -> Iterator[Path]:
+        """Where items are or should be: the built-in ones, then the user's own, by name."""
+        yield from (folder for folder in _visible_folders(self.built_in) if (folder / self.card_file).is_file())
+        yield from _visible_folders(self.own)
+
+    def entries(self) -> list[Item | Broken]:
+        """All items, the built-in ones first, each verified; what cannot be used is there with its reason."""
+        found: list[Item | Broken] = []
+        taken: set[str] = set()
+        for folder in self.folders():
+            try:
+                if folder.name in taken:
+                    raise refusal(folder, "what is built in has the same name", "rename its folder and its card")
+                found.append(self._open(folder))
+            except ModelError as error:
+                found.append(Broken(folder, str(error)))
+            taken.add(folder.name)
+        return found
+
+    def folder(self, name: str) -> Path | None:
+        """The folder of that name, None where there is none."""
+        return next((folder for folder in self.folders() if folder.name == name), None)
+
+    def find(self, name: str) -> Item:
+        """The item of that name, verified. Raises ModelError, with the nearest name that there is."""
+        folder = self.folder(name)
+        if folder is None:
+            raise self.unknown(name)
+        return self._open(folder)
+
+    def unknown(self, name: str) -> ModelError:
+        """The error for a name that no item has, with the nearest that there is."""
+        near = difflib.get_close_matches(name.lower(), [folder.name for folder in self.folders()], 1)
+        hint = f"did you mean {printable(near[0], 64)}? " if near else ""
+        see = f"see the ones there are (masquerade {self.command})"
+        return ModelError(f"there is no {self.noun} {printable(name, 80)!r}: {hint}{see}")
+
+    def check_free(self, name: str) -> None:
+        """Raises ConfigError where a new item cannot have that name."""
+        try:
+            bundle_name(name)
+        except ValueError as error:
+            raise ConfigError(f"{printable(name, 80)!r} cannot be a name ({error}): give another --name") from error
+        if self.folder(name) or os.path.lexists(self.own / name):
+            raise ConfigError(f"{self.noun} {name} is there already: give another --name, or remove it first")
+
+    @contextmanager
+    def adding(self, name: str) -> Iterator[Path]:
+        """A folder to fill; it becomes the user's item `name` if the block ends well, and vanishes if it does not.
+
+        Raises ConfigError for the name, DeviceError where it cannot be stored.
+        """
+        self.check_free(name)
+        try:
+            self.own.mkdir(parents=True, exist_ok=True)
+            for old in self.own.glob(f"{UNFINISHED}*"):  # left by a killed program
+                if time.time() - old.stat().st_mtime > _STALE_S:
+                    shutil.rmtree(old, ignore_errors=True)
+        except OSError as error:
+            raise storage_error(f"{name} cannot be stored in", self.own, error, MAKE_ROOM) from error
+        with atomic_dir(self.own / name, do=MAKE_ROOM) as unfinished:
+            yield unfinished
+
+    def remove(self, name: str) -> None:
+        """Delete one of the user's own items, broken ones too.
+
+        Raises ConfigError for a built-in one, ModelError for an unknown name, DeviceError.
+        """
+        folder = next((f for f in self.folders() if f.name == name and f.parent == self.own), None)
+        if folder is None:
+            if self.folder(name):
+                raise ConfigError(f"{name} comes with masquerade: only your own {self.command} can be removed")
+            raise self.unknown(name)
+        try:
+            if folder.is_symlink():
+                folder.unlink()
+                return
+            gone = Path(tempfile.mkdtemp(prefix=UNFINISHED, dir=self.own))
+            folder.rename(gone / name)  # at once and whole; deleting may take a while
+            shutil.rmtree(gone)
+        except OSError as error:
+            raise storage_error(f"{name} cannot be removed from", self.own, error, MAKE_ROOM) from error
+
+    def _open(self, folder: Path) -> Item:
+        item = self.open_item(folder)
+        if item.name != folder.name:
+            raise refusal(folder, f"its card names it {item.name}", "give the folder that name")
+        return item
+
+
+BUNDLES = Library("model", "models", CARD_FILE, ".", open_bundle)
+AVATARS = Library("avatar", "avatars", AVATAR_FILE, "avatars", open_avatar)
+
+
 def load_bundle(name_or_folder: str | Path) -> Bundle:
     """The bundle of that name, or in that folder, verified. Raises ModelError.
 
@@ -66,71 +198,19 @@ def load_bundle(name_or_folder: str | Path) -> Bundle:
     """
     if isinstance(name_or_folder, Path):
         return open_bundle(name_or_folder)
-    for folder in bundle_folders():
-        if folder.name == name_or_folder:
-            return _on_the_shelf(folder)
-    if os.path.isdir(name_or_folder):  # unlike Path's, it takes any text for an answer
-        return open_bundle(Path(name_or_folder))
-    if name_or_folder.lower().endswith((".dfm", ".onnx")) and os.path.isfile(name_or_folder):
-        file = printable(name_or_folder)
-        raise ModelError(f"{file} is a model file: add it first (masquerade models add FILE)")
-    raise unknown_model(name_or_folder)
+    if BUNDLES.folder(name_or_folder) is None:
+        if os.path.isdir(name_or_folder):  # unlike Path's, it takes any text for an answer
+            return open_bundle(Path(name_or_folder))
+        if name_or_folder.lower().endswith((".dfm", ".onnx")) and os.path.isfile(name_or_folder):
+            file = printable(name_or_folder)
+            raise ModelError(f"{file} is a model file: add it first (masquerade models add FILE)")
+    return BUNDLES.find(name_or_folder)
 
 
-def list_bundles() -> list[Bundle | BrokenBundle]:
-    """All bundles, the built-in ones first, each verified; what cannot be used is there with its reason."""
-    found: list[Bundle | BrokenBundle] = []
-    taken: set[str] = set()
-    for folder in bundle_folders():
-        try:
-            if folder.name in taken:
-                raise refusal(folder, "a built-in bundle has the same name", "rename its folder and its card")
-            found.append(_on_the_shelf(folder))
-        except ModelError as error:
-            found.append(BrokenBundle(folder, str(error)))
-        taken.add(folder.name)
-    return found
-
-
-def bundle_folders() -> Iterator[Path]:
-    """The folders where bundles are or should be: the built-in ones, then the user's own, by name."""
-    yield from (folder for folder in visible_folders(built_in_folder()) if (folder / CARD_FILE).is_file())
-    yield from visible_folders(user_folder())
-
-
-def unknown_model(name: str) -> ModelError:
-    """The error for a name that no bundle has, with the nearest that there is."""
-    names = [folder.name for folder in bundle_folders()]
-    near = difflib.get_close_matches(name.lower(), names, 1)
-    hint = f"did you mean {printable(near[0], 64)}? " if near else ""
-    return ModelError(f"there is no model {printable(name, 80)!r}: {hint}see the ones there are (masquerade models)")
-
-
-def visible_folders(shelf: Path) -> list[Path]:
-    """The folders on a shelf by name, without hidden ones; none where there is no shelf yet."""
-    try:
-        return sorted(entry for entry in shelf.iterdir() if not entry.name.startswith((".", "_")) and entry.is_dir())
-    except OSError:  # not made yet, or not ours to read: then there are no bundles there
-        return []
-
-
-def _on_the_shelf(folder: Path) -> Bundle:
-    bundle = open_bundle(folder)
-    if bundle.name != folder.name:
-        raise refusal(folder, f"its card names it {bundle.name}", "give the folder that name")
-    return bundle
-
-
-MAKE_ROOM = "make room there, or set MASQUERADE_HOME to another folder"
-_STALE_S = 24 * 3600
-# Beside the files of the card: what people keep with a bundle.
-_COMPANIONS = (PREVIEW_FILE, "README.md", "NOTICE.txt", "LICENSE.txt", "LICENSE")
-_COMPANION_BYTES = 16 << 20
-
-
-def add(
+def add_model(
     path: Path,
     *,
+    inspect: Callable[[Path], object],
     name: str | None = None,
     identity: str | None = None,
     statement: str | None = None,
@@ -138,7 +218,8 @@ def add(
 ) -> Bundle:
     """`add_folder` for a bundle's folder, else `add_file`. Raises ConfigError, ModelError, DeviceError."""
     if not path.is_dir():
-        return add_file(path, name=name, identity=identity, statement=statement, face_type=face_type or "whole_face")
+        given = face_type or "whole_face"
+        return add_file(path, inspect=inspect, name=name, identity=identity, statement=statement, face_type=given)
     if name or face_type:
         raise ConfigError(f"{printable(path)} is a bundle and brings its own card: give its folder without those")
     return add_folder(path, identity=identity, statement=statement)
@@ -147,54 +228,42 @@ def add(
 def add_file(
     file: Path,
     *,
+    inspect: Callable[[Path], object],
     name: str | None = None,
     identity: str | None,
     statement: str | None,
     face_type: str = "whole_face",
     title: str | None = None,
     licence: str | None = None,
-    inspect: Callable[[Path], DfmFacts] | None = None,
 ) -> Bundle:
     """Make a bundle of the user's own from a .dfm, and record whose face it is.
 
-    `identity` is `self`, `consented` or `synthetic`; `statement` says in one line who it is and how they
-    agreed: both must be given. A .dfm does not record its `face_type`; DeepFaceLab's are mostly
-    `whole_face`. `inspect` stands in for running the network once. Raises ConfigError for the arguments,
-    ModelError for the file, DeviceError where it cannot be stored; then nothing is left behind.
+    `inspect` opens the network and raises ModelError where it is no .dfm. `identity` is `self`, `consented` or
+    `synthetic`; `statement` says in one line who it is and how they agreed: both must be given. A .dfm does not record
+    its `face_type`; DeepFaceLab's are mostly `whole_face`. Raises ConfigError for the arguments, ModelError for the
+    file, DeviceError where it cannot be stored; then nothing is left behind.
     """
-    kind, statement = require_consent(identity, statement)
+    said = require_consent(identity, statement)
     if face_type not in get_args(FaceTypeName):
         allowed = ", ".join(get_args(FaceTypeName))
         raise ConfigError(f"--face-type {printable(face_type, 40)} is none of {allowed}: choose what it was trained on")
     _check_readable(file)
-    chosen = _free_name(name or name_from(file.stem))
-    with _whole_or_nothing(chosen) as unfinished:
+    chosen = name or name_from(file.stem)
+    card = _new_card(chosen, title or title_from(name or file.stem), licence, said)
+    with BUNDLES.adding(chosen) as unfinished:
         copy = unfinished / f"{chosen}.dfm"
         shutil.copyfile(file, copy)
-        facts = (inspect or _inspect)(copy)
-        card = write_toml(
-            {
-                "schema": 1,
-                "name": chosen,
-                "title": validate_line("--title", title or title_from(name or file.stem), "give a title", 80),
-                "family": "swap",
-                "licence": validate_line("--licence", licence or "unknown", "name a licence"),
-                "identity": {"kind": kind, "statement": statement},
-                "files": {copy.name: hash_file(copy)},
-                "input": {
-                    "size": facts.size,
-                    "face_type": face_type,
-                    "colour": "BGR",
-                    "layout": "NHWC",
-                    "range": "0..1",
-                    "morph": facts.morph,
-                },
-                "training": {"source": printable(file.name, 120)},
-            }
-        ).encode()
-        parse_card(card, unfinished)
-        (unfinished / CARD_FILE).write_bytes(card)
-    return load_bundle(chosen)
+        inspect(copy)
+        card |= {
+            "family": "swap",
+            "files": {copy.name: hash_file(copy)},
+            "input": {"face_type": face_type},
+            "training": {"source": printable(file.name, 120)},
+        }
+        text = tomli_w.dumps(card)
+        parsed = parse_card(text.encode(), unfinished)
+        (unfinished / CARD_FILE).write_text(text, encoding="utf-8")
+    return Bundle((BUNDLES.own / chosen).resolve(), parsed)
 
 
 def add_folder(folder: Path, *, identity: str | None = None, statement: str | None = None) -> Bundle:
@@ -205,8 +274,7 @@ def add_folder(folder: Path, *, identity: str | None = None, statement: str | No
     """
     card = _completed(folder, identity, statement) if identity or statement else None
     bundle = open_bundle(folder, card)
-    _free_name(bundle.name)
-    with _whole_or_nothing(bundle.name) as unfinished:
+    with BUNDLES.adding(bundle.name) as unfinished:
         for file in bundle.card.files:
             shutil.copyfile(bundle.folder / file, unfinished / file)
         if card is None:
@@ -218,45 +286,49 @@ def add_folder(folder: Path, *, identity: str | None = None, statement: str | No
             wanted = file not in bundle.card.files and source.is_file() and not source.is_symlink()
             if wanted and source.stat().st_size <= _COMPANION_BYTES:
                 shutil.copyfile(source, unfinished / file)
-        open_bundle(unfinished)  # what was copied counts, not what was there a moment ago
-    return load_bundle(bundle.name)
+        copied = open_bundle(unfinished).card  # what was copied counts, not what was there a moment ago
+    return Bundle((BUNDLES.own / bundle.name).resolve(), copied)
 
 
-def remove(name: str) -> None:
-    """Delete one of the user's own bundles, broken ones too.
+def add_avatar(
+    file: Path,
+    *,
+    identity: str | None,
+    statement: str | None,
+    name: str | None = None,
+    licence: str | None = None,
+    title: str | None = None,
+) -> StoredAvatar:
+    """Keep a picture among the user's avatars, with a card that says whose face it is.
 
-    Raises ConfigError for a built-in one, ModelError for a name that no bundle has.
+    Raises ConfigError for the arguments or a file that is no picture, DeviceError where it cannot be stored.
     """
-    shelf = user_folder()
-    folder = next((f for f in bundle_folders() if f.name == name and f.parent == shelf), None)
-    if folder is None:
-        if any(f.name == name and f.parent == built_in_folder() for f in bundle_folders()):
-            raise ConfigError(f"{name} comes with masquerade: only your own bundles can be removed")
-        raise unknown_model(name)
-    try:
-        if folder.is_symlink():
-            folder.unlink()
-            return
-        gone = Path(tempfile.mkdtemp(prefix=UNFINISHED, dir=shelf))
-        folder.rename(gone / name)  # at once and whole; deleting may take a while
-        shutil.rmtree(gone)
-    except OSError as error:
-        raise storage_error(f"{name} cannot be removed from", shelf, error, MAKE_ROOM) from error
+    said = require_consent(identity, statement)
+    if not file.is_file():
+        raise ConfigError(f"there is no file {printable(file)}: check the path")
+    avatar_pixels(file)
+    chosen = name or name_from(file.stem)
+    card = _new_card(chosen, title_from(title or name or file.stem), licence, said)
+    with AVATARS.adding(chosen) as unfinished:
+        suffix = file.suffix.lower()
+        plain = suffix[1:].isalnum() and suffix.isascii() and len(suffix) <= 5  # the decoder goes by the contents
+        copy = unfinished / f"picture{suffix if plain else '.picture'}"
+        shutil.copyfile(file, copy)
+        card["picture"] = {"file": copy.name, "sha256": hash_file(copy)}
+        (unfinished / AVATAR_FILE).write_text(tomli_w.dumps(card), encoding="utf-8")
+        parsed = read_avatar_card(unfinished)
+    return StoredAvatar(AVATARS.own / chosen, parsed)
 
 
-@contextmanager
-def _whole_or_nothing(name: str) -> Iterator[Path]:
-    """A folder to fill; it becomes the bundle `name` if the block ends well, and vanishes if it does not."""
-    shelf = user_folder()
-    try:
-        shelf.mkdir(parents=True, exist_ok=True)
-        for old in shelf.glob(f"{UNFINISHED}*"):  # left by a killed program
-            if time.time() - old.stat().st_mtime > _STALE_S:
-                shutil.rmtree(old, ignore_errors=True)
-    except OSError as error:
-        raise storage_error(f"{name} cannot be stored in", shelf, error, MAKE_ROOM) from error
-    with atomic_dir(shelf / name, do=MAKE_ROOM) as unfinished:
-        yield unfinished
+def _new_card(name: str, title: str, licence: str | None, said: tuple[str, str]) -> dict[str, Any]:
+    """What the cards of all kinds begin with. Raises ConfigError."""
+    return {
+        "schema": 1,
+        "name": name,
+        "title": validate_line("--title", title, "give a title", 80),
+        "licence": validate_line("--licence", licence or "unknown", "name a licence"),
+        "identity": {"kind": said[0], "statement": said[1]},
+    }
 
 
 def _completed(folder: Path, identity: str | None, statement: str | None) -> bytes:
@@ -266,16 +338,7 @@ def _completed(folder: Path, identity: str | None, statement: str | None) -> byt
         raise ConfigError(f"{printable(folder)} is a bundle and brings its own card: give its folder only")
     kind, text = require_consent(identity, statement)
     # Behind all else it is a table of its own, whatever comes before.
-    return raw.rstrip() + b"\n\n" + write_toml({"identity": {"kind": kind, "statement": text}}).strip().encode() + b"\n"
-
-
-def _inspect(file: Path) -> DfmFacts:
-    from realtime.inference.ort import open_session  # loads the runtime: only where a file is added
-
-    def on_cpu(model: Path) -> Session:
-        return open_session(model, provider="cpu", precision="fp32")
-
-    return inspect_dfm(file, on_cpu)
+    return raw.rstrip() + b"\n\n" + tomli_w.dumps({"identity": {"kind": kind, "statement": text}}).encode()
 
 
 def _check_readable(file: Path) -> None:
@@ -294,195 +357,9 @@ def _check_readable(file: Path) -> None:
         raise ConfigError(f"{printable(file)} is empty: get the file again")
 
 
-def _free_name(name: str) -> str:
+def _visible_folders(place: Path) -> list[Path]:
+    """The folders in a place by name, without hidden ones; none where there is no such place yet."""
     try:
-        bundle_name(name)
-    except ValueError as error:
-        raise ConfigError(
-            f"{printable(name, 80)!r} cannot be a bundle's name ({error}): give another --name"
-        ) from error
-    taken = {folder.name for folder in bundle_folders()}
-    if name in taken or os.path.lexists(user_folder() / name):
-        raise ConfigError(f"there is a bundle {name} already: give another --name, or remove it first")
-    return name
-
-
-MAX_PICTURE_BYTES = 256 << 20
-"""Of one picture's file: no camera's is larger."""
-
-
-@dataclass(frozen=True, slots=True)
-class ShelvedAvatar:
-    """An avatar as it lies on the shelf; its picture had the card's hash when it was opened."""
-
-    folder: Path
-    card: AvatarCard
-
-    @property
-    def picture(self) -> Path:
-        """The picture's file."""
-        return self.folder / self.card.picture.file
-
-
-@dataclass(frozen=True, slots=True)
-class BrokenAvatar:
-    """A folder among the avatars that cannot be used: `reason` is the one-line error."""
-
-    folder: Path
-    reason: str
-
-
-def built_in_avatars() -> Path:
-    """The folder of the avatars that come with masquerade."""
-    return built_in_folder() / "avatars"
-
-
-def user_avatars() -> Path:
-    """The folder of the user's own avatars; it may not exist yet."""
-    return user_home() / "avatars"
-
-
-def open_avatar(folder: Path) -> ShelvedAvatar:
-    """The avatar in a folder, its picture checked against its hash. Raises ModelError."""
-    card = read_avatar_card(folder)
-    picture = folder / card.picture.file
-    try:
-        if picture.is_symlink() or not picture.is_file() or picture.stat().st_size > MAX_PICTURE_BYTES:
-            raise refusal(folder, f"{card.picture.file} is missing or no picture", "add the avatar again")
-        if hash_file(picture) != card.picture.sha256:
-            raise refusal(folder, f"{card.picture.file} is not the picture its card names", "add the avatar again")
-    except OSError as error:
-        raise refusal(folder, f"{card.picture.file} cannot be read ({error.strerror})", "mend its rights") from error
-    if card.name != folder.name:
-        raise refusal(folder, f"its card names it {card.name}", "give the folder that name")
-    return ShelvedAvatar(folder, card)
-
-
-def list_avatars() -> list[ShelvedAvatar | BrokenAvatar]:
-    """All avatars, the built-in ones first; what cannot be used is there with its reason."""
-    found: list[ShelvedAvatar | BrokenAvatar] = []
-    for folder in _folders():
-        try:
-            found.append(open_avatar(folder))
-        except ModelError as error:
-            found.append(BrokenAvatar(folder, str(error)))
-    return found
-
-
-def find_avatar(name: str) -> ShelvedAvatar:
-    """The avatar of that name. Raises ModelError, with the nearest name that there is."""
-    for folder in _folders():
-        if folder.name == name:
-            return open_avatar(folder)
-    near = difflib.get_close_matches(name.lower(), [folder.name for folder in _folders()], 1)
-    hint = f"did you mean {near[0]}? " if near else ""
-    raise ModelError(
-        f"there is no avatar and no picture {printable(name, 80)!r}: {hint}see the ones there are (masquerade avatars)"
-    )
-
-
-def avatar_of_picture(picture: Path) -> ShelvedAvatar:
-    """The avatar on the shelf whose picture is this file's, byte for byte.
-
-    Raises ConfigError with the command that adds it, where there is none.
-    """
-    try:
-        if picture.stat().st_size > MAX_PICTURE_BYTES:
-            raise ConfigError(f"{printable(picture)} is larger than any picture: give another file")
-        wanted = hash_file(picture)
-    except OSError as error:
-        raise ConfigError(f"{printable(picture)} cannot be read ({error.strerror}): check the path") from error
-    for folder in _folders():
-        try:
-            if read_avatar_card(folder).picture.sha256 == wanted:
-                return open_avatar(folder)
-        except ModelError:
-            continue  # a broken one vouches for nothing; `masquerade avatars` names it
-    raise ConfigError(
-        f"nobody has said yet whose face {printable(picture)} shows: masquerade avatars add {_quoted(picture)} "
-        '--identity synthetic|self|consented --statement "who it is and how they agreed"'
-    )
-
-
-def add_avatar(
-    file: Path,
-    *,
-    identity: str | None,
-    statement: str | None,
-    name: str | None = None,
-    licence: str | None = None,
-    title: str | None = None,
-) -> ShelvedAvatar:
-    """Put a picture on the user's shelf, with a card that says whose face it is.
-
-    Raises ConfigError for the arguments or a file that is no picture, DeviceError where it cannot be stored.
-    """
-    kind, said = require_consent(identity, statement)
-    if not file.is_file():
-        raise ConfigError(f"there is no file {printable(file)}: check the path")
-    avatar_pixels(file)
-    chosen = name or name_from(file.stem)
-    try:
-        bundle_name(chosen)
-    except ValueError as error:
-        raise ConfigError(f"{printable(chosen, 80)!r} cannot be an avatar's name ({error}): give --name") from error
-    if any(folder.name == chosen for folder in _folders()):
-        raise ConfigError(f"there is an avatar {chosen} already: give another --name, or remove it first")
-    shelf = user_avatars()
-    try:
-        shelf.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise storage_error(f"{chosen} cannot be stored in", shelf, error, MAKE_ROOM) from error
-    with atomic_dir(shelf / chosen, do=MAKE_ROOM) as unfinished:
-        copy = unfinished / f"picture{_suffix(file)}"
-        shutil.copyfile(file, copy)
-        card = {
-            "schema": 1,
-            "name": chosen,
-            "title": validate_line("--name", title_from(title or name or file.stem), "give another", 80),
-            "licence": validate_line("--licence", licence or "unknown", "name a licence"),
-            "identity": {"kind": kind, "statement": said},
-            "picture": {"file": copy.name, "sha256": hash_file(copy)},
-        }
-        (unfinished / AVATAR_FILE).write_text(write_toml(card), encoding="utf-8")
-        read_avatar_card(unfinished)
-    return open_avatar(shelf / chosen)
-
-
-def remove_avatar(name: str) -> None:
-    """Delete one of the user's own avatars, broken ones too. Raises ConfigError for a built-in one, ModelError."""
-    shelf = user_avatars()
-    folder = next((f for f in _folders() if f.name == name and f.parent == shelf), None)
-    if folder is None:
-        if any(f.name == name for f in _folders()):
-            raise ConfigError(f"{printable(name, 80)} comes with masquerade: only your own avatars can be removed")
-        find_avatar(name)
-        return
-    try:
-        if folder.is_symlink():
-            folder.unlink()
-            return
-        gone = Path(tempfile.mkdtemp(prefix=UNFINISHED, dir=shelf))
-        folder.rename(gone / name)
-        shutil.rmtree(gone)
-    except OSError as error:
-        raise storage_error(f"{name} cannot be removed from", shelf, error, MAKE_ROOM) from error
-
-
-def _folders() -> Iterator[Path]:
-    built_in = visible_folders(built_in_avatars())
-    yield from built_in
-    names = {folder.name for folder in built_in}
-    yield from (folder for folder in visible_folders(user_avatars()) if folder.name not in names)
-
-
-def _suffix(file: Path) -> str:
-    """The file's suffix, if it is a plain one; the decoder goes by the contents."""
-    suffix = file.suffix.lower()
-    return suffix if suffix[1:].isalnum() and suffix.isascii() and len(suffix) <= 5 else ".picture"
-
-
-def _quoted(path: Path) -> str:
-    import shlex
-
-    return printable(shlex.quote(os.fspath(path)))
+        return sorted(entry for entry in place.iterdir() if not entry.name.startswith((".", "_")) and entry.is_dir())
+    except OSError:  # not made yet, or not ours to read
+        return []

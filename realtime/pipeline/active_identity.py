@@ -10,11 +10,10 @@ from realtime.errors import ConfigError
 from realtime.families.effect import Effect
 from realtime.families.face_swap.effect import FaceSwap
 from realtime.families.motion.canvas import read_background
-from realtime.models.avatar import Avatar
-from realtime.models.avatar_loading import MOST_AVATARS, Find, ready_avatars, wanted_avatars
+from realtime.models.avatar import Avatar, StoredAvatar
+from realtime.models.avatar_loading import MOST_AVATARS, Find, choose_avatars, ready_avatars
 from realtime.models.bundle import Bundle
-from realtime.models.card import may_hide_badge
-from realtime.models.library import ShelvedAvatar, find_avatar, load_bundle
+from realtime.models.library import AVATARS, load_bundle
 from realtime.settings import Settings
 from realtime.threads import Closed, Slot
 
@@ -32,7 +31,7 @@ class Selection:
     """
 
     bundle: Bundle
-    avatars: tuple[ShelvedAvatar, ...] = ()
+    avatars: tuple[StoredAvatar, ...] = ()
 
     @property
     def avatar_names(self) -> tuple[str, ...]:
@@ -54,10 +53,10 @@ class Selection:
     def may_hide_badge(self) -> bool:
         """True where the badge is the user's choice, whichever avatar is shown."""
         if self.avatars:
-            return all(avatar.card.identity.kind in ("synthetic", "self") for avatar in self.avatars)
+            return all(avatar.card.identity.may_hide_badge for avatar in self.avatars)
         if self.bundle.card.family == "lip-sync":
             return False  # the face is the video's, and no card says whose that is
-        return may_hide_badge(self.bundle.card)
+        return self.bundle.card.identity.may_hide_badge
 
     def shown(self, settings: Settings) -> str | None:
         """The avatar that these settings show, of those ready; None where there are none."""
@@ -79,7 +78,7 @@ def select_identity(model: str, avatar: str | None) -> Selection:
     bundle = load_bundle(model)
     family = bundle.card.family
     wanted = family == "motion" or (family == "lip-sync" and avatar is not None)
-    return Selection(bundle, wanted_avatars(avatar) if wanted else ())
+    return Selection(bundle, choose_avatars(avatar) if wanted else ())
 
 
 def reselect(settings: Settings, now: Selection, *, model: str | None, avatar: str | None) -> Selection:
@@ -96,7 +95,7 @@ def reselect(settings: Settings, now: Selection, *, model: str | None, avatar: s
         selection = replace(selection, avatars=tuple(ready for ready in now.avatars if ready.picture.is_file()))
     if settings.avatar is None or settings.avatar in selection.avatar_names:
         return selection
-    return replace(selection, avatars=(*selection.avatars, find_avatar(settings.avatar))[-MOST_AVATARS:])
+    return replace(selection, avatars=(*selection.avatars, AVATARS.find(settings.avatar))[-MOST_AVATARS:])
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -10,8 +10,9 @@ import numpy as np
 from realtime.capture.picture import decode_picture, over_grey
 from realtime.errors import ConfigError
 from realtime.imaging.resize import scaled_into
-from realtime.models.bundle import BrokenBundle, Bundle
-from realtime.models.library import ShelvedAvatar, list_avatars, list_bundles, user_avatars, user_folder
+from realtime.models.avatar import StoredAvatar
+from realtime.models.bundle import Bundle
+from realtime.models.library import AVATARS, BUNDLES, Broken
 from realtime.text import printable
 
 PREVIEW_PX = 320
@@ -29,9 +30,9 @@ def gallery() -> list[dict[str, Any]]:
 
     Reads and hashes files: not for a thread that others wait for.
     """
-    found = [_of_bundle(bundle) for bundle in list_bundles()]
+    found = [_of_bundle(bundle) for bundle in BUNDLES.entries()]
     return [entry for entry in found if entry["family"] in WORN or entry["broken"]] + [
-        _of_avatar(avatar) for avatar in list_avatars()
+        _of_avatar(avatar) for avatar in AVATARS.entries()
     ]
 
 
@@ -43,9 +44,9 @@ def preview(kind: str, name: str) -> bytes | None:
     """
     file: Path | None = None
     if kind == "model":
-        file = next((b.preview for b in list_bundles() if isinstance(b, Bundle) and b.name == name), None)
+        file = next((b.preview for b in BUNDLES.entries() if isinstance(b, Bundle) and b.name == name), None)
     elif kind == "avatar":
-        file = next((a.picture for a in list_avatars() if isinstance(a, ShelvedAvatar) and a.card.name == name), None)
+        file = next((a.picture for a in AVATARS.entries() if isinstance(a, StoredAvatar) and a.card.name == name), None)
     if file is None:
         return None
     try:
@@ -68,9 +69,9 @@ def _small(file: Path, mtime_ns: int, size: int) -> bytes:
     return jpeg.tobytes()
 
 
-def _of_bundle(bundle: Bundle | BrokenBundle) -> dict[str, Any]:
-    own = bundle.folder.parent == user_folder()
-    if isinstance(bundle, BrokenBundle):
+def _of_bundle(bundle: Bundle | Broken) -> dict[str, Any]:
+    own = bundle.folder.parent == BUNDLES.own
+    if isinstance(bundle, Broken):
         return _broken("model", bundle.name, own, bundle.reason)
     card = bundle.card
     return {
@@ -88,8 +89,8 @@ def _of_bundle(bundle: Bundle | BrokenBundle) -> dict[str, Any]:
 
 
 def _of_avatar(avatar: Any) -> dict[str, Any]:
-    own = avatar.folder.parent == user_avatars()
-    if not isinstance(avatar, ShelvedAvatar):
+    own = avatar.folder.parent == AVATARS.own
+    if not isinstance(avatar, StoredAvatar):
         return _broken("avatar", printable(avatar.folder.name, 64), own, avatar.reason)
     card = avatar.card
     return {

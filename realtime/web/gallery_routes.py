@@ -6,7 +6,7 @@ from typing import Any
 
 from aiohttp import web
 
-from realtime.models.library import remove, remove_avatar
+from realtime.models.library import AVATARS, BUNDLES
 from realtime.web.answers import Refused, read_words
 from realtime.web.gallery import gallery, preview
 from realtime.web.incoming import body
@@ -63,11 +63,11 @@ class GalleryRoutes:
         if kind == "model":
             if name == report.get("model"):
                 raise Refused(409, "you are wearing it: choose another one first")
-            await asyncio.to_thread(remove, name)
+            await asyncio.to_thread(BUNDLES.remove, name)
         elif kind == "avatar":
             if report.get("family") != "swap" and name == report.get("avatar"):
                 raise Refused(409, "you are wearing it: choose another one first")
-            await asyncio.to_thread(remove_avatar, name)
+            await asyncio.to_thread(AVATARS.remove, name)
         else:
             raise Refused(400, "the kind is model or avatar")
         return web.json_response({})

@@ -10,8 +10,8 @@ from typing import Any
 from aiohttp import web
 
 from realtime.errors import ConfigError
-from realtime.models.card import NAME_PATTERN, may_hide_badge, name_from, title_from
-from realtime.models.library import find_avatar, load_bundle
+from realtime.models.card import NAME_PATTERN, name_from, title_from
+from realtime.models.library import AVATARS, load_bundle
 from realtime.settings import Settings
 from realtime.text import printable
 from realtime.web.answers import Refused, read_words
@@ -49,10 +49,10 @@ def cast(model: str, avatar: str | None) -> Cast:
     if card.family not in WORN:
         raise ConfigError(f"{model} is a part of masquerade and nobody to wear: choose somebody from the gallery")
     if card.family == "swap":
-        return Cast(model, None, card.title, speaks=False, badge_optional=may_hide_badge(card))
+        return Cast(model, None, card.title, speaks=False, badge_optional=card.identity.may_hide_badge)
     if avatar is None:
         raise ConfigError(f"{model} needs a picture that it moves: choose one from the gallery")
-    shown = find_avatar(avatar).card
+    shown = AVATARS.find(avatar).card
     own = shown.identity.kind in ("synthetic", "self")
     return Cast(model, avatar, shown.title, speaks=card.family == "lip-sync", badge_optional=own)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from realtime.errors import ConfigError, DeviceError, MasqueradeError
+from realtime.families.face_swap.dfm import inspect_dfm
 from realtime.models.bundle import MAX_FILE_BYTES
 from realtime.models.card import has_identity, name_from, read_card_text, require_consent
 from realtime.models.library import add_avatar, add_file, add_folder
@@ -103,6 +104,7 @@ def _picture(offer: Offer, file: Path) -> str:
 def _dfm(offer: Offer, file: Path) -> str:
     return add_file(
         file.rename(file.with_suffix(".dfm")),
+        inspect=inspect_dfm,
         name=name_from(offer.title),
         identity=offer.identity,
         statement=offer.statement,

@@ -21,11 +21,11 @@ from export.networks.autoencoder import Archi, SaehdShape, saehd  # noqa: E402
 from export.networks.wav2lip import Wav2Lip  # noqa: E402
 from export.options import ExportOptions  # noqa: E402
 from export.torch_file import fill  # noqa: E402
+from realtime.cli.models import add_model  # noqa: E402
 from realtime.errors import ConfigError, DeviceError, MasqueradeError, ModelError  # noqa: E402
 from realtime.families.face_swap.open_swapper import open_swapper  # noqa: E402
 from realtime.families.lip_sync.network import open_lip_sync  # noqa: E402
 from realtime.models.bundle import hash_file, open_bundle  # noqa: E402
-from realtime.models.library import add  # noqa: E402
 
 
 def test_a_deepfacelab_model_becomes_a_bundle(shared: Path, tmp_path: Path) -> None:
@@ -72,8 +72,8 @@ def test_amp_keeps_its_morph_and_waits_for_an_identity(
         ExportOptions(checkpoint=shared / "reference" / "amp", family="deepfacelab", out=tmp_path / "adam", name="adam")
     )
     assert "--identity" in one_line(lambda: open_bundle(out))
-    assert "--statement" in one_line(lambda: add(out, identity="self"), ConfigError)
-    bundle = add(out, identity="self", statement='Me, "Adam".')
+    assert "--statement" in one_line(lambda: add_model(out, identity="self"), ConfigError)
+    bundle = add_model(out, identity="self", statement='Me, "Adam".')
     assert (bundle.card.identity.kind, bundle.card.identity.statement) == ("self", 'Me, "Adam".')
     assert bundle.card.input.morph
     wanted = recorded(shared / "reference" / "amp" / "microamp_AMP_out_ort.npz")

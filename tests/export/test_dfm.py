@@ -16,8 +16,8 @@ from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 from export.checkpoint_to_bundle import export_checkpoint  # noqa: E402
 from export.dfm_format import to_dfm  # noqa: E402
 from export.options import ExportOptions  # noqa: E402
+from realtime.cli.models import add_model  # noqa: E402
 from realtime.families.face_swap.open_swapper import open_swapper  # noqa: E402
-from realtime.models.library import add  # noqa: E402
 
 OUTPUTS = ("out_face_mask", "out_celeb_face", "out_celeb_face_mask")
 
@@ -60,7 +60,7 @@ def test_a_saehd_dfm_is_what_deepfacelab_itself_exported(
         assert worst(drawn[f"{name}:0"], wanted[name]) <= 1e-4
         assert worst(drawn[f"{name}:0"], both[f"{name}:0"]) <= 1e-4
     monkeypatch.setenv("MASQUERADE_HOME", str(tmp_path / "home"))
-    bundle = add(file, identity="synthetic", statement="Random weights.")
+    bundle = add_model(file, identity="synthetic", statement="Random weights.")
     swapper = open_swapper(bundle, provider="cpu", precision="fp32")
     assert swapper.size == 64
     swapper.close()

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tomli_w
 from bundles import Script, a_bundle, one_line
 from mesh_faces import MESH, a_face, a_picture, a_shape, blinking, head
 
@@ -17,7 +18,6 @@ from realtime.families.motion.motion_model import Motion
 from realtime.frame import Frame, Pixels
 from realtime.inference.session import TensorSpec
 from realtime.models.bundle import hash_file, open_bundle
-from realtime.models.card import write_toml
 from realtime.models.library import built_in_folder, load_bundle
 from realtime.tracking.face import Face
 
@@ -241,7 +241,7 @@ def test_a_bundle_without_a_network_moves_all_the_same(tmp_path: Path) -> None:
         "files": {"mesh.npz": hash_file(home / "mesh.npz")},
         "input": {"size": 256},
     }
-    (home / "model.toml").write_text(write_toml(card | tables), encoding="utf-8")
+    (home / "model.toml").write_text(tomli_w.dumps(card | tables), encoding="utf-8")
     puppet = open_mesh_puppet(open_bundle(home))
     assert (puppet.ran_on, puppet.precision, puppet.spent_ns) == ("CPU", "fp32", 0)
     cast = puppet.cast(a_picture(), a_face())

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from bundles import a_bundle, one_line
 
+from realtime.cli.models import add_model
 from realtime.errors import ConfigError, DeviceError, ModelError
 from realtime.families.face_swap.dfm import DfmFacts
-from realtime.models.bundle import BrokenBundle
-from realtime.models.library import add, add_file, add_folder, built_in_folder, list_bundles, load_bundle, remove
+from realtime.models.library import BUNDLES, Broken, add_file, add_folder, built_in_folder, load_bundle
 
 
 @pytest.fixture
@@ -34,18 +34,18 @@ def whole(_: Path) -> DfmFacts:
 
 
 def test_a_built_in_bundle_stays_and_its_name_is_taken(home: Path, dfm: Path, tmp_path: Path) -> None:
-    names = [b.name for b in list_bundles() if b.folder.parent == built_in_folder()]
+    names = [b.name for b in BUNDLES.entries() if b.folder.parent == built_in_folder()]
     if not names:
         pytest.skip("nothing is built in yet")
-    assert "only your own" in one_line(lambda: remove(names[0]), ConfigError)
+    assert "only your own" in one_line(lambda: BUNDLES.remove(names[0]), ConfigError)
     assert "already" in one_line(
         lambda: add_file(dfm, name=names[0], identity="self", statement="Me.", inspect=whole), ConfigError
     )
     a_bundle(home / names[0], name=names[0])
-    hidden = [b for b in list_bundles() if b.folder == home / names[0]]
-    assert isinstance(hidden[0], BrokenBundle)
+    hidden = [b for b in BUNDLES.entries() if b.folder == home / names[0]]
+    assert isinstance(hidden[0], Broken)
     assert load_bundle(names[0]).folder.parent == built_in_folder()
-    remove(names[0])
+    BUNDLES.remove(names[0])
     assert not (home / names[0]).exists()
 
 
@@ -56,13 +56,12 @@ def test_a_dfm_becomes_a_bundle_that_says_whose_face_it_is(home: Path, dfm: Path
     card = bundle.card
     assert (card.title, card.family, card.licence) == ("My Friend 320", "swap", "unknown")
     assert (card.identity.kind, card.identity.statement) == ("consented", statement)
-    assert (card.input.size, card.input.face_type, card.input.morph) == (320, "head", True)
-    assert (card.input.layout, card.input.colour, card.input.range) == ("NHWC", "BGR", "0..1")
+    assert (card.input.size, card.input.face_type) == (None, "head"), "the .dfm says its size itself"
     assert bundle.path(bundle.model).read_bytes() == dfm.read_bytes()
     assert card.training.facts["source"] == "My Friend_320.dfm"
     assert sorted(f.name for f in bundle.folder.iterdir()) == ["model.toml", "my-friend_320.dfm"]
     assert tomllib.loads((bundle.folder / "model.toml").read_text(encoding="utf-8"))["schema"] == 1
-    remove("my-friend_320")
+    BUNDLES.remove("my-friend_320")
     assert list(home.iterdir()) == []
 
 
@@ -159,12 +158,12 @@ def test_a_bundles_folder_is_copied_with_what_people_keep(home: Path, tmp_path: 
     folder = a_bundle(tmp_path / "download")
     (folder / "LICENSE.txt").write_text("CC0")
     (folder / "evil.py").write_text("boom()")
-    bundle = add(folder)
+    bundle = add_model(folder)
     assert bundle.folder == home.resolve() / "eve"
     kept = sorted(f.name for f in bundle.folder.iterdir())
     assert kept == ["LICENSE.txt", "model.toml", "preview.jpg", "swap.onnx"]
     assert "already" in one_line(lambda: add_folder(folder), ConfigError)
-    assert "its own card" in one_line(lambda: add(folder, identity="self"), ConfigError)
+    assert "its own card" in one_line(lambda: add_model(folder, identity="self"), ConfigError)
 
 
 def anonymous(folder: Path, **changes: object) -> Path:
@@ -180,14 +179,14 @@ def anonymous(folder: Path, **changes: object) -> Path:
 def test_a_bundle_without_an_identity_gets_one(home: Path, tmp_path: Path) -> None:
     folder = anonymous(tmp_path / "export", training={"notes": 'three\n"lines"\n[identity]'})
     before = (folder / "model.toml").read_bytes()
-    assert "masquerade models add" in one_line(lambda: add(folder))
-    assert "--identity" in one_line(lambda: add(folder, statement="Me."), ConfigError)
-    assert "--statement" in one_line(lambda: add(folder, identity="self"), ConfigError)
-    assert "famous" in one_line(lambda: add(folder, identity="famous", statement="Me."), ConfigError)
-    assert "--statement" in one_line(lambda: add(folder, identity="self", statement="a\nb"), ConfigError)
+    assert "masquerade models add" in one_line(lambda: add_model(folder))
+    assert "--identity" in one_line(lambda: add_model(folder, statement="Me."), ConfigError)
+    assert "--statement" in one_line(lambda: add_model(folder, identity="self"), ConfigError)
+    assert "famous" in one_line(lambda: add_model(folder, identity="famous", statement="Me."), ConfigError)
+    assert "--statement" in one_line(lambda: add_model(folder, identity="self", statement="a\nb"), ConfigError)
     assert not home.exists()
     statement = 'Ö "quoted" \\ [files] # me'
-    bundle = add(folder, identity="consented", statement=statement)
+    bundle = add_model(folder, identity="consented", statement=statement)
     assert (bundle.card.identity.kind, bundle.card.identity.statement) == ("consented", statement)
     assert bundle.folder == home.resolve() / "eve"
     assert (folder / "model.toml").read_bytes() == before, "what was handed over stays as it is"
@@ -196,22 +195,22 @@ def test_a_bundle_without_an_identity_gets_one(home: Path, tmp_path: Path) -> No
 def test_an_altered_bundle_gets_no_identity(home: Path, tmp_path: Path) -> None:
     folder = anonymous(tmp_path / "export")
     (folder / "swap.onnx").write_bytes(b"other")
-    assert "not the file its card names" in one_line(lambda: add(folder, identity="self", statement="Me."))
+    assert "not the file its card names" in one_line(lambda: add_model(folder, identity="self", statement="Me."))
     assert not home.exists()
 
 
 def test_a_bad_bundles_folder_is_not_copied(home: Path, tmp_path: Path) -> None:
     folder = a_bundle(tmp_path / "download")
     (folder / "swap.onnx").write_bytes(b"other")
-    one_line(lambda: add(folder))
-    one_line(lambda: add(a_bundle(tmp_path / "anonymous", identity={"kind": "none"})))
+    one_line(lambda: add_model(folder))
+    one_line(lambda: add_model(a_bundle(tmp_path / "anonymous", identity={"kind": "none"})))
     assert not home.exists()
 
 
 def test_add_takes_what_the_command_gives(home: Path, dfm: Path) -> None:
-    assert "--identity" in one_line(lambda: add(dfm), ConfigError)
-    assert "--statement" in one_line(lambda: add(dfm, identity="self"), ConfigError)
-    message = one_line(lambda: add(dfm, identity="self", statement="Me."))
+    assert "--identity" in one_line(lambda: add_model(dfm), ConfigError)
+    assert "--statement" in one_line(lambda: add_model(dfm, identity="self"), ConfigError)
+    message = one_line(lambda: add_model(dfm, identity="self", statement="Me."))
     assert "ONNX" in message, "the real runtime looked at it"
     assert list(home.iterdir()) == []
 
@@ -219,11 +218,11 @@ def test_add_takes_what_the_command_gives(home: Path, dfm: Path) -> None:
 @pytest.mark.parametrize("name", ["", ".", "..", "../models", "nobody", "/", "e*"])
 def test_only_what_is_there_can_be_removed(home: Path, name: str) -> None:
     a_bundle(home / "eve")
-    one_line(lambda: remove(name))
+    one_line(lambda: BUNDLES.remove(name))
     assert load_bundle("eve").name == "eve"
 
 
 def test_a_broken_bundle_can_be_removed(home: Path) -> None:
     (home / "My Broken One").mkdir(parents=True)
-    remove("My Broken One")
+    BUNDLES.remove("My Broken One")
     assert list(home.iterdir()) == []

@@ -15,17 +15,9 @@ from realtime.cli.doctor import checks
 from realtime.errors import ConfigError, ModelError
 from realtime.families.motion.canvas import read_background
 from realtime.frame import Pixels
-from realtime.models.avatar import avatar_pixels
-from realtime.models.avatar_loading import MOST_AVATARS, ready_avatars, usable_face, wanted_avatars
-from realtime.models.library import (
-    BrokenAvatar,
-    ShelvedAvatar,
-    add_avatar,
-    find_avatar,
-    list_avatars,
-    remove_avatar,
-    user_avatars,
-)
+from realtime.models.avatar import StoredAvatar, avatar_pixels
+from realtime.models.avatar_loading import MOST_AVATARS, choose_avatars, ready_avatars, usable_face
+from realtime.models.library import AVATARS, Broken, add_avatar
 from realtime.tracking.face import Face
 
 
@@ -40,7 +32,7 @@ def a_file(path: Path, seed: int = 1, size: tuple[int, int] = (80, 60)) -> Path:
     return path
 
 
-def added(path: Path, kind: str = "synthetic", seed: int = 1) -> ShelvedAvatar:
+def added(path: Path, kind: str = "synthetic", seed: int = 1) -> StoredAvatar:
     return add_avatar(a_file(path, seed), identity=kind, statement="Nobody.")
 
 
@@ -121,11 +113,11 @@ def test_the_shelf_from_adding_to_removing(tmp_path: Path) -> None:
     avatar = added(tmp_path / "My Face (1).png", "self")
     assert avatar.card.name == "my-face-1"
     assert (avatar.card.identity.kind, avatar.card.identity.statement) == ("self", "Nobody.")
-    assert find_avatar("my-face-1").picture.read_bytes() == (tmp_path / "My Face (1).png").read_bytes()
-    assert [a.card.name for a in list_avatars() if isinstance(a, ShelvedAvatar)][-1] == "my-face-1"
-    remove_avatar("my-face-1")
-    assert "no avatar" in one_line(lambda: find_avatar("my-face-1"), ModelError)
-    assert "no avatar" in one_line(lambda: remove_avatar("my-face-1"), ModelError)
+    assert AVATARS.find("my-face-1").picture.read_bytes() == (tmp_path / "My Face (1).png").read_bytes()
+    assert [a.card.name for a in AVATARS.entries() if isinstance(a, StoredAvatar)][-1] == "my-face-1"
+    AVATARS.remove("my-face-1")
+    assert "no avatar" in one_line(lambda: AVATARS.find("my-face-1"), ModelError)
+    assert "no avatar" in one_line(lambda: AVATARS.remove("my-face-1"), ModelError)
 
 
 @pytest.mark.parametrize(
@@ -145,14 +137,14 @@ def test_what_cannot_be_added_leaves_nothing(tmp_path: Path, changes: dict[str, 
     (tmp_path / "text.png").write_text("hello")
     options = {"identity": "self", "statement": "Me.", "name": None} | {k: v for k, v in changes.items() if k != "file"}
     assert says in one_line(lambda: add_avatar(tmp_path / str(changes.get("file", "a.png")), **options), ConfigError)
-    assert not user_avatars().exists() or not any(user_avatars().iterdir())
+    assert not AVATARS.own.exists() or not any(AVATARS.own.iterdir())
 
 
 def test_a_changed_picture_or_card_is_refused(tmp_path: Path) -> None:
     avatar = added(tmp_path / "eve.png")
     avatar.picture.write_bytes(a_file(tmp_path / "other.png", 9).read_bytes())
-    assert "is not the picture its card names" in one_line(lambda: find_avatar("eve"), ModelError)
-    assert isinstance(list_avatars()[-1], BrokenAvatar)
+    assert "is not the picture its card names" in one_line(lambda: AVATARS.find("eve"), ModelError)
+    assert isinstance(AVATARS.entries()[-1], Broken)
     card = avatar.folder / "avatar.toml"
     text = card.read_text()
     for wrong, says in (
@@ -164,38 +156,38 @@ def test_a_changed_picture_or_card_is_refused(tmp_path: Path) -> None:
     ):
         card.write_text(wrong)
         avatar.picture.write_bytes((tmp_path / "eve.png").read_bytes())
-        assert says in one_line(lambda: find_avatar("eve"), ModelError)
-    remove_avatar("eve")  # broken ones too
+        assert says in one_line(lambda: AVATARS.find("eve"), ModelError)
+    AVATARS.remove("eve")  # broken ones too
     assert not avatar.folder.exists()
 
 
 def test_a_picture_nobody_vouched_for_is_refused_with_the_command(tmp_path: Path) -> None:
     file = a_file(tmp_path / "it's me.png")
-    line = one_line(lambda: wanted_avatars(str(file)), ConfigError)
+    line = one_line(lambda: choose_avatars(str(file)), ConfigError)
     assert "nobody has said yet whose face" in line
     assert "masquerade avatars add '" in line
     assert "--identity synthetic|self|consented --statement" in line
     add_avatar(file, identity="self", statement="Me.", name="me")
-    assert [a.card.name for a in wanted_avatars(str(file))] == ["me"]
-    assert [a.card.name for a in wanted_avatars("me")] == ["me"]
+    assert [a.card.name for a in choose_avatars(str(file))] == ["me"]
+    assert [a.card.name for a in choose_avatars("me")] == ["me"]
     copy = tmp_path / "elsewhere" / "copy.png"
     copy.parent.mkdir()
     copy.write_bytes(file.read_bytes())
-    assert [a.card.name for a in wanted_avatars(str(copy))] == ["me"]  # by what it is, not by where
+    assert [a.card.name for a in choose_avatars(str(copy))] == ["me"]  # by what it is, not by where
 
 
 def test_a_folder_gives_all_its_pictures_in_order(tmp_path: Path) -> None:
     for seed, name in enumerate(("b", "a", "c")):
         added(tmp_path / "pictures" / f"{name}.png", seed=seed)
     (tmp_path / "pictures" / "notes.txt").write_text("no picture")
-    assert [a.card.name for a in wanted_avatars(str(tmp_path / "pictures"))] == ["a", "b", "c"]
+    assert [a.card.name for a in choose_avatars(str(tmp_path / "pictures"))] == ["a", "b", "c"]
     a_file(tmp_path / "pictures" / "d.png", 7)
-    assert "d.png" in one_line(lambda: wanted_avatars(str(tmp_path / "pictures")), ConfigError)
+    assert "d.png" in one_line(lambda: choose_avatars(str(tmp_path / "pictures")), ConfigError)
     (tmp_path / "empty").mkdir()
-    assert "no picture in" in one_line(lambda: wanted_avatars(str(tmp_path / "empty")), ConfigError)
+    assert "no picture in" in one_line(lambda: choose_avatars(str(tmp_path / "empty")), ConfigError)
     for i in range(MOST_AVATARS + 1):
         (tmp_path / "empty" / f"{i}.png").write_bytes(b"")
-    assert "take a folder with fewer" in one_line(lambda: wanted_avatars(str(tmp_path / "empty")), ConfigError)
+    assert "take a folder with fewer" in one_line(lambda: choose_avatars(str(tmp_path / "empty")), ConfigError)
 
 
 def test_names_are_looked_up_before_files_and_near_ones_are_offered(
@@ -204,8 +196,8 @@ def test_names_are_looked_up_before_files_and_near_ones_are_offered(
     added(tmp_path / "greta.png")
     monkeypatch.chdir(tmp_path)
     (tmp_path / "greta").mkdir()
-    assert wanted_avatars("greta")[0].card.name == "greta"
-    assert "did you mean greta" in one_line(lambda: wanted_avatars("gretta"), ModelError)
+    assert choose_avatars("greta")[0].card.name == "greta"
+    assert "did you mean greta" in one_line(lambda: choose_avatars("gretta"), ModelError)
 
 
 def posed(face: Face, pitch: float = 0.0, yaw: float = 0.0) -> Face:

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from bundles import a_bundle, one_line
 
-from realtime.models.bundle import BrokenBundle, Bundle, _digests, hash_file, open_bundle
-from realtime.models.library import built_in_folder, list_bundles, load_bundle, remove, user_folder
+from realtime.models.bundle import Bundle, _digests, hash_file, open_bundle
+from realtime.models.library import BUNDLES, Broken, built_in_folder, load_bundle
 
 
 @pytest.fixture
@@ -122,7 +122,7 @@ def test_links_that_stay_inside_and_a_linked_folder_are_fine(home: Path, tmp_pat
     home.mkdir(parents=True)
     (home / "eve").symlink_to(folder)
     assert load_bundle("eve").name == "eve"
-    remove("eve")
+    BUNDLES.remove("eve")
     assert not (home / "eve").is_symlink()
     assert (folder / "v1.onnx").exists(), "only the link was ours to remove"
 
@@ -140,24 +140,24 @@ def test_the_list_holds_the_broken_ones_with_their_reason(home: Path) -> None:
     (home / "empty").mkdir()
     (home / ".unfinished-x").mkdir()
     (home / "a\x1b[2Jb").mkdir()
-    own = {b.name: b for b in list_bundles() if b.folder.parent == home}
+    own = {b.name: b for b in BUNDLES.entries() if b.folder.parent == home}
     assert list(own) == ["a\\x1b[2Jb", "empty", "eve", "mallory"]
     assert isinstance(own["eve"], Bundle)
     for name, says in (("empty", "no model.toml"), ("mallory", "its card names it alice")):
         broken = own[name]
-        assert isinstance(broken, BrokenBundle)
+        assert isinstance(broken, Broken)
         assert says in broken.reason
         assert says in one_line(lambda name=name: load_bundle(name))  # type: ignore[misc]
 
 
 def test_without_a_shelf_there_are_only_the_built_in_bundles(home: Path) -> None:
-    assert all(b.folder.parent == built_in_folder() for b in list_bundles())
-    assert user_folder() == home
+    assert all(b.folder.parent == built_in_folder() for b in BUNDLES.entries())
+    assert BUNDLES.own == home
     assert not home.exists(), "looking makes nothing"
 
 
 def test_everything_built_in_is_whole(home: Path) -> None:
-    assert [b.reason for b in list_bundles() if isinstance(b, BrokenBundle)] == []
+    assert [b.reason for b in BUNDLES.entries() if isinstance(b, Broken)] == []
 
 
 def test_two_networks_in_one_bundle_are_not_guessed_between(home: Path) -> None:

@@ -13,7 +13,8 @@ from fakes import FakeSelection, FakeSwapper, a_face, a_switch
 from realtime.errors import ConfigError, ModelError
 from realtime.families.face_swap.effect import FaceSwap
 from realtime.families.motion.effect import ReenactmentEffect
-from realtime.models.library import ShelvedAvatar, add_avatar, remove_avatar
+from realtime.models.avatar import StoredAvatar
+from realtime.models.library import AVATARS, add_avatar
 from realtime.pipeline.active_identity import Selection, open_effect, reselect, select_identity
 from realtime.settings import Settings
 
@@ -23,13 +24,13 @@ def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MASQUERADE_HOME", str(tmp_path / "home"))
 
 
-def added(tmp_path: Path, name: str, kind: str) -> ShelvedAvatar:
+def added(tmp_path: Path, name: str, kind: str) -> StoredAvatar:
     file = tmp_path / f"{name}.png"
     cv2.imwrite(str(file), np.full((240, 200, 3), len(name), np.uint8))
     return add_avatar(file, identity=kind, statement="So it is.")
 
 
-def moved(*avatars: ShelvedAvatar) -> Selection:
+def moved(*avatars: StoredAvatar) -> Selection:
     return Selection(select_identity("motion", avatars[0].card.name).bundle, avatars)
 
 
@@ -105,7 +106,7 @@ def test_an_avatar_from_the_library_joins_those_that_are_ready(tmp_path: Path) -
     assert not with_ann.same(start)
     with_both = chosen(with_ann, avatar="cleo")
     assert with_both.avatar_names == (*built_in, "ann", "cleo")
-    remove_avatar("ann")
+    AVATARS.remove("ann")
     assert chosen(with_both, avatar="cleo").avatar_names == (*built_in, "cleo")
     assert "ann" in one_line(lambda: chosen(start, avatar="ann"), ModelError)
 

@@ -13,7 +13,7 @@ from speaking import a_cast, voice_file
 
 from realtime.config import make_config
 from realtime.errors import ConfigError
-from realtime.models.library import built_in_avatars, visible_folders
+from realtime.models.library import AVATARS
 from realtime.pipeline.active_identity import Selection, reselect, select_identity
 from realtime.pipeline.av_sync import AvPlan, check_change, picture_age_s, plan_av
 from realtime.settings import Settings
@@ -101,7 +101,7 @@ def test_other_families(eve: Path) -> None:
 
 
 def test_avatars_from_the_library_join_while_it_speaks(eve: Path) -> None:
-    other = visible_folders(built_in_avatars())[0].name
+    other = next(AVATARS.folders()).name
     chosen = partial(reselect, model=str(eve), avatar="pia")
     speaking = select_identity(str(eve), "pia")
     assert chosen(Settings(avatar=other), speaking).avatar_names == ("pia", other)

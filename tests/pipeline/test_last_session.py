@@ -10,7 +10,7 @@ from aiohttp import ClientSession
 from pages import open_page
 
 from realtime.config import RunConfig
-from realtime.models.library import add_avatar, remove_avatar
+from realtime.models.library import AVATARS, add_avatar
 from realtime.pipeline.presets import keep_session, last_session, recall
 from realtime.settings import Settings
 from realtime.web.debounced_save import Keeping
@@ -61,7 +61,7 @@ def test_what_has_gone_is_no_reason_not_to_start(tmp_path: Path) -> None:
     add_avatar(tmp_path / "twin.png", identity="synthetic", statement="Noise.")
     keep_session(Settings(model="motion", avatar="twin", sharpen=35))
     assert recall(RunConfig(), use_last=True)[2] == "twin"
-    remove_avatar("twin")
+    AVATARS.remove("twin")
     config, selection, avatar = recall(RunConfig(), use_last=True)
     assert (selection.bundle.name, avatar, config.sharpen) == ("motion", None, 35)
     keep_session(Settings(model="a-model-of-mine", sharpen=35))

@@ -4,11 +4,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
+import tomli_w
 
 from realtime.errors import MasqueradeError, ModelError
 from realtime.inference.session import Array, TensorSpec
 from realtime.models.bundle import hash_file
-from realtime.models.card import write_toml
 from realtime.text import unprintable
 
 
@@ -27,7 +27,7 @@ def a_bundle(folder: Path, name: str = "eve", **changes: object) -> Path:
         "files": {"swap.onnx": hash_file(folder / "swap.onnx")},
         "input": {"size": 64, "face_type": "whole_face"},
     } | changes
-    (folder / "model.toml").write_text(write_toml(card), encoding="utf-8")
+    (folder / "model.toml").write_text(tomli_w.dumps(card), encoding="utf-8")
     return folder
 
 

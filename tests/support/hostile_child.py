@@ -105,21 +105,22 @@ def open_onnx(path: Path, provider: str = "cpu") -> str:
 
 def add_model(path: Path) -> str:
     """As `masquerade models add`: what is refused must leave the shelf as it was."""
-    from realtime.models.library import add, load_bundle, remove
+    from realtime.cli import models
+    from realtime.models.library import BUNDLES, load_bundle
 
     given = {} if path.is_dir() else {"identity": "self", "statement": "Me."}
-    name = add(path, **given).name
+    name = models.add_model(path, **given).name
     load_bundle(name)
-    remove(name)
+    BUNDLES.remove(name)
     return name
 
 
 def load_model(path: Path) -> str:
     """A bundle's folder, up to the network that its card names; a link or a pipe must not be followed."""
     from realtime.families.face_swap.open_swapper import open_swapper
-    from realtime.models.library import list_bundles, load_bundle
+    from realtime.models.library import BUNDLES, load_bundle
 
-    list_bundles()
+    BUNDLES.entries()
     bundle = load_bundle(path)
     open_swapper(bundle, provider="cpu", precision="fp32", threads=1).close()
     return bundle.name

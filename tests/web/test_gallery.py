@@ -16,7 +16,7 @@ from bundles import a_bundle
 from pages import Opened, open_page
 
 from realtime.errors import MasqueradeError
-from realtime.models.library import find_avatar, load_bundle
+from realtime.models.library import AVATARS, load_bundle
 from realtime.web.answers import Refused
 from realtime.web.gallery import PREVIEW_PX
 from realtime.web.upload import LIMITS, Offer, receive
@@ -67,7 +67,7 @@ def test_a_picture_is_added_shown_and_removed(opened: Opened) -> None:
     async def visit(browser: ClientSession) -> None:
         status, said = await add(browser, opened.home, png(), licence="CC0-1.0")
         assert (status, said) == (200, {"kind": "avatar", "name": "my-drawing"})
-        card = find_avatar("my-drawing").card
+        card = AVATARS.find("my-drawing").card
         assert (card.title, card.licence, card.picture.file) == ("My Drawing", "CC0-1.0", "picture.png")
         assert card.identity.statement == "Drawn by me."
         async with browser.get(opened.home + "/api/gallery") as answer:

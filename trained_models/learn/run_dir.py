@@ -10,7 +10,7 @@ from realtime.errors import ConfigError
 from realtime.models.atomic_dir import storage_error
 from realtime.models.bundle import hash_file
 from realtime.models.card import bundle_name
-from realtime.models.library import bundle_folders, user_folder
+from realtime.models.library import BUNDLES
 from realtime.text import printable
 
 NOTES, FRAMES = "footage.json", "frames"
@@ -25,7 +25,7 @@ def free_name(name: str) -> str:
         raise ConfigError(
             f"{printable(name, 80)!r} cannot be a bundle's name ({error}): give another --name"
         ) from error
-    if name in {folder.name for folder in bundle_folders()}:
+    if name in {folder.name for folder in BUNDLES.folders()}:
         raise ConfigError(f"there is a bundle {name} already: give another --name, or masquerade models remove {name}")
     return name
 
@@ -49,7 +49,7 @@ class RunDir:
     """The folder of one identity in the making: frames, state, sheets. Raises DeviceError where the disk fails."""
 
     def __init__(self, name: str, key: str) -> None:
-        self.folder = user_folder().parent / "learning" / name
+        self.folder = BUNDLES.own.parent / "learning" / name
         self._key = key
         try:
             if self.folder.exists() and self._noted().get("key") != key:

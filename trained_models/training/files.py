@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
+import tomli_w
 import torch
 from torch import nn
-
-from realtime.models.card import write_toml
 
 Network = TypeVar("Network", bound=nn.Module)
 CARD = "model.toml"
@@ -49,7 +48,7 @@ def write_bundle(folder: Path, head: Mapping[str, Any], files: Mapping[str, byte
     for name, content in files.items():
         (folder / name).write_bytes(content)
     digests = {name: digest(content) for name, content in files.items()}
-    (folder / CARD).write_text(write_toml({"schema": 1, **head, "files": digests, **tables}), encoding="utf-8")
+    (folder / CARD).write_text(tomli_w.dumps({"schema": 1, **head, "files": digests, **tables}), encoding="utf-8")
 
 
 def add_to_bundle(folder: Path, files: Mapping[str, bytes], tables: Mapping[str, Mapping[str, Any]]) -> None:
@@ -63,7 +62,7 @@ def add_to_bundle(folder: Path, files: Mapping[str, bytes], tables: Mapping[str,
     for table in LAST:  # where a reader looks for them, whatever table is new
         if table in card:
             card[table] = card.pop(table)
-    (folder / CARD).write_text(write_toml(card), encoding="utf-8")
+    (folder / CARD).write_text(tomli_w.dumps(card), encoding="utf-8")
 
 
 def digest(content: bytes) -> str:

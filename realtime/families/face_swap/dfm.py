@@ -58,7 +58,13 @@ def dfm_wiring(session: Session, name: str) -> Wiring:
     return Wiring(form, face=face, drawn=drawn, mask=mask, driver_mask=driver_mask, morph=morph)
 
 
-def inspect_dfm(file: Path, open_session: Callable[[Path], Session]) -> DfmFacts:
+def _on_cpu(file: Path) -> Session:
+    from realtime.inference.ort import open_session  # heavy to import: only where a file is looked at
+
+    return open_session(file, provider="cpu", precision="fp32")
+
+
+def inspect_dfm(file: Path, open_session: Callable[[Path], Session] = _on_cpu) -> DfmFacts:
     """What a .dfm says about itself, after one picture went through it. Raises ModelError if it is none."""
     session = open_session(file)
     try:

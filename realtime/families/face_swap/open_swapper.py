@@ -8,7 +8,6 @@ from realtime.families.face_swap.autoencoder import FINE_FILE, Autoencoder, fine
 from realtime.families.face_swap.dfm import dfm_wiring
 from realtime.families.face_swap.effect import Swapper
 from realtime.families.face_swap.skin_detail import DETAIL_FILE, open_detail
-from realtime.inference.image_format import CropFormat
 from realtime.inference.session import Session
 from realtime.models.bundle import Bundle
 from realtime.models.library import built_in_folder
@@ -61,12 +60,6 @@ def open_swapper(
                 fine = fine_head(network(FINE_FILE), card, session)
         else:
             wiring = dfm_wiring(session, card.name)
-            stated = CropFormat(card.input.size or 0, card.input.layout, card.input.colour, card.input.range)
-            if stated != wiring.form:
-                raise ModelError(
-                    f"model {card.name}: [input] in its card ({stated.size} {stated.layout} {stated.colour} "
-                    f"{stated.range}) but its .dfm takes ({wiring.form.size} NHWC BGR 0..1): correct it"
-                )
         detail = None
         if DETAIL_FILE in card.files:
             head = HeadPose(built_in_folder() / "face" / "pose.npz")

@@ -21,7 +21,7 @@ from realtime.families.lip_sync.effect import LipSync
 from realtime.families.lip_sync.network import LipSyncNetwork, open_lip_sync
 from realtime.frame import Floats, Pixels
 from realtime.models.avatar import avatar_pixels
-from realtime.models.library import built_in_avatars, load_bundle
+from realtime.models.library import AVATARS, load_bundle
 from realtime.tracking.face import Face
 from realtime.tracking.tracker import Tracker
 from trained_models.recipes.lip_sync.dataset import HELD_OUT, held_out, person_files
@@ -160,7 +160,7 @@ def check(bundle: Path, sounds: list[Path], data: Path, variant: str = "fast") -
         for k, (voice, rate, pitch) in enumerate(VOICES)
     }
     filmed = {path.stem: sound_of(path) for path in sounds}
-    pictures = sorted(built_in_avatars().glob("*/picture.*"))
+    pictures = sorted(AVATARS.built_in.glob("*/picture.*"))
     stills = {path.parent.name: avatar_pixels(path)[0] for path in pictures}
     first = next(iter(stills))
     found = {

@@ -1,0 +1,162 @@
+"""`masquerade models` and `masquerade avatars`: list, show, add and remove what is on this machine."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from realtime.errors import ConfigError
+
+if TYPE_CHECKING:  # heavy to import, and `masquerade --help` needs none of it
+    from realtime.models.avatar import StoredAvatar
+    from realtime.models.bundle import Bundle
+    from realtime.models.library import Library
+
+_identity = click.option("--identity", help="Whose face it is: self, consented or synthetic.")
+_statement = click.option("--statement", help="Who it is, and how they agreed, in one sentence.")
+_name = click.option("--name", help="How to call it; the file's name if not given.")
+
+
+def _group(
+    noun: str,
+    what: str,
+    library: "Callable[[], Library[Any]]",
+    find: Callable[[str], Any],
+    row: Callable[[Any], str],
+    hints: Callable[[Any], list[str]],
+) -> click.Group:
+    """The commands that both kinds share. `row`: an item's line after its name; `hints`: what `show` adds to a card."""
+
+    @click.group(help=what, invoke_without_command=True)
+    @click.pass_context
+    def group(context: click.Context) -> None:
+        if context.invoked_subcommand is None:
+            context.invoke(listed)
+
+    @group.command("list", help=f"One line {noun}, and where your own live.")
+    def listed() -> None:
+        from realtime.models.library import Broken
+
+        for item in library().entries():
+            text = f"broken: {item.reason}" if isinstance(item, Broken) else row(item)
+            click.echo(f"{item.name:<20} {text}")
+        click.echo(f"your own {noun.split()[-1]}s: {library().own}")
+
+    @group.command("show", help=f"{noun.capitalize()}'s card.")
+    @click.argument("name")
+    def show(name: str) -> None:
+        item = find(name)
+        click.echo((item.folder / library().card_file).read_text(encoding="utf-8").rstrip())
+        for hint in hints(item):
+            click.echo(f"# {hint}")
+
+    @group.command("remove", help=f"Delete one of your own {noun.split()[-1]}s.")
+    @click.argument("name")
+    def remove(name: str) -> None:
+        library().remove(name)
+        click.echo(f"removed {name}")
+
+    return group
+
+
+def _bundles() -> "Library[Bundle]":
+    from realtime.models.library import BUNDLES
+
+    return BUNDLES
+
+
+def _avatars() -> "Library[StoredAvatar]":
+    from realtime.models.library import AVATARS
+
+    return AVATARS
+
+
+def _find_bundle(name: str) -> "Bundle":
+    from realtime.models.library import load_bundle
+
+    return load_bundle(name)
+
+
+def _find_avatar(name: str) -> "StoredAvatar":
+    return _avatars().find(name)
+
+
+def _bundle_row(bundle: "Bundle") -> str:
+    card = bundle.card
+    return f"{card.family:<10} {card.identity.kind:<10} {card.title} ({card.licence})"
+
+
+def _avatar_row(avatar: "StoredAvatar") -> str:
+    card = avatar.card
+    return f"{card.identity.kind:<10} {card.title} ({card.licence})"
+
+
+def _bundle_hints(bundle: "Bundle") -> list[str]:
+    uses = {
+        "motion": f"a still picture moves as you do: masquerade run --model {bundle.name} --avatar NAME|FILE|FOLDER",
+        "lip-sync": f"a picture speaks: masquerade run --model {bundle.name} --avatar NAME|FILE --sound mic|FILE",
+    }
+    use = uses.get(bundle.card.family)
+    return [f"folder: {bundle.folder}", *([use] if use else [])]
+
+
+def _avatar_hints(avatar: "StoredAvatar") -> list[str]:
+    return [f"picture: {avatar.picture}"]
+
+
+models = _group(
+    "a bundle", "The identities and models on this machine.", _bundles, _find_bundle, _bundle_row, _bundle_hints
+)
+avatars = _group(
+    "an avatar", "The still pictures that motion models move.", _avatars, _find_avatar, _avatar_row, _avatar_hints
+)
+
+
+def add_model(
+    path: Path,
+    *,
+    name: str | None = None,
+    identity: str | None = None,
+    statement: str | None = None,
+    face_type: str | None = None,
+) -> "Bundle":
+    """Add a bundle's folder or a .dfm. Raises ConfigError, ModelError, DeviceError."""
+    from realtime.families.face_swap.dfm import inspect_dfm
+    from realtime.models.library import add_file, add_folder
+
+    if path.is_dir():
+        if name or face_type:
+            raise ConfigError(f"{path} is a bundle and brings its own card: give its folder without those")
+        return add_folder(path, identity=identity, statement=statement)
+    given = face_type or "whole_face"
+    return add_file(path, inspect=inspect_dfm, name=name, identity=identity, statement=statement, face_type=given)
+
+
+@models.command("add")
+@click.argument("file", type=click.Path(path_type=Path))
+@_name
+@_identity
+@_statement
+@click.option("--face-type", "face_type", default=None, help="half, mid-full, full, whole_face or head (a .dfm).")
+def models_add(file: Path, **given: str | None) -> None:
+    """Make a bundle from a .dfm file, or copy a bundle's folder."""
+    bundle = add_model(file, **given)
+    click.echo(f"added {bundle.name}: masquerade run --model {bundle.name}")
+
+
+@avatars.command("add")
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@_identity
+@_statement
+@_name
+@click.option("--licence", help="The picture's licence, if it has one.")
+def avatars_add(files: tuple[Path, ...], name: str | None, **given: str | None) -> None:
+    """Add pictures, and say whose face they show."""
+    from realtime.models.library import add_avatar
+
+    if name and len(files) > 1:
+        raise ConfigError("--name is for one picture: add several without it, each is called as its file")
+    for file in files:
+        added = add_avatar(file, name=name, **given).name  # type: ignore[arg-type]
+        click.echo(f"added {added}: masquerade run --model motion --avatar {added}")
