@@ -54,7 +54,6 @@ def room(name: str) -> str:
 
 FLOOR = {name: floor for floor, names in enumerate(ROOMS) for name in (names.split() or [""])}
 NOT_YET = {
-    ("models", "families"),
     ("tracking", "models"),
 }
 

@@ -127,7 +127,7 @@ def test_the_shelf_from_adding_to_removing(tmp_path: Path) -> None:
         ({"identity": "celebrity"}, "not celebrity"),
         ({"statement": " "}, "--statement is missing"),
         ({"statement": "two\nlines"}, "holds the character"),
-        ({"name": "../up"}, "cannot be an avatar's name"),
+        ({"name": "../up"}, "cannot be a name"),
         ({"file": "none.png"}, "there is no file"),
         ({"file": "text.png"}, "not a whole picture"),
     ],
