@@ -122,9 +122,9 @@ def verify(
 ) -> Exported:
     """Compares a written file with the torch network it was made of, on the spec's samples.
 
-    The file is run as it is, without the rewrites by which live sessions save time. On a CPU float16 graphs are run
-    in float32, so of those a twin is run that rounds as float16 does (`emulate_fp16`). `facts` are passed on. Raises
-    ModelError where the file cannot be run or differs by more than `export.parity.LIMITS` allow.
+    The file is run as live sessions run it. On a CPU float16 graphs are run in float32, so of those a twin is run that
+    rounds as float16 does (`emulate_fp16`). `facts` are passed on. Raises ModelError where the file cannot be run or
+    differs by more than `export.parity.LIMITS` allow.
     """
     content = file.read_bytes()
     model = onnx.load_from_string(content)
@@ -132,7 +132,7 @@ def verify(
     feeds = spec.samples(SAMPLES)
     if dynamic_batch:
         feeds.append(_joined(feeds[:2], spec))
-    session = open_session(twin.SerializeToString() if twin else file, provider="cpu", precision="fp32", quick=False)
+    session = open_session(twin.SerializeToString() if twin else file, provider="cpu", precision="fp32")
     try:
         parity = compare(spec, session, feeds, spec.outputs, spec.shown_by if precision == "int8" else {})
     finally:

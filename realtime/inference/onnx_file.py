@@ -1,19 +1,18 @@
-"""What an ONNX file contains, read without loading it, so that a bad one is refused first.
+"""Checks what an ONNX file contains, without loading it, so that a bad one is refused first.
 
-A model file is data. Refused are: external data (weights fetched from other files), operators of unknown
-domains (they need native libraries), compiled nodes (`EPContext` carries machine code), model-local functions
-(deep chains of them crashed ONNX Runtime 1.26), loops (a few bytes make one that never ends) and divisions that
-can stop the whole program (`realtime.inference.divisions`). The walk reads protobuf's wire format directly
-(field numbers from `onnx.proto3`, IR version 8 and later) and copies no weights. Where protobuf's own readers
+A model file is data. Refused are: external data (weights fetched from other files), operators of unknown domains
+(they need native libraries), compiled nodes (`EPContext` carries machine code), model-local functions (deep chains
+of them crashed ONNX Runtime 1.26) and loops (a few bytes make one that never ends). The walk reads protobuf's wire
+format (field numbers from `onnx.proto3`, IR version 8 and later) and copies no weights. Where protobuf's own readers
 could understand something else than this one, the file is refused, or each way to understand it is checked.
+What a file makes the runtime do is contained by `realtime.inference.trial`.
 """
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 
 from realtime.errors import ModelError
-from realtime.inference.divisions import check_divisions
-from realtime.inference.wire import Field, texts, wire_fields
 from realtime.text import printable
 
 KNOWN_DOMAINS = frozenset({"", "ai.onnx", "ai.onnx.ml", "com.microsoft"})
@@ -42,6 +41,9 @@ MAX_NODES = 50_000
 MAX_FIELDS = 2_000_000
 """Far above any network of a face; what a file is made of takes more memory here than in the file."""
 
+Field = tuple[int, int | memoryview]
+"""A field's number, and its value: a whole number, or the bytes of a text, a message or packed numbers."""
+
 
 @dataclass(slots=True)
 class Contents:
@@ -69,7 +71,7 @@ def read_contents(data: bytes, name: str) -> Contents:
             kind, message, depth = todo.pop()
             if depth > MAX_DEPTH:
                 raise ModelError(f"{name} nests graphs more than {MAX_DEPTH} deep: it is refused")
-            fields = list(islice(wire_fields(message), left + 1))
+            fields = list(islice(_fields(message), left + 1))
             saw_graph |= kind == "graph"
             left -= len(fields)
             nodes += kind == "node"
@@ -77,18 +79,16 @@ def read_contents(data: bytes, name: str) -> Contents:
                 raise ModelError(f"{name} has more than {MAX_NODES} operators or {MAX_FIELDS} fields: it is refused")
             _check(kind, fields, name)
             if kind == "node":
-                operator = _text(fields, 4)
-                found.operators.add(operator)
-                if operator == "Cast":
-                    cast.update(bytes(v).decode() for f, v in fields if f == 1 and isinstance(v, memoryview))
+                operators = _texts(fields, 4)
+                found.operators.update(operators)
+                if "Cast" in operators:
+                    cast.update(_texts(fields, 1))
             if kind == "tensor" and (2, FLOAT16) in [(f, v) for f, v in fields if isinstance(v, int)]:
-                found.half_tensors.add(_text(fields, 8))
+                found.half_tensors.add("".join(_texts(fields, 8)[-1:]))
             for number, value in fields:
                 part = PARTS.get((kind, number))
                 if part and isinstance(value, memoryview):
                     todo.append((part, value, depth + 1))
-        if found.operators & {"Div", "Mod"}:
-            check_divisions(data, name)
     except (ValueError, IndexError) as error:
         raise ModelError(f"{name} is not a whole ONNX file ({printable(error, 80)}): get it again") from error
     if not saw_graph:
@@ -105,7 +105,7 @@ def _check(kind: str, fields: list[Field], name: str) -> None:
         raise ModelError(f"{name} defines functions of its own: export it with functions inlined")
     if kind == "node":
         # Of a field that is there twice, readers take the last, or the first: all must do.
-        operators, domains = texts(fields, 4), texts(fields, 7)
+        operators, domains = _texts(fields, 4), _texts(fields, 7)
         odd = [domain for domain in domains if domain not in KNOWN_DOMAINS]
         if odd:
             which = printable(".".join([odd[0], *operators[:1]]), 80)
@@ -116,5 +116,43 @@ def _check(kind: str, fields: list[Field], name: str) -> None:
             raise ModelError(f"{name} repeats a part of itself, perhaps without an end: export it without loops")
 
 
-def _text(fields: list[Field], number: int) -> str:
-    return next(reversed(texts(fields, number)), "")
+def _texts(fields: Iterable[Field], number: int) -> list[str]:
+    """Every text of field `number`, in the file's order. Raises ValueError."""
+    return [bytes(value).decode() for f, value in fields if f == number and isinstance(value, memoryview)]
+
+
+def _fields(message: memoryview) -> Iterator[Field]:
+    """The (field number, value) pairs of one protobuf message. Raises ValueError or IndexError."""
+    at, end = 0, len(message)
+    while at < end:
+        key, at = _varint(message, at)
+        if key >> 32 or key < 8:  # C++ drops the bits above 32: it would see another field
+            raise ValueError("a field has a number that none has")
+        wire = key & 7
+        if wire == 0:
+            value, at = _varint(message, at)
+            yield key >> 3, value
+            continue
+        if wire == 2:
+            length, at = _varint(message, at)
+        elif wire in (1, 5):
+            length = 8 if wire == 1 else 4
+        else:
+            raise ValueError(f"wire type {wire}")
+        if at + length > end:
+            raise ValueError("it is cut off or damaged")
+        yield key >> 3, message[at : at + length]
+        at += length
+
+
+def _varint(message: memoryview, at: int) -> tuple[int, int]:
+    value = shift = 0
+    while True:
+        byte = message[at]
+        at += 1
+        value |= (byte & 127) << shift
+        if byte < 128:
+            return value, at
+        shift += 7
+        if shift > 63:
+            raise ValueError("a number is too long")

@@ -19,7 +19,6 @@ import onnxruntime as ort
 from realtime.errors import ModelError
 from realtime.inference.onnx_file import Contents, read_contents
 from realtime.inference.providers import TITLES, Choice, choose, default_threads, first_line
-from realtime.inference.quick_convolutions import with_quick_convolutions
 from realtime.inference.session import Array, BaseSession, Session, TensorSpec, blank_feed, model_bytes
 
 log = logging.getLogger(__name__)
@@ -108,7 +107,6 @@ def open_session(
     provider: str = "auto",
     precision: str = "fp32",
     threads: int | None = None,
-    quick: bool = True,
 ) -> Session:
     """The network in an ONNX file (or its bytes), loaded, checked and warmed up.
 
@@ -125,7 +123,7 @@ def open_session(
     choices = choose(provider, precision, threads)
     for choice in choices:
         try:
-            session = _start(model, data, name, contents, choice, threads, quick)
+            session = _start(model, data, name, contents, choice, threads)
         except ModelError as error:
             if choice is choices[-1]:
                 raise
@@ -206,16 +204,7 @@ def memory_bytes() -> int:
         return MEMORY_UNKNOWN
 
 
-def _start(
-    model: Path | bytes, data: bytes, name: str, contents: Contents, choice: Choice, threads: int, quick: bool
-) -> Session:
-    if choice.name == "cpu" and quick and contents.precision != "int8":
-        rewritten = with_quick_convolutions(data, name)
-        if rewritten is not data:
-            try:
-                return OrtSession(rewritten, name, contents, choice, threads)
-            except ModelError as error:  # a file that states other shapes than it has may still run as it is
-                log.info("%s is run as it is: %s", name, error)
+def _start(model: Path | bytes, data: bytes, name: str, contents: Contents, choice: Choice, threads: int) -> Session:
     if choice.provider:
         return OrtSession(data, name, contents, choice, threads)
     from realtime.inference.tensorrt_engine import open_engine_session

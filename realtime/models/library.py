@@ -19,6 +19,7 @@ import platformdirs
 import tomli_w
 
 from realtime.errors import ConfigError, ModelError
+from realtime.inference.trial import try_model
 from realtime.models.atomic_dir import UNFINISHED, atomic_dir, storage_error
 from realtime.models.avatar import AVATAR_FILE, StoredAvatar, avatar_pixels, open_avatar, read_avatar_card
 from realtime.models.bundle import MAX_FILE_BYTES, PREVIEW_FILE, Bundle, hash_file, open_bundle
@@ -287,6 +288,9 @@ def add_folder(folder: Path, *, identity: str | None = None, statement: str | No
             if wanted and source.stat().st_size <= _COMPANION_BYTES:
                 shutil.copyfile(source, unfinished / file)
         copied = open_bundle(unfinished).card  # what was copied counts, not what was there a moment ago
+        for file in copied.files:
+            if file.endswith((".onnx", ".dfm")):
+                try_model(unfinished / file)
     return Bundle((BUNDLES.own / bundle.name).resolve(), copied)
 
 

@@ -18,7 +18,6 @@ pytest.importorskip("onnx", reason="the export needs the extra `export`")
 from export.families.deepfacelab import plan_deepfacelab  # noqa: E402
 from export.families.first_order_motion import plan_first_order_motion  # noqa: E402
 from export.networks.autoencoder import Archi, SaehdShape, saehd  # noqa: E402
-from export.parity import compare  # noqa: E402
 from export.plan import NetworkSpec  # noqa: E402
 from export.samples import mel_windows, pictures  # noqa: E402
 from export.to_onnx import OPSET, to_onnx, verify  # noqa: E402
@@ -158,18 +157,6 @@ def test_the_comparison_sees_the_file_and_nothing_else(tmp_path: Path, tiny: Net
     content[at + 3] ^= 0x40  # the exponent of its first number
     file.write_bytes(content)
     assert one_line(lambda: verify(file, tiny, "fp32")).startswith("swap.onnx: ")
-
-
-def test_the_comparison_runs_no_rewritten_graph(tmp_path: Path) -> None:
-    """Live sessions do such convolutions with fewer multiplications, which gives other last bits: not here."""
-    convolution = torch.nn.Conv2d(64, 128, 3, padding=1).eval().requires_grad_(False)
-    feeds = [{"x": np.random.default_rng(0).standard_normal((1, 64, 32, 32), np.float32)}]
-    part = NetworkSpec("conv.onnx", convolution, ("x",), {"y": "numbers"}, lambda count: feeds, frozenset())
-    file = tmp_path / part.file
-    file.write_bytes(to_onnx(part).SerializeToString())
-    live = compare(part, on_cpu(file), feeds, part.outputs).worst
-    plain = verify(file, part, "fp32").parity.worst
-    assert plain.worst != live.worst
 
 
 def test_a_network_that_cannot_be_exported_says_so() -> None:

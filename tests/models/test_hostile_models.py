@@ -203,6 +203,7 @@ def _fill_with_networks(ward: Ward) -> None:
         hostile_torch.damaged(good, 40, seed=6),
     )
     ward.add_files("onnx", onnx_files, ".onnx")
+    ward.add_files("trial", [("good", good, "read"), *hostile_onnx.stopping()], ".onnx")
     dfm = hostile_onnx.a_dfm().SerializeToString()
     ward.add_files("add", [("good", dfm, "read"), ("a network", good, "refused")], ".dfm")
     ward.add_files("add", hostile_onnx.mutated(dfm, 24, seed=10), ".dfm")

@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from bundles import a_bundle, one_line
+from bundles import a_bundle, network_of, one_line
 
 from realtime.models.bundle import Bundle, _digests, hash_file, open_bundle
 from realtime.models.library import BUNDLES, Broken, built_in_folder, load_bundle
@@ -23,7 +23,7 @@ def test_a_bundle_is_loaded_by_name_and_by_folder(home: Path) -> None:
     bundle = load_bundle("eve")
     assert bundle == load_bundle(folder) == load_bundle(str(folder)) == load_bundle(f"{folder}/")
     assert (bundle.name, bundle.card.title, bundle.folder) == ("eve", "Eve", folder.resolve())
-    assert bundle.path("swap.onnx").read_bytes() == b"network of eve"
+    assert bundle.path("swap.onnx").read_bytes() == network_of("eve")
     assert bundle.preview == folder.resolve() / "preview.jpg"
     assert bundle.model == "swap.onnx"
     assert "lists no file" in one_line(lambda: bundle.path("../../secret"))
@@ -59,7 +59,7 @@ def test_a_changed_file_is_noticed_even_within_one_process(home: Path) -> None:
     folder = a_bundle(home / "eve")
     load_bundle("eve")
     times = os.stat(folder / "swap.onnx")
-    (folder / "swap.onnx").write_bytes(b"network of eva")
+    (folder / "swap.onnx").write_bytes(network_of("eva"))
     os.utime(folder / "swap.onnx", ns=(times.st_atime_ns, times.st_mtime_ns))
     message = one_line(lambda: load_bundle("eve"))
     assert "swap.onnx is not the file its card names" in message
@@ -73,7 +73,7 @@ def test_a_file_is_hashed_once_in_a_process(home: Path) -> None:
     load_bundle("eve")
     assert _digests == known
     (home / "eve" / "swap.onnx").unlink()
-    (home / "eve" / "swap.onnx").write_bytes(b"network of eve")  # the same bytes, but written anew
+    (home / "eve" / "swap.onnx").write_bytes(network_of("eve"))  # the same bytes, but written anew
     load_bundle("eve")
     assert len(_digests) == len(known) + 1
 

@@ -11,11 +11,22 @@ from realtime.inference.session import Array, TensorSpec
 from realtime.models.bundle import hash_file
 from realtime.text import unprintable
 
+RELU = (
+    b'\x08\x08:3\n\x0c\n\x01x\x12\x01y"\x04Relu\x12\x01gZ\x0f\n\x01x\x12\n\n\x08\x08\x01\x12\x04\n\x02\x08\x01b\x0f\n\x01y'
+    b"\x12\n\n\x08\x08\x01\x12\x04\n\x02\x08\x01B\x04\n\x00\x10\x11"
+)
+"""A whole ONNX file: y = max(x, 0), both (1,) float32."""
+
+
+def network_of(name: str) -> bytes:
+    """A whole network file that differs by `name`, its description."""
+    return RELU + b"2" + bytes([len(name)]) + name.encode()
+
 
 def a_bundle(folder: Path, name: str = "eve", **changes: object) -> Path:
     """A good bundle, its card's top keys replaced by `changes`."""
     folder.mkdir(parents=True)
-    (folder / "swap.onnx").write_bytes(b"network of " + name.encode())
+    (folder / "swap.onnx").write_bytes(network_of(name))
     (folder / "preview.jpg").write_bytes(b"picture")
     card = {
         "schema": 1,

@@ -201,11 +201,6 @@ def broken() -> Iterator[Case]:
             yield f"{operator} {attribute}", model.SerializeToString(), "any"
     yield "no groups", a_model([N("Conv", ["x", "w"], ["y"], group=0)], [kernel]).SerializeToString(), "refused"
     yield "no block", a_model([N("DepthToSpace", ["x"], ["y"], blocksize=0)]).SerializeToString(), "refused"
-    lowest = [whole("a", -(2**63)), whole("b", -1)]
-    divided = [N("Div", ["a", "b"], ["q"]), N("Cast", ["q"], ["r"], to=1), N("Add", ["x", "r"], ["y"])]
-    yield "the lowest number by -1", a_model(divided, lowest).SerializeToString(), "refused"
-    rest = [N("Mod", ["a", "b"], ["q"]), N("Cast", ["q"], ["r"], to=1), N("Add", ["x", "r"], ["y"])]
-    yield "the lowest number's rest by -1", a_model(rest, lowest).SerializeToString(), "refused"
     for title, (shape, raw, kind) in {
         "weights cut short": ([3, 8], bytes(8), TensorProto.FLOAT),
         "weights of an exabyte": ([1 << 58], bytes(8), TensorProto.FLOAT),
@@ -220,6 +215,19 @@ def broken() -> Iterator[Case]:
     for operator, given in {"Gather": {"axis": 2}, "GatherElements": {"axis": 1}, "GatherND": {}}.items():
         model = a_model([N(operator, ["x", "i"], ["y"], **given)], [outside])
         yield f"{operator} outside", model.SerializeToString(), "refused"
+
+
+def stopping() -> Iterator[Case]:
+    """What stops the process that runs it, where nothing can catch that."""
+    lowest = [whole("a", -(2**63)), whole("b", -1)]
+    divided = [N("Div", ["a", "b"], ["q"]), N("Cast", ["q"], ["r"], to=1), N("Add", ["x", "r"], ["y"])]
+    yield "the lowest number by -1", a_model(divided, lowest).SerializeToString(), "refused"
+    rest = [N("Mod", ["a", "b"], ["q"]), N("Cast", ["q"], ["r"], to=1), N("Add", ["x", "r"], ["y"])]
+    yield (
+        "the lowest number's rest by -1",
+        a_model(rest, lowest).SerializeToString(),
+        "any",
+    )  # ONNX Runtime 1.32 answers it
 
 
 def mutated(good: bytes, count: int, seed: int) -> Iterator[Case]:

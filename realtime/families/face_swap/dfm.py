@@ -15,6 +15,7 @@ from realtime.errors import ModelError
 from realtime.families.face_swap.autoencoder import Wiring
 from realtime.inference.image_format import CropFormat
 from realtime.inference.session import Array, Session, TensorSpec
+from realtime.inference.trial import try_model
 from realtime.text import printable
 
 SIZES = range(16, 1025)
@@ -59,8 +60,10 @@ def dfm_wiring(session: Session, name: str) -> Wiring:
 
 
 def _on_cpu(file: Path) -> Session:
+    """The network, once a child process has run it and lived."""
     from realtime.inference.ort import open_session  # heavy to import: only where a file is looked at
 
+    try_model(file)
     return open_session(file, provider="cpu", precision="fp32")
 
 
