@@ -1,4 +1,4 @@
-"""The source's sound, carried over into a recording and kept in step with its pictures."""
+"""The sound of a recording: copied from the source's file, or a live voice, in step with the pictures."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -9,7 +9,6 @@ from typing import Protocol, TypeAlias
 
 import av
 import numpy as np
-import numpy.typing as npt
 from av.audio.stream import AudioStream
 from av.container import InputContainer, OutputContainer
 
@@ -17,6 +16,7 @@ from realtime.audio.source import HEARD_HZ
 from realtime.audio.speech_buffer import SpeechBuffer
 from realtime.capture.source import Source
 from realtime.clock import NS_PER_S
+from realtime.frame import Floats
 
 SoundPacket: TypeAlias = "av.Packet[AudioStream]"
 
@@ -33,14 +33,47 @@ ENCODED = {".mp4": ("aac", None), ".mkv": ("aac", None), ".webm": ("libopus", 48
 """The encoder used otherwise, and the sample rate it insists on."""
 
 _EVERY_CODEC_HZ = 48_000
+_FILE_BITS, _VOICE_BITS = 128_000, 96_000
 
 JUMP_S = 0.1
 """A step between picture and sound this large means that the source jumped (it looped)."""
 
+UNSEEN_S = 0.006
+"""A delay that changes by less stays as it is: a camera's rate trembles, and each change could be heard."""
+
+LATEST_S = 1.0
+"""What of the voice is still missing so long after its picture is silence: the device is gone."""
+
+
+class TrackWriter(Protocol):
+    """Writes the sound that belongs to the pictures shown. Errors in writing pass through."""
+
+    def show(self, out_s: float, media_s: float | None, zero_ns: int, duration_s: float) -> None:
+        """Write the sound up to the end of the picture at `out_s` in the recording, as far as it is there.
+
+        `media_s`: the picture's time in the source, None where that says nothing new. `zero_ns`: the clock's time of
+        the recording's 0.
+        """
+        ...
+
+    def finish(self) -> None:
+        """Write what is still held."""
+        ...
+
+    def close(self) -> None:
+        """Close what was read. May be called twice."""
+        ...
+
+
+class Track(Protocol):
+    """The sound that goes into a recording."""
+
+    def writer(self, out: OutputContainer, suffix: str) -> TrackWriter: ...
+
 
 @dataclass(frozen=True, slots=True)
 class SoundTrack:
-    """Where the sound of a source is.
+    """The sound of the source's file.
 
     `origin_s` is the file's own time at which `Frame.media_s` is 0. While `silent` says so, none of it is recorded.
     """
@@ -52,9 +85,9 @@ class SoundTrack:
     @classmethod
     def of(cls, source: Source, silent: Callable[[], bool] = lambda: False) -> "SoundTrack | None":
         """The sound of a source; None where it has none, or is no file."""
-        reel = getattr(source, "reel", source)  # what `Paced` plays
-        path = getattr(reel, "path", None)
-        return cls.find(Path(path), silent) if path is not None and getattr(reel, "sound", False) else None
+        inner = getattr(source, "reel", source)  # what `Paced` plays
+        path = getattr(inner, "path", None)
+        return cls.find(Path(path), silent) if path is not None and getattr(inner, "sound", False) else None
 
     @classmethod
     def find(cls, path: Path, silent: Callable[[], bool] = lambda: False) -> "SoundTrack | None":
@@ -67,29 +100,32 @@ class SoundTrack:
         except (OSError, av.error.FFmpegError):
             return None
 
+    def writer(self, out: OutputContainer, suffix: str) -> "SoundWriter":
+        """What writes it into `out`."""
+        return SoundWriter(out, self, suffix)
 
-class _Voice(Protocol):
-    """Takes the source's packets and writes them into the recording."""
 
-    @property
-    def end_s(self) -> float:
-        """How far into the recording sound has been written."""
-        ...
+@dataclass(frozen=True, slots=True)
+class VoiceTrack:
+    """A live voice.
 
-    def take(self, packet: SoundPacket, shift_s: float, *, silent: bool) -> None: ...
+    `delay_s`: how much later than it was captured it is heard, on a recording's own clock, which is that of capture:
+    `LookAhead.delay_s` where it moves a mouth; else how old what a camera's picture shows was when it came.
+    """
 
-    def jump(self) -> None: ...
+    voice: SpeechBuffer
+    delay_s: Callable[[], float]
 
-    def finish(self) -> None: ...
+    def writer(self, out: OutputContainer, suffix: str) -> "VoiceWriter":
+        """What writes it into `out`."""
+        return VoiceWriter(out, self, suffix)
 
 
 class SoundWriter:
-    """Writes the sound that belongs to the pictures shown, and not more.
+    """Writes a file's sound up to the end of each picture, and not more. Obeys `TrackWriter`.
 
-    `show(out_s, media_s)` says that the picture at `out_s` in the recording is the one at `media_s` in
-    the source (None: whatever came before goes on; nothing, before the first). Sound is written up to the
-    end of that picture. Where the source jumps (a loop), so does the sound. A sound track that
-    can't be read on ends the sound, not the recording; errors in writing pass through.
+    A picture without `media_s` goes on with what came before; nothing, before the first. Where the source jumps (a
+    loop), so does the sound. A sound track that can't be read on ends the sound, not the recording.
     """
 
     def __init__(self, out: OutputContainer, track: SoundTrack, suffix: str) -> None:
@@ -98,17 +134,13 @@ class SoundWriter:
         stream = self._source.streams.audio[0]
         name = stream.codec_context.name
         # Raw AAC without its header (from MPEG-TS) can't go into MP4 as it is.
-        ready = name != "aac" or bool(stream.codec_context.extradata)
-        self._voice: _Voice
-        if name in COPIED[suffix] and ready:
-            self._voice = _Copied(out, stream)
-        else:
-            self._voice = _Encoded(out, stream, *ENCODED[suffix])
-        self.copied = isinstance(self._voice, _Copied)
+        self.copied = name in COPIED[suffix] and (name != "aac" or bool(stream.codec_context.extradata))
+        self._to: _Copied | _Encoded
+        self._to = _Copied(out, stream) if self.copied else _Encoded(out, stream, *ENCODED[suffix])
         self._packets: Iterator[SoundPacket] = iter(())
         self._shift_s: float | None = None
 
-    def show(self, out_s: float, media_s: float | None, duration_s: float) -> None:
+    def show(self, out_s: float, media_s: float | None, zero_ns: int, duration_s: float) -> None:
         """Write the sound up to the end of the picture at `out_s`."""
         if self._source is None:
             return
@@ -118,7 +150,7 @@ class SoundWriter:
                 self._seek(media_s + self._track.origin_s)
                 self._shift_s = shift_s
         if self._shift_s is not None:
-            self._write_until(out_s + duration_s)
+            self._write_until(out_s + duration_s, self._shift_s)
 
     def _seek(self, file_s: float) -> None:
         assert self._source is not None
@@ -130,11 +162,11 @@ class SoundWriter:
             self._source.close()
             self._source = av.open(str(self._track.path))
             stream = self._source.streams.audio[0]
-        self._voice.jump()
+        self._to.jump()
         self._packets = self._source.demux(stream)
 
-    def _write_until(self, end_s: float) -> None:
-        while self._source is not None and self._voice.end_s < end_s:
+    def _write_until(self, end_s: float, shift_s: float) -> None:
+        while self._to.end_s < end_s:
             try:
                 packet = next(self._packets, None)
             except (OSError, av.error.FFmpegError) as error:
@@ -143,11 +175,11 @@ class SoundWriter:
             if packet is None:
                 return  # this stretch has no more sound; a jump may bring some
             if packet.pts is not None:
-                self._voice.take(packet, self._shift_s or 0.0, silent=self._track.silent())
+                self._to.take(packet, shift_s, silent=self._track.silent())
 
     def finish(self) -> None:
         """Write what the encoder still holds. Errors in writing pass through."""
-        self._voice.finish()
+        self._to.finish()
 
     def close(self) -> None:
         """Close the source's file. May be called twice."""
@@ -162,12 +194,8 @@ class _Copied:
     def __init__(self, out: OutputContainer, template: AudioStream) -> None:
         self._out = out
         self._stream = out.add_stream_from_template(template)
-        self._end_s = 0.0
-
-    @property
-    def end_s(self) -> float:
+        self.end_s = 0.0
         """How far into the recording sound has been written."""
-        return self._end_s
 
     def jump(self) -> None:
         """Packets already written stay; those of the new stretch follow them."""
@@ -177,13 +205,12 @@ class _Copied:
         base = packet.time_base
         start_s = float(packet.pts * base) + shift_s
         # Half a packet of overlap at a jump would be heard as an echo less than a hole as a click.
-        if start_s < self._end_s - 0.5 * float((packet.duration or 0) * base):
+        if start_s < self.end_s - 0.5 * float((packet.duration or 0) * base):
             return
-        start_s = max(start_s, self._end_s)
-        ticks = round(start_s / base)
-        packet.pts = packet.dts = ticks
+        start_s = max(start_s, self.end_s)
+        packet.pts = packet.dts = round(start_s / base)
         packet.stream = self._stream
-        self._end_s = start_s + float((packet.duration or 0) * base)
+        self.end_s = start_s + float((packet.duration or 0) * base)
         if not silent:
             self._out.mux_one(packet)
 
@@ -191,27 +218,62 @@ class _Copied:
         """Nothing is held back."""
 
 
+class _Encoder:
+    """Encodes samples and writes them one after the other, from the recording's 0 on. `sent` counts them."""
+
+    def __init__(self, out: OutputContainer, codec: str, rate_hz: int, layout: str, bit_rate: int) -> None:
+        self._out, self._rate_hz, self._layout = out, rate_hz, layout
+        self._packed = codec == "libopus"
+        self._format = "flt" if self._packed else "fltp"
+        stream = out.add_stream(codec, rate=rate_hz)
+        assert isinstance(stream, AudioStream)
+        self._stream = stream
+        stream.codec_context.layout = layout
+        stream.codec_context.format = self._format
+        stream.codec_context.bit_rate = bit_rate
+        stream.time_base = Fraction(1, rate_hz)
+        self.sent = 0
+
+    @property
+    def piece(self) -> int:
+        """How many samples it wants at once; only the last piece may be shorter."""
+        context = self._stream.codec_context
+        if not context.is_open:
+            context.open()
+        return context.frame_size or 1024
+
+    def send(self, samples: Floats) -> None:
+        """Write a piece, (channels, n) float32."""
+        array = samples.T.reshape(1, -1) if self._packed else samples
+        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(array), format=self._format, layout=self._layout)
+        frame.sample_rate = self._rate_hz
+        frame.pts, frame.time_base = self.sent, Fraction(1, self._rate_hz)
+        self.sent += samples.shape[1]
+        self._mux(self._stream.codec_context.encode(frame))
+
+    def finish(self) -> None:
+        """Write what the codec still holds."""
+        self._mux(self._stream.codec_context.encode(None))
+
+    def _mux(self, packets: list[SoundPacket]) -> None:
+        for packet in packets:
+            packet.stream = self._stream
+            # The encoder's run-up lies before 0, where a recording has no picture.
+            if packet.pts is None or packet.pts >= 0:
+                self._out.mux_one(packet)
+
+
 class _Encoded:
     """Sound decoded and encoded anew, exact to the sample."""
 
     def __init__(self, out: OutputContainer, source: AudioStream, codec: str, rate: int | None) -> None:
-        self._out = out
         self._rate = rate or source.codec_context.sample_rate
         if self._rate not in (av.Codec(codec, "w").audio_rates or (self._rate,)):
             self._rate = _EVERY_CODEC_HZ
-        self._layout = "mono" if source.codec_context.layout.nb_channels == 1 else "stereo"
-        stream = out.add_stream(codec, rate=self._rate)
-        assert isinstance(stream, AudioStream)
-        self._stream = stream
-        self._packed = codec == "libopus"
-        self._format = "flt" if self._packed else "fltp"
-        stream.codec_context.layout = self._layout
-        stream.codec_context.format = self._format
-        stream.codec_context.bit_rate = 128_000
-        stream.time_base = Fraction(1, self._rate)
-        self._sent = 0
-        channels = 1 if self._layout == "mono" else 2
-        self._held: npt.NDArray[np.float32] = np.zeros((channels, 0), np.float32)
+        channels = min(source.codec_context.layout.nb_channels, 2)
+        self._layout = "mono" if channels == 1 else "stereo"
+        self._encoder = _Encoder(out, codec, self._rate, self._layout, _FILE_BITS)
+        self._held: Floats = np.zeros((channels, 0), np.float32)
         self.jump()
 
     @property
@@ -221,7 +283,7 @@ class _Encoded:
 
     @property
     def _samples(self) -> int:
-        return self._sent + int(self._held.shape[1])
+        return self._encoder.sent + int(self._held.shape[1])
 
     def jump(self) -> None:
         """Forget what the resampler holds of the old stretch."""
@@ -242,130 +304,63 @@ class _Encoded:
         samples = np.nan_to_num(piece.to_ndarray().astype(np.float32), nan=0.0).clip(-1.0, 1.0)
         if silent:
             samples[:] = 0.0
-        if piece.pts is None or piece.time_base is None:
-            gap = 0
-        else:
+        gap = 0
+        if piece.pts is not None and piece.time_base is not None:
             gap = round((float(piece.pts * piece.time_base) + shift_s) * self._rate) - self._samples
         if gap < 0:
             samples = samples[:, -gap:]
         elif gap > 0.02 * self._rate:  # less is the rounding of the source's timestamps
-            silence = np.zeros((samples.shape[0], gap), np.float32)
-            samples = np.concatenate([silence, samples], axis=1)
+            samples = np.pad(samples, ((0, 0), (gap, 0)))
         self._held = np.concatenate([self._held, samples], axis=1)
 
     def _encode(self, *, whole: bool) -> None:
-        context = self._stream.codec_context
-        if not context.is_open:
-            context.open()
-        size = context.frame_size or 1024
+        size = self._encoder.piece
         while self._held.shape[1] >= size or (whole and self._held.shape[1] > 0):
             samples, self._held = self._held[:, :size], self._held[:, size:]
-            array = samples.T.reshape(1, -1) if self._packed else samples
-            frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(array), format=self._format, layout=self._layout)
-            frame.sample_rate = self._rate
-            frame.pts, frame.time_base = self._sent, Fraction(1, self._rate)
-            self._sent += samples.shape[1]
-            self._mux(context.encode(frame))
-
-    def _mux(self, packets: list[SoundPacket]) -> None:
-        for packet in packets:
-            packet.stream = self._stream
-            # The encoder's run-up lies before 0, where a recording has no picture.
-            if packet.pts is None or packet.pts >= 0:
-                self._out.mux_one(packet)
+            self._encoder.send(samples)
 
     def finish(self) -> None:
         self._encode(whole=True)
-        self._mux(self._stream.codec_context.encode(None))
-
-
-_CODECS = {".mp4": ("aac", "fltp"), ".mkv": ("aac", "fltp"), ".webm": ("libopus", "flt")}
-_BITS = 96_000
-
-UNSEEN_S = 0.006
-"""A delay that changes by less stays as it is: a camera's rate trembles, and each change could be heard."""
-
-LATEST_S = 1.0
-"""What of the voice is still missing so long after its picture is silence: the device is gone."""
-
-
-@dataclass(frozen=True, slots=True)
-class VoiceTrack:
-    """The voice that goes into a live recording.
-
-    `delay_s`: how much later than it was captured it is heard, on a recording's own clock, which is that of capture:
-    `LookAhead.delay_s` where it moves a mouth; else how old what a camera's picture shows was when it came.
-    """
-
-    voice: SpeechBuffer
-    delay_s: Callable[[], float]
+        self._encoder.finish()
 
 
 class VoiceWriter:
-    """Writes the voice beside the pictures, sample for sample on the recording's own time.
+    """Writes a live voice, sample for sample on the recording's own time. Obeys `TrackWriter`.
 
     The end of a picture's sound may come after the picture: it is written with a later one.
     """
 
-    copied = False
-
     def __init__(self, out: OutputContainer, track: VoiceTrack, suffix: str) -> None:
-        codec, self._format = _CODECS[suffix]
-        self._out, self._track = out, track
-        stream = out.add_stream(codec, rate=HEARD_HZ)
-        assert isinstance(stream, AudioStream)
-        self._stream = stream
-        stream.codec_context.layout = "mono"
-        stream.codec_context.format = self._format
-        stream.codec_context.bit_rate = _BITS
-        stream.time_base = Fraction(1, HEARD_HZ)
-        self._sent = 0
+        self._track = track
+        self._encoder = _Encoder(out, ENCODED[suffix][0], HEARD_HZ, "mono", _VOICE_BITS)
         self._end_s = 0.0
         self._zero_ns = 0
         self._delay_s: float | None = None
 
-    def show(self, out_s: float, zero_ns: int, duration_s: float) -> None:
-        """Write the sound up to the end of the picture at `out_s`, as far as it was heard.
-
-        `zero_ns`: the clock's time of the recording's 0.
-        """
+    def show(self, out_s: float, media_s: float | None, zero_ns: int, duration_s: float) -> None:
+        """Write the sound up to the end of the picture at `out_s`, as far as it was heard."""
         self._zero_ns = zero_ns
         self._end_s = max(self._end_s, out_s + duration_s)
         self._write(due_s=self._end_s - LATEST_S)
 
     def _write(self, *, due_s: float, whole: bool = False) -> None:
         """Write what was heard; and up to `due_s` in any case."""
-        heard = self._track.voice.heard
+        heard = self._track.voice.snapshot
         wanted_s = self._track.delay_s()
         if self._delay_s is None or abs(wanted_s - self._delay_s) > UNSEEN_S:
             self._delay_s = wanted_s
         delay_ns = round(self._delay_s * NS_PER_S)
         heard_s = (heard.sound_until_ns + delay_ns - self._zero_ns) / NS_PER_S if heard.pieces else 0.0
         until = round(min(self._end_s, max(heard_s - 0.001, due_s)) * HEARD_HZ)
-        context = self._stream.codec_context
-        if not context.is_open:
-            context.open()
-        size = context.frame_size or 1024
-        while self._sent + size <= until or (whole and self._sent < until):
-            count = min(size, until - self._sent)
-            start_ns = self._zero_ns + self._sent * NS_PER_S // HEARD_HZ - delay_ns
-            samples = heard.samples(start_ns, count)
-            frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples[None]), format=self._format, layout="mono")
-            frame.sample_rate, frame.time_base, frame.pts = HEARD_HZ, Fraction(1, HEARD_HZ), self._sent
-            self._sent += count
-            self._mux(context.encode(frame))
-
-    def _mux(self, packets: "list[av.Packet[AudioStream]]") -> None:
-        for packet in packets:
-            packet.stream = self._stream
-            # The encoder's run-up lies before 0, where a recording has no picture.
-            if packet.pts is None or packet.pts >= 0:
-                self._out.mux_one(packet)
+        size = self._encoder.piece
+        while (sent := self._encoder.sent) + size <= until or (whole and sent < until):
+            start_ns = self._zero_ns + sent * NS_PER_S // HEARD_HZ - delay_ns
+            self._encoder.send(heard.samples(start_ns, min(size, until - sent))[None])
 
     def finish(self) -> None:
-        """Write the rest, and what the encoder still holds. Errors in writing pass through."""
+        """Write the rest, and what the encoder still holds."""
         self._write(due_s=self._end_s, whole=True)
-        self._mux(self._stream.codec_context.encode(None))
+        self._encoder.finish()
 
     def close(self) -> None:
         """Nothing is held open."""

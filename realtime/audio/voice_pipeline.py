@@ -1,4 +1,4 @@
-"""Everything `--sound` stands for, in one object: what is said, what is heard of it, and the threads it needs."""
+"""Everything `--sound` stands for, in one object: the voice, the mouth's delay, and the threads it needs."""
 
 import logging
 from collections.abc import Callable
@@ -7,17 +7,46 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from realtime.audio.audio_track import SoundTrack, VoiceTrack
-from realtime.audio.delay_line import AsHeard, Delayed, LookAhead, ReadAhead
-from realtime.audio.microphone import OpenInput, OpenOutput
-from realtime.audio.open_sound import check_sound, is_microphone, open_sound, open_virtual_microphone
-from realtime.audio.sound_file import SoundFile
+from realtime.audio.delay_line import DelayLine, LookAhead, ReadAhead, Undelayed
+from realtime.audio.microphone import Microphone, OpenInput
+from realtime.audio.sound_devices import open_microphone, open_virtual_microphone
+from realtime.audio.sound_file import PacedSound, SoundFile
 from realtime.audio.source import SoundSource
 from realtime.audio.speech_buffer import SpeechBuffer
-from realtime.audio.virtual_microphone import PAUSE_S, VirtualMicrophone
+from realtime.audio.virtual_microphone import PAUSE_S, OpenOutput, VirtualMicrophone
 from realtime.clock import NS_PER_S, Clock, now_ns
-from realtime.errors import DeviceError
+from realtime.errors import ConfigError, DeviceError
 
 log = logging.getLogger(__name__)
+
+FORMS = "mic, mic:NAME or a sound or video file"
+
+
+def is_microphone(spec: str) -> bool:
+    """True where `--sound` means a microphone."""
+    return spec == "mic" or spec.startswith("mic:")
+
+
+def check_sound(spec: str) -> None:
+    """Refuse what can't be a sound, before anything is opened. Raises ConfigError."""
+    if is_microphone(spec) and spec != "mic:":
+        return
+    if spec in ("", "mic:"):
+        raise ConfigError(f"sound {spec!r}: use {FORMS}")
+    SoundFile(Path(spec)).close()
+
+
+def open_sound(
+    spec: str, *, loop: bool = False, clock: Clock = now_ns, open_input: OpenInput = open_microphone
+) -> SoundSource:
+    """A live source: the microphone, or a file played in real time. Raises ConfigError, DeviceError.
+
+    For a file whose pictures are all processed use `SoundFile` with `ReadAhead`.
+    """
+    check_sound(spec)
+    if is_microphone(spec):
+        return Microphone(spec[4:] or None, open_input=open_input, clock=clock)
+    return PacedSound(lambda: SoundFile(Path(spec)), loop=loop, clock=clock)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,26 +59,26 @@ class Work:
 
 
 class VoicePipeline:
-    """A voice ready to be used. Constructed means open; use `open_speaker`.
+    """A voice ready to be used; made by `open_speaker`.
 
-    `speech` is for the character, `track` for recordings (None: no sound), `works` for the crew's threads. `spoken_s`:
-    how late the voice is to be heard now.
+    `speech` is for the effect, `track` for recordings (None: no sound), `works` for the crew's threads. `heard_s`: how
+    late the voice is to be heard now.
     """
 
     def __init__(
         self,
-        speech: LookAhead | ReadAhead | AsHeard,
+        speech: LookAhead | ReadAhead | Undelayed,
         track: SoundTrack | VoiceTrack | None,
         closes: ExitStack,
         *,
         source: SoundSource | None = None,
         out: VirtualMicrophone | None = None,
-        spoken_s: Callable[[], float] = lambda: 0.0,
+        heard_s: Callable[[], float] = lambda: 0.0,
         silent: Callable[[], bool] = lambda: False,
     ) -> None:
         self.speech, self.track = speech, track
         self._closes, self._source, self._out = closes, source, out
-        self._spoken_s, self._silent = spoken_s, silent
+        self._heard_s, self._silent = heard_s, silent
 
     @property
     def works(self) -> tuple[Work, ...]:
@@ -58,13 +87,13 @@ class VoicePipeline:
         if self._source is not None:
             works.append(Work("listen", self._listen, self._source.unblock))
         if self._out is not None:
-            works.append(Work("speak", self._out.speak, self._out.unblock))
+            works.append(Work("speak", self._out.run, self._out.unblock))
         return tuple(works)
 
     def _listen(self) -> None:
         assert self._source is not None
         while (block := self._source.read()) is not None:
-            self.speech.voice.hear(block)
+            self.speech.voice.push(block)
         self.speech.voice.end()
 
     @property
@@ -73,39 +102,39 @@ class VoicePipeline:
         states = [part.state for part in (self._source, self._out) if part is not None]
         return next((state for state in states if state != "ok"), "ok")
 
-    def overhear(self) -> Delayed | None:
+    def overhear(self) -> DelayLine | None:
         """The voice for one more listener, as late as the pictures; None for a file that is read along with them."""
         if self._source is None:
             return None
-        return Delayed(self.speech.voice, self._spoken_s, self._silent)
+        return DelayLine(self.speech.voice, self._heard_s, self._silent)
 
     def over(self, at_ns: int) -> bool:
         """True where the voice has ended, and its last sound belongs to a picture before that of `at_ns`.
 
         `at_ns` as for `speech`. Any thread.
         """
-        heard = self.speech.voice.heard
+        heard = self.speech.voice.snapshot
         return heard.ended and at_ns >= heard.sound_until_ns + round(self.speech.delay_s * NS_PER_S)
 
     def report(self) -> dict[str, float | str]:
-        """How the voice is delayed, and what was wrong with it so far: for the metrics. `live`: it can be overheard."""
-        told: dict[str, float | str] = {"state": self.state, "delay_s": round(self.speech.delay_s, 4)}
+        """How the voice is delayed, and what was wrong so far: for the metrics. `live`: `overhear` gives one."""
+        report: dict[str, float | str] = {"state": self.state, "delay_s": round(self.speech.delay_s, 4)}
         if self._source is not None:
             voice = self.speech.voice
-            told |= {
+            report |= {
                 "live": True,
                 "late": self.speech.late if isinstance(self.speech, LookAhead) else 0,
-                "gaps": voice.arrival.gaps,
-                "missing_s": round(voice.arrival.missing_s, 3),
+                "gaps": voice.timing.gaps,
+                "missing_s": round(voice.timing.missing_s, 3),
                 "clipped": voice.clipped,
                 "broken": voice.broken,
             }
         if self._out is not None:
-            told |= {"spoken_delay_s": round(self._out.delay_s, 4), "lost": self._out.lost, "dry": self._out.dry}
-        return told
+            report |= {"spoken_delay_s": round(self._out.delay_s, 4), "lost": self._out.lost, "dry": self._out.dry}
+        return report
 
     def close(self) -> None:
-        """Close the device, the file and the gate. May be called twice; not while its threads run."""
+        """Close the device, the file and the voice detector. May be called twice; not while its threads run."""
         self._closes.close()
 
 
@@ -121,8 +150,8 @@ def open_speaker(
     silent: Callable[[], bool] = lambda: False,
     clock: Clock = now_ns,
     make_voice: Callable[[bool], SpeechBuffer] = lambda exact: SpeechBuffer(exact=exact),
-    open_input: OpenInput | None = None,
-    open_output: OpenOutput | None = None,
+    open_input: OpenInput = open_microphone,
+    open_output: OpenOutput = open_virtual_microphone,
 ) -> VoicePipeline:
     """What `--sound` says, open.
 
@@ -145,26 +174,26 @@ def open_speaker(
         opened.callback(voice.close)
         source = open_sound(spec, loop=loop, clock=clock, open_input=open_input)
         opened.callback(source.close)
-        speech = LookAhead(voice) if lips else AsHeard(voice)
+        speech = LookAhead(voice) if lips else Undelayed(voice)
 
         def recorded_s() -> float:
             return speech.delay_s + age_s()
 
-        def spoken_s() -> float:
+        def heard_s() -> float:
             return recorded_s() + latency_s()
 
         out = None
         if virtual_microphone is not False:
-            delayed = Delayed(voice, spoken_s, silent, PAUSE_S)
+            delayed = DelayLine(voice, heard_s, silent, PAUSE_S)
             try:
-                out = VirtualMicrophone(delayed, open_output=open_output or open_virtual_microphone, clock=clock)
+                out = VirtualMicrophone(delayed, open_output=open_output, clock=clock)
                 opened.callback(out.close)
             except DeviceError as error:
                 if virtual_microphone:
                     raise
                 log.warning("%s; a call will see the mouth, but not hear this voice", error)
         track = VoiceTrack(voice, recorded_s)
-        return VoicePipeline(speech, track, opened.pop_all(), source=source, out=out, spoken_s=spoken_s, silent=silent)
+        return VoicePipeline(speech, track, opened.pop_all(), source=source, out=out, heard_s=heard_s, silent=silent)
 
 
 OpenSpeaker = Callable[..., VoicePipeline]

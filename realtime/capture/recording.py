@@ -102,6 +102,7 @@ def _uint8(array: object) -> Pixels:
 log = logging.getLogger(__name__)
 
 _JOINT_S = 1.0  # times that go back by more than this start anew; by less, they are just untidy
+_ADVICE = "give a video file, a picture, a stream address or a camera"
 _ATTACHED_PICTURE = "attached_pic"  # a song's cover is a video stream of one picture
 
 
@@ -252,9 +253,8 @@ class Recording:
             self._container.close()
 
 
-def open_container(path: str) -> av.container.InputContainer:
+def open_container(path: str, what: str = "a video", advice: str = _ADVICE) -> av.container.InputContainer:
     """Open a media file. Raises ConfigError with the reason in plain words."""
-    advice = "give a video file, a picture, a stream address or a camera"
     try:
         return av.open(path, "r", metadata_errors="replace", timeout=(8.0, 4.0) if "://" in path else None)
     except FileNotFoundError as error:
@@ -264,9 +264,9 @@ def open_container(path: str) -> av.container.InputContainer:
     except IsADirectoryError as error:
         raise ConfigError(f"{path} is a folder: {advice}") from error
     except (av.error.FFmpegError, OSError, ValueError) as error:
-        if Path(path).is_file() and Path(path).stat().st_size == 0:
-            raise ConfigError(f"{path} is empty: {advice}") from error
-        raise ConfigError(f"{path} is not a video FFmpeg can read, or is cut off: {advice}") from error
+        empty = Path(path).is_file() and Path(path).stat().st_size == 0
+        why = "is empty" if empty else f"is not {what} FFmpeg can read, or is cut off"
+        raise ConfigError(f"{path} {why}: {advice}") from error
 
 
 def picture_stream(container: av.container.InputContainer, path: str) -> VideoStream:

@@ -1,8 +1,16 @@
-"""Where pictures come from. One file a source; all obey `Source`."""
+"""Where pictures come from: the protocol of all sources, and the base of those whose device may vanish."""
 
-from typing import Protocol
+import contextlib
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Generic, Protocol, TypeVar
 
+from realtime.errors import DeviceError
 from realtime.frame import Frame
+from realtime.threads import Event
+
+RETRY_S = 0.5
+"""How often a lost device is looked for: back well within 2 s of its return."""
 
 
 class Source(Protocol):
@@ -42,3 +50,60 @@ class Source(Protocol):
     def unblock(self) -> None: ...
 
     def close(self) -> None: ...
+
+
+class Closable(Protocol):
+    """Something that must be closed; twice does no harm."""
+
+    def close(self) -> None: ...
+
+
+Device = TypeVar("Device", bound=Closable)
+
+
+class Reconnecting(ABC, Generic[Device]):
+    """Keeps a device open: one that is lost is closed, and looked for every RETRY_S until it is back.
+
+    `state` is `ok`, or what is wrong in one line; `losses` counts. `wait` stands in for the real wait: it takes seconds
+    and says whether it was interrupted.
+    """
+
+    def __init__(self, wait: Callable[[float], bool] | None = None) -> None:
+        self.state = "ok"
+        self.losses = 0
+        self._stop = Event()
+        self._wait = wait or self._stop.wait
+        self._retry_at_once = False
+        self._device: Device | None = None
+
+    @abstractmethod
+    def _open(self) -> Device:
+        """Find and open the device. Raises DeviceError."""
+
+    def _connected(self) -> Device | None:
+        """The open device; a lost one is looked for once, after RETRY_S. None if it is not back, or unblocked."""
+        if self._device is None and (self._retry_at_once or not self._wait(RETRY_S)):
+            self._retry_at_once = False
+            with contextlib.suppress(DeviceError):  # not yet
+                self._device = self._open()
+        return self._device
+
+    def _lose(self, state: str, *, retry_at_once: bool = False) -> None:
+        self.losses += 1
+        self.state, self._retry_at_once = state, retry_at_once
+        with contextlib.suppress(DeviceError):
+            self._release()
+
+    def _release(self) -> None:
+        device, self._device = self._device, None
+        if device is not None:
+            device.close()
+
+    def unblock(self) -> None:
+        """End what waits for the device, soon. From any thread."""
+        self._stop.set()
+
+    def close(self) -> None:
+        """Let go of the device. May be called twice; not while another thread uses it."""
+        self._stop.set()
+        self._release()

@@ -105,14 +105,14 @@ def _virtual_camera() -> Check:
 
 
 def _sound() -> Iterator[Check]:
-    from realtime.audio.checks import sound_checks
+    from realtime.audio.sound_devices import sound_checks
 
-    yield from (Check(*check) for check in sound_checks())
+    yield from (Check(what, mend is None, mend or "") for what, mend in sound_checks())
 
 
 def device_lines() -> Iterator[str]:
     """`masquerade devices`, line by line."""
-    from realtime.audio.checks import microphone_lines
+    from realtime.audio.sound_devices import microphone_lines
     from realtime.capture.devices import offered
     from realtime.inference.providers import available_providers
     from realtime.output.virtual_camera import find_virtual_camera, how_to_get_one

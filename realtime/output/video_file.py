@@ -13,7 +13,7 @@ from av.container import OutputContainer
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
 from av.video.stream import VideoStream
 
-from realtime.audio.audio_track import SoundTrack, SoundWriter, VoiceTrack, VoiceWriter
+from realtime.audio.audio_track import SoundTrack, Track, TrackWriter
 from realtime.clock import Clock, now_ns
 from realtime.errors import ConfigError, DeviceError
 from realtime.frame import Frame
@@ -137,7 +137,7 @@ class VideoFile:
         size: tuple[int, int],
         rate_hz: float,
         metadata: Mapping[str, str] | None = None,
-        sound: SoundTrack | VoiceTrack | None = None,
+        sound: Track | None = None,
         pace: Pace = "live",
         clock: Clock = now_ns,
         open_file: Callable[[Path], ByteFile] = DiskFile,
@@ -155,7 +155,7 @@ class VideoFile:
         self._guarded: _Guarded | None = None
         self._container: OutputContainer | None = None
         self._video: VideoStream | None = None
-        self._sound: SoundWriter | VoiceWriter | None = None
+        self._sound: TrackWriter | None = None
         self._lost: DeviceError | None = None
         self._closed = False
 
@@ -179,10 +179,8 @@ class VideoFile:
             if self._container is None:
                 self._begin()
             self._encode(frame, place.out_s)
-            if isinstance(self._sound, VoiceWriter):
-                self._sound.show(place.out_s, self._timeline.zero_ns, 1 / self._rate_hz)
-            elif self._sound is not None:
-                self._sound.show(place.out_s, place.media_s, 1 / self._rate_hz)
+            if self._sound is not None:
+                self._sound.show(place.out_s, place.media_s, self._timeline.zero_ns, 1 / self._rate_hz)
         except (OSError, av.error.FFmpegError) as error:
             self._lost = self._explain(error)
             raise self._lost from error
@@ -196,11 +194,7 @@ class VideoFile:
         self._video = self._add_video(self._container)
         if self._track is not None:
             try:
-                suffix = self._path.suffix.lower()
-                if isinstance(self._track, VoiceTrack):
-                    self._sound = VoiceWriter(self._container, self._track, suffix)
-                else:
-                    self._sound = SoundWriter(self._container, self._track, suffix)
+                self._sound = self._track.writer(self._container, self._path.suffix.lower())
             except (OSError, av.error.FFmpegError, IndexError, ValueError) as error:
                 log.warning("%s is recorded without sound: %s", self._path.name, error)
 

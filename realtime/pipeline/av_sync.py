@@ -4,8 +4,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from realtime.audio.open_sound import is_microphone
-from realtime.audio.voice_pipeline import VoicePipeline
+from realtime.audio.voice_pipeline import VoicePipeline, is_microphone
 from realtime.capture.open_source import is_still, open_source
 from realtime.capture.paced import Paced
 from realtime.capture.picture import Picture, load_picture

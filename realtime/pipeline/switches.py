@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from realtime.audio.microphone import ChosenMicrophone
-from realtime.audio.open_sound import is_microphone, open_microphone
-from realtime.audio.voice_pipeline import OpenSpeaker
+from realtime.audio.microphone import SelectableMicrophone
+from realtime.audio.sound_devices import open_microphone
+from realtime.audio.voice_pipeline import OpenSpeaker, is_microphone
 from realtime.capture.open_source import open_source
 from realtime.capture.source import Source
 from realtime.capture.switched import Choice, Switched
@@ -30,7 +30,7 @@ class Switches:
 
     source: Switched | None
     camera: CameraSwitch
-    microphone: ChosenMicrophone | None
+    microphone: SelectableMicrophone | None
     recorder: Recorder
     busy: Callable[[], str | None]
 
@@ -39,7 +39,7 @@ def with_switches(
     sinks: Sequence[Sink],
     open_sink: Callable[[str], Sink],
     source: Switched | None,
-    microphone: ChosenMicrophone | None,
+    microphone: SelectableMicrophone | None,
     lost: Callable[[DeviceError], None],
 ) -> tuple[list[Sink], Switches]:
     """The sinks of a run with a recorder and with a virtual camera that can be switched, and these switches.
@@ -59,11 +59,11 @@ def with_switches(
     return [*others, switch, recorder], Switches(source, switch, microphone, recorder, busy)
 
 
-def chosen_microphone(config: RunConfig, open_speaker: OpenSpeaker) -> tuple[ChosenMicrophone | None, OpenSpeaker]:
+def chosen_microphone(config: RunConfig, open_speaker: OpenSpeaker) -> tuple[SelectableMicrophone | None, OpenSpeaker]:
     """The microphone of a live run that can be changed, None without one, and what opens its voice with it."""
     if config.sound is None or not is_microphone(config.sound):
         return None, open_speaker
-    microphone = ChosenMicrophone(open_microphone)
+    microphone = SelectableMicrophone(open_microphone)
     return microphone, partial(open_speaker, open_input=microphone.open)
 
 

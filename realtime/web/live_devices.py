@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from realtime.audio.open_sound import microphones
+from realtime.audio.sound_devices import microphones
 from realtime.capture.camera import COST, CameraFound
 from realtime.capture.devices import offered
 from realtime.capture.switched import Choice
@@ -92,7 +92,7 @@ class LiveDevices:
             raise ConfigError("this run listens to no microphone: start it with --sound mic")
         if name not in self._known_microphones():
             raise ConfigError("there is no such microphone: choose one of the list, which may have changed")
-        self._microphone.choose(name)
+        self._microphone.select(name)
 
     def _why_fixed(self) -> str | None:
         return "the source of this run is fixed" if self._source is None else self._busy()

@@ -7,7 +7,7 @@ from contextlib import suppress
 import numpy as np
 from aiohttp import WSMsgType, web
 
-from realtime.audio.delay_line import Delayed
+from realtime.audio.delay_line import DelayLine
 from realtime.clock import NS_PER_S, Clock
 from realtime.frame import Floats
 from realtime.settings import Settings
@@ -19,7 +19,7 @@ MOST_LISTENERS = 4
 SLOWEST_S = 1.0
 """No page may say that it holds back more."""
 
-Overhear = Callable[[], Delayed | None]
+Overhear = Callable[[], DelayLine | None]
 """A voice of one's own to listen to, delayed like the pictures; None in a run without a live voice."""
 
 
@@ -69,7 +69,7 @@ class SoundRoutes:
                 await asyncio.gather(speaks, return_exceptions=True)
         return socket
 
-    async def _speak(self, socket: web.WebSocketResponse, voice: Delayed, held_s: float) -> None:
+    async def _speak(self, socket: web.WebSocketResponse, voice: DelayLine, held_s: float) -> None:
         due_ns = self._clock()
         while True:
             late_s = (self._drawn_ms() or 0.0) / 1e3

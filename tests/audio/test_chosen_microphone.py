@@ -5,7 +5,7 @@ import pytest
 from fakes import FakeClock
 from pages import switches
 
-from realtime.audio.microphone import ChosenMicrophone, Microphone
+from realtime.audio.microphone import Microphone, SelectableMicrophone
 from realtime.errors import ConfigError, DeviceError
 from realtime.frame import Floats
 from realtime.web.live_devices import LiveDevices
@@ -36,14 +36,14 @@ def test_another_choice_is_listened_to_at_once_and_the_old_one_let_go() -> None:
         opened.append(Level(device or "the system's", {"desk": 0.5, None: 0.1}[device]))
         return opened[-1]
 
-    chosen = ChosenMicrophone(open_input)
+    chosen = SelectableMicrophone(open_input)
     assert (chosen.name, chosen.level) == (None, 0.0)
     waits: list[float] = []
 
     def wait(seconds: float) -> bool:
         waits.append(seconds)
         if len(waits) > 2:
-            chosen.choose("desk")  # the broken one was looked for in vain
+            chosen.select("desk")  # the broken one was looked for in vain
         return False
 
     microphone = Microphone(None, open_input=chosen.open, clock=FakeClock(), wait=wait)
@@ -76,7 +76,7 @@ def test_a_system_that_does_not_tell_has_no_list() -> None:
         raise DeviceError("no sound here")
 
     live = LiveDevices(
-        switches(microphone=ChosenMicrophone(lambda device: Level("x", 0))),
+        switches(microphone=SelectableMicrophone(lambda device: Level("x", 0))),
         list_cameras=lambda: [],
         find_camera=lambda: "x",
         list_microphones=silent,

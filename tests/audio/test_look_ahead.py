@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from sounds import NS, blocks, clicks, noise, onsets, write_sound
 
-from realtime.audio.delay_line import MOST_S, RESERVE_S, Delayed, LookAhead, ReadAhead
+from realtime.audio.delay_line import MOST_S, RESERVE_S, DelayLine, LookAhead, ReadAhead
 from realtime.audio.mel import LOOK_AHEAD_S
 from realtime.audio.sound_file import SoundFile
 from realtime.audio.source import HEARD_HZ
 from realtime.audio.speech_buffer import SpeechBuffer
-from realtime.audio.vad import AlwaysOpen
+from realtime.audio.vad import NoVad
 from realtime.frame import Floats
 
 START = 500 * NS
@@ -22,9 +22,9 @@ def live(
     sound: Floats, latency_s: float, seconds: float, jitter_s: float = 0.0
 ) -> tuple[LookAhead, list[float], Floats]:
     """A microphone's blocks of 20 ms and a camera's clock; the pictures' first mel levels, and the sound handed out."""
-    voice = SpeechBuffer(AlwaysOpen())
+    voice = SpeechBuffer(NoVad())
     ahead = LookAhead(voice)
-    out = Delayed(voice, lambda: ahead.delay_s)
+    out = DelayLine(voice, lambda: ahead.delay_s)
     late = np.random.default_rng(0).exponential(jitter_s, 10_000) if jitter_s else np.zeros(10_000)
     waiting = [
         (block.end_ns + round((latency_s + late[i]) * NS), block)
@@ -34,7 +34,7 @@ def live(
     for i in range(round(seconds * FPS)):
         now = START + i * NS // FPS
         while waiting and waiting[0][0] <= now:
-            voice.hear(waiting.pop(0)[1])
+            voice.push(waiting.pop(0)[1])
         levels.append(float(ahead(now).mel[:, 0].mean()))
         played.append(out(now))
     return ahead, levels, np.concatenate(played)
@@ -76,7 +76,7 @@ def test_the_sound_handed_out_is_gapless_and_as_long_as_the_time() -> None:
 
 
 def test_a_new_delay_waits_for_silence_unless_it_is_large() -> None:
-    class Speaking(AlwaysOpen):
+    class Speaking(NoVad):
         """Speech from 1 s to 3 s."""
 
         frame = 0
@@ -88,9 +88,9 @@ def test_a_new_delay_waits_for_silence_unless_it_is_large() -> None:
 
     voice = SpeechBuffer(Speaking())
     for block in blocks(noise(5.0, 48_000), 48_000, START):
-        voice.hear(block)
+        voice.push(block)
     wanted = [0.1]
-    out = Delayed(voice, lambda: wanted[0])
+    out = DelayLine(voice, lambda: wanted[0])
     steps: list[float] = []
     for i in range(240):
         now = START + i * NS // 50
@@ -107,19 +107,19 @@ def test_a_new_delay_waits_for_silence_unless_it_is_large() -> None:
 
 
 def test_what_the_loudspeaker_holds_back_is_taken_off() -> None:
-    voice = SpeechBuffer(AlwaysOpen())
+    voice = SpeechBuffer(NoVad())
     for block in blocks(clicks([1.0], 3.0, 48_000), 48_000, START):
-        voice.hear(block)
-    out = Delayed(voice, lambda: 0.2)
+        voice.push(block)
+    out = DelayLine(voice, lambda: 0.2)
     played = np.concatenate([out(START + i * NS // 50, round(0.05 * NS)) for i in range(140)])
     assert onsets(played, HEARD_HZ) == pytest.approx([1.15], abs=0.001)
 
 
 def test_after_a_pause_the_voice_goes_on_where_it_is_now() -> None:
-    voice = SpeechBuffer(AlwaysOpen())
+    voice = SpeechBuffer(NoVad())
     for block in blocks(clicks([2.0], 5.0, 48_000), 48_000, START):
-        voice.hear(block)
-    out = Delayed(voice, lambda: 0.1)
+        voice.push(block)
+    out = DelayLine(voice, lambda: 0.1)
     assert len(out(START)) == 0
     assert len(out(START + NS // 50)) == 960
     assert len(out(START + 2 * NS)) == 0  # the machine slept
@@ -129,16 +129,16 @@ def test_after_a_pause_the_voice_goes_on_where_it_is_now() -> None:
     assert len(out(START)) == 0  # a clock that went back
 
 
-def spoken_live(late_s: float, seconds: float, wanted_s: float, gone_s: float = 1e9) -> tuple[Delayed, Floats]:
+def spoken_live(late_s: float, seconds: float, wanted_s: float, gone_s: float = 1e9) -> tuple[DelayLine, Floats]:
     """What is handed out every 10 ms, where the device gives blocks of 20 ms `late_s` after they were captured."""
-    voice = SpeechBuffer(AlwaysOpen())
+    voice = SpeechBuffer(NoVad())
     waiting = blocks(noise(seconds, 48_000, level=0.05), 48_000, START)
-    out = Delayed(voice, lambda: wanted_s)
+    out = DelayLine(voice, lambda: wanted_s)
     handed = []
     for i in range(round(100 * seconds)):
         now = START + i * NS // 100
         while waiting and waiting[0].end_ns + round(late_s * NS) <= min(now, START + gone_s * NS):
-            voice.hear(waiting.pop(0))
+            voice.push(waiting.pop(0))
         handed.append(out(now))
     return out, np.concatenate(handed)
 
@@ -154,15 +154,15 @@ def test_pictures_quicker_than_the_sound_leave_no_holes_in_a_voice() -> None:
 
 
 def test_what_a_busy_start_took_is_given_back() -> None:
-    voice = SpeechBuffer(AlwaysOpen())
+    voice = SpeechBuffer(NoVad())
     waiting = blocks(noise(40.0, 48_000, level=0.05), 48_000, START)
-    out = Delayed(voice, lambda: 0.012)
+    out = DelayLine(voice, lambda: 0.012)
     least = []
     for i in range(3900):
         now = START + i * NS // 100
         late_s = 0.08 if i < 300 else 0.01
         while waiting and waiting[0].end_ns + round(late_s * NS) <= now:
-            voice.hear(waiting.pop(0))
+            voice.push(waiting.pop(0))
         out(now)
         least.append(out.least_s)
     assert max(least) > 0.08
@@ -176,10 +176,10 @@ def test_a_microphone_that_is_gone_delays_no_more() -> None:
 
 
 def test_a_stall_longer_than_a_loudspeaker_s_buffer_is_not_made_up_for() -> None:
-    voice = SpeechBuffer(AlwaysOpen())
+    voice = SpeechBuffer(NoVad())
     for block in blocks(clicks([1.0], 3.0, 48_000), 48_000, START):
-        voice.hear(block)
-    out = Delayed(voice, lambda: 0.1)
+        voice.push(block)
+    out = DelayLine(voice, lambda: 0.1)
     times = [START + i * NS // 100 for i in range(200) if not 50 <= i < 60]  # a tenth of a second is missing
     pieces = [out(now) for now in times]
     assert max(len(piece) for piece in pieces) <= 481
@@ -196,14 +196,14 @@ def test_a_file_is_read_just_as_far_as_needed(tmp_path: Path) -> None:
         opened.append(SoundFile(path))
         return opened[-1]
 
-    ahead = ReadAhead(open_file, lambda: SpeechBuffer(AlwaysOpen(), exact=True))
+    ahead = ReadAhead(open_file, lambda: SpeechBuffer(NoVad(), exact=True))
     level = []
     for i in range(8 * FPS):
         spoken = ahead(i * NS // FPS)
         assert spoken.whole
         level.append(float(spoken.mel[:, 0].mean()))
         if i == FPS:
-            assert ahead.voice.heard.sound_until_ns < 1.6 * NS
+            assert ahead.voice.snapshot.sound_until_ns < 1.6 * NS
     peaks = [i / FPS for i in range(len(level)) if level[i] > -3.5]
     assert {round(p) for p in peaks} == {1, 4}
     assert min(peaks) == pytest.approx(1.0, abs=1 / FPS)
@@ -215,11 +215,11 @@ def test_a_file_is_read_just_as_far_as_needed(tmp_path: Path) -> None:
 
 
 def test_silence_comes_at_once() -> None:
-    voice = SpeechBuffer(AlwaysOpen())
+    voice = SpeechBuffer(NoVad())
     for block in blocks(noise(2.0, 48_000, level=0.05), 48_000, START):
-        voice.hear(block)
+        voice.push(block)
     pressed = [False]
-    out = Delayed(voice, lambda: 0.1, lambda: pressed[0])
+    out = DelayLine(voice, lambda: 0.1, lambda: pressed[0])
     pieces = []
     for i in range(30):
         pressed[0] = 20 <= i < 25

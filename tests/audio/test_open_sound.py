@@ -6,8 +6,9 @@ import pytest
 from sounds import Devices, FakeInput, tone, write_sound
 
 from realtime.audio.microphone import Microphone
-from realtime.audio.open_sound import _full_name, check_sound, has_sound_server, how_to_get_one, open_sound
+from realtime.audio.sound_devices import full_name, has_sound_server, how_to_get_one
 from realtime.audio.sound_file import PacedSound
+from realtime.audio.voice_pipeline import check_sound, open_sound
 from realtime.errors import ConfigError, DeviceError
 
 
@@ -38,13 +39,13 @@ def test_what_is_no_sound_is_refused_before_anything_is_opened(spec: str) -> Non
 
 def test_a_part_of_a_name_is_enough_where_it_is_clear() -> None:
     known = ["alsa_input.usb-Blue_Yeti", "alsa_input.pci-0000"]
-    assert _full_name(None, known) is None
-    assert _full_name("yeti", known) == known[0]
-    assert _full_name(known[1], known) == known[1]
+    assert full_name(None, known) is None
+    assert full_name("yeti", known) == known[0]
+    assert full_name(known[1], known) == known[1]
     with pytest.raises(DeviceError, match="not clear"):
-        _full_name("alsa", known)
+        full_name("alsa", known)
     with pytest.raises(DeviceError, match="not there: known are alsa_input"):
-        _full_name("rode", known)
+        full_name("rode", known)
 
 
 def test_where_the_server_s_tools_are_missing_it_is_not_asked() -> None:

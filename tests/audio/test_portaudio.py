@@ -8,7 +8,7 @@ import pytest
 from sounds import tone
 
 from realtime.audio.microphone import SoundDeviceGone
-from realtime.audio.portaudio import PortAudioInput, PortAudioOutput, find_cable, names
+from realtime.audio.sound_devices import PortAudioInput, PortAudioOutput, find_cable, portaudio_names
 from realtime.errors import DeviceError
 from realtime.frame import Floats
 
@@ -86,8 +86,8 @@ class Driver:
 
 def test_devices_are_named_and_the_cable_found() -> None:
     driver = Driver()
-    assert names("input", driver) == ["Built-in Microphone", "BlackHole 2ch"]
-    assert names("output", driver) == ["Speakers", "BlackHole 2ch"]
+    assert portaudio_names("input", driver) == ["Built-in Microphone", "BlackHole 2ch"]
+    assert portaudio_names("output", driver) == ["Speakers", "BlackHole 2ch"]
     assert find_cable(driver) == "BlackHole 2ch"
 
 

@@ -11,7 +11,7 @@ import pytest
 from sounds import onsets, tone
 
 from realtime.audio.microphone import SoundDeviceGone
-from realtime.audio.pulse import LABEL, NullSink, PulseInput, PulseOutput, microphones, run_tool
+from realtime.audio.sound_devices import LABEL, NullSink, PulseInput, PulseOutput, pulse_microphones, run_tool
 from realtime.audio.source import HEARD_HZ
 from realtime.errors import DeviceError
 
@@ -106,7 +106,7 @@ class Server:
 
 def test_microphones_are_neither_loudspeakers_nor_our_own() -> None:
     server = Server(["usb-mic", "speakers.monitor", "masquerade_voice", "built in"])
-    assert microphones(server) == ["usb-mic", "built in"]
+    assert pulse_microphones(server) == ["usb-mic", "built in"]
 
 
 def test_the_virtual_microphone_is_made_named_and_taken_away() -> None:
@@ -167,7 +167,7 @@ def test_on_a_real_server_what_is_spoken_is_heard_in_the_virtual_microphone() ->
                 break
         names = run_tool(["pactl", "list", "short", "sources"])
         assert "masquerade_voice" in names
-        assert "masquerade_voice" not in microphones()
+        assert "masquerade_voice" not in pulse_microphones()
         assert len(onsets(np.concatenate(heard), HEARD_HZ, 0.2)) >= 2
     finally:
         mic.close()

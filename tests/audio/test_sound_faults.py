@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from sounds import NS, Devices, FakeInput, noise
 
-from realtime.audio.delay_line import MOST_S, Delayed, LookAhead
+from realtime.audio.delay_line import MOST_S, DelayLine, LookAhead
 from realtime.audio.microphone import Microphone, SoundDeviceGone
 from realtime.audio.source import HEARD_HZ
 from realtime.audio.speech_buffer import SpeechBuffer
-from realtime.audio.vad import AlwaysOpen
+from realtime.audio.vad import NoVad
 from realtime.errors import DeviceError
 from realtime.frame import Floats
 
@@ -89,9 +89,9 @@ def test_the_pictures_go_on_and_the_voice_comes_back(seed: int) -> None:
     kinds = [KINDS[(10 * seed + i) % len(KINDS)] for i in range(10)]
     script = devices(rng, clock, iter(kinds))
     mic = Microphone(None, open_input=Devices(*script), clock=clock, wait=clock.wait)
-    voice = SpeechBuffer(AlwaysOpen())
+    voice = SpeechBuffer(NoVad())
     ahead = LookAhead(voice)
-    out = Delayed(voice, lambda: ahead.delay_s)
+    out = DelayLine(voice, lambda: ahead.delay_s)
     last = script[-1]
     assert isinstance(last, FakeInput)
     states: set[str] = set()
@@ -100,7 +100,7 @@ def test_the_pictures_go_on_and_the_voice_comes_back(seed: int) -> None:
         block = mic.read()
         assert block is not None
         states.add(mic.state)
-        voice.hear(block)
+        voice.push(block)
         while picture_ns <= clock.now:
             picture_ns += NS // 25
             spoken = ahead(picture_ns)
@@ -114,7 +114,7 @@ def test_the_pictures_go_on_and_the_voice_comes_back(seed: int) -> None:
             until = clock.now + NS  # and then a good second
     assert spoken is not None
     assert spoken.whole
-    assert spoken.openness == 1.0
+    assert spoken.speech == 1.0
     assert mic.losses == len(kinds)
     assert all("\n" not in state for state in states)
     assert ahead.delay_s <= MOST_S

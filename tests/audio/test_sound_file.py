@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sounds import clicks, onsets, tone, write_sound
+from sounds import clicks, onsets, tone, whole_sound, write_sound
 
-from realtime.audio.sound_file import SoundFile, whole_sound
+from realtime.audio.sound_file import SoundFile
 from realtime.errors import ConfigError
 from realtime.frame import Floats
 
@@ -110,7 +110,7 @@ def test_what_is_no_sound_is_refused_in_one_line(tmp_path: Path) -> None:
     cases = {
         "absent.wav": "there is no file",
         "empty.wav": "is empty",
-        "text.wav": "is no sound or video",
+        "text.wav": "is not a sound or video",
         "silent.mp4": "has no sound in it",
         "head.wav": "head.wav",
         ".": "is a folder",

@@ -7,20 +7,20 @@ from sounds import NS, blocks, clicks, noise, onsets, tone
 from realtime.audio.mel import SILENCE, mel_frames
 from realtime.audio.source import HEARD_HZ, Block
 from realtime.audio.speech_buffer import KEPT_S, SpeechBuffer, SpeechSnapshot, at_positions
-from realtime.audio.vad import AlwaysOpen
+from realtime.audio.vad import NoVad
 from realtime.frame import Floats
 
 START = 77 * NS
 
 
 def heard(sound: Floats, rate_hz: int, *, size: int = 960, end: bool = True, exact: bool = False) -> SpeechSnapshot:
-    voice = SpeechBuffer(AlwaysOpen(), exact=exact)
+    voice = SpeechBuffer(NoVad(), exact=exact)
     for block in blocks(sound, rate_hz, START, size):
-        voice.hear(block)
+        voice.push(block)
     if end:
         voice.end()
     voice.close()
-    return voice.heard
+    return voice.snapshot
 
 
 @pytest.mark.parametrize("size", [80, 320, 1000, 16_000])
@@ -32,7 +32,7 @@ def test_windows_are_those_of_the_whole_sound(size: int) -> None:
         start = int(at_s * 80 + 1e-6)
         np.testing.assert_array_equal(spoken.mel, whole[:, start : start + 16])
         assert spoken.whole
-        assert spoken.openness == 1.0
+        assert spoken.speech == 1.0
 
 
 def test_beyond_its_ends_a_voice_is_silent() -> None:
@@ -41,7 +41,7 @@ def test_beyond_its_ends_a_voice_is_silent() -> None:
     assert (early.mel == SILENCE).all()
     assert (late.mel == SILENCE).all()
     assert (early.whole, late.whole) == (False, True)
-    assert (early.openness, late.openness) == (0.0, 0.0)
+    assert (early.speech, late.speech) == (0.0, 0.0)
     half = snapshot.window(START + round(0.95 * NS))
     assert (half.mel[:, -8:] == SILENCE).all()
     assert (half.mel[:, 0] > SILENCE).any()
@@ -78,53 +78,53 @@ def test_between_samples_lies_what_a_tone_has_there() -> None:
 def test_what_is_no_number_becomes_silence_and_is_counted() -> None:
     sound = noise(1.0, 16_000)
     sound[[5, 300, 4000]] = np.nan, np.inf, -np.inf
-    voice = SpeechBuffer(AlwaysOpen())
-    voice.hear(Block(sound, 16_000, START))
+    voice = SpeechBuffer(NoVad())
+    voice.push(Block(sound, 16_000, START))
     voice.end()
     assert voice.broken == 3
-    assert np.isfinite(voice.heard.frames).all()
-    assert np.isfinite(voice.heard.samples(START, 1000)).all()
+    assert np.isfinite(voice.snapshot.frames).all()
+    assert np.isfinite(voice.snapshot.samples(START, 1000)).all()
 
 
 def test_too_loud_is_cut_off_and_counted() -> None:
-    voice = SpeechBuffer(AlwaysOpen())
-    voice.hear(Block(tone(200, 0.5, 48_000, level=3.0), 48_000, START))
+    voice = SpeechBuffer(NoVad())
+    voice.push(Block(tone(200, 0.5, 48_000, level=3.0), 48_000, START))
     voice.end()
     assert voice.clipped > 10_000
-    assert np.abs(voice.heard.samples(START, 20_000)).max() < 1.3  # the resampler's own overshoot
-    assert voice.heard.frames.max() <= 4
+    assert np.abs(voice.snapshot.samples(START, 20_000)).max() < 1.3  # the resampler's own overshoot
+    assert voice.snapshot.frames.max() <= 4
 
 
 def test_a_dropout_is_silence_and_what_follows_is_in_time() -> None:
     sound = clicks([0.5, 2.5], 3.0, 48_000)
-    voice = SpeechBuffer(AlwaysOpen())
+    voice = SpeechBuffer(NoVad())
     for block in blocks(sound, 48_000, START):
         if not 1.0 <= (block.start_ns - START) / NS < 1.7:
-            voice.hear(block)
+            voice.push(block)
     voice.end()
-    assert voice.arrival.gaps == 1
-    assert voice.arrival.missing_s == pytest.approx(0.7, abs=0.001)
-    assert onsets(voice.heard.samples(START, 3 * HEARD_HZ), HEARD_HZ) == pytest.approx([0.5, 2.5], abs=0.001)
+    assert voice.timing.gaps == 1
+    assert voice.timing.missing_s == pytest.approx(0.7, abs=0.001)
+    assert onsets(voice.snapshot.samples(START, 3 * HEARD_HZ), HEARD_HZ) == pytest.approx([0.5, 2.5], abs=0.001)
 
 
 def test_a_rate_that_changes_on_the_way_is_followed() -> None:
-    voice = SpeechBuffer(AlwaysOpen())
+    voice = SpeechBuffer(NoVad())
     rates = [48_000, 16_000, 44_100, 8_000]
     for i, rate_hz in enumerate(rates):
         for block in blocks(clicks([0.5], 1.0, rate_hz), rate_hz, START + i * NS, rate_hz // 50):
-            voice.hear(block)
+            voice.push(block)
     voice.end()
-    assert voice.arrival.gaps == 0
-    times = onsets(voice.heard.samples(START, 4 * HEARD_HZ), HEARD_HZ)
+    assert voice.timing.gaps == 0
+    times = onsets(voice.snapshot.samples(START, 4 * HEARD_HZ), HEARD_HZ)
     assert times == pytest.approx([0.5, 1.5, 2.5, 3.5], abs=0.001)
 
 
 def test_only_the_last_seconds_are_kept() -> None:
-    voice, second = SpeechBuffer(AlwaysOpen()), noise(1.0, 48_000)
+    voice, second = SpeechBuffer(NoVad()), noise(1.0, 48_000)
     for i in range(20):
         for block in blocks(second, 48_000, START + i * NS):
-            voice.hear(block)
-    snapshot = voice.heard
+            voice.push(block)
+    snapshot = voice.snapshot
     assert snapshot.frames.shape[1] == KEPT_S * 80
     assert sum(len(piece) for _, piece in snapshot.pieces) <= (KEPT_S + 0.1) * HEARD_HZ
     assert snapshot.window(START + 18 * NS).whole
@@ -132,18 +132,18 @@ def test_only_the_last_seconds_are_kept() -> None:
 
 
 def test_an_empty_voice_is_silent() -> None:
-    voice = SpeechBuffer(AlwaysOpen())
-    voice.hear(Block(np.zeros(0, np.float32), 48_000, START))
+    voice = SpeechBuffer(NoVad())
+    voice.push(Block(np.zeros(0, np.float32), 48_000, START))
     voice.end()
     voice.end()
-    assert voice.heard.window(START).whole
-    assert not voice.heard.samples(START, 10).any()
-    voice.hear(Block(noise(1, 48_000), 48_000, START))  # after its end nothing is heard
-    assert not voice.heard.pieces
+    assert voice.snapshot.window(START).whole
+    assert not voice.snapshot.samples(START, 10).any()
+    voice.push(Block(noise(1, 48_000), 48_000, START))  # after its end nothing is heard
+    assert not voice.snapshot.pieces
 
 
 def test_where_nobody_speaks_the_mouth_hears_silence() -> None:
-    class Half(AlwaysOpen):
+    class Half(NoVad):
         """Speech in the first second only."""
 
         frame = 0
@@ -155,24 +155,24 @@ def test_where_nobody_speaks_the_mouth_hears_silence() -> None:
 
     voice = SpeechBuffer(Half())
     for block in blocks(noise(2.0, 16_000), 16_000, START):
-        voice.hear(block)
-    assert voice.heard.window(START + NS // 2).openness == 1.0
-    rest = voice.heard.window(START + round(1.3 * NS))
-    assert rest.openness == 0.0
+        voice.push(block)
+    assert voice.snapshot.window(START + NS // 2).speech == 1.0
+    rest = voice.snapshot.window(START + round(1.3 * NS))
+    assert rest.speech == 0.0
     assert (rest.mel == SILENCE).all()
 
 
 def test_what_is_said_while_it_is_to_be_silent_is_never_heard_nor_what_still_waits() -> None:
     pressed = [False]
-    voice = SpeechBuffer(AlwaysOpen())
+    voice = SpeechBuffer(NoVad())
     voice.silent = lambda: pressed[0]
     for block in blocks(noise(3.0, 48_000, 0.3), 48_000, START):
         at_s = (block.start_ns - START) / NS
         pressed[0] = 1.0 <= at_s < 2.0
-        voice.hear(block)
+        voice.push(block)
         if at_s == pytest.approx(1.0, abs=0.005):
-            assert not voice.heard.samples(START, HEARD_HZ + 960).any()
-            assert (voice.heard.window(START + NS // 2).mel == SILENCE).all()
-    snapshot = voice.heard
+            assert not voice.snapshot.samples(START, HEARD_HZ + 960).any()
+            assert (voice.snapshot.window(START + NS // 2).mel == SILENCE).all()
+    snapshot = voice.snapshot
     assert not snapshot.samples(START, 2 * HEARD_HZ).any()
     assert (snapshot.samples(START + 2 * NS + NS // 100, HEARD_HZ // 2) != 0).mean() > 0.99

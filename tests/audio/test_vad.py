@@ -6,18 +6,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 from bundles import Script, one_line
-from sounds import noise
+from sounds import noise, whole_sound
 
 from realtime.audio.mel import MelStream, Resampler
-from realtime.audio.sound_file import whole_sound
-from realtime.audio.vad import SURE, AlwaysOpen, Gate, SpeechGate, hushed, open_gate, openness
+from realtime.audio.vad import SURE, NoVad, SileroVad, Vad, fade_to_silence, open_vad, speech_envelope
 from realtime.frame import Floats
 from realtime.inference.session import Array, TensorSpec
 
 RATE = 16_000
 
 
-def answers(gate: Gate, sound: Floats, size: int = 320) -> Floats:
+def answers(gate: Vad, sound: Floats, size: int = 320) -> Floats:
     stream, out = MelStream(), []
     for i in range(0, len(sound), size):
         piece = sound[i : i + size]
@@ -26,15 +25,15 @@ def answers(gate: Gate, sound: Floats, size: int = 320) -> Floats:
 
 
 @pytest.fixture
-def gate() -> Iterator[SpeechGate]:
-    opened = open_gate()
+def gate() -> Iterator[SileroVad]:
+    opened = open_vad()
     yield opened
     opened.close()
     opened.close()
 
 
 @pytest.mark.parametrize("kind", ["digital silence", "white noise", "hum", "keys"])
-def test_silence_and_noise_are_no_speech(gate: SpeechGate, kind: str) -> None:
+def test_silence_and_noise_are_no_speech(gate: SileroVad, kind: str) -> None:
     t = np.arange(4 * RATE) / RATE
     keys = noise(4, RATE, 0.5) * np.exp(-(t % 0.17) / 0.004).astype(np.float32)
     sound = {
@@ -48,7 +47,7 @@ def test_silence_and_noise_are_no_speech(gate: SpeechGate, kind: str) -> None:
     assert (told[20:] >= SURE).mean() < 0.02
 
 
-def test_real_voices_are_speech(shared: Path, gate: SpeechGate) -> None:
+def test_real_voices_are_speech(shared: Path, gate: SileroVad) -> None:
     for clip in ("man", "woman"):
         sound, rate_hz = whole_sound(shared / "clips" / f"{clip}_720p.mp4")
         change = Resampler(rate_hz, RATE)
@@ -65,7 +64,7 @@ def test_the_blocks_do_not_matter(shared: Path) -> None:
         sound = recorded["wav_f32"][:20_000]
     told = []
     for size in (len(sound), 160, 333, 1024):
-        gate = open_gate()
+        gate = open_vad()
         told.append(answers(gate, sound, size))
         gate.close()
     assert all(np.array_equal(told[0], other) for other in told[1:])
@@ -93,7 +92,7 @@ class Detector(Script):
 def test_a_frame_has_the_answer_of_the_chunk_heard_last() -> None:
     sound = np.zeros(40 * 512, np.float32)
     sound[10 * 512] = 1.0
-    told = answers(SpeechGate(Detector()), sound)
+    told = answers(SileroVad(Detector()), sound)
     spoken = np.flatnonzero(told)
     # Chunk 10 ends at sample 11 * 512; the frames that are known from there on, until chunk 11 is.
     assert spoken[0] == -(-(11 * 512 - 400) // 200)
@@ -101,27 +100,27 @@ def test_a_frame_has_the_answer_of_the_chunk_heard_last() -> None:
 
 
 def test_a_changed_or_missing_network_is_refused(tmp_path: Path) -> None:
-    assert "missing" in one_line(lambda: open_gate(tmp_path))
+    assert "missing" in one_line(lambda: open_vad(tmp_path))
     (tmp_path / "hearing").mkdir()
     (tmp_path / "hearing" / "speech.onnx").write_bytes(b"something else")
-    assert "was changed" in one_line(lambda: open_gate(tmp_path))
+    assert "was changed" in one_line(lambda: open_vad(tmp_path))
 
 
 def test_without_a_gate_all_is_speech() -> None:
-    assert (answers(AlwaysOpen(), noise(0.5, RATE)) == 1).all()
+    assert (answers(NoVad(), noise(0.5, RATE)) == 1).all()
 
 
 def test_the_mouth_opens_before_a_word_and_closes_after_it() -> None:
     speech = np.zeros(60, np.float32)
     speech[30:33] = 0.6
-    opened = openness(speech)
+    opened = speech_envelope(speech)
     assert np.flatnonzero(opened == 1).tolist() == list(range(24, 41))
     assert np.flatnonzero(opened).tolist() == list(range(20, 45))
     assert (np.diff(opened[19:25]) > 0).all()
-    assert len(openness(np.zeros(0, np.float32))) == 0
+    assert len(speech_envelope(np.zeros(0, np.float32))) == 0
 
 
 def test_what_is_not_speech_becomes_silence() -> None:
     mel = np.full((80, 3), 2.0, np.float32)
-    out = hushed(mel, np.array([0, 0.5, 1], np.float32))
+    out = fade_to_silence(mel, np.array([0, 0.5, 1], np.float32))
     np.testing.assert_allclose(out[0], [-4, -1, 2])

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from sounds import NS, FakeOutput, blocks, clicks, onsets
 
-from realtime.audio.delay_line import Delayed
+from realtime.audio.delay_line import DelayLine
 from realtime.audio.source import HEARD_HZ
 from realtime.audio.speech_buffer import SpeechBuffer
-from realtime.audio.vad import AlwaysOpen
+from realtime.audio.vad import NoVad
 from realtime.audio.virtual_microphone import MOST_MORE, PIECE_S, OwnedOutput, VirtualMicrophone
 from realtime.errors import DeviceError
 
@@ -40,9 +40,9 @@ class Hands:
 def spoken(
     *devices: FakeOutput | DeviceError, seconds: float = 3.0, late: Callable[[int], float] = lambda i: 0.0
 ) -> tuple[VirtualMicrophone, Hands]:
-    voice = SpeechBuffer(AlwaysOpen())
+    voice = SpeechBuffer(NoVad())
     for block in blocks(clicks([1.0, 2.0], 4.0, 48_000), 48_000, START):
-        voice.hear(block)
+        voice.push(block)
     script = iter(devices)
 
     def open_output() -> FakeOutput:
@@ -52,9 +52,9 @@ def spoken(
         return device
 
     hands = Hands(seconds, late)
-    speaker = VirtualMicrophone(Delayed(voice, lambda: 0.25), open_output=open_output, clock=hands, wait=hands.wait)
+    speaker = VirtualMicrophone(DelayLine(voice, lambda: 0.25), open_output=open_output, clock=hands, wait=hands.wait)
     hands.stop, hands.state = speaker.unblock, lambda: speaker.state
-    speaker.speak()
+    speaker.run()
     speaker.close()
     speaker.close()
     return speaker, hands

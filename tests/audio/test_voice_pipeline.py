@@ -9,13 +9,13 @@ from sounds import NS, Devices, FakeInput, FakeOutput, clicks, noise, write_soun
 from realtime.audio.audio_track import SoundTrack, VoiceTrack
 from realtime.audio.mel import LOOK_AHEAD_S
 from realtime.audio.speech_buffer import SpeechBuffer
-from realtime.audio.vad import AlwaysOpen
+from realtime.audio.vad import NoVad
 from realtime.audio.voice_pipeline import open_speaker
 from realtime.errors import ConfigError, DeviceError
 from realtime.threads import Crew
 
 
-class Closing(AlwaysOpen):
+class Closing(NoVad):
     """Counts its closings."""
 
     closed = 0
@@ -70,8 +70,8 @@ def test_a_microphone_listens_and_speaks_in_threads_of_its_own() -> None:
             crew.wait("listen", 0.01)
         assert speaker.state == "fake microphone is gone: waiting for it"
         crew.stop()
-    assert voice.heard.pieces
-    assert voice.arrival.cut_s > 0  # two seconds of sound came within no time at all
+    assert voice.snapshot.pieces
+    assert voice.timing.cut_s > 0  # two seconds of sound came within no time at all
     told = speaker.report()
     assert told["delay_s"] > LOOK_AHEAD_S
     stream = {"state", "delay_s", "live", "late", "gaps", "missing_s", "clipped", "broken"}
@@ -86,7 +86,7 @@ def test_a_file_beside_a_live_picture_is_spoken_in_real_time(tmp_path: Path) -> 
     assert isinstance(speaker.track, VoiceTrack)
     (work,) = speaker.works
     work.do()  # a tenth of a second
-    assert speaker.track.voice.heard.ended
+    assert speaker.track.voice.snapshot.ended
     np.testing.assert_array_equal(speaker.speech(0).mel.shape, (80, 16))
     speaker.close()
 
@@ -140,8 +140,8 @@ def test_it_is_over_when_the_last_sound_was_seen(tmp_path: Path) -> None:
         assert not speaker.over(10 * NS)  # nobody has listened yet
         for work in speaker.works:
             work.do()
-        speaker.speech(NS // 2 if along else speaker.speech.voice.heard.zero_ns)
-        end_ns = speaker.speech.voice.heard.sound_until_ns + round(speaker.speech.delay_s * NS)
+        speaker.speech(NS // 2 if along else speaker.speech.voice.snapshot.zero_ns)
+        end_ns = speaker.speech.voice.snapshot.sound_until_ns + round(speaker.speech.delay_s * NS)
         assert not speaker.over(end_ns - NS // 20)
         assert speaker.over(end_ns + 1)
         speaker.close()

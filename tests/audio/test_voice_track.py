@@ -12,7 +12,7 @@ from realtime.audio.audio_track import VoiceTrack
 from realtime.audio.delay_line import LookAhead
 from realtime.audio.source import HEARD_HZ
 from realtime.audio.speech_buffer import SpeechBuffer
-from realtime.audio.vad import AlwaysOpen
+from realtime.audio.vad import NoVad
 from realtime.frame import Floats
 from realtime.output.video_file import VideoFile
 
@@ -25,7 +25,7 @@ EARLY_S, LATE_S = -0.020, 0.045
 def recorded(path: Path, sound: Floats, seconds: float, *, mouth: bool, ppm: float = 0.0) -> LookAhead:
     """A microphone and a camera, recorded. With `mouth` the picture flashes where the mouth hears a click, else where
     the camera sees it. `ppm`: how much faster the microphone's crystal runs than the clock."""
-    voice = SpeechBuffer(AlwaysOpen())
+    voice = SpeechBuffer(NoVad())
     ahead = LookAhead(voice)
     track = VoiceTrack(voice, (lambda: ahead.delay_s) if mouth else (lambda: 0.0))
     video = VideoFile(path, size=(64, 48), rate_hz=FPS, sound=track)
@@ -35,7 +35,7 @@ def recorded(path: Path, sound: Floats, seconds: float, *, mouth: bool, ppm: flo
         while waiting and (waiting[0].end_ns / NS - START_S) / (1 + ppm * 1e-6) + 0.03 <= now_s - START_S:
             block = waiting.pop(0)
             true_ns = START_S * NS + round((block.start_ns - START_S * NS) / (1 + ppm * 1e-6))
-            voice.hear(type(block)(block.samples, 48_000, true_ns))
+            voice.push(type(block)(block.samples, 48_000, true_ns))
         if mouth:
             flash = bool(ahead(round(now_s * NS)).mel[:, :3].mean() > -3.0)
         else:
@@ -96,9 +96,9 @@ def test_a_microphone_that_is_lost_leaves_silence_and_a_whole_file(tmp_path: Pat
 
 
 def test_a_delay_that_trembles_is_let_be(tmp_path: Path) -> None:
-    voice = SpeechBuffer(AlwaysOpen())
+    voice = SpeechBuffer(NoVad())
     for block in blocks(clicks([1.0, 2.0, 3.0], 4.0, 48_000), 48_000, START_S * NS):
-        voice.hear(block)
+        voice.push(block)
     wanted = [0.025]
     video = VideoFile(tmp_path / "a.mkv", size=(64, 48), rate_hz=FPS, sound=VoiceTrack(voice, lambda: wanted[0]))
     for i in range(4 * FPS):

@@ -217,7 +217,7 @@ def test_a_voice_out_of_a_file_moves_a_real_face(shared: Path, tmp_path: Path) -
         said = character(frame, [face], Settings(steadiness=0), timer())
         assert said is not None
         motion.append(float(np.abs(said[y0:y1, x0:x1].astype(int) - before[y0:y1, x0:x1]).mean()))
-        open_at.append(speech(round(i / 15 * NS)).openness)
+        open_at.append(speech(round(i / 15 * NS)).speech)
         before = said
     spoken = [m for m, o in zip(motion, open_at, strict=True) if o >= SURE]
     resting = motion[51:]  # behind its end

@@ -12,7 +12,7 @@ from speaking import a_cast
 
 from realtime.audio.source import HEARD_HZ, Block
 from realtime.audio.speech_buffer import SpeechBuffer
-from realtime.audio.vad import AlwaysOpen
+from realtime.audio.vad import NoVad
 from realtime.audio.voice_pipeline import open_speaker
 from realtime.config import make_config
 from realtime.frame import Floats
@@ -27,18 +27,18 @@ class Finger(SpeechBuffer):
     """Presses the key while it hears the second second."""
 
     def __init__(self) -> None:
-        super().__init__(AlwaysOpen())
+        super().__init__(NoVad())
         self.session: Session | None = None
         self._first_ns: int | None = None
 
-    def hear(self, block: Block) -> None:
+    def push(self, block: Block) -> None:
         self._first_ns = block.start_ns if self._first_ns is None else self._first_ns
         at_s = (block.start_ns - self._first_ns) / 1e9
         assert self.session is not None
         self.session.change(
             Settings(panic=PRESSED_S <= at_s < AGAIN_S), Settings(panic=not PRESSED_S <= at_s < AGAIN_S)
         )
-        super().hear(block)
+        super().push(block)
 
 
 def quiet_s(samples: Floats) -> float:

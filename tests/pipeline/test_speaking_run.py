@@ -18,7 +18,7 @@ from written_video import written
 
 from realtime.audio.source import HEARD_HZ
 from realtime.audio.speech_buffer import SpeechBuffer
-from realtime.audio.vad import AlwaysOpen
+from realtime.audio.vad import NoVad
 from realtime.audio.voice_pipeline import VoicePipeline, open_speaker
 from realtime.config import make_config
 from realtime.errors import ConfigError, DeviceError
@@ -46,7 +46,7 @@ def bursts(path: Path, at: list[float], seconds: float) -> Path:
 
 def hears_all(**fakes: Any) -> Callable[..., VoicePipeline]:
     """Clicks are no speech: with this the mouth follows them all the same."""
-    return partial(open_speaker, make_voice=lambda exact: SpeechBuffer(AlwaysOpen(), exact=exact), **fakes)
+    return partial(open_speaker, make_voice=lambda exact: SpeechBuffer(NoVad(), exact=exact), **fakes)
 
 
 def told(open_it: Callable[..., VoicePipeline] = open_speaker, **options: Any) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import pytest
 from aiohttp import ClientSession, CookieJar
 from fakes import FakeClock
 
-from realtime.audio.microphone import ChosenMicrophone
+from realtime.audio.microphone import SelectableMicrophone
 from realtime.capture.switched import Switched
 from realtime.clock import Clock
 from realtime.errors import ConfigError
@@ -57,7 +57,7 @@ class Opened:
 def switches(
     source: Switched | None = None,
     camera: CameraSwitch | None = None,
-    microphone: ChosenMicrophone | None = None,
+    microphone: SelectableMicrophone | None = None,
     busy: str | None = None,
 ) -> Switches:
     """Of a run in which nothing is shown or recorded, unless `camera` is given."""

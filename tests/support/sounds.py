@@ -8,6 +8,7 @@ import av
 import numpy as np
 
 from realtime.audio.microphone import SoundDeviceGone
+from realtime.audio.sound_file import SoundFile
 from realtime.audio.source import Block
 from realtime.errors import DeviceError
 from realtime.frame import Floats
@@ -73,6 +74,14 @@ def write_sound(
             out.mux(stream.encode(piece))
         out.mux(stream.encode(None))
     return path
+
+
+def whole_sound(path: Path) -> tuple[Floats, int]:
+    """All of a file's sound as one (n,) float32, and its rate."""
+    source = SoundFile(path)
+    got = list(iter(source.read, None))
+    source.close()
+    return np.concatenate([block.samples for block in got]), got[0].rate_hz
 
 
 class FakeInput:

@@ -298,7 +298,7 @@ def test_windows_are_those_of_the_live_voice() -> None:
     sound = (0.3 * np.sin(np.arange(24_000) / 9)).astype(np.float32)
     spoken = windows(sound)(0.4)
     np.testing.assert_array_equal(spoken.mel, mel_frames(sound)[:, 32:48])
-    assert spoken.openness == 1
+    assert spoken.speech == 1
 
 
 def test_the_bundle_is_small_and_says_what_it_measured() -> None:

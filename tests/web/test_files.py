@@ -12,7 +12,7 @@ from evenings import BROWSERS, SIZE, says, shade, walk
 from fakes import FakeSink, FakeSource
 from pages import Opened, open_page, switches
 
-from realtime.audio.microphone import ChosenMicrophone, InputDevice, SoundDeviceGone
+from realtime.audio.microphone import InputDevice, SelectableMicrophone, SoundDeviceGone
 from realtime.capture.camera import CameraFound, Mode
 from realtime.capture.switched import Choice, Switched
 from realtime.clock import now_ns
@@ -150,7 +150,7 @@ def test_the_camera_changes_and_a_call_gets_to_see_it(opened: Opened) -> None:
         cameras.append(FakeSink("camera /dev/video9"))
         return cameras[-1]
 
-    microphone = ChosenMicrophone(lambda device: Level())
+    microphone = SelectableMicrophone(lambda device: Level())
     voice = microphone.open(None)
     voice.read(0)
     opened.report["sound"] = {"state": "ok", "delay_s": 0.1}

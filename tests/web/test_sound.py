@@ -9,10 +9,10 @@ from aiohttp import ClientSession, WSMsgType, WSServerHandshakeError
 from pages import open_page
 from sounds import NS, FakeInput, blocks, noise
 
-from realtime.audio.delay_line import Delayed
+from realtime.audio.delay_line import DelayLine
 from realtime.audio.source import HEARD_HZ
 from realtime.audio.speech_buffer import SpeechBuffer
-from realtime.audio.vad import AlwaysOpen
+from realtime.audio.vad import NoVad
 from realtime.audio.voice_pipeline import open_speaker
 from realtime.frame import Floats
 from realtime.settings import Settings
@@ -34,9 +34,9 @@ class Stepping:
 
 
 def a_voice() -> tuple[SpeechBuffer, Floats]:
-    voice, sound = SpeechBuffer(AlwaysOpen()), noise(4.0, 48_000, level=0.1)
+    voice, sound = SpeechBuffer(NoVad()), noise(4.0, 48_000, level=0.1)
     for block in blocks(sound, 48_000, START):
-        voice.hear(block)
+        voice.push(block)
     return voice, sound
 
 
@@ -47,7 +47,7 @@ async def heard(browser: ClientSession, home: str, held_s: float, count: int) ->
     return np.asarray(np.concatenate(pieces) / 32767, np.float32)
 
 
-class Watched(Delayed):
+class Watched(DelayLine):
     """Notes what it was asked: when, and how long before it is heard."""
 
     def __init__(self, voice: SpeechBuffer) -> None:
@@ -83,7 +83,7 @@ def test_a_listener_hears_the_voice_delayed_and_without_holes() -> None:
 def test_while_the_card_is_up_nothing_is_heard() -> None:
     voice, _ = a_voice()
     with open_page(Stepping()) as opened:
-        opened.attach(overhear=lambda: Delayed(voice, lambda: DELAY_S))
+        opened.attach(overhear=lambda: DelayLine(voice, lambda: DELAY_S))
         opened.settings.set(Settings(panic=True))
 
         async def visit(browser: ClientSession) -> None:
@@ -109,7 +109,7 @@ def test_who_may_not_listen_does_not() -> None:
 
         async def visit(browser: ClientSession) -> None:
             await refused(browser, 404)  # a run without a voice
-            opened.attach(overhear=lambda: Delayed(voice, lambda: DELAY_S))
+            opened.attach(overhear=lambda: DelayLine(voice, lambda: DELAY_S))
             await refused(browser, 403, "http://evil.example")
             for said in ("drawn", "nan", "-1", "2"):
                 async with browser.ws_connect(path, origin=opened.home) as ws:
@@ -127,7 +127,7 @@ def test_who_may_not_listen_does_not() -> None:
 def test_listeners_are_told_that_it_is_over() -> None:
     voice, _ = a_voice()
     with open_page(Stepping()) as opened:
-        opened.attach(overhear=lambda: Delayed(voice, lambda: DELAY_S))
+        opened.attach(overhear=lambda: DelayLine(voice, lambda: DELAY_S))
 
         async def visit(browser: ClientSession) -> None:
             async with browser.ws_connect(opened.home + "/ws/sound", origin=opened.home) as ws:
@@ -148,7 +148,7 @@ def test_only_a_live_voice_can_be_overheard(tmp_path: Path) -> None:
         "mic",
         along_with_media=False,
         latency_s=lambda: 0.04,
-        make_voice=lambda exact: SpeechBuffer(AlwaysOpen(), exact=exact),
+        make_voice=lambda exact: SpeechBuffer(NoVad(), exact=exact),
         open_input=lambda name: FakeInput([]),
     )
     overheard = live.overhear()

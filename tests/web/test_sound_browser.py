@@ -7,9 +7,9 @@ from evenings import BROWSERS, walk
 from pages import open_page
 from sounds import NS, blocks, noise
 
-from realtime.audio.delay_line import Delayed
+from realtime.audio.delay_line import DelayLine
 from realtime.audio.speech_buffer import SpeechBuffer
-from realtime.audio.vad import AlwaysOpen
+from realtime.audio.vad import NoVad
 from realtime.clock import now_ns
 
 COUNT = """(() => {
@@ -25,13 +25,13 @@ COUNT = """(() => {
 
 @pytest.mark.parametrize("open_tab", BROWSERS)
 def test_the_voice_is_heard_when_asked_for(open_tab: OpenTab) -> None:
-    voice = SpeechBuffer(AlwaysOpen())
-    listeners: list[Delayed] = []
+    voice = SpeechBuffer(NoVad())
+    listeners: list[DelayLine] = []
 
-    def overhear() -> Delayed:
+    def overhear() -> DelayLine:
         for block in blocks(noise(5.9, 48_000, 0.1), 48_000, now_ns() - NS):
-            voice.hear(block)
-        listeners.append(Delayed(voice, lambda: 0.3))
+            voice.push(block)
+        listeners.append(DelayLine(voice, lambda: 0.3))
         return listeners[-1]
 
     with open_page(now_ns) as opened:

@@ -5,11 +5,7 @@
 
 Reads every driver in the shards as the live loop would (25 moments of each person, in other poses, expressions and
 light), fits what turning does to everybody's points, then the directions that separate people. With `--hold-out` some
-<<<<<<< HEAD
 people are kept apart and it is said how well they are told apart. Used by `tracking.shape_embedding`.
-=======
-people are kept apart and it is said how well they are told apart. See `tracking.shape_embedding` for its use.
->>>>>>> 4fbbc66 (Tests find what they share)
 Afterwards `python -m trained_models.recipes.face` writes the new hash into the card.
 """
 

@@ -96,7 +96,7 @@ class LipSync:
         timer.lap("align")
         drawn = self._network.mouth(start, spoken.mel, outline)
         timer.lap("swap")
-        picture = put_on(pixels, drawn, crop, mask, matrix, spoken.openness if self._own_rest else 1.0)
+        picture = put_on(pixels, drawn, crop, mask, matrix, spoken.speech if self._own_rest else 1.0)
         timer.lap("blend")
         return picture
 
@@ -272,12 +272,12 @@ class TalkingAvatar:
         else:
             picture, crop_from_canvas = seat.still.copy(), place.crop_from_canvas
         timer.lap("align")
-        if spoken.openness == 0.0:
+        if spoken.speech == 0.0:
             return picture
         crop = cut(picture, crop_from_canvas, side, "edge")
         drawn = self._network.mouth(crop, spoken.mel, place.outline)
         timer.lap("swap")
-        picture = put_on(picture, drawn, crop, place.mask, crop_from_canvas, spoken.openness)
+        picture = put_on(picture, drawn, crop, place.mask, crop_from_canvas, spoken.speech)
         timer.lap("blend")
         return picture
 

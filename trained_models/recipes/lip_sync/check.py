@@ -15,7 +15,7 @@ from realtime.audio.mel import BANDS, SILENCE, WINDOW, Resampler, mel_frames, wi
 from realtime.audio.sound_file import SoundFile
 from realtime.audio.source import SPEECH_HZ
 from realtime.audio.speech_buffer import MelWindow
-from realtime.audio.vad import SpeechGate, hushed, open_gate, openness
+from realtime.audio.vad import SileroVad, fade_to_silence, open_vad, speech_envelope
 from realtime.clock import StageTimer
 from realtime.families.lip_sync.effect import LipSync
 from realtime.families.lip_sync.network import LipSyncNetwork, open_lip_sync
@@ -88,8 +88,8 @@ def in_step(opened: Floats, loud: Floats) -> InStep:
 def windows(samples: Floats, gate: Any = None) -> Callable[[float], MelWindow]:
     """What is said at a time in seconds; `gate` as `realtime.audio.vad` has it, None for none."""
     mel = mel_frames(samples)
-    opened = openness(gate(samples, mel)) if gate is not None else np.ones(mel.shape[1], np.float32)
-    quiet = hushed(mel, opened)
+    opened = speech_envelope(gate(samples, mel)) if gate is not None else np.ones(mel.shape[1], np.float32)
+    quiet = fade_to_silence(mel, opened)
 
     def at(time_s: float) -> MelWindow:
         start = window_start(time_s)
@@ -142,7 +142,7 @@ class Rig:
     tracker: Tracker
     variant: str
 
-    def speaks(self, frames: list[Pixels], samples: Floats, gate: SpeechGate | None) -> tuple[Floats, list[Pixels]]:
+    def speaks(self, frames: list[Pixels], samples: Floats, gate: SileroVad | None) -> tuple[Floats, list[Pixels]]:
         """As `spoken_by`."""
         lips = LipSync(self.network, _Nobody(), title="check")
         return spoken_by(lips, self.tracker.find, frames, samples, gate, self.variant)
@@ -232,7 +232,7 @@ def frames_of(path: Path) -> Iterator[Pixels]:
 
 
 def _talk(rig: Rig, frames: list[Pixels], samples: Floats) -> InStep:
-    gate = open_gate()
+    gate = open_vad()
     opened, _ = rig.speaks(frames, samples, gate)
     gate.close()
     return in_step(opened, envelope(samples, len(opened)))
@@ -256,13 +256,13 @@ def _silence(rig: Rig, still: Pixels, speech: Floats) -> str:
     quiet["noise at -30 dB"] = (10 ** (-30 / 20) * rng.standard_normal(3 * SPEECH_HZ)).astype(np.float32)
     told: list[str] = []
 
-    def motion(samples: Floats, gate: SpeechGate | None) -> float:
+    def motion(samples: Floats, gate: SileroVad | None) -> float:
         return float(rig.speaks([still], samples, gate)[0].std())
 
-    gate = open_gate()
+    gate = open_vad()
     spoken = motion(speech, gate)
     for name, samples in quiet.items():
-        fresh = open_gate()
+        fresh = open_vad()
         gated, bare = (motion(samples, g) / spoken for g in (fresh, None))
         told.append(f"{name} {gated:.2f} ({bare:.2f} without the gate)")
         print(f"{name}: motion {gated:.3f} of that in speech, {bare:.3f} without the gate", flush=True)
