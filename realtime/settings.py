@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 ColorTransfer = Literal["none", "rct", "lct", "mkl", "idt"]
+Region = Literal["all", "expression", "head", "lips", "eyes"]
 
 
 class Settings(BaseModel):
@@ -46,7 +47,7 @@ class Settings(BaseModel):
     avatar: str | None = None
     movement: Literal["relative", "absolute"] = "relative"
     adapt_scale: bool = True
-    region: Literal["all", "expression", "head", "lips", "eyes"] = "all"
+    region: Region = "all"
     background: Annotated[str, Field(min_length=1, max_length=1024)] = "kept"
     reference: Annotated[int, Field(ge=0, le=2**31)] = 0
     idle: bool = True

@@ -3,18 +3,14 @@
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import get_args
 
-from realtime.settings import Settings
+from realtime.settings import ColorTransfer, Region, Settings
 
-HELP = (
-    "keys: p card and silence at once, m mirror, c colour transfer, + - mask blur, h hold/card/blur on a miss, "
-    "a A next and previous avatar, 1-9 that avatar, r this pose is neutral, e what moves, q quit"
-)
-
-_COLORS = ("none", "rct", "lct", "mkl", "idt")
+_COLORS: tuple[str, ...] = get_args(ColorTransfer)
+_REGIONS: tuple[str, ...] = get_args(Region)
 _MISSES = ("hold", "card", "blur")
 _DIGITS = tuple("123456789")
-_REGIONS = ("all", "expression", "head", "lips", "eyes")
 
 
 def changed(settings: Settings, key: str, avatars: Sequence[str] = ()) -> Settings | None:

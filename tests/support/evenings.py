@@ -17,7 +17,7 @@ from realtime.frame import Frame, Pixels
 from realtime.output.recorder import Recorder
 from realtime.output.sink import Apart, Sink
 from realtime.output.video_file import VideoFile
-from realtime.pipeline.last_minute import LastMinute
+from realtime.pipeline.metrics import LastMinute
 
 SIZE = (320, 180)
 PIXEL = "document.getElementById('{}').getContext('2d').getImageData(9, 9, 1, 1).data[0]"

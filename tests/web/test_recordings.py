@@ -13,7 +13,7 @@ from pages import Opened, open_page
 
 from realtime.frame import Frame
 from realtime.output.recorder import Recorder
-from realtime.pipeline.last_minute import LastMinute
+from realtime.pipeline.metrics import LastMinute
 from realtime.web.notices import Notices
 
 
