@@ -10,10 +10,10 @@ demo: $(VENV)/.demo
 	$(BIN)/masquerade demo $(ARGS)
 
 test: $(VENV)/.test
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n logical --maxprocesses 4 $(ARGS)
 
 test-quick: $(VENV)/.test
-	$(BIN)/python -m pytest -m 'not slow' $(ARGS)
+	$(BIN)/python -m pytest -n logical --maxprocesses 4 -m 'not slow' $(ARGS)
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .
