@@ -152,7 +152,7 @@ def test_a_file_cut_short_says_so(tmp_path: Path) -> None:
     for file in ("tiny_SAEHD_data.dat", "tiny_SAEHD_decoder_dst.npy"):
         whole = (model / file).read_bytes()
         (model / file).write_bytes(whole[:-1])
-        assert f"{file} ends early: it is cut short" in refusal(model)
+        assert f"{file} ends early, it is cut short" in refusal(model)
         (model / file).write_bytes(whole)
 
 

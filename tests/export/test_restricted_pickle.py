@@ -97,6 +97,8 @@ BUILT_BY_HAND = {
     "a name made new": b"\x80\x04" + NAME + b")\x81.",
     "a name called": b"\x80\x04" + NAME + b")R.",
     "a list as a key": b"\x80\x04}]Ns.",
+    "a nest of tuples as a key": b"\x80\x04})" + b"".join(b"\x94h%c\x86" % n for n in range(60)) + b"Ns.",
+    "attributes put on a maker": b"\x80\x04\x8c\x16numpy._core.multiarray\x8c\x06scalar\x93N}\x8c\x01aNs\x86b.",
     "a key without a value": b"\x80\x04}(Nu.",
     "appended to a number": b"\x80\x04K\x01Na.",
     "a persistent id": b"\x80\x04NQ.",

@@ -63,7 +63,7 @@ def export_halves(
     half = OnnxModel(convert_float_to_float16(model, keep_io_types=True, op_block_list=list(kept_whole) or None))
     half.topological_sort()
     small = _stripped(half.model)
-    feeds = [dict(zip(inputs, (tensor.numpy() for tensor in given), strict=True)) for given in samples]
+    feeds: list[Feed] = [dict(zip(inputs, (tensor.numpy() for tensor in given), strict=True)) for given in samples]
     reference = NetworkSpec("", plain, tuple(inputs), outputs, lambda count: feeds[:count], frozenset())
     exact, rounded = (compare(reference, _OnCpu(file), feeds, outputs).differences for file in (full, small))
     psnrs = [found.psnr_db for found in rounded if found.psnr_db is not None]
