@@ -38,7 +38,7 @@ def head() -> np.ndarray:
 
 
 def test_the_recipe_makes_the_files_that_are_here(tmp_path: Path) -> None:
-    pytest.importorskip("onnx", reason="the recipe needs the extra `train`")
+    pytest.importorskip("tflite", reason="the recipe needs the extra `train`")
     from trained_models.recipes.face import convert
 
     convert(TASK, tmp_path)
@@ -53,7 +53,8 @@ def test_the_source_is_googles() -> None:
 
 
 def test_a_file_that_is_not_tflite_is_named() -> None:
-    from trained_models.recipes.tflite import read_tflite
+    pytest.importorskip("tflite", reason="the recipe needs the extra `train`")
+    from trained_models.recipes.tflite_to_onnx import read_tflite
 
     with pytest.raises(ValueError, match="TFL3"):
         read_tflite(b"something else entirely")

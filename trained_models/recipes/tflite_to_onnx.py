@@ -1,23 +1,85 @@
-"""One network of a TensorFlow Lite file → an ONNX model that computes the same.
+"""Converts one network of a TensorFlow Lite file to an ONNX model that computes the same.
 
 One to one, in the order of the file, with three differences. Activations of picture networks are NCHW.
 Weights stay the float16 numbers that the file holds, with a Cast that every runtime folds when it loads.
 PReLU is written in convolutions, as ONNX Runtime's own costs more than all the rest.
 """
 
+from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 import onnx
+import tflite
 from onnx import TensorProto, helper, numpy_helper
-
-from trained_models.recipes.tflite import Network, Operator, read_tflite
+from tflite.utils import opcode2name
 
 Array = npt.NDArray[np.generic]
-SAME, RELU = 0, 1
+SAME, RELU = tflite.Padding.SAME, tflite.ActivationFunctionType.RELU
 OPSET = 17
+DTYPES = {0: np.float32, 1: np.float16, 2: np.int32, 3: np.uint8, 4: np.int64, 9: np.int8}
+DIRECT = {"ADD": "Add", "SUB": "Sub", "MUL": "Mul", "DIV": "Div"} | {
+    **{"RELU": "Relu", "LOGISTIC": "Sigmoid", "NEG": "Neg", "SQRT": "Sqrt"}
+}
+"""Operators that ONNX has under another name."""
 
-ELEMENTWISE = {"ADD": "Add", "SUB": "Sub", "MUL": "Mul", "DIV": "Div"}
-SINGLE = {"RELU": "Relu", "LOGISTIC": "Sigmoid", "NEG": "Neg", "SQRT": "Sqrt"}
+
+@dataclass(frozen=True)
+class Tensor:
+    """One value of the graph: `constant` holds the weights, None where it is computed."""
+
+    name: str
+    shape: tuple[int, ...]
+    constant: Array | None
+
+
+@dataclass(frozen=True)
+class Operator:
+    """One step: tensors by number (-1: an optional input left out), and its options as the tflite package has them."""
+
+    name: str
+    inputs: list[int]
+    outputs: list[int]
+    options: Any
+
+
+@dataclass(frozen=True)
+class Network:
+    """The first subgraph of a tflite file, operators in the order they run."""
+
+    tensors: list[Tensor]
+    operators: list[Operator]
+    input: int
+
+
+def read_tflite(data: bytes) -> Network:
+    """The network in a tflite file. Raises ValueError where it is none."""
+    if not tflite.Model.ModelBufferHasIdentifier(data, 0):
+        raise ValueError("not a TensorFlow Lite file (no TFL3 mark)")
+    model = tflite.Model.GetRootAs(data)
+    graph = model.Subgraphs(0)
+    kinds = {number: name for name, number in vars(tflite.BuiltinOptions).items()}
+    operators = []
+    for op in map(graph.Operators, range(graph.OperatorsLength())):
+        code, table = model.OperatorCodes(op.OpcodeIndex()), op.BuiltinOptions()
+        options = None
+        if table is not None:
+            options = getattr(tflite, kinds[op.BuiltinOptionsType()])()
+            options.Init(table.Bytes, table.Pos)
+        name = opcode2name(max(code.BuiltinCode(), code.DeprecatedBuiltinCode()))
+        operators.append(Operator(name, op.InputsAsNumpy().tolist(), op.OutputsAsNumpy().tolist(), options))
+    tensors = [_tensor(model, graph.Tensors(k)) for k in range(graph.TensorsLength())]
+    return Network(tensors, operators, graph.Inputs(0))
+
+
+def _tensor(model: Any, tensor: Any) -> Tensor:
+    shape = tuple(int(side) for side in np.atleast_1d(tensor.ShapeAsNumpy())) if tensor.ShapeLength() else ()
+    buffer = model.Buffers(tensor.Buffer())
+    constant = None
+    if buffer.DataLength():
+        constant = buffer.DataAsNumpy().view(DTYPES[tensor.Type()]).reshape(shape)
+    return Tensor(tensor.Name().decode(), shape, constant)
 
 
 class Writer:
@@ -55,67 +117,64 @@ class Writer:
         return self.net.tensors[number].shape
 
     def write(self, op: Operator) -> None:
-        """One tflite operator as ONNX nodes."""
+        """One tflite operator as ONNX nodes. Raises ValueError for an operator that is not known here."""
         out = f"t{op.outputs[0]}"
         if op.name == "DEQUANTIZE":
             self.known[op.outputs[0]] = self.known[op.inputs[0]].astype(np.float32)
-        elif op.name in ("CONV_2D", "DEPTHWISE_CONV_2D"):
-            self.convolution(op, out)
-        elif op.name == "PRELU":
-            self.prelu(op, out)
-        elif op.name in ELEMENTWISE:
-            self.node(ELEMENTWISE[op.name], [self.name(i) for i in op.inputs], out)
-        elif op.name in SINGLE:
-            self.node(SINGLE[op.name], [self.name(op.inputs[0])], out)
-        elif op.name == "RSQRT":
-            self.node("Reciprocal", [self.node("Sqrt", [self.name(op.inputs[0])], out + "_root")], out)
-        elif op.name == "SQUARED_DIFFERENCE":
-            difference = self.node("Sub", [self.name(i) for i in op.inputs], out + "_difference")
-            self.node("Mul", [difference, difference], out)
-        elif op.name == "MAX_POOL_2D":
-            self.max_pool(op, out)
+        elif op.name in DIRECT:
+            self.node(DIRECT[op.name], [self.name(i) for i in op.inputs], out)
         else:
-            self.reshape_like(op, out)
+            way = getattr(self, f"_{op.name.lower()}", None)
+            if way is None:
+                raise ValueError(f"operator {op.name} is not known to this recipe")
+            way(op, out)
 
-    def reshape_like(self, op: Operator, out: str) -> None:
-        """Operators that only move, pad or reduce."""
+    def constant(self, op: Operator) -> Array:
+        """An operator's second input, which must be known."""
+        return self.known[op.inputs[1]]
+
+    def _rsqrt(self, op: Operator, out: str) -> None:
+        self.node("Reciprocal", [self.node("Sqrt", [self.name(op.inputs[0])], out + "_root")], out)
+
+    def _squared_difference(self, op: Operator, out: str) -> None:
+        difference = self.node("Sub", [self.name(i) for i in op.inputs], out + "_difference")
+        self.node("Mul", [difference, difference], out)
+
+    def _pad(self, op: Operator, out: str) -> None:
+        sides = self.constant(op)
+        order = [0, 3, 1, 2] if self.image else list(range(len(sides)))
+        pads = np.concatenate([sides[order, 0], sides[order, 1]])
+        self.node("Pad", [self.name(op.inputs[0]), self.weight(pads, out + "_pads")], out)
+
+    def _reshape(self, op: Operator, out: str) -> None:
         x = self.name(op.inputs[0])
-        constant = self.known[op.inputs[1]] if len(op.inputs) > 1 and op.inputs[1] in self.known else None
-        if op.name == "PAD":
-            assert constant is not None
-            order = [0, 3, 1, 2] if self.image else list(range(len(constant)))
-            pads = np.concatenate([constant[order, 0], constant[order, 1]])
-            self.node("Pad", [x, self.weight(pads, out + "_pads")], out)
-        elif op.name == "RESHAPE":
-            if self.image and len(self.shape(op.inputs[0])) == 4:
-                x = self.node("Transpose", [x], out + "_nhwc", perm=[0, 2, 3, 1])
-            target = np.array(self.shape(op.outputs[0]), np.int64)
-            self.node("Reshape", [x, self.weight(target, out + "_shape")], out)
-        elif op.name == "CONCATENATION":
-            self.node("Concat", [self.name(i) for i in op.inputs], out, axis=op.option(0))
-        elif op.name == "TRANSPOSE":
-            assert constant is not None
-            self.node("Transpose", [x], out, perm=[int(i) for i in constant.ravel()])
-        elif op.name in ("MEAN", "SUM"):
-            assert constant is not None
-            axes = [int(a) for a in np.atleast_1d(constant)]
-            if op.name == "MEAN":
-                self.node("ReduceMean", [x], out, axes=axes, keepdims=op.option(0, "b"))
-            else:
-                axis = self.weight(np.array(axes), out + "_axes")
-                self.node("ReduceSum", [x, axis], out, keepdims=op.option(0, "b"))
-        elif op.name == "STRIDED_SLICE":
-            self.slice(op, x, out)
-        else:
-            raise ValueError(f"{op.name} is not known to this recipe")
+        if self.image and len(self.shape(op.inputs[0])) == 4:
+            x = self.node("Transpose", [x], out + "_nhwc", perm=[0, 2, 3, 1])
+        target = np.array(self.shape(op.outputs[0]), np.int64)
+        self.node("Reshape", [x, self.weight(target, out + "_shape")], out)
 
-    def slice(self, op: Operator, x: str, out: str) -> None:
+    def _concatenation(self, op: Operator, out: str) -> None:
+        self.node("Concat", [self.name(i) for i in op.inputs], out, axis=op.options.Axis())
+
+    def _transpose(self, op: Operator, out: str) -> None:
+        self.node("Transpose", [self.name(op.inputs[0])], out, perm=[int(i) for i in self.constant(op).ravel()])
+
+    def _mean(self, op: Operator, out: str) -> None:
+        axes = [int(a) for a in np.atleast_1d(self.constant(op))]
+        self.node("ReduceMean", [self.name(op.inputs[0])], out, axes=axes, keepdims=int(op.options.KeepDims()))
+
+    def _sum(self, op: Operator, out: str) -> None:
+        x, axes = self.name(op.inputs[0]), np.atleast_1d(self.constant(op)).astype(np.int64)
+        self.node("ReduceSum", [x, self.weight(axes, out + "_axes")], out, keepdims=int(op.options.KeepDims()))
+
+    def _strided_slice(self, op: Operator, out: str) -> None:
         """The contiguous slices of the blendshape network: the shapes say how much is kept from where."""
+        x = self.name(op.inputs[0])
         begin, end, _ = (self.known[i].astype(np.int64) for i in op.inputs[1:4])
-        source = np.array(self.shape(op.inputs[0]), np.int64)
-        bits_begin, bits_end, shrink = op.option(0), op.option(1), op.option(4)
-        begin = np.where([bits_begin >> a & 1 for a in range(len(source))], 0, begin)
-        end = np.where([bits_end >> a & 1 for a in range(len(source))], source, end)
+        source, options = np.array(self.shape(op.inputs[0]), np.int64), op.options
+        begin = np.where([options.BeginMask() >> a & 1 for a in range(len(source))], 0, begin)
+        end = np.where([options.EndMask() >> a & 1 for a in range(len(source))], source, end)
+        shrink = options.ShrinkAxisMask()
         if np.array_equal(begin, np.zeros_like(begin)) and np.array_equal(end, source):
             kept = x
         else:
@@ -125,18 +184,18 @@ class Writer:
             target = np.array(self.shape(op.outputs[0]), np.int64)
             self.node("Reshape", [kept, self.weight(target, out + "_shape")], out)
 
-    def convolution(self, op: Operator, out: str) -> None:
+    def _conv_2d(self, op: Operator, out: str) -> None:
         """A convolution with its bias and activation; outside picture nets, 1x1 ones are products."""
         deep = op.name == "DEPTHWISE_CONV_2D"
         kernel, bias = self.known[op.inputs[1]], self.weight(self.known[op.inputs[2]], f"w{op.inputs[2]}")
-        activation = op.option(4 if deep else 3, "b")
+        activation = op.options.FusedActivationFunction()
         made = out + "_linear" if activation == RELU else out
         x = f"t{op.inputs[0]}"
         if not self.image:
             matrix = self.weight(kernel.reshape(kernel.shape[0], -1).T, f"w{op.inputs[1]}")
             self.node("Add", [self.node("MatMul", [x, matrix], out + "_product"), bias], made)
         else:
-            stride_w, stride_h = op.option(1), op.option(2)
+            stride_w, stride_h = op.options.StrideW(), op.options.StrideH()
             pads = self.pads(op, kernel.shape[1:3], (stride_h, stride_w))
             group = kernel.shape[3] if deep else 1
             layout = (3, 0, 1, 2) if deep else (0, 3, 1, 2)
@@ -150,9 +209,11 @@ class Writer:
         elif activation:
             raise ValueError(f"fused activation {activation} is not known to this recipe")
 
+    _depthwise_conv_2d = _conv_2d
+
     def pads(self, op: Operator, kernel: tuple[int, ...], strides: tuple[int, int]) -> list[int]:
         """TensorFlow's padding: where the total is odd, the extra row or column is at the end."""
-        if op.option(0, "b") != SAME:
+        if op.options.Padding() != SAME:
             return [0, 0, 0, 0]
         sides = []
         for size, k, s in zip(self.shape(op.inputs[0])[1:3], kernel, strides, strict=True):
@@ -160,14 +221,14 @@ class Writer:
             sides.append((total // 2, total - total // 2))
         return [sides[0][0], sides[1][0], sides[0][1], sides[1][1]]
 
-    def max_pool(self, op: Operator, out: str) -> None:
-        kernel = (op.option(4), op.option(3))
-        strides = (op.option(2), op.option(1))
+    def _max_pool_2d(self, op: Operator, out: str) -> None:
+        kernel = (op.options.FilterHeight(), op.options.FilterWidth())
+        strides = (op.options.StrideH(), op.options.StrideW())
         pads = self.pads(op, kernel, strides)
         x = self.name(op.inputs[0])
         self.node("MaxPool", [x], out, kernel_shape=list(kernel), strides=list(strides), pads=pads)
 
-    def prelu(self, op: Operator, out: str) -> None:
+    def _prelu(self, op: Operator, out: str) -> None:
         """PReLU as `a x + (1 - a) relu(x)`, both terms 1 x 1 depthwise convolutions.
 
         ONNX Runtime's own PRelu leaves the blocked layout of the convolutions around it: this is x1.1 to x1.95 as fast
@@ -187,7 +248,7 @@ def to_onnx(tflite: bytes, names: dict[str, str], outputs: dict[str, list[int]])
     """The ONNX model of one of the bundle's networks. Raises ValueError on what it does not know."""
     net = read_tflite(tflite)
     numbers = {names[t.name]: i for i, t in enumerate(net.tensors) if t.name in names}
-    shape = list(net.tensors[net.inputs[0]].shape)
+    shape = list(net.tensors[net.input].shape)
     image = len(shape) == 4
     writer = Writer(net, image)
     needed = _needed(net, [numbers[o] for o in outputs])
@@ -196,9 +257,9 @@ def to_onnx(tflite: bytes, names: dict[str, str], outputs: dict[str, list[int]])
             writer.write(op)
     for name, wanted in outputs.items():
         writer.node("Reshape", [f"t{numbers[name]}", writer.weight(np.array(wanted), name + "_shape")], name)
-    source = names[net.tensors[net.inputs[0]].name]
+    source = names[net.tensors[net.input].name]
     for made in writer.nodes:
-        made.input[:] = [source if i == f"t{net.inputs[0]}" else i for i in made.input]
+        made.input[:] = [source if i == f"t{net.input}" else i for i in made.input]
     shape = [shape[0], shape[3], shape[1], shape[2]] if image else shape
     graph = helper.make_graph(
         writer.nodes, "face",
