@@ -11,6 +11,7 @@ from test_people_speech import NAMES
 
 from trained_models.recipes.people.calibrate import (
     LEAST,
+    READ,
     REST,
     TOGETHER,
     WANTED,
@@ -19,12 +20,10 @@ from trained_models.recipes.people.calibrate import (
     uncalibrated,
 )
 from trained_models.recipes.people.clips import clip_path, read_clip
-from trained_models.recipes.people.curves import sway
-from trained_models.recipes.people.landmarks import in_picture
+from trained_models.recipes.people.develop import Webcam
+from trained_models.recipes.people.geometry import in_picture
 from trained_models.recipes.people.pairs import joined
-from trained_models.recipes.people.performance import babble, improvise
-from trained_models.recipes.people.readings import READ
-from trained_models.recipes.people.webcam import Webcam
+from trained_models.recipes.people.performance import babble, improvise, sway
 
 FPS = 25.0
 

@@ -35,8 +35,8 @@ def renderer() -> "Renderer":
 
 
 def test_the_truth_of_a_picture(renderer: "Renderer") -> None:
+    from trained_models.recipes.people.lights import background
     from trained_models.recipes.people.renderer import Moment
-    from trained_models.recipes.people.room import background
 
     still = np.zeros(52, np.float32)
     room = background(1, SIZE, SIZE)
@@ -52,8 +52,8 @@ def test_the_truth_of_a_picture(renderer: "Renderer") -> None:
 
 
 def test_a_bare_face_wears_nothing(renderer: "Renderer") -> None:
+    from trained_models.recipes.people.lights import background
     from trained_models.recipes.people.renderer import Moment
-    from trained_models.recipes.people.room import background
 
     room, moment = background(1, SIZE, SIZE), Moment(np.zeros(52, np.float32))
     whole, bare = renderer.picture(moment, room), renderer.picture(moment, room, bare=True)

@@ -5,11 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from trained_models.recipes.people.actions import EXPRESSIONS, GAINS, PAIRED, both_sides, gains, side_names
+from trained_models.recipes.people.calibrate import EXPRESSIONS, GAINS, PAIRED, both_sides, gains, side_names
 from trained_models.recipes.people.moments import DRAWN, STRONGEST, draw_moment
 from trained_models.recipes.people.pairs import SAMPLES, held_by, joined, read_shard, shard_path
-from trained_models.recipes.people.speech import mouth_curves, speak
-from trained_models.recipes.people.visemes import DOMINANCE, VISEMES, viseme
+from trained_models.recipes.people.speech import DOMINANCE, VISEMES, mouth_curves, speak, viseme
 
 FPS = 100
 EYES = [f"eyeLook{way}{side}" for way in ("Down", "In", "Out", "Up") for side in ("Left", "Right")]

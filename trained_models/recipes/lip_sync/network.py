@@ -13,8 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from realtime.families.lip_sync.network import PLANES
-from trained_models.recipes.people.actions import side_names
 from trained_models.recipes.people.assets import Floats
+from trained_models.recipes.people.calibrate import side_names
 
 CODE = (
     *("jawOpen", "mouthLowerDown", "mouthUpperUp", "mouthFunnel", "mouthPucker", "mouthStretch", "mouthSmile"),

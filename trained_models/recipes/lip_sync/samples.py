@@ -127,10 +127,9 @@ class Studio:
         from realtime.families.lip_sync.lower_face import FaceBox
         from trained_models.recipes.lip_sync.spoken import any_voice, say
         from trained_models.recipes.people.develop import Camera
-        from trained_models.recipes.people.lights import Light
+        from trained_models.recipes.people.lights import Light, background
         from trained_models.recipes.people.person import tracker
         from trained_models.recipes.people.renderer import Moment
-        from trained_models.recipes.people.room import background
 
         said = say(*any_voice(rng), self.names, lively=float(rng.uniform(0.8, 1.25)))
         while said.mel.shape[1] < MEL_KEPT + 10:

@@ -60,10 +60,9 @@ SITTERS = (
 def portrait(sitter: Sitter) -> Any:
     """The picture, (h, w, 3) or with alpha (h, w, 4), uint8 BGR(A)."""
     from trained_models.recipes.people.develop import Camera
-    from trained_models.recipes.people.lights import Light
+    from trained_models.recipes.people.lights import Light, background
     from trained_models.recipes.people.person import Casting, calibration
     from trained_models.recipes.people.renderer import Moment, Renderer
-    from trained_models.recipes.people.room import background
     from trained_models.recipes.people.topology import topology
 
     width, height = sitter.size

@@ -75,11 +75,10 @@ class Studio:
         """The arrays of a person; None if `stopped` said so."""
         from trained_models.recipes.people.calibrate import uncalibrated
         from trained_models.recipes.people.develop import Camera
-        from trained_models.recipes.people.lights import Light
+        from trained_models.recipes.people.lights import Light, background
         from trained_models.recipes.people.moments import draw_moment
         from trained_models.recipes.people.person import Casting
         from trained_models.recipes.people.renderer import Moment
-        from trained_models.recipes.people.room import background
 
         rng = np.random.default_rng([seed, number])
         person_seed, cartoon = FIRST_PERSON + number, bool(rng.random() < CARTOONS)

@@ -5,13 +5,97 @@ hair, each action is swept, and the sweep is turned round: which amplitude gives
 reads (brows that look raised, narrow eyes) is taken back as well. What the tracker cannot see keeps its fixed gain.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
-from trained_models.recipes.people.actions import gains, side_names
 from trained_models.recipes.people.assets import Floats
-from trained_models.recipes.people.readings import READ, Read
+
+PAIRED = (
+    *("browDown", "browOuterUp", "cheekSquint", "eyeBlink", "eyeSquint", "eyeWide", "mouthDimple", "mouthFrown"),
+    *("mouthLowerDown", "mouthPress", "mouthSmile", "mouthStretch", "mouthUpperUp", "noseSneer"),
+)
+"""Actions with a left and a right half."""
+
+GAINS = {
+    "browDown": 2.3,
+    "browInnerUp": 2.2,
+    "browOuterUp": 2.0,
+    "eyeSquint": 1.6,
+    "eyeWide": 1.3,
+    "jawOpen": 1.2,
+    "mouthFrown": 1.6,
+    "mouthFunnel": 1.5,
+    "mouthPress": 1.2,
+    "mouthSmile": 1.2,
+    "mouthStretch": 1.1,
+    "mouthUpperUp": 1.1,
+    "noseSneer": 1.2,
+}
+"""What 1.0 of an action is multiplied with, so that MediaPipe reads its whole range. Found with `ceiling`."""
+
+EXPRESSIONS: dict[str, dict[str, float]] = {
+    "smile": {"mouthSmile": 0.9, "cheekSquint": 0.6, "eyeSquint": 0.25},
+    "laugh": {"mouthSmile": 1.0, "cheekSquint": 0.7, "eyeSquint": 0.4, "jawOpen": 0.45, "mouthUpperUp": 0.4},
+    "surprise": {"browInnerUp": 0.95, "browOuterUp": 0.9, "eyeWide": 0.9, "jawOpen": 0.5},
+    "brows": {"browInnerUp": 0.9, "browOuterUp": 0.8},
+    "anger": {"browDown": 0.95, "noseSneer": 0.6, "eyeSquint": 0.5, "mouthPress": 0.4, "mouthFrown": 0.4},
+    "sad": {"browInnerUp": 0.8, "mouthFrown": 0.8, "mouthShrugLower": 0.5, "eyeSquint": 0.2},
+    "disgust": {"noseSneer": 0.9, "mouthUpperUp": 0.6, "browDown": 0.5, "eyeSquint": 0.4},
+    "fear": {"browInnerUp": 0.8, "browOuterUp": 0.4, "eyeWide": 0.8, "mouthStretch": 0.6, "jawOpen": 0.2},
+    "kiss": {"mouthPucker": 0.9, "eyeSquint": 0.2},
+    "doubt": {"mouthPress": 0.5, "mouthDimple": 0.5, "browDown": 0.3},
+}
+
+
+def side_names(action: str) -> tuple[str, ...]:
+    """The topology's names for an action: itself, or its left and right half."""
+    return (action + "Left", action + "Right") if action in PAIRED else (action,)
+
+
+def gains(names: list[str]) -> Floats:
+    """(52,) gain of each action, in the order of `names`."""
+    by_name = {half: gain for action, gain in GAINS.items() for half in side_names(action)}
+    return np.array([by_name.get(name, 1.0) for name in names], np.float32)
+
+
+def both_sides(actions: dict[str, float]) -> dict[str, float]:
+    """Weights by the topology's names, from weights where a pair has one name."""
+    return {half: weight for action, weight in actions.items() for half in side_names(action)}
+
+
+if TYPE_CHECKING:
+    from realtime.tracking.tracker import Tracker
+
+Read = Callable[[Floats], npt.NDArray[np.float32]]
+"""(52,) actions in the topology's order → (52,) readings in the order of `READ`, 0..1."""
+
+READ = (
+    *("_neutral", "browDownLeft", "browDownRight", "browInnerUp", "browOuterUpLeft", "browOuterUpRight", "cheekPuff"),
+    *("cheekSquintLeft", "cheekSquintRight", "eyeBlinkLeft", "eyeBlinkRight", "eyeLookDownLeft", "eyeLookDownRight"),
+    *("eyeLookInLeft", "eyeLookInRight", "eyeLookOutLeft", "eyeLookOutRight", "eyeLookUpLeft", "eyeLookUpRight"),
+    *("eyeSquintLeft", "eyeSquintRight", "eyeWideLeft", "eyeWideRight", "jawForward", "jawLeft", "jawOpen", "jawRight"),
+    *("mouthClose", "mouthDimpleLeft", "mouthDimpleRight", "mouthFrownLeft", "mouthFrownRight", "mouthFunnel"),
+    *("mouthLeft", "mouthLowerDownLeft", "mouthLowerDownRight", "mouthPressLeft", "mouthPressRight", "mouthPucker"),
+    *("mouthRight", "mouthRollLower", "mouthRollUpper", "mouthShrugLower", "mouthShrugUpper", "mouthSmileLeft"),
+    *("mouthSmileRight", "mouthStretchLeft", "mouthStretchRight", "mouthUpperUpLeft", "mouthUpperUpRight"),
+    *("noseSneerLeft", "noseSneerRight"),
+)
+"""MediaPipe's order of blendshapes."""
+
+
+def reader(draw: Callable[[Floats], Any], tracker: "Tracker") -> Read:
+    """Readings of what `draw` draws: from actions (52,) to a picture (h, w, 3) RGB. A missed face reads as NaN."""
+
+    def read(actions: Floats) -> npt.NDArray[np.float32]:
+        faces = tracker.find(np.ascontiguousarray(draw(actions)[..., ::-1]))
+        return faces[0].blendshapes if faces else np.full(len(READ), np.nan, np.float32)
+
+    return read
+
 
 LEVELS = np.array([0.2, 0.4, 0.65, 1.0])
 """Shares of `Wanted.most` at which a sweep is read."""

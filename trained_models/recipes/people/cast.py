@@ -8,10 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from trained_models.recipes.people.assets import Floats, Ints
-from trained_models.recipes.people.bake import Surface, transfer
 from trained_models.recipes.people.chart import chart, chart_uv, on_head
 from trained_models.recipes.people.geometry import fit_affine
-from trained_models.recipes.people.gpu import Part, Shelf, as_bytes, context, program
+from trained_models.recipes.people.gpu import Part, Shelf, Surface, as_bytes, context, program, transfer
 from trained_models.recipes.people.lights import COSINE, harmonics
 from trained_models.recipes.people.look import Look
 from trained_models.recipes.people.shape import Identity, Posed

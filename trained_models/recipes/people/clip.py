@@ -14,12 +14,11 @@ import numpy.typing as npt
 from tqdm import tqdm
 
 from trained_models.recipes.people.assets import Floats
-from trained_models.recipes.people.curves import blinks, glances, hump, loudness, put, sway
 from trained_models.recipes.people.develop import Camera
-from trained_models.recipes.people.lights import Light
+from trained_models.recipes.people.lights import Light, background
+from trained_models.recipes.people.performance import blinks, glances, hump, loudness, put, sway
 from trained_models.recipes.people.person import DRIVER, calibration
 from trained_models.recipes.people.renderer import Moment, Renderer
-from trained_models.recipes.people.room import background
 from trained_models.recipes.people.shape import Identity
 from trained_models.recipes.people.speech import Speech, mouth_curves, speak
 from trained_models.recipes.people.topology import topology

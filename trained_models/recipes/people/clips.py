@@ -16,9 +16,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from trained_models.recipes.people.curves import hump
+from trained_models.recipes.people.develop import Webcam
 from trained_models.recipes.people.pairs import JPEG_QUALITY, STOP, decoded_files, joined
-from trained_models.recipes.people.webcam import Webcam
+from trained_models.recipes.people.performance import hump
 
 if TYPE_CHECKING:
     from trained_models.recipes.people.renderer import Renderer
@@ -100,14 +100,12 @@ class Stage:
 
     def film(self, number: int, seed: int, stopped: Callable[[], bool]) -> dict[str, Any] | None:
         """The arrays of a clip; None if `stopped` said so."""
-        from trained_models.recipes.people.lights import Light
-        from trained_models.recipes.people.occluders import Occluder
+        from trained_models.recipes.people.lights import Light, background
         from trained_models.recipes.people.performance import improvise
         from trained_models.recipes.people.person import IDENTITIES, Casting, calibration
         from trained_models.recipes.people.renderer import Moment
-        from trained_models.recipes.people.room import background
         from trained_models.recipes.people.topology import topology
-        from trained_models.recipes.people.worn import dress
+        from trained_models.recipes.people.worn import Occluder, dress
 
         wanted, names = self.wanted, topology().actions
         rng = np.random.default_rng([seed, number])

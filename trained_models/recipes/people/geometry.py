@@ -1,11 +1,13 @@
 """Small pieces of geometry that several files share."""
 
+from functools import cache
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from trained_models.recipes.people.assets import Floats
+from trained_models.recipes.people.assets import BODY_VERTICES, Floats, Ints
+from trained_models.recipes.people.topology import topology
 
 Doubles = npt.NDArray[np.float64]
 
@@ -73,3 +75,70 @@ def even_directions(count: int) -> Doubles:
     i = np.arange(count) + 0.5
     polar, turn = np.arccos(1 - 2 * i / count), np.pi * (1 + 5**0.5) * i
     return np.stack([np.cos(turn) * np.sin(polar), np.cos(polar), np.sin(turn) * np.sin(polar)], 1)
+
+
+LINE = np.array(
+    [
+        *([-2, 6.72], [-0.5, 6.72], [-0.15, 6.85], [0.1, 7.05], [0.25, 7.16], [0.42, 7.12], [0.54, 7.22]),
+        *([0.62, 7.46], [0.74, 7.68], [0.9, 7.82], [1.1, 7.91], [1.6, 7.97]),
+    ]
+)
+"""Depth z → height y of the hairline on the mean head, from nape over the ear to the forehead."""
+
+
+def above_hairline(places: Any, recession: float = 0.0) -> Any:
+    """Height over the hairline in dm, positive on the scalp; `recession` bares the temples."""
+    line = np.interp(places[..., 2], LINE[:, 0], LINE[:, 1]).astype(np.float32)
+    temples = 0.18 + 0.55 * np.exp(-(((np.abs(places[..., 0]) - 0.45) / 0.22) ** 2) * 0.5)
+    line = line + recession * smoothstep(0.4, 1.0, places[..., 2]) * temples
+    return places[..., 1] - line
+
+
+NAMED = {
+    "nose tip": (0.0, 6.93, 1.66),
+    "chin": (0.0, 6.27, 1.43),
+    "between the brows": (0.0, 7.42, 1.45),
+    "left corner of the mouth": (0.255, 6.61, 1.30),
+    "right corner of the mouth": (-0.255, 6.61, 1.30),
+    "upper lip": (0.0, 6.67, 1.52),
+    "lower lip": (0.0, 6.53, 1.50),
+    "left outer eye corner": (0.45, 7.27, 1.16),
+    "left inner eye corner": (0.155, 7.25, 1.25),
+    "right outer eye corner": (-0.45, 7.27, 1.16),
+    "right inner eye corner": (-0.155, 7.25, 1.25),
+}
+"""Where they lie on the mean head, dm; "left" is the person's own left, right in the picture."""
+COUNT = 68
+
+
+@cache
+def landmark_vertices() -> Ints:
+    """(68,) vertices: the `NAMED` in their order, then points spread over the front of the face.
+
+    Each of the latter is the one farthest from all before it (Gonzalez 1985): the same on every machine.
+    """
+    skin = topology().template[:BODY_VERTICES]
+    named = [int(((skin - place) ** 2).sum(1).argmin()) for place in NAMED.values()]
+    moved = np.abs(topology().deltas).max((0, 2))[:BODY_VERTICES] > 1e-3
+    front = (skin[:, 2] > 0.55) & (skin[:, 1] > 6.2) & (skin[:, 1] < 7.9) & (np.abs(skin[:, 0]) < 0.7)
+    visible = np.flatnonzero(front & moved & ~_within_mouth(skin))
+    chosen = list(named)
+    distance = np.min([((skin[visible] - skin[k]) ** 2).sum(1) for k in chosen], 0)
+    while len(chosen) < COUNT:
+        chosen.append(int(visible[distance.argmax()]))
+        distance = np.minimum(distance, ((skin[visible] - skin[chosen[-1]]) ** 2).sum(1))
+    return np.array(chosen, np.int64)
+
+
+def _within_mouth(skin: Floats) -> npt.NDArray[np.bool_]:
+    """(n,) bool: what lies behind the lips or in the nostrils."""
+    mouth = (skin[:, 2] < 1.35) & (np.abs(skin[:, 0]) < 0.25) & (np.abs(skin[:, 1] - 6.6) < 0.2)
+    nostrils = (skin[:, 2] < 1.48) & (np.abs(skin[:, 0]) < 0.17) & (np.abs(skin[:, 1] - 6.89) < 0.08)
+    return np.asarray(mouth | nostrils, np.bool_)
+
+
+def in_picture(points: Floats, view: Floats, size: tuple[int, int]) -> Floats:
+    """(n, 2) pixel coordinates of points (n, 3) seen through the matrix `view` (4, 4); `size` is (w, h)."""
+    seen = np.c_[points, np.ones(len(points))] @ view.T
+    flat = seen[:, :2] / seen[:, 3:]
+    return np.asarray((flat * [0.5, -0.5] + 0.5) * size, np.float32)

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from trained_models.recipes.people.actions import EXPRESSIONS, PAIRED, side_names
 from trained_models.recipes.people.assets import Floats
-from trained_models.recipes.people.visemes import VISEMES
+from trained_models.recipes.people.calibrate import EXPRESSIONS, PAIRED, side_names
+from trained_models.recipes.people.speech import VISEMES
 
 SINGLE = (
     *("browInnerUp", "cheekPuff", "jawForward", "jawLeft", "jawOpen", "jawRight", "mouthFunnel", "mouthLeft"),

@@ -5,14 +5,12 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from trained_models.recipes.people.assets import Floats
-from trained_models.recipes.people.calibrate import Calibration, calibrate
+from trained_models.recipes.people.calibrate import Calibration, calibrate, reader
 from trained_models.recipes.people.cartoon import cartoon_look, cartoon_shape, eye_growth
 from trained_models.recipes.people.develop import Pixels
-from trained_models.recipes.people.lights import Light
+from trained_models.recipes.people.lights import Light, background
 from trained_models.recipes.people.look import Look, sample_look
-from trained_models.recipes.people.readings import reader
 from trained_models.recipes.people.renderer import Moment, Renderer
-from trained_models.recipes.people.room import background
 from trained_models.recipes.people.shape import Identity, sample_shape
 from trained_models.recipes.people.topology import topology
 

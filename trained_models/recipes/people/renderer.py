@@ -11,9 +11,15 @@ from trained_models.recipes.people.assets import Floats
 from trained_models.recipes.people.cartoon import draw_cartoon
 from trained_models.recipes.people.cast import STEEPEST, Cast
 from trained_models.recipes.people.develop import Camera, Picture, develop
-from trained_models.recipes.people.geometry import look_at, orthographic, perspective, rotation
+from trained_models.recipes.people.geometry import (
+    in_picture,
+    landmark_vertices,
+    look_at,
+    orthographic,
+    perspective,
+    rotation,
+)
 from trained_models.recipes.people.gpu import context, set_uniforms
-from trained_models.recipes.people.landmarks import in_picture, landmark_vertices
 from trained_models.recipes.people.lights import Light
 from trained_models.recipes.people.look import Look
 from trained_models.recipes.people.shape import Identity, Posed

@@ -7,11 +7,10 @@ import cv2
 import numpy as np
 
 from trained_models.recipes.people.assets import Floats
-from trained_models.recipes.people.brows import Brow, brow_cover
 from trained_models.recipes.people.chart import HEIGHT, WIDTH, Chart, chart
-from trained_models.recipes.people.geometry import smoothstep
-from trained_models.recipes.people.hairline import above_hairline
+from trained_models.recipes.people.geometry import above_hairline, smoothstep
 from trained_models.recipes.people.paint import linear, noise, one_sided, spot
+from trained_models.recipes.people.teeth import Brow, brow_cover
 
 TONES = (
     *((232, 196, 174), (222, 178, 150), (212, 165, 136), (184, 137, 106)),

@@ -1,12 +1,20 @@
 """Two rows of teeth with gums, built on the mean person and carried along by the model's own teeth strips."""
 
 from dataclasses import dataclass
+from typing import Any
 
+import cv2
 import numpy as np
 import numpy.typing as npt
+import scipy.sparse as sp
+from scipy.spatial import cKDTree
 
-from trained_models.recipes.people.assets import Floats, Ints
+from trained_models.recipes.people.assets import BODY_VERTICES, Floats, Ints
+from trained_models.recipes.people.chart import Chart, chart
 from trained_models.recipes.people.geometry import smoothstep
+from trained_models.recipes.people.mesh import triangulated
+from trained_models.recipes.people.paint import noise
+from trained_models.recipes.people.topology import topology
 
 # From the middle outwards, in dm.
 UPPER_WIDTHS = (0.086, 0.066, 0.078, 0.07, 0.068, 0.10)
@@ -97,3 +105,134 @@ def _tooth(
     normals /= np.linalg.norm(normals, axis=1, keepdims=True)
     openness = (1 - 0.38 * np.abs(u) ** 14) * (0.80 + 0.2 * np.clip(1 - number / 5, 0, 1)) * (1 - 0.12 * number)
     return places, normals, gum.ravel(), openness.ravel()
+
+
+SEAM = 16  # columns over which the iris texture is joined to itself
+LASH_SIZE = (128, 768)
+
+
+def eye_texture(seed: int) -> Floats:
+    """(64, 512, 2) 0..1 over radius and angle: iris fibres, and veins of the white."""
+    rng = np.random.default_rng(seed)
+    height, width = 64, 512
+    streaks = noise(rng, (height, width // 6), 3, 2)
+    rays = cv2.resize(noise(rng, (8, width), 3, 3, 0.7), (width, height), interpolation=cv2.INTER_CUBIC)
+    fibres = rays * 0.7 + cv2.resize(streaks, (width, height)) * 0.3
+    for column in range(SEAM):
+        share = column / SEAM
+        fibres[:, column] = fibres[:, column] * share + fibres[:, -1] * (1 - share)
+    veins: Any = np.clip(noise(rng, (height, width), 14, 3, 0.8), 0, 2) * 0.35
+    veins = veins + (np.abs(noise(rng, (height, width), 20, 2)) < 0.07) * 0.6
+    veins = cv2.GaussianBlur(veins.astype(np.float32), (0, 0), 0.8)
+    return np.stack([np.clip(0.5 + 0.22 * fibres, 0, 1), np.clip(veins, 0, 1)], -1).astype(np.float32)
+
+
+def lash_meshes() -> list[tuple[Ints, Floats, Ints]]:
+    """For each eye: template vertices (n,), texture coordinates (n, 2), triangles (t, 3).
+
+    u runs along the lid, v from the root; the upper lid has the texture's lower half.
+    """
+    topo = topology()
+    skin = cKDTree(topo.template[np.arange(BODY_VERTICES)])
+    out = []
+    for quads in topo.lashes:
+        used, local = np.unique(quads, return_inverse=True)
+        local = local.reshape(quads.shape)
+        place = topo.template[used]
+        from_lid, _ = skin.query(place)
+        edges = np.concatenate([local[:, [k, (k + 1) % 4]] for k in range(4)])
+        graph = sp.coo_matrix((np.ones(len(edges)), (edges[:, 0], edges[:, 1])), shape=(len(used),) * 2)
+        strips, strip_of = sp.csgraph.connected_components(graph)
+        uv = np.zeros((len(used), 2))
+        for strip in range(strips):
+            own = strip_of == strip
+            x = np.abs(place[own, 0])
+            upper = place[own, 1].mean() > 7.28
+            v = np.clip(from_lid[own] / max(from_lid[own].max(), 1e-6), 0, 1)
+            uv[own] = np.c_[(x - x.min()) / (x.max() - x.min()), v * 0.48 + 0.01 if upper else 0.51 + v * 0.48]
+        out.append((used, uv.astype(np.float32), triangulated(local)))
+    return out
+
+
+def lash_texture(seed: int, count: int = 55, width: float = 1.0) -> npt.NDArray[np.uint8]:
+    """(128, 768) uint8: upper lashes in the first half of the rows, lower ones in the second."""
+    rng = np.random.default_rng(seed)
+    rows, columns = LASH_SIZE
+    out = np.zeros(LASH_SIZE, np.uint8)
+    for half, (lashes, length) in enumerate(((count, 1.0), (int(count * 0.5), 0.6))):
+        for _ in range(lashes):
+            u = rng.uniform(0.03, 0.99)
+            reach = length * rng.uniform(0.6, 1) * (0.55 + 0.45 * np.sin(np.clip(u * 1.05, 0, 1) * np.pi * 0.75))
+            lean = (u - 0.4) * 0.10 + rng.normal(0, 0.012)
+            t = np.linspace(0, 1, 9)
+            points = np.stack([(u + lean * t**1.5) * columns, (half * 0.5 + 0.005 + t * reach * 0.485) * rows], 1)
+            fixed = (points * 16).astype(int)
+            for k in range(8):
+                shade, thick = int(255 * (1 - 0.4 * k / 8)), max(1, round((4 - 3.2 * k / 8) * width))
+                cv2.line(out, tuple(fixed[k]), tuple(fixed[k + 1]), shade, thick, cv2.LINE_AA, 4)
+    for half, shade in enumerate((150, 40)):
+        root = int(half * rows / 2)
+        out[root : root + 6] = np.maximum(out[root : root + 6], shade)
+    return out
+
+
+REST_HEIGHT = 7.432
+"""Painted 3 mm higher, MediaPipe reads raised brows at rest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Brow:
+    """`thickness`, `density`, `arch` about 1; `height` an offset in dm; `opacity`, `darkness` 0..1."""
+
+    thickness: float
+    density: float
+    arch: float
+    height: float
+    opacity: float
+    darkness: float
+
+
+def _strokes(on: Chart, ends: tuple[Floats, Floats, Floats], strength: Floats) -> Floats:
+    """(h, w) cover of quadratic strokes; `ends` are start, control and end points (n, 2) on the face's front."""
+    points = on.texels(np.concatenate(ends))
+    n = len(ends[0])
+    start, control, end = points[:n], points[n : 2 * n], points[2 * n :]
+    t = np.linspace(0, 1, 6)[:, None, None]
+    curves = (1 - t) ** 2 * start + 2 * t * (1 - t) * control + t * t * end
+    # Four fractional bits, for smooth lines.
+    fixed = np.ascontiguousarray(np.round(curves.transpose(1, 0, 2) * 16).astype(np.int32))
+    out = np.zeros(on.shape, np.uint8)
+    for curve, value in zip(fixed, strength, strict=True):
+        cv2.polylines(out, [np.ascontiguousarray(curve)], False, int(value * 255), 1, cv2.LINE_AA, 4)
+    return out.astype(np.float32) / 255
+
+
+def brow_cover(rng: np.random.Generator, brow: Brow) -> Any:
+    """(h, w) how much brow covers each texel of the chart, 0..1."""
+    on = chart()
+    cover = np.zeros(on.shape, np.float32)
+    height = REST_HEIGHT + brow.height
+    for _ in range(3):
+        n = int(230 * brow.density)
+        along = rng.uniform(0, 1, n) ** 0.9  # 0 at the nose, 1 at the temple
+        side = rng.choice([-1, 1], n)
+        x = 0.115 + 0.475 * along
+        rise = brow.arch * 0.065 * np.sin(np.clip(along / 0.66, 0, 1) * np.pi / 2)
+        y = height + 0.012 + rise - 0.095 * np.clip((along - 0.60) / 0.40, 0, 1) ** 1.4
+        half = brow.thickness * (0.038 * (1 - along**3 * 0.85) * np.minimum(1, 0.55 + along * 3))
+        off = rng.uniform(-1, 1, n) * half
+        degrees = 75 - 65 * np.clip(along * 1.3, 0, 1) - 20 * np.clip((along - 0.6) / 0.4, 0, 1)
+        angle = np.radians(degrees + rng.normal(0, 10, n)) - np.sign(off) * np.radians(14) * along
+        length = rng.uniform(0.045, 0.075, n) * (1 - 0.3 * along)
+        start = np.c_[x, y + off]
+        control = start + np.c_[np.cos(angle), np.sin(angle)] * length[:, None] * 0.5
+        end = control + np.c_[np.cos(angle - 0.5), np.sin(angle - 0.5)] * length[:, None] * 0.5
+        for points in (start, control, end):
+            points[:, 0] *= side
+        # Sparse where the brow begins, or it would look cut out.
+        drawn = _strokes(
+            on, (start, control, end), rng.uniform(0.3, 0.85, n) * (0.35 + 0.65 * np.minimum(1, along * 4))
+        )
+        cover = np.maximum(cover * 0.98, drawn * 0.9 + cover * 0.4)
+    soft = cv2.GaussianBlur(cover, (0, 0), 6) * 0.75
+    return np.clip(np.clip(cover, 0, 1) + soft, 0, 0.96) * brow.opacity
