@@ -1,7 +1,5 @@
 """How people move by seed, how a sweep becomes a calibration, and what webcams do. None of it needs a renderer."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -19,10 +17,8 @@ from trained_models.recipes.people.calibrate import (
     calibrate,
     uncalibrated,
 )
-from trained_models.recipes.people.clips import clip_path, read_clip
 from trained_models.recipes.people.develop import Webcam
 from trained_models.recipes.people.geometry import in_picture
-from trained_models.recipes.people.pairs import joined
 from trained_models.recipes.people.performance import babble, improvise, sway
 
 FPS = 25.0
@@ -156,21 +152,3 @@ def test_jpeg_and_half_colour_lose_a_little() -> None:
     seen = Webcam(jpeg=60, chroma=True).seen(ramp)
     off = np.abs(seen.astype(int) - ramp).mean()
     assert 0 < off < 6
-
-
-def test_a_clip_comes_back(tmp_path: Path) -> None:
-    cv2 = pytest.importorskip("cv2")
-    count, size = 4, 32
-    fields: dict[str, object] = {}
-    for name, kind, shape in (("frame_jpg", ".jpg", (size, size, 3)), ("mask_png", ".png", (size, size))):
-        files = [cv2.imencode(kind, np.full(shape, 50 * k, np.uint8))[1].tobytes() for k in range(count)]
-        fields[name], fields[name + "_offsets"] = joined(files)
-    fields |= {"actions": np.ones((count, 52), np.float32), "rot": np.zeros((count, 3)), "gaze": np.zeros((count, 2))}
-    fields |= {"landmarks": np.full((count, 68, 2), 3.0), "action_names": np.array(NAMES)}
-    fields |= {"person_seed": np.int64(9), "cartoon": np.bool_(True)}
-    np.savez(clip_path(tmp_path, 2), **fields)
-    clip = read_clip(tmp_path / "clip_00002.npz")
-    assert clip.frames.shape == (count, size, size, 3)
-    assert clip.masks[:, 0, 0].tolist() == [0, 50, 100, 150]
-    assert clip.landmarks.shape == (count, 68, 2)
-    assert (clip.person_seed, clip.cartoon) == (9, True)

@@ -4,7 +4,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
 import pytest
 
@@ -26,17 +25,17 @@ def renderer() -> "Renderer":
         moderngl.create_context(standalone=True, backend="egl").release()
     except Exception as missing:  # whatever EGL says
         pytest.skip(f"no OpenGL: {missing}")
-    from trained_models.recipes.people.person import Casting
+    from trained_models.recipes.people.person import PersonSpec
     from trained_models.recipes.people.renderer import Renderer
 
     made = Renderer(SIZE, SIZE, oversampling=1)
-    Casting(SEED).load_into(made, bake_views=8)
+    PersonSpec(SEED).load_into(made, bake_views=8)
     return made
 
 
 def test_the_truth_of_a_picture(renderer: "Renderer") -> None:
-    from trained_models.recipes.people.lights import background
     from trained_models.recipes.people.renderer import Moment
+    from trained_models.recipes.people.surroundings import background
 
     still = np.zeros(52, np.float32)
     room = background(1, SIZE, SIZE)
@@ -52,8 +51,8 @@ def test_the_truth_of_a_picture(renderer: "Renderer") -> None:
 
 
 def test_a_bare_face_wears_nothing(renderer: "Renderer") -> None:
-    from trained_models.recipes.people.lights import background
     from trained_models.recipes.people.renderer import Moment
+    from trained_models.recipes.people.surroundings import background
 
     room, moment = background(1, SIZE, SIZE), Moment(np.zeros(52, np.float32))
     whole, bare = renderer.picture(moment, room), renderer.picture(moment, room, bare=True)
@@ -62,7 +61,7 @@ def test_a_bare_face_wears_nothing(renderer: "Renderer") -> None:
 
 
 def test_what_is_worn_is_closed_and_before_the_face() -> None:
-    from trained_models.recipes.people.worn import tube
+    from trained_models.recipes.people.accessories import tube
 
     path = np.stack([np.linspace(0, 1, 5), np.zeros(5), np.zeros(5)], 1)
     places, normals, triangles = tube(path, 0.1)
@@ -90,8 +89,8 @@ def test_lines_are_inked_where_depth_jumps() -> None:
 
 
 def test_every_fifth_driver_wears_sunglasses_and_nobody_drives_twice() -> None:
+    from trained_models.recipes.people.accessories import wears_dark_glasses
     from trained_models.recipes.people.pairs import driver_of
-    from trained_models.recipes.people.worn import wears_dark_glasses
 
     drivers = [driver_of(turn) for turn in range(40)]
     assert len(set(drivers)) == 40
@@ -101,24 +100,26 @@ def test_every_fifth_driver_wears_sunglasses_and_nobody_drives_twice() -> None:
 
 def test_who_is_said_to_wear_sunglasses_does() -> None:
     from trained_models.recipes.people.pairs import driver_of
-    from trained_models.recipes.people.person import Casting
+    from trained_models.recipes.people.person import PersonSpec
 
-    _, look = Casting(driver_of(4)).create()
+    _, look = PersonSpec(driver_of(4)).create()
     assert look.outfit.lens is not None
     assert look.outfit.lens.opacity > 0.5
 
 
 def test_an_identity_plays_what_somebody_else_played(renderer: "Renderer") -> None:
     assert renderer is not None  # skips where nobody can be drawn
-    from trained_models.recipes.people.clips import Stage, Wanted
-    from trained_models.recipes.people.pairs import decoded_files
+    from trained_models.recipes.people.clips import ClipWriter, Wanted
+    from trained_models.recipes.sample_files import decoded
 
     wanted = Wanted(frames=3, size=96, cartoons=0.0, occluded=0.0)
-    own, lent = (Stage(replace(wanted, identity=identity)).film(3, 777, lambda: False) for identity in (None, "ada"))
+    own, lent = (
+        ClipWriter(replace(wanted, identity=identity)).film(3, 777, lambda: False) for identity in (None, "ada")
+    )
     assert own is not None
     assert lent is not None
     for same in ("actions", "rot", "gaze", "person_seed"):
         assert np.array_equal(own[same], lent[same])
     assert not np.array_equal(own["driven"], lent["driven"])  # each face is moved by its own calibration
-    first, second = (decoded_files(clip, "frame_jpg", cv2.IMREAD_COLOR).astype(int) for clip in (own, lent))
+    first, second = (np.stack(decoded(clip, "frame_jpg")).astype(int) for clip in (own, lent))
     assert np.abs(first - second).mean() > 5

@@ -5,10 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from trained_models.recipes.autoencoder.prepare import read_pairs
 from trained_models.recipes.people.calibrate import EXPRESSIONS, GAINS, PAIRED, both_sides, gains, side_names
 from trained_models.recipes.people.moments import DRAWN, STRONGEST, draw_moment
-from trained_models.recipes.people.pairs import SAMPLES, held_by, joined, read_shard, shard_path
+from trained_models.recipes.people.pairs import SAMPLES, held_by
 from trained_models.recipes.people.speech import DOMINANCE, VISEMES, mouth_curves, speak, viseme
+from trained_models.recipes.sample_files import joined, numbered
+from trained_models.training.files import save_arrays
 
 FPS = 100
 EYES = [f"eyeLook{way}{side}" for way in ("Down", "In", "Out", "Up") for side in ("Left", "Right")]
@@ -123,21 +126,18 @@ def test_some_drivers_hold_something_before_the_face() -> None:
 
 def test_a_shard_comes_back(tmp_path: Path) -> None:
     cv2 = pytest.importorskip("cv2")
-    count, size = 3, 32
     fields: dict[str, object] = {}
-    for name in ("person_jpg", "target_jpg", "person_mask_png", "target_mask_png"):
+    for name in ("person_jpg", "target_jpg", "target_mask_png"):
         kind = ".jpg" if name.endswith("jpg") else ".png"
-        shape = (size, size, 3) if kind == ".jpg" else (size, size)
-        files = [cv2.imencode(kind, np.full(shape, 40 * k, np.uint8))[1].tobytes() for k in range(count)]
+        shape = (32, 32, 3) if kind == ".jpg" else (32, 32)
+        files = [cv2.imencode(kind, np.full(shape, 40 * k, np.uint8))[1].tobytes() for k in range(3)]
         fields[name], fields[name + "_offsets"] = joined(files)
-    numbers = {"actions": 52, "rot": 3, "gaze": 2}
-    fields |= {name: np.ones((count, width), np.float32) for name, width in numbers.items()}
-    fields |= {"action_names": np.array(NAMES), "person_seed": np.arange(count)}
-    path = shard_path(tmp_path, 7)
-    np.savez(path, **fields)
-    shard = read_shard(path)
-    assert path.name == "shard_00007.npz"
-    assert shard.person.shape == shard.target.shape == (count, size, size, 3)
-    assert shard.target_mask[:, 0, 0].tolist() == [0, 40, 80]
-    assert abs(int(shard.person[2, 5, 5, 0]) - 80) <= 2
-    assert shard.action_names == NAMES
+    save_arrays(numbered(tmp_path, 7, "shard"), fields)
+    pairs = list(read_pairs(tmp_path / "shard_00007.npz"))
+    assert all(pair.person.shape == pair.target.shape == (32, 32, 3) for pair in pairs)
+    assert [pair.region[0, 0] for pair in pairs] == [0, 40, 80]
+    assert abs(int(pairs[2].person[5, 5, 0]) - 80) <= 2
+    fields["person_jpg"] = np.zeros(9, np.uint8)
+    save_arrays(tmp_path / "shard_00008.npz", fields)
+    with pytest.raises(ValueError, match="render the file again"):
+        list(read_pairs(tmp_path / "shard_00008.npz"))

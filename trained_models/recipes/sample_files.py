@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterable, Iterator
 from itertools import pairwise
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -47,9 +48,9 @@ def read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
         return {name: stored[name] for name in stored.files}
 
 
-def numbered(folder: Path, number: int) -> Path:
-    """File `number` in a folder, which is named after it: frames/frames_00007.npz."""
-    return folder / f"{folder.name}_{number:05d}.npz"
+def numbered(folder: Path, number: int, stem: str | None = None) -> Path:
+    """File `number` in a folder, named after it unless a `stem` is given: frames/frames_00007.npz."""
+    return folder / f"{stem or folder.name}_{number:05d}.npz"
 
 
 def finished(folder: Path) -> list[Path]:
@@ -89,3 +90,30 @@ def use_one_core() -> None:
     os.environ["LP_NUM_THREADS"] = "1"  # Mesa reads it when it makes its context
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
+
+
+_worker: Any = None
+"""A worker process's own; made by the pool's initializer."""
+
+
+def in_processes(
+    open_worker: Callable[..., Any], given: Any, jobs: list[Any], workers: int, stopped: Callable[[], bool]
+) -> Iterator[Any]:
+    """What `open_worker(given)` gives for each job, in processes of one core each. `stopped` may end it early."""
+    # Mesa reads this when a process makes its context: before the workers are born, not only inside them.
+    os.environ["LP_NUM_THREADS"] = "1"
+    with get_context("spawn").Pool(workers, _open, (open_worker, given)) as pool:
+        for made in pool.imap_unordered(_work, jobs):
+            yield made
+            if stopped():
+                return
+
+
+def _open(open_worker: Callable[..., Any], given: Any) -> None:
+    global _worker
+    use_one_core()
+    _worker = open_worker(given)
+
+
+def _work(job: Any) -> Any:
+    return _worker(job)

@@ -22,7 +22,7 @@ from realtime.models.library import built_in_folder
 from realtime.tracking.face_networks import MIN_SCORE, FaceNetworks
 from realtime.tracking.pose import HeadPose
 from realtime.tracking.shape_embedding import NUMBERS, SHAPE_POINTS, turned
-from trained_models.recipes.people.pairs import read_shard
+from trained_models.recipes.sample_files import decoded, read_arrays
 
 Doubles = npt.NDArray[np.float64]
 
@@ -55,8 +55,8 @@ def read_views(shards: Sequence[Path]) -> Views:
     person: list[int] = []
     shape: list[Doubles] = []
     turns: list[Doubles] = []
-    for shard in map(read_shard, shards):
-        for pixels, who in zip(shard.person, shard.person_seed, strict=True):
+    for fields in map(read_arrays, shards):
+        for pixels, who in zip(decoded(fields, "person_jpg"), fields["person_seed"], strict=True):
             size = pixels.shape[1], pixels.shape[0]
             for found in networks.search(pixels)[:1]:
                 landmarks, score = networks.landmarks(pixels, found.region)

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 
 import cv2
@@ -17,6 +16,7 @@ from realtime.tracking.face import Face
 from trained_models.autoencoder.augment import Pixels, covered, seen_by_a_camera, shadowed, shaken, warped
 from trained_models.autoencoder.crops import MARGIN, SIZE, margin_crop
 from trained_models.autoencoder.driver_mask import WIDTHS, DriverMask
+from trained_models.recipes.sample_files import decoded, read_arrays
 from trained_models.training.ema import EmaTraining, Plan, run
 from trained_models.training.files import fill, save_arrays, save_halves
 
@@ -37,15 +37,8 @@ LARGE = SIZE + 2 * MARGIN
 
 def read_drivers(path: Path) -> Iterator[tuple[Pixels, Pixels]]:
     """A shard's drivers: picture (H, W, 3) BGR and mask (H, W) uint8, 255 where the face shows."""
-    with np.load(path, allow_pickle=False) as file:
-        streams = [(file[f"person_{kind}"], file[f"person_{kind}_offsets"]) for kind in ("jpg", "mask_png")]
-    pictures, masks = (
-        [cv2.imdecode(data[a:b], cv2.IMREAD_UNCHANGED) for a, b in pairwise(ends)] for data, ends in streams
-    )
-    for picture, mask in zip(pictures, masks, strict=True):
-        if picture is None or mask is None:
-            raise ValueError(f"{path.name} has a picture that cannot be decoded: render the shard again")
-        yield np.asarray(picture, np.uint8), np.asarray(mask, np.uint8)
+    fields = read_arrays(path)
+    yield from zip(decoded(fields, "person_jpg"), decoded(fields, "person_mask_png", cv2.IMREAD_GRAYSCALE), strict=True)
 
 
 def prepare_drivers(folders: Sequence[Path], out: Path, find: Callable[[Pixels], Face | None]) -> int:

@@ -16,20 +16,19 @@ import numpy.typing as npt
 
 from realtime.families.face_swap.autoencoder import inner_lips
 from realtime.imaging.affine import cut
-from realtime.imaging.align import crop_from_frame
 from realtime.tracking.pose import head_angles
 from trained_models.autoencoder.augment import Pixels
 from trained_models.autoencoder.crops import (
-    COVERAGE,
-    FACE_TYPE,
     FINE_SIZE,
     MARGIN,
     SIZE,
     FindOne,
+    face_crop,
     importance,
     margin_crop,
 )
 from trained_models.autoencoder.dataset import Shard, save_shard
+from trained_models.recipes.sample_files import decoded, read_arrays
 
 STRANDS = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (7, 7))
 
@@ -48,22 +47,11 @@ class RawPair:
 
 
 def read_pairs(path: Path) -> Iterator[RawPair]:
-    """The pairs of one shard, in order.
-
-    A shard is an `.npz` without pickles: `person_jpg` and `target_jpg` hold JPEG files one after the other,
-    `person_mask_png` and `target_mask_png` grey PNG files, and `NAME_offsets` where each begins and the last ends.
-    """
-    with np.load(path, allow_pickle=False) as file:
-        streams = {
-            name: (file[name], file[f"{name}_offsets"]) for name in ("person_jpg", "target_jpg", "target_mask_png")
-        }
-    count = len(streams["person_jpg"][1]) - 1
-    for i in range(count):
-        yield RawPair(
-            person=_decoded(*streams["person_jpg"], i, cv2.IMREAD_COLOR),
-            target=_decoded(*streams["target_jpg"], i, cv2.IMREAD_COLOR),
-            region=_decoded(*streams["target_mask_png"], i, cv2.IMREAD_GRAYSCALE),
-        )
+    """The pairs of one shard (`people.pairs`), in order."""
+    fields = read_arrays(path)
+    pictures = (decoded(fields, name) for name in ("person_jpg", "target_jpg"))
+    for row in zip(*pictures, decoded(fields, "target_mask_png", cv2.IMREAD_GRAYSCALE), strict=True):
+        yield RawPair(*row)
 
 
 def friendliest(path: Path) -> tuple[float, Pixels]:
@@ -71,21 +59,13 @@ def friendliest(path: Path) -> tuple[float, Pixels]:
 
     Ideal is a light smile, eyes open and straight ahead, nothing else moved.
     """
-    with np.load(path, allow_pickle=False) as file:
-        names = [str(n) for n in file["action_names"]]
-        actions, turned, gaze = file["actions"], file["rot"], file["gaze"]
-        stream, offsets = file["target_jpg"], file["target_jpg_offsets"]
+    fields = read_arrays(path)
+    names = [str(n) for n in fields["action_names"]]
+    actions, turned, gaze = fields["actions"], fields["rot"], fields["gaze"]
     ideal = np.array([0.4 if n.startswith("mouthSmile") else 0.0 for n in names])
     cost = np.abs(actions - ideal).sum(1) + np.abs(turned).sum(1) / 8 + np.abs(gaze).sum(1) / 12
     best = int(np.argmin(cost))
-    return float(cost[best]), _decoded(stream, offsets, best, cv2.IMREAD_COLOR)
-
-
-def _decoded(stream: Pixels, offsets: npt.NDArray[np.int64], i: int, flags: int) -> Pixels:
-    picture = cv2.imdecode(stream[offsets[i] : offsets[i + 1]], flags)
-    if picture is None:
-        raise ValueError(f"picture {i} of a shard cannot be decoded: render the shard again")
-    return np.asarray(picture, np.uint8)
+    return float(cost[best]), decoded(fields, "target_jpg")[best]
 
 
 @dataclass(slots=True)
@@ -109,7 +89,7 @@ def prepared(pairs: Iterator[RawPair], find: FindOne, tally: Tally) -> Shard | N
             tally.identity_missed += 1
             continue
         tally.kept += 1
-        target_crop = crop_from_frame(identity.landmarks, FACE_TYPE, SIZE, coverage=COVERAGE)
+        target_crop = face_crop(identity.landmarks)
         region = cv2.warpAffine(pair.region, target_crop, (SIZE, SIZE), flags=cv2.INTER_LINEAR)
         # Slivers of skin between strands of hair are hair.
         mask = cv2.GaussianBlur(cv2.morphologyEx(region, cv2.MORPH_OPEN, STRANDS), (0, 0), 1.5)

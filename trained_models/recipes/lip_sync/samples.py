@@ -92,11 +92,11 @@ class Studio:
 
     def film(self, number: int, seed: int, stopped: Callable[[], bool]) -> dict[str, Any] | None:
         """A person's arrays; None if `stopped` said so, or where the tracker finds no face."""
-        from trained_models.recipes.people.person import Casting, calibration
+        from trained_models.recipes.people.person import PersonSpec, calibration
 
         rng = np.random.default_rng([seed, number])
         cartoon = bool(rng.random() < CARTOONS)
-        Casting(FIRST_PERSON + number, cartoon=cartoon).load_into(self._renderer, BAKE_VIEWS)
+        PersonSpec(FIRST_PERSON + number, cartoon=cartoon).load_into(self._renderer, BAKE_VIEWS)
         drive = calibration(self._renderer).drive
         files: list[bytes] = []
         columns: dict[str, list[Any]] = {"codes": [], "lips": [], "mel": []}
@@ -127,9 +127,9 @@ class Studio:
         from realtime.families.lip_sync.lower_face import FaceBox
         from trained_models.recipes.lip_sync.spoken import any_voice, say
         from trained_models.recipes.people.develop import Camera
-        from trained_models.recipes.people.lights import Light, background
         from trained_models.recipes.people.person import tracker
         from trained_models.recipes.people.renderer import Moment
+        from trained_models.recipes.people.surroundings import Light, background
 
         said = say(*any_voice(rng), self.names, lively=float(rng.uniform(0.8, 1.25)))
         while said.mel.shape[1] < MEL_KEPT + 10:

@@ -60,19 +60,19 @@ SITTERS = (
 def portrait(sitter: Sitter) -> Any:
     """The picture, (h, w, 3) or with alpha (h, w, 4), uint8 BGR(A)."""
     from trained_models.recipes.people.develop import Camera
-    from trained_models.recipes.people.lights import Light, background
-    from trained_models.recipes.people.person import Casting, calibration
+    from trained_models.recipes.people.person import PersonSpec, calibration
     from trained_models.recipes.people.renderer import Moment, Renderer
+    from trained_models.recipes.people.surroundings import Light, background
     from trained_models.recipes.people.topology import topology
 
     width, height = sitter.size
     renderer, names = Renderer(width, height, 2), topology().actions
-    Casting(sitter.seed, sitter.style, cartoon=sitter.cartoon, wears=False).load_into(renderer)
+    PersonSpec(sitter.seed, sitter.style, cartoon=sitter.cartoon, wears=False).load_into(renderer)
     actions = np.zeros(len(names), np.float32)
     for name in ("mouthSmileLeft", "mouthSmileRight"):
         actions[names.index(name)] = sitter.smile
     driven = calibration(renderer).drive(actions)
-    centre = renderer.cast.person.centre
+    centre = renderer.scene.person.centre
     target = centre + np.array([0.0, -0.40, 0.3])
     place = target + 10.0 * np.array([0.0, 0.02, 1.0])
     view_deg = float(2 * np.degrees(np.arctan(4.8 / 2 / 10.0)))

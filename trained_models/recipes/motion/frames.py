@@ -75,14 +75,14 @@ class Studio:
         """The arrays of a person; None if `stopped` said so."""
         from trained_models.recipes.people.calibrate import uncalibrated
         from trained_models.recipes.people.develop import Camera
-        from trained_models.recipes.people.lights import Light, background
         from trained_models.recipes.people.moments import draw_moment
-        from trained_models.recipes.people.person import Casting
+        from trained_models.recipes.people.person import PersonSpec
         from trained_models.recipes.people.renderer import Moment
+        from trained_models.recipes.people.surroundings import Light, background
 
         rng = np.random.default_rng([seed, number])
         person_seed, cartoon = FIRST_PERSON + number, bool(rng.random() < CARTOONS)
-        Casting(person_seed, cartoon=cartoon).load_into(self._renderer, BAKE_VIEWS)
+        PersonSpec(person_seed, cartoon=cartoon).load_into(self._renderer, BAKE_VIEWS)
         drive = uncalibrated(self.names).drive
         light, room = Light(int(rng.integers(1 << 31))), background(int(rng.integers(1 << 31)), SIZE, SIZE)
         place, target, view_deg = self._desk(rng)
@@ -134,7 +134,7 @@ class Studio:
         """Camera place, target and vertical view: the head with some room around it."""
         distance, height, tilt = rng.uniform(6, 11), rng.uniform(3.5, 4.3), np.radians(rng.normal(0, 4))
         aside = np.radians(rng.normal(0, 4))
-        centre = self._renderer.cast.person.centre
+        centre = self._renderer.scene.person.centre
         target = centre + np.array([rng.normal(0, 0.06), -0.15 + rng.normal(0, 0.08), 0.3])
         place = target + distance * np.array([np.sin(aside), np.sin(tilt), np.cos(tilt)])
         return place, target, float(2 * np.degrees(np.arctan(height / 2 / distance)))

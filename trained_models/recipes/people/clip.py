@@ -15,12 +15,12 @@ from tqdm import tqdm
 
 from trained_models.recipes.people.assets import Floats
 from trained_models.recipes.people.develop import Camera
-from trained_models.recipes.people.lights import Light, background
 from trained_models.recipes.people.performance import blinks, glances, hump, loudness, put, sway
 from trained_models.recipes.people.person import DRIVER, calibration
 from trained_models.recipes.people.renderer import Moment, Renderer
 from trained_models.recipes.people.shape import Identity
 from trained_models.recipes.people.speech import Speech, mouth_curves, speak
+from trained_models.recipes.people.surroundings import Light, background
 from trained_models.recipes.people.topology import topology
 
 TEXT = "Hi! Nice to see you. Nobody ever had this face: a program drew it, bit by bit. Oh really? Yes, really!"

@@ -6,24 +6,22 @@ and `gaze` (n, 2) degrees; `landmarks` (n, 68, 2) pixels; `person_seed`, `cartoo
 Everything follows from the last two numbers.
 """
 
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
 from trained_models.recipes.people.develop import Webcam
-from trained_models.recipes.people.pairs import JPEG_QUALITY, STOP, decoded_files, joined
+from trained_models.recipes.people.pairs import JPEG_QUALITY
 from trained_models.recipes.people.performance import hump
+from trained_models.recipes.sample_files import in_processes, joined, jpeg, numbered, png, stop_file
+from trained_models.training.files import save_arrays
 
 if TYPE_CHECKING:
     from trained_models.recipes.people.renderer import Renderer
-
-Pixels = npt.NDArray[np.uint8]
 
 SEED = 20262
 FIRST_PERSON = 500_000
@@ -52,45 +50,8 @@ class Wanted:
     identity: str | None = None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Clip:
-    """A clip decoded: `frames` (n, s, s, 3) uint8 BGR, `masks` (n, s, s) uint8, 255 in the face; the rest as stored."""
-
-    frames: Pixels
-    masks: Pixels
-    actions: npt.NDArray[np.float32]
-    action_names: list[str]
-    rot: npt.NDArray[np.float32]
-    gaze: npt.NDArray[np.float32]
-    landmarks: npt.NDArray[np.float32]
-    person_seed: int
-    cartoon: bool
-
-
-def clip_path(folder: Path, number: int) -> Path:
-    """Where clip `number` lies."""
-    return folder / f"clip_{number:05d}.npz"
-
-
-def read_clip(path: Path) -> Clip:
-    """Read and decode one clip."""
-    with np.load(path, allow_pickle=False) as stored:
-        fields = {name: stored[name] for name in stored.files}
-    return Clip(
-        frames=decoded_files(fields, "frame_jpg", cv2.IMREAD_COLOR),
-        masks=decoded_files(fields, "mask_png", cv2.IMREAD_GRAYSCALE),
-        actions=fields["actions"],
-        action_names=[str(n) for n in fields["action_names"]],
-        rot=fields["rot"],
-        gaze=fields["gaze"],
-        landmarks=fields["landmarks"],
-        person_seed=int(fields["person_seed"]),
-        cartoon=bool(fields["cartoon"]),
-    )
-
-
-class Stage:
-    """A renderer and whoever acts before it."""
+class ClipWriter:
+    """Films people before a renderer, and writes the clips."""
 
     def __init__(self, wanted: Wanted) -> None:
         from trained_models.recipes.people.renderer import Renderer
@@ -98,18 +59,26 @@ class Stage:
         self.wanted = wanted
         self._renderer: Renderer = Renderer(wanted.size, wanted.size, wanted.oversampling)
 
+    def __call__(self, job: tuple[Path, int, int]) -> int:
+        """Film one clip to its file; its number."""
+        folder, number, seed = job
+        fields = self.film(number, seed, stop_file(folder.parent))
+        if fields is not None:
+            save_arrays(numbered(folder, number, "clip"), fields)
+        return number
+
     def film(self, number: int, seed: int, stopped: Callable[[], bool]) -> dict[str, Any] | None:
         """The arrays of a clip; None if `stopped` said so."""
-        from trained_models.recipes.people.lights import Light, background
+        from trained_models.recipes.people.accessories import Occluder, dress
         from trained_models.recipes.people.performance import improvise
-        from trained_models.recipes.people.person import IDENTITIES, Casting, calibration
+        from trained_models.recipes.people.person import IDENTITIES, PersonSpec, calibration
         from trained_models.recipes.people.renderer import Moment
+        from trained_models.recipes.people.surroundings import Light, background
         from trained_models.recipes.people.topology import topology
-        from trained_models.recipes.people.worn import Occluder, dress
 
         wanted, names = self.wanted, topology().actions
         rng = np.random.default_rng([seed, number])
-        who = Casting(FIRST_PERSON + number, cartoon=bool(rng.random() < wanted.cartoons))
+        who = PersonSpec(FIRST_PERSON + number, cartoon=bool(rng.random() < wanted.cartoons))
         if wanted.identity is None:
             who.load_into(self._renderer, BAKE_VIEWS)
         else:
@@ -128,7 +97,7 @@ class Stage:
         if rng.random() < wanted.occluded:
             start = rng.uniform(0, wanted.frames / FPS)
             near = hump(np.arange(wanted.frames) / FPS, start, start + rng.uniform(0.8, 3), 0.35)
-        centre = self._renderer.cast.person.centre
+        centre = self._renderer.scene.person.centre
         exposure: float | None = None
         files: dict[str, list[bytes]] = {"frame_jpg": [], "mask_png": []}
         landmarks: list[npt.NDArray[np.floating[Any]]] = []
@@ -142,10 +111,8 @@ class Stage:
                 exposure = picture.exposure  # one for all, or brightness would pump with the pose
             went = picture.landmarks.mean(0) - landmarks[-1].mean(0) if landmarks else np.zeros(2)
             pixels = webcam.seen(picture.pixels, (float(went[0]), float(went[1])))
-            quality = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
-            files["frame_jpg"].append(cv2.imencode(".jpg", pixels[..., ::-1], quality)[1].tobytes())
-            mask = (picture.face * 255 + 0.5).astype(np.uint8)
-            files["mask_png"].append(cv2.imencode(".png", mask, [cv2.IMWRITE_PNG_COMPRESSION, 1])[1].tobytes())
+            files["frame_jpg"].append(jpeg(pixels[..., ::-1], JPEG_QUALITY))
+            files["mask_png"].append(png((picture.face * 255 + 0.5).astype(np.uint8)))
             landmarks.append(picture.landmarks)
         fields: dict[str, Any] = {}
         for name, pictures in files.items():
@@ -161,35 +128,9 @@ class Stage:
 def _desk(rng: np.random.Generator, renderer: "Renderer") -> tuple[Any, float]:
     """A camera that stands still, and its vertical view: it frames the head, now and then loosely."""
     distance, height, tilt = rng.uniform(5.5, 10), rng.uniform(2.9, 3.9), np.radians(rng.normal(0, 6))
-    target = renderer.cast.person.centre + np.array([rng.normal(0, 0.12), -0.30 + rng.normal(0, 0.08), 0.3])
+    target = renderer.scene.person.centre + np.array([rng.normal(0, 0.12), -0.30 + rng.normal(0, 0.08), 0.3])
     place = target + distance * np.array([np.sin(rng.normal(0, 0.06)), np.sin(tilt), np.cos(tilt)])
     return (lambda _: (place, target)), float(2 * np.degrees(np.arctan(height / 2 / distance)))
-
-
-_stage: Stage | None = None
-"""A worker process's own; made by the pool's initializer."""
-
-
-def _open_stage(wanted: Wanted) -> None:
-    global _stage
-    import torch
-
-    torch.set_num_threads(1)
-    cv2.setNumThreads(1)
-    _stage = Stage(wanted)
-
-
-def _write_clip(job: tuple[Path, int, int]) -> int:
-    """Film one clip to its file; its number."""
-    folder, number, seed = job
-    assert _stage is not None
-    fields = _stage.film(number, seed, (folder.parent / STOP).exists)
-    if fields is not None:
-        path = clip_path(folder, number)
-        part = path.with_suffix(".part.npz")
-        np.savez(part, **fields)
-        part.rename(path)
-    return number
 
 
 def render_clips(data: Path, people: int, wanted: Wanted, workers: int, seed: int = SEED) -> Iterator[int]:
@@ -197,15 +138,7 @@ def render_clips(data: Path, people: int, wanted: Wanted, workers: int, seed: in
 
     One single-threaded process a worker. Ends early when `data`/STOP appears.
     """
-    from multiprocessing import get_context
-
     folder = data / "clips"
     folder.mkdir(parents=True, exist_ok=True)
-    jobs = [(folder, k, seed) for k in range(people) if not clip_path(folder, k).exists()]
-    # Mesa reads this when a process makes its context: before the workers are born, not only inside them.
-    os.environ["LP_NUM_THREADS"] = "1"
-    with get_context("spawn").Pool(workers, _open_stage, (wanted,)) as pool:
-        for number in pool.imap_unordered(_write_clip, jobs):
-            yield number
-            if (data / STOP).exists():
-                return
+    jobs = [(folder, k, seed) for k in range(people) if not numbered(folder, k, "clip").exists()]
+    yield from in_processes(ClipWriter, wanted, jobs, workers, stop_file(data))

@@ -15,7 +15,7 @@ import numpy as np
 
 from trained_models.recipes.people.assets import Floats, Ints
 from trained_models.recipes.people.geometry import even_directions, look_at, orthographic
-from trained_models.recipes.people.lights import harmonics
+from trained_models.recipes.people.surroundings import harmonics
 
 SHADERS = Path(__file__).parent / "shaders"
 

@@ -12,12 +12,12 @@ import cv2
 import numpy as np
 from scipy.spatial import cKDTree
 
+from trained_models.recipes.people.accessories import above_hat
 from trained_models.recipes.people.assets import Floats, Ints
 from trained_models.recipes.people.chart import HEIGHT, WIDTH, chart, chart_uv
 from trained_models.recipes.people.geometry import above_hairline, smoothstep
 from trained_models.recipes.people.shape import Identity
 from trained_models.recipes.people.topology import topology
-from trained_models.recipes.people.worn import above_hat
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from trained_models.recipes.people.accessories import Outfit, dress
 from trained_models.recipes.people.assets import BODY_VERTICES, VERTICES, Floats, Ints
 from trained_models.recipes.people.hair import Hair, grow
 from trained_models.recipes.people.paint import linear
@@ -14,7 +15,6 @@ from trained_models.recipes.people.shape import Identity, Shape
 from trained_models.recipes.people.skin import Complexion, SkinTexture, skin_texture
 from trained_models.recipes.people.teeth import Brow, TeethRow, eye_texture, lash_meshes, lash_texture, teeth_rows
 from trained_models.recipes.people.topology import lip_vertices, topology
-from trained_models.recipes.people.worn import Outfit, dress
 
 # Root and tip, 8-bit. Black, dark brown, brown, dark blond, blond, red, white, grey.
 HAIR_COLOURS = (

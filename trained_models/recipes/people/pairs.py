@@ -9,24 +9,25 @@ them, so that the tracker reads the same on both; `rot` (n, 3) and `gaze` (n, 2)
 nothing; `seed` = (data seed, shard number). Everything in a shard follows from the identity and these two numbers.
 """
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
+from trained_models.recipes.sample_files import in_processes, joined, jpeg, numbered, png, stop_file
+from trained_models.training.ema import STOP
+from trained_models.training.files import save_arrays
+
 if TYPE_CHECKING:
+    from trained_models.recipes.people.accessories import Occluder, Worn
     from trained_models.recipes.people.calibrate import Calibration
     from trained_models.recipes.people.develop import Picture
     from trained_models.recipes.people.moments import MomentDraw
-    from trained_models.recipes.people.person import Casting
+    from trained_models.recipes.people.person import PersonSpec
     from trained_models.recipes.people.renderer import Renderer
-    from trained_models.recipes.people.worn import Occluder, Worn
 
 SIZE = 256
 TARGET_SIZE = 320
@@ -48,7 +49,7 @@ class Studio:
     The driver is drawn without oversampling: trainers make webcam pictures of it anyway.
     """
 
-    def __init__(self, identities: "Sequence[Casting]") -> None:
+    def __init__(self, identities: "Sequence[PersonSpec]") -> None:
         from trained_models.recipes.people.person import calibration
         from trained_models.recipes.people.renderer import Renderer
         from trained_models.recipes.people.topology import topology
@@ -65,21 +66,21 @@ class Studio:
 
     def all(self, person_seed: int, drawn: "MomentDraw", held: "Occluder | None" = None) -> list["Shot"]:
         """The driver, who may hold something before the face, then each identity in the same moment."""
-        from trained_models.recipes.people.person import Casting, calibration
+        from trained_models.recipes.people.person import PersonSpec, calibration
 
         if person_seed != self._person_seed or self._person_moves is None:
-            Casting(person_seed).load_into(self._person, DRIVER_BAKE_VIEWS)
+            PersonSpec(person_seed).load_into(self._person, DRIVER_BAKE_VIEWS)
             self._person_moves = calibration(self._person)
             self._person_seed = person_seed
-        centre = self._person.cast.person.centre
+        centre = self._person.scene.person.centre
         return [
             self._shot(self._person, self._person_moves, drawn, held.at(centre, 1.0) if held else None),
             *(self._shot(target, moves, drawn, None) for target, moves in self._targets),
         ]
 
     def _shot(self, renderer: "Renderer", moves: "Calibration", drawn: "MomentDraw", before: "Worn | None") -> "Shot":
-        from trained_models.recipes.people.lights import Light, background
         from trained_models.recipes.people.renderer import Moment
+        from trained_models.recipes.people.surroundings import Light, background
 
         tilt = np.radians(drawn.tilt)
 
@@ -91,13 +92,6 @@ class Studio:
         moment = Moment(driven, drawn.rot, drawn.gaze, drawn.view_deg, sight, Light(drawn.light), before)
         return Shot(renderer.picture(moment, background(drawn.room, *renderer.size)), driven)
 
-
-if TYPE_CHECKING:
-    from trained_models.recipes.people.moments import MomentDraw
-    from trained_models.recipes.people.person import Casting
-    from trained_models.recipes.people.worn import Occluder
-
-Pixels = npt.NDArray[np.uint8]
 
 SEED = 20261
 OCCLUDED = 0.3
@@ -115,67 +109,11 @@ STRANGERS_OCCLUDED = 0.5
 STRANGERS_FROM = 50_000
 """Turn of the first driver who drives nobody: pairs do not come that far."""
 JPEG_QUALITY = 95
-STOP = "STOP"
-"""A file of this name in the data folder ends the rendering after the current sample."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Shard:
-    """A shard decoded: `person` (n, 256, 256, 3) and `target` (n, 320, 320, 3) uint8 BGR; their masks uint8.
-
-    A mask is 255 where the face shows. The rest as stored, see the module's text.
-    """
-
-    person: Pixels
-    target: Pixels
-    person_mask: Pixels
-    target_mask: Pixels
-    actions: npt.NDArray[np.float32]
-    action_names: list[str]
-    rot: npt.NDArray[np.float32]
-    gaze: npt.NDArray[np.float32]
-    person_seed: npt.NDArray[np.int64]
-
-
-def shard_path(folder: Path, number: int) -> Path:
-    """Where shard `number` lies."""
-    return folder / f"shard_{number:05d}.npz"
-
-
-def joined(files: list[bytes]) -> tuple[Pixels, npt.NDArray[np.int64]]:
-    """Files one after the other, and the offsets between them."""
-    offsets = np.cumsum([0] + [len(f) for f in files]).astype(np.int64)
-    return np.frombuffer(b"".join(files), np.uint8), offsets
-
-
-def decoded_files(fields: dict[str, Any], name: str, how: int) -> Pixels:
-    """(n, h, w[, 3]) the pictures of one `joined` stream; `how`: one of OpenCV's IMREAD flags."""
-    data, ends = fields[name], fields[name + "_offsets"]
-    pictures = [cv2.imdecode(data[a:b], how) for a, b in pairwise(ends)]
-    return np.stack([np.asarray(p, np.uint8) for p in pictures])
-
-
-def read_shard(path: Path) -> Shard:
-    """Read and decode one shard."""
-    with np.load(path, allow_pickle=False) as stored:
-        fields = {name: stored[name] for name in stored.files}
-
-    return Shard(
-        person=decoded_files(fields, "person_jpg", cv2.IMREAD_COLOR),
-        target=decoded_files(fields, "target_jpg", cv2.IMREAD_COLOR),
-        person_mask=decoded_files(fields, "person_mask_png", cv2.IMREAD_GRAYSCALE),
-        target_mask=decoded_files(fields, "target_mask_png", cv2.IMREAD_GRAYSCALE),
-        actions=fields["actions"],
-        action_names=[str(n) for n in fields["action_names"]],
-        rot=fields["rot"],
-        gaze=fields["gaze"],
-        person_seed=fields["person_seed"],
-    )
 
 
 def driver_of(turn: int) -> int:
     """The seed of the driver whose turn it is, counted from 0 over all shards."""
-    from trained_models.recipes.people.worn import wears_dark_glasses
+    from trained_models.recipes.people.accessories import wears_dark_glasses
 
     if turn % SHADED_EVERY != SHADED_EVERY - 1:
         return FIRST_PERSON + turn
@@ -186,7 +124,7 @@ def driver_of(turn: int) -> int:
 
 def held_by(seed: int, number: int, index: int, share: float = OCCLUDED) -> "Occluder | None":
     """What the driver of a shard's sample holds before the face, None for all but `share`."""
-    from trained_models.recipes.people.worn import Occluder
+    from trained_models.recipes.people.accessories import Occluder
 
     rng = np.random.default_rng([seed, number, index, 3])
     return Occluder(int(rng.integers(1 << 31))) if rng.random() < share else None
@@ -203,10 +141,8 @@ class Roll:
 
     def add(self, shot: Shot) -> None:
         picture = shot.picture
-        quality, fast = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY], [cv2.IMWRITE_PNG_COMPRESSION, 1]
-        self.jpg.append(cv2.imencode(".jpg", picture.pixels[..., ::-1], quality)[1].tobytes())
-        mask = (picture.face * 255 + 0.5).astype(np.uint8)
-        self.mask_png.append(cv2.imencode(".png", mask, fast)[1].tobytes())
+        self.jpg.append(jpeg(picture.pixels[..., ::-1], JPEG_QUALITY))
+        self.mask_png.append(png((picture.face * 255 + 0.5).astype(np.uint8)))
         self.driven.append(shot.driven)
         self.landmarks.append(picture.landmarks)
 
@@ -219,7 +155,7 @@ class Roll:
 
 
 @dataclass(frozen=True, slots=True)
-class Cast:
+class Drivers:
     """Who drives: the seed of the moments, drivers in a shard, the turn of the first, the share who hold something."""
 
     seed: int = SEED
@@ -228,12 +164,14 @@ class Cast:
     occluded: float = OCCLUDED
 
     @classmethod
-    def strangers(cls) -> "Cast":
+    def strangers(cls) -> "Drivers":
         """Many people, few pictures of each: what tells a face from what is before it needs no identity beside it."""
         return cls(STRANGERS_SEED, STRANGERS_PER_SHARD, STRANGERS_FROM, STRANGERS_OCCLUDED)
 
 
-def render_shard(studio: Studio, number: int, cast: Cast, stopped: Callable[[], bool]) -> list[dict[str, Any]] | None:
+def render_shard(
+    studio: Studio, number: int, drivers: Drivers, stopped: Callable[[], bool]
+) -> list[dict[str, Any]] | None:
     """The arrays of a shard, once for each identity of the studio, or without any; None if `stopped` said so."""
     from trained_models.recipes.people.moments import draw_moment
 
@@ -244,9 +182,9 @@ def render_shard(studio: Studio, number: int, cast: Cast, stopped: Callable[[], 
     for index in range(SAMPLES):
         if stopped():
             return None
-        drawn = draw_moment(cast.seed, number, index, studio.names)
-        who = driver_of(cast.first + number * cast.people + index * cast.people // SAMPLES)
-        held = held_by(cast.seed, number, index, cast.occluded)
+        drawn = draw_moment(drivers.seed, number, index, studio.names)
+        who = driver_of(drivers.first + number * drivers.people + index * drivers.people // SAMPLES)
+        held = held_by(drivers.seed, number, index, drivers.occluded)
         shots = studio.all(who, drawn, held)
         rolls = rolls or [Roll() for _ in shots]
         for roll, shot in zip(rolls, shots, strict=True):
@@ -259,36 +197,23 @@ def render_shard(studio: Studio, number: int, cast: Cast, stopped: Callable[[], 
         "person_seed": np.array(people, np.int64),
         "occluder": np.array(occluders),
         "action_names": np.array(studio.names),
-        "seed": np.array([cast.seed, number]),
+        "seed": np.array([drivers.seed, number]),
     }
     return [shared | roll.fields("target") for roll in rolls[1:]] or [shared]
 
 
-_studio: Studio | None = None
-"""A worker process's own; made by the pool's initializer."""
+class ShardWriter:
+    """Renders shards to files: one to the folder of each identity."""
 
+    def __init__(self, identities: "Sequence[PersonSpec]") -> None:
+        self._studio = Studio(identities)
 
-def _open_studio(identities: "Sequence[Casting]") -> None:
-    global _studio
-    import torch
-
-    os.environ["LP_NUM_THREADS"] = "1"
-    torch.set_num_threads(1)
-    cv2.setNumThreads(1)
-    _studio = Studio(identities)
-
-
-def _write_shard(job: tuple[tuple[Path, ...], Path, int, Cast]) -> int:
-    """Render one shard to each folder's file; its number."""
-    folders, stop, number, cast = job
-    assert _studio is not None
-    shards = render_shard(_studio, number, cast, stop.exists)
-    for folder, fields in zip(folders, shards or [], strict=False):
-        path = shard_path(folder, number)
-        part = path.with_suffix(".part.npz")
-        np.savez(part, **fields)
-        part.rename(path)
-    return number
+    def __call__(self, job: tuple[tuple[Path, ...], Path, int, Drivers]) -> int:
+        folders, stop, number, drivers = job
+        shards = render_shard(self._studio, number, drivers, stop.exists)
+        for folder, fields in zip(folders, shards or [], strict=False):
+            save_arrays(numbered(folder, number, "shard"), fields)
+        return number
 
 
 def render_pairs(data: Path, identities: Sequence[str], shards: int, workers: int, seed: int = SEED) -> Iterator[int]:
@@ -297,31 +222,21 @@ def render_pairs(data: Path, identities: Sequence[str], shards: int, workers: in
     `identities`: names in `person.IDENTITIES`. One single-threaded process a worker. Ends early when `data`/STOP
     appears.
     """
-    folders = tuple(data / "pairs" / name for name in identities)
-    yield from _render(folders, data / STOP, identities, shards, workers, Cast(seed))
+    yield from _render(data, [data / "pairs" / name for name in identities], identities, shards, workers, Drivers(seed))
 
 
 def render_strangers(data: Path, shards: int, workers: int) -> Iterator[int]:
     """The same of drivers alone, into `data`/strangers: shards without the `target` fields."""
-    yield from _render((data / "strangers",), data / STOP, (), shards, workers, Cast.strangers())
+    yield from _render(data, [data / "strangers"], (), shards, workers, Drivers.strangers())
 
 
 def _render(
-    folders: tuple[Path, ...], stop: Path, identities: Sequence[str], shards: int, workers: int, cast: Cast
+    data: Path, folders: list[Path], identities: Sequence[str], shards: int, workers: int, drivers: Drivers
 ) -> Iterator[int]:
-    from multiprocessing import get_context
-
     from trained_models.recipes.people.person import IDENTITIES
 
     for folder in folders:
         folder.mkdir(parents=True, exist_ok=True)
-    missing = [k for k in range(shards) if not all(shard_path(folder, k).exists() for folder in folders)]
-    jobs = [(folders, stop, k, cast) for k in missing]
-    # Mesa reads this when a process makes its context: before the workers are born, not only inside them.
-    os.environ["LP_NUM_THREADS"] = "1"
-    drawn = [IDENTITIES[name] for name in identities]
-    with get_context("spawn").Pool(workers, _open_studio, (drawn,)) as pool:
-        for number in pool.imap_unordered(_write_shard, jobs):
-            yield number
-            if stop.exists():
-                return
+    missing = [k for k in range(shards) if not all(numbered(f, k, "shard").exists() for f in folders)]
+    jobs = [(tuple(folders), data / STOP, k, drivers) for k in missing]
+    yield from in_processes(ShardWriter, [IDENTITIES[name] for name in identities], jobs, workers, stop_file(data))

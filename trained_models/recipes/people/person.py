@@ -8,10 +8,10 @@ from trained_models.recipes.people.assets import Floats
 from trained_models.recipes.people.calibrate import Calibration, calibrate, reader
 from trained_models.recipes.people.cartoon import cartoon_look, cartoon_shape, eye_growth
 from trained_models.recipes.people.develop import Pixels
-from trained_models.recipes.people.lights import Light, background
 from trained_models.recipes.people.look import Look, sample_look
 from trained_models.recipes.people.renderer import Moment, Renderer
 from trained_models.recipes.people.shape import Identity, sample_shape
+from trained_models.recipes.people.surroundings import Light, background
 from trained_models.recipes.people.topology import topology
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def tracker() -> "Tracker":
 
 def calibration(renderer: Renderer) -> Calibration:
     """How the person that `renderer` holds must move; about five seconds on one core."""
-    small = Renderer(CALIBRATION_SIZE, CALIBRATION_SIZE, 1, renderer.cast)
+    small = Renderer(CALIBRATION_SIZE, CALIBRATION_SIZE, 1, renderer.scene)
     room, light = background(CALIBRATION_ROOM, CALIBRATION_SIZE, CALIBRATION_SIZE), Light(CALIBRATION_LIGHT)
 
     def draw(actions: Floats) -> Pixels:
@@ -44,7 +44,7 @@ def calibration(renderer: Renderer) -> Calibration:
 
 
 @dataclass(frozen=True, slots=True)
-class Casting:
+class PersonSpec:
     """Who: a seed and, where it shall not be left to chance, a hair style of `scalp.STYLES`.
 
     `cartoon`: the person as a drawn character. `wears`: glasses and such, if the seed has them.
@@ -72,14 +72,14 @@ class Casting:
         renderer.load(*self.create(), bake_views)
 
 
-ADA = Casting(505, "bun", wears=False)
+ADA = PersonSpec(505, "bun", wears=False)
 """The first identity. Chosen because her neutral face reads as neutral and her actions move the readings widely
 (`ceiling`); her hair is tied back, so that all of the face shows."""
 IDENTITIES = {
     "ada": ADA,
-    "amos": Casting(603, "short", wears=False),  # old, with dark skin and white brows
-    "fern": Casting(512, "bun", cartoon=True, wears=False),  # drawn, with large green eyes
+    "amos": PersonSpec(603, "short", wears=False),  # old, with dark skin and white brows
+    "fern": PersonSpec(512, "bun", cartoon=True, wears=False),  # drawn, with large green eyes
 }
 """Who can be worn, by the name of the bundle."""
-DRIVER = Casting(401, "short", wears=False)
+DRIVER = PersonSpec(401, "short", wears=False)
 """The man of the bundled driving clip."""

@@ -7,9 +7,9 @@ from typing import Any
 import moderngl
 import numpy as np
 
+from trained_models.recipes.people.accessories import Worn
 from trained_models.recipes.people.assets import Floats
 from trained_models.recipes.people.cartoon import draw_cartoon
-from trained_models.recipes.people.cast import STEEPEST, Cast
 from trained_models.recipes.people.develop import Camera, Picture, develop
 from trained_models.recipes.people.geometry import (
     in_picture,
@@ -20,11 +20,11 @@ from trained_models.recipes.people.geometry import (
     rotation,
 )
 from trained_models.recipes.people.gpu import context, set_uniforms
-from trained_models.recipes.people.lights import Light
+from trained_models.recipes.people.gpu_scene import STEEPEST, GpuScene
 from trained_models.recipes.people.look import Look
 from trained_models.recipes.people.shape import Identity, Posed
+from trained_models.recipes.people.surroundings import Light
 from trained_models.recipes.people.topology import topology
-from trained_models.recipes.people.worn import Worn
 
 SHADOW_SIZE = 768
 NEAR, FAR = 0.5, 60.0  # dm
@@ -77,10 +77,10 @@ def with_lids(actions: Floats, gaze: Any) -> Floats:
 class Renderer:
     """Pictures of `width` × `height`, drawn `oversampling` times larger each way. All share the process's context.
 
-    Renderers of several sizes may share a `cast`, and draw the same person then.
+    Renderers of several sizes may share a `scene`, and draw the same person then.
     """
 
-    def __init__(self, width: int, height: int, oversampling: int = 2, cast: Cast | None = None) -> None:
+    def __init__(self, width: int, height: int, oversampling: int = 2, scene: GpuScene | None = None) -> None:
         self.size = (width, height)
         gl, drawn = context(), (width * oversampling, height * oversampling)
         self._drawn = drawn
@@ -93,23 +93,23 @@ class Renderer:
         self._shadow.compare_func = ""
         self._shadow.filter = (moderngl.NEAREST, moderngl.NEAREST)
         self._shadow_target = gl.framebuffer(depth_attachment=self._shadow)
-        self.cast = cast or Cast()
+        self.scene = scene or GpuScene()
 
     def close(self) -> None:
-        """Free the drawing surfaces; the cast stays."""
+        """Free the drawing surfaces; the scene stays."""
         for thing in (self._target, self._shadow_target, self._shadow, *self._surfaces):
             thing.release()
 
     def load(self, person: Identity, look: Look, bake_views: int = 96) -> None:
         """Make this the person drawn; about two seconds with the bake of `bake_views` directions."""
-        self.cast.load(person, look, bake_views)
+        self.scene.load(person, look, bake_views)
 
     def picture(self, moment: Moment, background: Floats, camera: Camera | None = None, bare: bool = False) -> Picture:
         """Draw the loaded person; `background` (height, width, 3) linear. `bare`: no hair, nothing worn, no shadows."""
-        cast, light = self.cast, moment.light
-        person, look = cast.person, cast.look
+        scene, light = self.scene, moment.light
+        person, look = scene.person, scene.look
         posed = person.pose(with_lids(moment.actions, moment.gaze), tuple(map(float, moment.rot)))
-        cast.move(posed)
+        scene.move(posed)
         eyes = posed.vertices[np.r_[topology().eyes[0], topology().eyes[1]]].mean(0)
         face = 0.5 * (eyes + posed.vertices[LOWER_LIP_AND_CHIN].mean(0))
         place, target = moment.sight(face)
@@ -137,15 +137,15 @@ class Renderer:
         self._target.clear(0, 0, 0, 0)
         context().enable_only(moderngl.DEPTH_TEST)
         self._shadow.use(0)
-        cast.use_textures()
+        scene.use_textures()
         self._draw_solid(shared, look, posed, bare, moment.before)
         self._draw_eyes(shared, posed, moment.gaze)
         if not bare:
-            hair = {**shared, **cast.hair_uniforms(posed), "camv": shared["cam"], "wmul": 1.0}
+            hair = {**shared, **scene.hair_uniforms(posed), "camv": shared["cam"], "wmul": 1.0}
             drawn = look.hair
-            set_uniforms(cast.programs.hair, hc=look.hair_colours, strands=float(drawn.strands), **hair)
-            set_uniforms(cast.programs.hair, spec=float(look.hair_gloss))
-            cast.hair.render()
+            set_uniforms(scene.programs.hair, hc=look.hair_colours, strands=float(drawn.strands), **hair)
+            set_uniforms(scene.programs.hair, spec=float(look.hair_gloss))
+            scene.hair.render()
         self._draw_lashes(seen, look, bare)
         px_per_dm = self._drawn[1] / (
             2 * np.tan(np.radians(moment.view_deg) / 2) * np.linalg.norm(np.array(place) - target)
@@ -158,17 +158,17 @@ class Renderer:
         return replace(made, landmarks=in_picture(posed.vertices[landmark_vertices()], seen, self.size))
 
     def _draw_shadows(self, lamp_view: Any, posed: Posed, lamp: tuple[float, ...]) -> None:
-        cast = self.cast
+        scene = self.scene
         context().enable_only(moderngl.DEPTH_TEST)
-        set_uniforms(cast.programs.depth, LVP=lamp_view.T)
-        cast.skin_depth.render()
-        around = cast.hair_uniforms(posed)
-        set_uniforms(cast.programs.hair_depth, LVP=lamp_view.T, camv=lamp, wmul=0.8, **around)
-        cast.hair_depth.render()
+        set_uniforms(scene.programs.depth, LVP=lamp_view.T)
+        scene.skin_depth.render()
+        around = scene.hair_uniforms(posed)
+        set_uniforms(scene.programs.hair_depth, LVP=lamp_view.T, camv=lamp, wmul=0.8, **around)
+        scene.hair_depth.render()
 
     def _draw_solid(self, shared: dict[str, Any], look: Look, posed: Posed, bare: bool, before: Worn | None) -> None:
         """Skin, shirt, tongue and teeth: one program, four kinds."""
-        skin = self.cast.programs.skin
+        skin = self.scene.programs.skin
         set_uniforms(
             skin,
             alb=1,
@@ -181,10 +181,10 @@ class Renderer:
             pat=look.stripes,
             **shared,
         )
-        worn = [] if bare else [(4, part) for part in self.cast.worn]
+        worn = [] if bare else [(4, part) for part in self.scene.worn]
         if before is not None:
-            worn.append((4, self.cast.prop(before)))
-        for kind, part in [*self.cast.solid_parts(), *worn]:
+            worn.append((4, self.scene.prop(before)))
+        for kind, part in [*self.scene.solid_parts(), *worn]:
             skin["kind"].value = kind
             # Cloth is seen from within at the collar; skin never is.
             context().enable_only(moderngl.DEPTH_TEST | (moderngl.CULL_FACE if kind == 0 else moderngl.NOTHING))
@@ -192,9 +192,9 @@ class Renderer:
         context().enable_only(moderngl.DEPTH_TEST)
 
     def _draw_eyes(self, shared: dict[str, Any], posed: Posed, gaze: Any) -> None:
-        cast, (yaw, pitch), (turned, moved) = self.cast, gaze, posed.head
-        look, program = cast.look, cast.programs.eye
-        for which, ((centre, radius), array) in enumerate(zip(cast.person.eyes, cast.eyes, strict=True)):
+        scene, (yaw, pitch), (turned, moved) = self.scene, gaze, posed.head
+        look, program = scene.look, scene.programs.eye
+        for which, ((centre, radius), array) in enumerate(zip(scene.person.eyes, scene.eyes, strict=True)):
             inwards = VERGENCE * (-1 if which == 0 else 1)
             set_uniforms(
                 program,
@@ -214,19 +214,19 @@ class Renderer:
             array.render()
 
     def _draw_lashes(self, seen: Any, look: Look, bare: bool) -> None:
-        gl, program = context(), self.cast.programs.lash
+        gl, program = context(), self.scene.programs.lash
         gl.enable_only(moderngl.DEPTH_TEST | moderngl.BLEND)
         # Alpha stays: it says what lies below.
         gl.blend_func = moderngl.SRC_ALPHA, moderngl.ONE_MINUS_SRC_ALPHA, moderngl.ZERO, moderngl.ONE
         self._target.depth_mask = False
         set_uniforms(program, VP=seen.T, lash=4, lc=tuple(look.lash_colour), la=float(look.lash_opacity))
-        for array, _, _ in self.cast.lashes:
+        for array, _, _ in self.scene.lashes:
             array.render()
-        if self.cast.lens is not None and not bare and look.outfit.lens is not None:
+        if self.scene.lens is not None and not bare and look.outfit.lens is not None:
             lens = look.outfit.lens
-            self.cast.lens_texture.use(5)
+            self.scene.lens_texture.use(5)
             set_uniforms(program, lash=5, lc=tuple(map(float, lens.tint)), la=lens.opacity)
-            self.cast.lens.render()
+            self.scene.lens.render()
         self._target.depth_mask = True
 
     def _layers(self) -> list[Floats]:

@@ -7,15 +7,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from trained_models.recipes.people.accessories import Worn
 from trained_models.recipes.people.assets import Floats, Ints
 from trained_models.recipes.people.chart import chart, chart_uv, on_head
 from trained_models.recipes.people.geometry import fit_affine
 from trained_models.recipes.people.gpu import Part, Shelf, Surface, as_bytes, context, program, transfer
-from trained_models.recipes.people.lights import COSINE, harmonics
 from trained_models.recipes.people.look import Look
 from trained_models.recipes.people.shape import Identity, Posed
+from trained_models.recipes.people.surroundings import COSINE, harmonics
 from trained_models.recipes.people.topology import topology
-from trained_models.recipes.people.worn import Worn
 
 STEEPEST = 1600.0  # relief units a chart width
 SHIRT_GAP = 0.06  # dm between body and cloth
@@ -74,7 +74,7 @@ def _packed_slopes(bump: Floats) -> npt.NDArray[np.uint8]:
     return np.asarray(np.clip(packed, 0, 1) * 255 + 0.5, np.uint8)
 
 
-class Cast:
+class GpuScene:
     """The person that a renderer draws. `load` before all else; `move` before each picture."""
 
     person: Identity
