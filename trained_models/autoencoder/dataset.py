@@ -84,10 +84,8 @@ def load_shard(folder: Path) -> Shard:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """n samples: `face`, `target` (n, 3, S, S) 0..1; `mask`, `weight` (n, 1, S, S); the rest (n, k).
-
-    `fine` (n, 3, F, F) 0..1 is None where the data does not have it.
-    """
+    """n samples: `face`, `target` (n, 3, S, S) 0..1; `mask`, `weight` (n, 1, S, S); the rest (n, k). `fine` (n, 3, F,
+    F) 0..1 is None where the data does not have it."""
 
     face: Tensor
     target: Tensor
@@ -154,10 +152,8 @@ class Pairs:
         return self._shards[which], index - (int(self._ends[which - 1]) if which else 0)
 
     def batch(self, number: int, count: int) -> Batch:
-        """Batch `number` of `count` random samples, augmented.
-
-        Two samples in a row are one moment before two cameras: the same but for what cameras and trackers add.
-        """
+        """Batch `number` of `count` random samples, augmented. Two samples in a row are one moment before two cameras:
+        the same but for what cameras and trackers add."""
         size = self.size
         faces = np.empty((count, size, size, 3), np.uint8)
         targets = np.empty_like(faces)

@@ -31,12 +31,7 @@ SHARES = Shares()
 
 
 def swap_loss(
-    drawn: Drawn,
-    target: Tensor,
-    mask: Tensor,
-    weight: Tensor,
-    *,
-    twins: bool = False,
+    drawn: Drawn, target: Tensor, mask: Tensor, weight: Tensor, *, twins: bool = False
 ) -> tuple[Tensor, dict[str, float]]:
     """The loss, and its terms by name.
 

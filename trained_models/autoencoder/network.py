@@ -58,10 +58,8 @@ class Shape:
 
 @dataclass(slots=True)
 class Drawn:
-    """What the network drew: `face` (N, 3, S, S) BGR about 0..1, unclamped; `mask` (N, 1, S, S) logits.
-
-    `features` (N, d, S/2, S/2): the decoder's last map, from which `Fine` draws.
-    """
+    """What the network drew: `face` (N, 3, S, S) BGR about 0..1, unclamped; `mask` (N, 1, S, S) logits. `features` (N,
+    d, S/2, S/2): the decoder's last map, from which `Fine` draws."""
 
     face: Tensor
     mask: Tensor
@@ -228,10 +226,8 @@ class Decoder(nn.Module):
 
 
 class SwapNetwork(nn.Module):
-    """The encoder, one identity's decoder, and where the driver shows; parts that are not given are new.
-
-    The driver's mask is trained apart (`driver_mask/`) and not drawn here: `Wearable` puts both together.
-    """
+    """The encoder, one identity's decoder, and where the driver shows; parts that are not given are new. The driver's
+    mask is trained apart (`driver_mask/`) and not drawn here: `Wearable` puts both together."""
 
     def __init__(
         self,
@@ -284,10 +280,8 @@ class Family(nn.Module):
 
 
 class Critic(nn.Module):
-    """Tells rendered faces from drawn ones, patch by patch (Isola et al. 2017): (N, 3, H, W) to (N, 1, h, w).
-
-    One patch sees 31 pixels of the fine face: texture and edges, not who it is.
-    """
+    """Tells rendered faces from drawn ones, patch by patch (Isola et al. 2017): (N, 3, H, W) to (N, 1, h, w). One patch
+    sees 31 pixels of the fine face: texture and edges, not who it is."""
 
     def __init__(self, width: int = 24) -> None:
         super().__init__()

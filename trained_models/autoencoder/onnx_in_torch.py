@@ -17,10 +17,8 @@ Attributes = Mapping[str, Any]
 
 
 class OnnxInTorch:
-    """A frozen float32 network; called with its inputs in order, it gives its outputs in order.
-
-    Raises ValueError for a file with other operators.
-    """
+    """A frozen float32 network; called with its inputs in order, it gives its outputs in order. Raises ValueError for a
+    file with other operators."""
 
     def __init__(self, file: Path, device: torch.device) -> None:
         graph = onnx.load(file, load_external_data=False).graph

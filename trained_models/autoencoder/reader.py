@@ -40,10 +40,8 @@ well: else the network would take the jaw for noise.
 
 
 class Reader:
-    """Reads crops (N, 3, S, S) BGR 0..1, each by itself, not following a video: `points` and `blendshapes`.
-
-    `folder`: the face bundle. Its weights do not learn.
-    """
+    """Reads crops (N, 3, S, S) BGR 0..1, each by itself, not following a video: `points` and `blendshapes`. `folder`:
+    the face bundle. Its weights do not learn."""
 
     def __init__(self, folder: Path, device: torch.device) -> None:
         self._landmarks, self._blendshapes = (

@@ -42,10 +42,8 @@ _FARTHEST_PX = 5.0
 
 @dataclass(frozen=True, slots=True, eq=False)
 class View:
-    """`picture` and `drawn` (F, F, 3) uint8 BGR of one moment, `mask` (F, F) uint8 where the face is.
-
-    `points` (468, 3): the mesh's landmarks in the picture.
-    """
+    """`picture` and `drawn` (F, F, 3) uint8 BGR of one moment, `mask` (F, F) uint8 where the face is. `points` (468,
+    3): the mesh's landmarks in the picture."""
 
     picture: Pixels
     drawn: Pixels
@@ -94,10 +92,8 @@ def finer(picture: Pixels, mask: Floats) -> Floats:
 
 
 def detail_of(network: SwapNetwork, pairs: Pairs, find: FindOne) -> Pixels | None:
-    """What `network` does not draw of its identity's skin, as a bundle has it; None where `find` finds no face.
-
-    (SIDE, SIDE, 3) uint8, from the targets of `pairs`.
-    """
+    """What `network` does not draw of its identity's skin, as a bundle has it; None where `find` finds no face. (SIDE,
+    SIDE, 3) uint8, from the targets of `pairs`."""
     kinds = views_of(network, pairs, find)
     if not kinds:
         return None

@@ -137,9 +137,7 @@ class Training(EmaTraining[Family]):
 
     def _criticised(self, name: str, fine: Tensor, batch: Batch) -> tuple[Tensor, float]:
         """What the identity's critic has against the drawn faces; and its own loss, after it has learnt from them.
-
-        Hinge losses (Lim and Ye 2017). Outside the mask both faces show the target, so that nothing there counts.
-        """
+        Hinge losses (Lim and Ye 2017). Outside the mask both faces show the target, so that nothing there counts."""
         assert batch.fine is not None
         critic = self.critics[name]
         mask = torch.nn.functional.interpolate(batch.mask[0::2], fine.shape[-2:], mode="nearest")

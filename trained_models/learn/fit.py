@@ -26,11 +26,8 @@ STATE, LOG, PREVIEW = "state.pt", "log.jsonl", "preview.jpg"
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How long to train: `seconds` of work or `steps`, whatever is over first.
-
-    The held-out part is measured every `judge_every` steps; after `patience` times without a clear gain the last part
-    of the run begins.
-    """
+    """How long to train: `seconds` of work or `steps`, whatever is over first. The held-out part is measured every
+    `judge_every` steps; after `patience` times without a clear gain the last part of the run begins."""
 
     seconds: float = 450.0
     steps: int = 3000

@@ -70,9 +70,7 @@ class Looks:
 @dataclass(frozen=True, slots=True, eq=False)
 class ReadClip:
     """One clip: how many frames were looked at over how many seconds, and the people in it, the most seen first.
-
-    `together`: in how many frames there were two or more.
-    """
+    `together`: in how many frames there were two or more."""
 
     name: str
     frames: int
@@ -150,10 +148,8 @@ def _stacked(rows: Iterable[dict[str, object]]) -> Looks:
 
 
 def sharpness(crop: Pixels) -> float:
-    """How sharp the middle of a crop is: the finest detail's share of all contrast, about 0.1 to 1.
-
-    The spread of the Laplacian over that of the brightness: light and skin tone cancel out.
-    """
+    """How sharp the middle of a crop is: the finest detail's share of all contrast, about 0.1 to 1. The spread of the
+    Laplacian over that of the brightness: light and skin tone cancel out."""
     side = crop.shape[0]
     inner = crop[side // 5 : -side // 5, side // 5 : -side // 5]
     grey = cv2.cvtColor(inner, cv2.COLOR_BGR2GRAY).astype(np.float32)

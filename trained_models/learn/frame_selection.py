@@ -41,10 +41,8 @@ def uncovered(looks: Looks) -> npt.NDArray[np.bool_]:
 
 
 def strangeness(looks: Looks, known: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
-    """(n,) the share of each face, 0..1, that is unlike the median of the `known` frames most alike in pose.
-
-    0 where there are too few of those.
-    """
+    """(n,) the share of each face, 0..1, that is unlike the median of the `known` frames most alike in pose. 0 where
+    there are too few of those."""
     out = np.zeros(len(looks))
     oval = np.stack([oval_mask(points, _COARSE_FROM_CROP, SMALL) > 0.8 for points in looks.landmarks])
     lab = np.stack([cv2.GaussianBlur(picture.astype(np.float32), (0, 0), 0.8) for picture in looks.coarse])
@@ -180,10 +178,8 @@ def choose(looks: Looks, rate_hz: float) -> Choice:
 
 
 def different(looks: Looks) -> npt.NDArray[np.int64]:
-    """The numbers of frames that are no duplicates, in order, `MOST_KEPT` at most.
-
-    In time's order each frame is kept that is unlike all kept before; if those are too many, with a coarser eye.
-    """
+    """The numbers of frames that are no duplicates, in order, `MOST_KEPT` at most. In time's order each frame is kept
+    that is unlike all kept before; if those are too many, with a coarser eye."""
     feel = _feel(looks)
     alike = ALIKE
     while True:

@@ -166,10 +166,8 @@ class Learner(EmaTraining[SwapNetwork]):
         return float(np.mean(errors))
 
     def judge(self, error: float, least_gain: float = 0.003) -> None:
-        """Remember the averaged decoder if `error` is the least so far; count how long it has not been, clearly.
-
-        Once drawn faces are read the newest one is the best: the colours alone no longer say which is.
-        """
+        """Remember the averaged decoder if `error` is the least so far; count how long it has not been, clearly. Once
+        drawn faces are read the newest one is the best: the colours alone no longer say which is."""
         clearly = error < self.best_error * (1 - least_gain)
         if self.reads or error < self.best_error:
             self.best_error = error

@@ -131,9 +131,7 @@ def followed(driver: npt.NDArray[np.floating], output: npt.NDArray[np.floating])
 
 
 def lips_factor(report: Report) -> float:
-    """For how much farther apart than told lips must be taken so that they part as far as Ada's.
-
-    `LEAST` to `MOST`, and 1 where lips hardly follow.
-    """
+    """For how much farther apart than told lips must be taken so that they part as far as Ada's. `LEAST` to `MOST`, and
+    1 where lips hardly follow."""
     _, r, gain = report.lips
     return min(max(FOLLOWED / gain, LEAST), MOST) if r > SURE_R else 1.0

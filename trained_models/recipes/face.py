@@ -129,9 +129,7 @@ def fields_of(message: bytes) -> list[tuple[int, int | float | bytes]]:
 
 def mesh_file(face_bundle: Path) -> bytes:
     """`mesh.npz` of the motion bundle: `canonical`, `basis`, `weights` as in `pose.npz`, `triangles` (898, 3) int16.
-
-    Field 4 of the geometry's mesh is the index buffer, three landmark numbers a triangle.
-    """
+    Field 4 of the geometry's mesh is the index buffer, three landmark numbers a triangle."""
     with zipfile.ZipFile(face_bundle / TASK) as task:
         message = task.read(GEOMETRY)
     mesh = next(value for field, value in fields_of(message) if field == 1)
@@ -145,10 +143,8 @@ def mesh_file(face_bundle: Path) -> bytes:
 
 
 def convert(task: Path, out: Path, skull: Path = HERE / SKULL) -> dict[str, str]:
-    """Writes the bundle's files into `out` and gives back their hashes (file name → sha256).
-
-    `skull` is what `trained_models.recipes.skull` made.
-    """
+    """Writes the bundle's files into `out` and gives back their hashes (file name → sha256). `skull` is what
+    `trained_models.recipes.skull` made."""
     out.mkdir(parents=True, exist_ok=True)
     data, people = task.read_bytes(), skull.read_bytes()
     (out / SKULL).write_bytes(people)

@@ -61,10 +61,8 @@ def finished(folder: Path) -> list[Path]:
 def fill_folder(
     folder: Path, numbers: Iterable[int], make: Callable[[int], dict[str, Any] | None], stopped: Callable[[], bool]
 ) -> Iterator[int]:
-    """Write the numbered files that are missing; yields each number when it is done.
-
-    `make` gives the arrays of a number, None where there is nothing. Ends early where `stopped` says so.
-    """
+    """Write the numbered files that are missing; yields each number when it is done. `make` gives the arrays of a
+    number, None where there is nothing. Ends early where `stopped` says so."""
     folder.mkdir(parents=True, exist_ok=True)
     for number in numbers:
         path = numbered(folder, number)

@@ -22,9 +22,7 @@ def cosine_rate(
     step: int, progress: float, *, peak: float, last: float, warm_up_steps: int, fall: float = 1.0
 ) -> float:
     """The learning rate: a linear warm-up, then a cosine from `peak` to `last` over the last `fall` of the run.
-
-    `progress`: how much of the run is over, 0..1.
-    """
+    `progress`: how much of the run is over, 0..1."""
     warm = min(1.0, (step + 1) / warm_up_steps)
     into = min(max((progress - (1 - fall)) / fall, 0.0), 1.0)
     return warm * (last + (peak - last) * 0.5 * (1 + math.cos(math.pi * into)))

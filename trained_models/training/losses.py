@@ -13,10 +13,8 @@ def weighted_mean(x: Tensor, weight: Tensor) -> Tensor:
 
 
 def structure_loss(drawn: Tensor, target: Tensor, weight: Tensor) -> Tensor:
-    """Half of 1 - SSIM (Wang et al. 2004) of the grey pictures.
-
-    With flat 8x8 windows on every second pixel: enough for a loss, and cheap.
-    """
+    """Half of 1 - SSIM (Wang et al. 2004) of the grey pictures. With flat 8x8 windows on every second pixel: enough for
+    a loss, and cheap."""
 
     def mean(x: Tensor) -> Tensor:
         # Twice a small window is the 8x8 window on every second pixel, at a third of its cost.

@@ -121,11 +121,8 @@ def _batch(faces: Pixels, shows: Pixels) -> MaskBatch:
 
 
 def mask_loss(logits: Tensor, shows: Tensor) -> tuple[Tensor, dict[str, float]]:
-    """How far the mask (N, 1, S, S) is off, samples in twos alike but for the camera.
-
-    Soft intersection over union (Rahman and Wang 2016) counts a thin rim for what it is of the mask, cross entropy for
-    what it is of the picture.
-    """
+    """How far the mask (N, 1, S, S) is off, samples in twos alike but for the camera. Soft intersection over union
+    (Rahman and Wang 2016) counts a thin rim for what it is of the mask, cross entropy for what it is of the picture."""
     drawn = logits.sigmoid()
     both, either = (drawn * shows).sum((1, 2, 3)), (drawn + shows - drawn * shows).sum((1, 2, 3))
     terms = {

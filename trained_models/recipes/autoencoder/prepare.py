@@ -18,15 +18,7 @@ from realtime.families.face_swap.autoencoder import inner_lips
 from realtime.imaging.affine import cut
 from realtime.tracking.pose import head_angles
 from trained_models.autoencoder.augment import Pixels
-from trained_models.autoencoder.crops import (
-    FINE_SIZE,
-    MARGIN,
-    SIZE,
-    FindOne,
-    face_crop,
-    importance,
-    margin_crop,
-)
+from trained_models.autoencoder.crops import FINE_SIZE, MARGIN, SIZE, FindOne, face_crop, importance, margin_crop
 from trained_models.autoencoder.dataset import Shard, save_shard
 from trained_models.recipes.sample_files import decoded, read_arrays
 
@@ -55,10 +47,8 @@ def read_pairs(path: Path) -> Iterator[RawPair]:
 
 
 def friendliest(path: Path) -> tuple[float, Pixels]:
-    """A shard's picture of the identity that suits a card best, and how far from ideal it is.
-
-    Ideal is a light smile, eyes open and straight ahead, nothing else moved.
-    """
+    """A shard's picture of the identity that suits a card best, and how far from ideal it is. Ideal is a light smile,
+    eyes open and straight ahead, nothing else moved."""
     fields = read_arrays(path)
     names = [str(n) for n in fields["action_names"]]
     actions, turned, gaze = fields["actions"], fields["rot"], fields["gaze"]

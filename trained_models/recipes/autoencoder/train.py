@@ -113,8 +113,7 @@ def train(
             now = time.monotonic()
             training.seconds = before_s + now - started
             progress = max(
-                training.seconds / 3600 / hours if hours else 0.0,
-                training.step_number / steps if steps else 0.0,
+                training.seconds / 3600 / hours if hours else 0.0, training.step_number / steps if steps else 0.0
             )
             if progress >= 1 or stop.asked:
                 break

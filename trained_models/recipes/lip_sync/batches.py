@@ -52,10 +52,8 @@ class Batch:
 
 
 class Samples:
-    """All takes in memory; batch number n is always the same.
-
-    `shut`: how often an open mouth is shut before it is shown, as the live loop does with filmed ones.
-    """
+    """All takes in memory; batch number n is always the same. `shut`: how often an open mouth is shut before it is
+    shown, as the live loop does with filmed ones."""
 
     def __init__(self, takes: Sequence[SpokenSamples], seed: int = 1, plain: bool = False, shut: float = 0.0) -> None:
         self.frames = np.concatenate([t.frames for t in takes])
@@ -146,9 +144,7 @@ class Samples:
 
     def _lips(self, take: int, picture: int) -> Floats:
         """(44, 2) corners and middles as rendered, then the outlines as the tracker saw them in the stored picture.
-
-        Where it saw none, the four stand in for them.
-        """
+        Where it saw none, the four stand in for them."""
         four = self.lips[take, picture]
         if not self._seen(take, picture):
             return np.concatenate([four] * (1 + len(LIP_POINTS) // 4))

@@ -38,10 +38,8 @@ Find = Callable[[Pixels], Sequence[Face]]
 
 @dataclass(frozen=True, slots=True)
 class InStep:
-    """`offset`: pictures by which the mouth comes after the sound; `r` at that offset and `r_at_0` at none.
-
-    `opening`: how far the mouth opens, 95th percentile less 5th, in distances between the eyes' outer corners.
-    """
+    """`offset`: pictures by which the mouth comes after the sound; `r` at that offset and `r_at_0` at none. `opening`:
+    how far the mouth opens, 95th percentile less 5th, in distances between the eyes' outer corners."""
 
     offset: float
     r: float
@@ -149,10 +147,8 @@ class Rig:
 
 
 def check(bundle: Path, sounds: list[Path], data: Path, variant: str = "fast") -> dict[str, str]:
-    """Print everything; gives what belongs on the card.
-
-    `sounds` that are videos with a face are re-voiced with their own sound besides.
-    """
+    """Print everything; gives what belongs on the card. `sounds` that are videos with a face are re-voiced with their
+    own sound besides."""
     tracker, network = Tracker(provider="cpu"), open_lip_sync(load_bundle(bundle), provider="cpu", threads=1)
     rig = Rig(network, tracker, variant)
     voices = {

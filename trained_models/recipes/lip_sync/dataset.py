@@ -121,10 +121,8 @@ def finish_fast(run: Path, data: Path, out: Path, checkpoint: Path) -> tuple[Par
 
 
 def finish_fine(run: Path, data: Path, out: Path, first: Path, checkpoint: Path) -> dict[str, float]:
-    """The fine variant of a run put into the bundle `out`; its held-out errors.
-
-    `first`: the weights of the first network, whose audio encoder it hears with; its own go to `checkpoint`.
-    """
+    """The fine variant of a run put into the bundle `out`; its held-out errors. `first`: the weights of the first
+    network, whose audio encoder it hears with; its own go to `checkpoint`."""
     hears, paints = load_weights(first), DecoderTraining(FINE_PLAN, FINE_WIDTHS, FINISH)
     paints.load(run / "fine.pt")
     network = LipSync(hears.encoder, paints.averaged, hears.stress, hears.middle).eval()

@@ -23,10 +23,8 @@ SLIP = 0.03
 
 
 def led(field: Tensor, points: Tensor, moves: Tensor) -> Tensor:
-    """How far a field (n, 80, 128, 2) is from `moves` (n, 44, 2) at `points` (n, 44, 2), all in halves of the crop.
-
-    The first four are known to be true, and count as much as the others together.
-    """
+    """How far a field (n, 80, 128, 2) is from `moves` (n, 44, 2) at `points` (n, 44, 2), all in halves of the crop. The
+    first four are known to be true, and count as much as the others together."""
     there = F.grid_sample(field.permute(0, 3, 1, 2), points[:, None], padding_mode="border", align_corners=False)
     off = (there[:, :, 0].transpose(1, 2) - moves).abs()
     return 0.5 * (off[:, :4].mean() + off[:, 4:].mean())

@@ -54,10 +54,8 @@ def about_lips(pictures: Tensor, points: Tensor) -> Tensor:
 
 
 def discriminator_loss(judge: PatchDiscriminator, truth: Tensor, made: Tensor, codes: Tensor, opened: Tensor) -> Tensor:
-    """What the discriminator learns by: a hinge on either side, where mouths are `opened`, (n, 1, 56, 72).
-
-    Elsewhere both show the same skin, and there is nothing to be told.
-    """
+    """What the discriminator learns by: a hinge on either side, where mouths are `opened`, (n, 1, 56, 72). Elsewhere
+    both show the same skin, and there is nothing to be told."""
     opinion = judge(torch.cat([truth, made]), codes.repeat(2, 1))[1].float()
     real, painted = opinion.chunk(2)
     return _where(F.relu(1 - real) + F.relu(1 + painted), opened)
@@ -97,10 +95,8 @@ FINE_PLAN = Plan(steps=5600, peak_rate=1.6e-3, last_rate=3e-5)
 
 
 class FineTraining(DecoderTraining):
-    """A fine decoder in training before a discriminator and, if given, a sync critic.
-
-    `hears`: a finished network whose encoder tells the codes that the critic's clips are drawn with; it learns nothing.
-    """
+    """A fine decoder in training before a discriminator and, if given, a sync critic. `hears`: a finished network whose
+    encoder tells the codes that the critic's clips are drawn with; it learns nothing."""
 
     def __init__(
         self,

@@ -54,10 +54,8 @@ JPEG_QUALITY = 95
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SpokenSamples:
-    """Decoded: `frames` (T, 16, 160, 160, 3) uint8 BGR; the rest as stored.
-
-    `outlines` (T, 16, 40, 2): the lips as the tracker sees them, in pixels of `frames`, not numbers where it sees none.
-    """
+    """Decoded: `frames` (T, 16, 160, 160, 3) uint8 BGR; the rest as stored. `outlines` (T, 16, 40, 2): the lips as the
+    tracker sees them, in pixels of `frames`, not numbers where it sees none."""
 
     frames: Pixels
     codes: Floats
@@ -215,10 +213,8 @@ def _feeling(rng: np.random.Generator, names: list[str]) -> Floats:
 
 
 def render(data: Path, numbers: Iterable[int], seed: int = SEED) -> Iterator[int]:
-    """Render what is missing of these people into `data`/takes; yields each number.
-
-    In this process, on one core; several may share the people. Ends early when `data`/STOP appears.
-    """
+    """Render what is missing of these people into `data`/takes; yields each number. In this process, on one core;
+    several may share the people. Ends early when `data`/STOP appears."""
     use_one_core()
     studio, stopped = Studio(), stop_file(data)
     yield from fill_folder(data / "takes", numbers, lambda number: studio.film(number, seed, stopped), stopped)

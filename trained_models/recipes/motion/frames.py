@@ -141,10 +141,8 @@ class Studio:
 
 
 def render(data: Path, first: int, end: int, seed: int = SEED) -> Iterator[int]:
-    """Render what is missing of people `first` … `end` - 1 into `data`/frames; yields each number when it is done.
-
-    In this process, on one core. Ends early when `data`/STOP appears.
-    """
+    """Render what is missing of people `first` … `end` - 1 into `data`/frames; yields each number when it is done. In
+    this process, on one core. Ends early when `data`/STOP appears."""
     use_one_core()
     studio, stopped = Studio(), stop_file(data)
     yield from fill_folder(data / "frames", range(first, end), lambda k: studio.film(k, seed, stopped), stopped)

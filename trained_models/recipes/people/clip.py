@@ -72,11 +72,7 @@ def perform(speech: Speech, names: list[str]) -> Performance:
 
 
 def _act(
-    track: Floats,
-    names: list[str],
-    times: npt.NDArray[np.float64],
-    duration: float,
-    loud: npt.NDArray[np.float64],
+    track: Floats, names: list[str], times: npt.NDArray[np.float64], duration: float, loud: npt.NDArray[np.float64]
 ) -> None:
     """What the face says besides the words, and blinks; in place."""
     k = duration / PLANNED_S
@@ -117,14 +113,7 @@ def render_clip(out: Path, width: int = 960, height: int = 540) -> None:
         video.width, video.height, video.pix_fmt = width, height, "yuv420p"
         audio = container.add_stream("aac", rate=played.rate_hz, layout="mono")
         for frame, actions in enumerate(tqdm(driven, unit="frame")):
-            moment = Moment(
-                actions,
-                played.rot[frame],
-                played.gaze[frame],
-                VIEW_DEG,
-                lambda _: (place, target),
-                light,
-            )
+            moment = Moment(actions, played.rot[frame], played.gaze[frame], VIEW_DEG, lambda _: (place, target), light)
             # One exposure throughout, or brightness would pump with the pose.
             camera = Camera(noise=0.006, blur=0.4, exposure=exposure, noise_seed=frame)
             picture = renderer.picture(moment, room, camera)

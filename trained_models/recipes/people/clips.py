@@ -134,10 +134,8 @@ def _desk(rng: np.random.Generator, renderer: "Renderer") -> tuple[Any, float]:
 
 
 def render_clips(data: Path, people: int, wanted: Wanted, workers: int, seed: int = SEED) -> Iterator[int]:
-    """Film what is missing of clips 0 … `people` - 1 into `data`/clips; yields each number when it is done.
-
-    One single-threaded process a worker. Ends early when `data`/STOP appears.
-    """
+    """Film what is missing of clips 0 … `people` - 1 into `data`/clips; yields each number when it is done. One
+    single-threaded process a worker. Ends early when `data`/STOP appears."""
     folder = data / "clips"
     folder.mkdir(parents=True, exist_ok=True)
     jobs = [(folder, k, seed) for k in range(people) if not numbered(folder, k, "clip").exists()]

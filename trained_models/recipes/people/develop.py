@@ -38,9 +38,7 @@ class Camera:
 @dataclass(frozen=True, slots=True, eq=False)
 class Picture:
     """`pixels` (h, w, 3) uint8 RGB; `face` (h, w) float32 0..1: where skin, eyes and mouth of the face show.
-
-    `exposure`: the gain that was used. `landmarks` (68, 2): pixels where `landmark_vertices` are, seen or hidden.
-    """
+    `exposure`: the gain that was used. `landmarks` (68, 2): pixels where `landmark_vertices` are, seen or hidden."""
 
     pixels: Pixels
     face: Floats
@@ -96,9 +94,7 @@ def develop(
     layers: list[Floats], background: Floats, camera: Camera, size: tuple[int, int], px_per_dm: float
 ) -> Picture:
     """A picture of `size` (w, h) from the three layers of `light.frag.glsl`, (H, W, 4), maybe larger than `size`.
-
-    `px_per_dm` is the layers' scale at the face; `background` (h, w, 3) is linear.
-    """
+    `px_per_dm` is the layers' scale at the face; `background` (h, w, 3) is linear."""
     # One bad pixel would spread with the blur.
     light, colour, gloss = (
         np.clip(np.nan_to_num(layer, nan=0.0, posinf=BRIGHTEST, neginf=0.0), 0, BRIGHTEST) for layer in layers

@@ -113,10 +113,8 @@ COUNT = 68
 
 @cache
 def landmark_vertices() -> Ints:
-    """(68,) vertices: the `NAMED` in their order, then points spread over the front of the face.
-
-    Each of the latter is the one farthest from all before it (Gonzalez 1985): the same on every machine.
-    """
+    """(68,) vertices: the `NAMED` in their order, then points spread over the front of the face. Each of the latter is
+    the one farthest from all before it (Gonzalez 1985): the same on every machine."""
     skin = topology().template[:BODY_VERTICES]
     named = [int(((skin - place) ** 2).sum(1).argmin()) for place in NAMED.values()]
     moved = np.abs(topology().deltas).max((0, 2))[:BODY_VERTICES] > 1e-3

@@ -44,10 +44,8 @@ def program(vertex: str, fragment: str, **replaced: str) -> Any:
 
 
 def set_uniforms(target: Any, **values: Any) -> None:
-    """Write uniforms by name; those that the compiler dropped are passed over.
-
-    Arrays are cut to the length that the compiler kept: it drops an array's unused tail.
-    """
+    """Write uniforms by name; those that the compiler dropped are passed over. Arrays are cut to the length that the
+    compiler kept: it drops an array's unused tail."""
     for name, value in values.items():
         if name not in target:
             continue
@@ -141,10 +139,8 @@ class Surface:
 
 
 def transfer(program: Any, casting: list[Surface], centre: Floats, views: int) -> list[Floats]:
-    """(n, 9) coefficients for each surface: light from everywhere times what the others let through.
-
-    One depth map from each of `views` directions; `program` draws depth with the matrix `LVP`.
-    """
+    """(n, 9) coefficients for each surface: light from everywhere times what the others let through. One depth map from
+    each of `views` directions; `program` draws depth with the matrix `LVP`."""
     shelf = Shelf()
     starts = np.cumsum([0] + [len(s.places) for s in casting])
     triangles = np.concatenate([s.triangles + start for s, start in zip(casting, starts, strict=False)])

@@ -58,10 +58,8 @@ STYLES = {
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Roots:
-    """Where n strands begin: `places` and `normals` on this person, `template` on the mean head, all (n, 3).
-
-    `inner` (n,): 0 at the hairline, 1 well within. `longest`: the longest strand's length.
-    """
+    """Where n strands begin: `places` and `normals` on this person, `template` on the mean head, all (n, 3). `inner`
+    (n,): 0 at the hairline, 1 well within. `longest`: the longest strand's length."""
 
     places: Floats
     normals: Floats
@@ -129,9 +127,7 @@ class Hair:
 @dataclass(frozen=True, slots=True, eq=False)
 class _Strands:
     """n strands still to be grown: first `heading` (n, 3), `length`, `layer` and `phase` (n,), side of the parting.
-
-    `clump` (n,): whom a strand runs with; `drift` (180, 3): where clumps wander; `waves`: radius in dm.
-    """
+    `clump` (n,): whom a strand runs with; `drift` (180, 3): where clumps wander; `waves`: radius in dm."""
 
     roots: Roots
     heading: Floats
@@ -203,12 +199,7 @@ def _comb(rng: np.random.Generator, name: str, style: Style, roots: Roots) -> _S
 
 
 def _grown(
-    rng: np.random.Generator,
-    name: str,
-    style: Style,
-    strands: _Strands,
-    person: Identity,
-    body: tuple[Floats, Floats],
+    rng: np.random.Generator, name: str, style: Style, strands: _Strands, person: Identity, body: tuple[Floats, Floats]
 ) -> Floats:
     """(n, steps, 3) points of strands that keep clear of `body` (places, normals)."""
     n, steps = len(strands.roots), style.steps
@@ -283,8 +274,7 @@ def _ribbons(
     rng: np.random.Generator, points: Floats, style: Style, tint: Floats, strands: _Strands, person: Identity
 ) -> Hair:
     """Two vertices a point: place, direction, (side, half width, place along, tint), occlusion, head's share,
-    density.
-    """
+    density."""
     n, steps = points.shape[:2]
     layer, inner = strands.layer, strands.roots.inner
     along = np.linspace(0, 1, steps)[None, :]

@@ -85,10 +85,8 @@ def subdivided(vertex_count: int, quads: Ints, uv_table: Floats, uv_quads: Ints)
 
 
 def catmull_clark(vertex_count: int, quads: Ints) -> tuple[Any, Ints]:
-    """One level (Catmull and Clark 1978): the sparse matrix old → new vertices, and the four times as many quads.
-
-    New vertices: the old ones, then edge points, then face points. Open borders follow the usual 1/8, 6/8, 1/8.
-    """
+    """One level (Catmull and Clark 1978): the sparse matrix old → new vertices, and the four times as many quads. New
+    vertices: the old ones, then edge points, then face points. Open borders follow the usual 1/8, 6/8, 1/8."""
     count = len(quads)
     directed = np.sort(np.stack([quads, np.roll(quads, -1, 1)], -1).reshape(-1, 2), 1)
     keys, edge_of, uses = np.unique(

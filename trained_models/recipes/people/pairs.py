@@ -44,10 +44,8 @@ class Shot:
 
 
 class Studio:
-    """The identities, loaded for good and drawn fourfold, and whoever drives them.
-
-    The driver is drawn without oversampling: trainers make webcam pictures of it anyway.
-    """
+    """The identities, loaded for good and drawn fourfold, and whoever drives them. The driver is drawn without
+    oversampling: trainers make webcam pictures of it anyway."""
 
     def __init__(self, identities: "Sequence[PersonSpec]") -> None:
         from trained_models.recipes.people.person import calibration

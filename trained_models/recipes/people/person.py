@@ -45,10 +45,8 @@ def calibration(renderer: Renderer) -> Calibration:
 
 @dataclass(frozen=True, slots=True)
 class PersonSpec:
-    """Who: a seed and, where it shall not be left to chance, a hair style of `scalp.STYLES`.
-
-    `cartoon`: the person as a drawn character. `wears`: glasses and such, if the seed has them.
-    """
+    """Who: a seed and, where it shall not be left to chance, a hair style of `scalp.STYLES`. `cartoon`: the person as a
+    drawn character. `wears`: glasses and such, if the seed has them."""
 
     seed: int
     style: str | None = None

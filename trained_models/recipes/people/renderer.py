@@ -76,9 +76,7 @@ def with_lids(actions: Floats, gaze: Any) -> Floats:
 
 class Renderer:
     """Pictures of `width` × `height`, drawn `oversampling` times larger each way. All share the process's context.
-
-    Renderers of several sizes may share a `scene`, and draw the same person then.
-    """
+    Renderers of several sizes may share a `scene`, and draw the same person then."""
 
     def __init__(self, width: int, height: int, oversampling: int = 2, scene: GpuScene | None = None) -> None:
         self.size = (width, height)

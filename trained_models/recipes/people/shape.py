@@ -106,10 +106,8 @@ def sample_shape(seed: int) -> Shape:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Posed:
-    """One moment of a person: `vertices` (19158, 3) posed, `rest` the same before the head's turn.
-
-    `head` and `neck`: (rotation, translation) from rest to posed of the uppermost and the lowest spine bone.
-    """
+    """One moment of a person: `vertices` (19158, 3) posed, `rest` the same before the head's turn. `head` and `neck`:
+    (rotation, translation) from rest to posed of the uppermost and the lowest spine bone."""
 
     vertices: Floats
     rest: Floats

@@ -21,10 +21,8 @@ LIPSTICKS = ((150, 40, 50), (170, 70, 75), (190, 95, 95), (120, 35, 50), (200, 8
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Complexion:
-    """What the skin is painted from. `melanin` 0..1; `make_up`, `beard`, `scalp_hair` 0..1: how much of each.
-
-    `hair` (3,) linear colour; `recession` of the hairline 0..0.5. `even`: without spots, as drawn characters have it.
-    """
+    """What the skin is painted from. `melanin` 0..1; `make_up`, `beard`, `scalp_hair` 0..1: how much of each. `hair`
+    (3,) linear colour; `recession` of the hairline 0..0.5. `even`: without spots, as drawn characters have it."""
 
     age: float
     melanin: float

@@ -83,10 +83,7 @@ RATE, PITCH = 1, 3
 SHORTEST_S = 0.005
 LEAD_S = 0.04
 """Lips move a little before the sound."""
-LIP_OPENERS = (
-    *("mouthLowerDownLeft", "mouthLowerDownRight"),
-    *("mouthUpperUpLeft", "mouthUpperUpRight"),
-)
+LIP_OPENERS = (*("mouthLowerDownLeft", "mouthLowerDownRight"), *("mouthUpperUpLeft", "mouthUpperUpRight"))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -99,11 +96,7 @@ class Speech:
 
 
 class _Name(ctypes.Union):
-    _fields_: ClassVar[Any] = [
-        ("number", ctypes.c_int),
-        ("name", ctypes.c_char_p),
-        ("string", ctypes.c_char * 8),
-    ]
+    _fields_: ClassVar[Any] = [("number", ctypes.c_int), ("name", ctypes.c_char_p), ("string", ctypes.c_char * 8)]
 
 
 class _Event(ctypes.Structure):
@@ -119,10 +112,8 @@ class _Event(ctypes.Structure):
 
 
 def speak(text: str, voice: str = "en-us", words_per_minute: int = 160, pitch: int = 50) -> Speech:
-    """Speak a sentence with the shared library libespeak-ng (GPL-3, loaded when called, not shipped).
-
-    Its command line tells no times; its events do. Raises OSError where the library is missing.
-    """
+    """Speak a sentence with the shared library libespeak-ng (GPL-3, loaded when called, not shipped). Its command line
+    tells no times; its events do. Raises OSError where the library is missing."""
     library = ctypes.CDLL("libespeak-ng.so.1")
     rate_hz = library.espeak_Initialize(SYNCHRONOUS, 0, None, PHONEME_EVENTS)
     if rate_hz <= 0:
@@ -154,11 +145,8 @@ def speak(text: str, voice: str = "en-us", words_per_minute: int = 160, pitch: i
 
 
 def mouth_curves(sounds: list[tuple[float, str]], duration_s: float, fps: float, actions: list[str]) -> Floats:
-    """(frames, 52) action weights over time.
-
-    Each sound pulls with a bell about its middle, as strongly as its dominance (after Cohen and Massaro 1993); closed
-    lips (p, b, m) and lip on teeth (f, v) are made certain.
-    """
+    """(frames, 52) action weights over time. Each sound pulls with a bell about its middle, as strongly as its
+    dominance (after Cohen and Massaro 1993); closed lips (p, b, m) and lip on teeth (f, v) are made certain."""
     segments = []
     for (start, name), (end, _) in zip(sounds, [*sounds, (duration_s, "")][1:], strict=True):
         if end - start >= SHORTEST_S or viseme(name) == "PP":

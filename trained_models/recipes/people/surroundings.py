@@ -36,11 +36,8 @@ def _unit(vector: Any) -> Any:
 
 
 class Light:
-    """What shines in one picture.
-
-    `room` (512, 3): radiance over `DIRECTIONS`. `lamps` (3, 3): directions towards the lamps; `lamp_colours` (3, 3).
-    The first lamp casts shadows whose edges are `softness` wide.
-    """
+    """What shines in one picture. `room` (512, 3): radiance over `DIRECTIONS`. `lamps` (3, 3): directions towards the
+    lamps; `lamp_colours` (3, 3). The first lamp casts shadows whose edges are `softness` wide."""
 
     def __init__(self, seed: int = 0) -> None:
         rng = np.random.default_rng(seed)

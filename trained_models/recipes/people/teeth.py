@@ -128,10 +128,8 @@ def eye_texture(seed: int) -> Floats:
 
 
 def lash_meshes() -> list[tuple[Ints, Floats, Ints]]:
-    """For each eye: template vertices (n,), texture coordinates (n, 2), triangles (t, 3).
-
-    u runs along the lid, v from the root; the upper lid has the texture's lower half.
-    """
+    """For each eye: template vertices (n,), texture coordinates (n, 2), triangles (t, 3). u runs along the lid, v from
+    the root; the upper lid has the texture's lower half."""
     topo = topology()
     skin = cKDTree(topo.template[np.arange(BODY_VERTICES)])
     out = []
