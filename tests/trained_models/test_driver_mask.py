@@ -11,7 +11,7 @@ torch = pytest.importorskip("torch", reason="the training recipes need the extra
 
 
 from realtime.tracking.tracker import Tracker  # noqa: E402
-from trained_models.autoencoder.driver_mask import DriverMask  # noqa: E402
+from trained_models.autoencoder.network import DriverMask  # noqa: E402
 from trained_models.recipes.autoencoder.driver_mask import (  # noqa: E402
     LARGE,
     PLAN,

@@ -13,9 +13,9 @@ pytest.importorskip("torch", reason="the training recipes need the extra `train`
 
 from realtime.errors import ConfigError
 from trained_models.autoencoder.dataset import Pairs
-from trained_models.learn.coverage import coverage, kept_sheet, table
 from trained_models.learn.frame_selection import choose, different
 from trained_models.learn.samples import as_shard, held_out_of, save_frames
+from trained_models.learn.sheets import coverage, kept_sheet, table
 
 Change = Callable[[dict], None]
 

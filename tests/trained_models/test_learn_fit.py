@@ -15,9 +15,9 @@ from trained_models.autoencoder.network import Shape, SwapNetwork  # noqa: E402
 from trained_models.autoencoder.training import Plan  # noqa: E402
 from trained_models.learn.fit import LOG, PREVIEW, STATE, Limits, Stopped, fit  # noqa: E402
 from trained_models.learn.learner import LIPS_GAIN, Learner  # noqa: E402
-from trained_models.learn.preview import Drivers, sheet  # noqa: E402
 from trained_models.learn.read_back import FOLLOWED, LEAST, MOST, Report, followed, lips_factor  # noqa: E402
 from trained_models.learn.samples import load_drivers  # noqa: E402
+from trained_models.learn.sheets import Drivers, sheet  # noqa: E402
 
 SMALL = Shape(size=32, code=8, condition=8, encoder=(4, 4, 8, 8, 8), bottom=8, decoder=(8, 8, 4, 4))
 PLAN = Plan(

@@ -23,15 +23,14 @@ from realtime.tracking.tracker import Tracker
 from trained_models.recipes.face import mesh_file
 from trained_models.recipes.motion.avatars import SITTERS
 from trained_models.recipes.motion.frames import Frames, frames_path, read_frames
-from trained_models.recipes.motion.refiner_samples import Patches, patch_files, prepare, read_patches, stacked
+from trained_models.recipes.motion.samples import Patches, patch_files, prepare, read_patches, stacked
 from trained_models.recipes.sample_files import joined
 
 torch = pytest.importorskip("torch")
 
-from trained_models.recipes.motion.batches import Samples, spread  # noqa: E402
-from trained_models.recipes.motion.refiner_network import Refiner, Widths  # noqa: E402
-from trained_models.recipes.motion.refiner_training import PLAN, RefinerTraining  # noqa: E402
-from trained_models.recipes.motion.refiner_training import shaded as shaded_batch  # noqa: E402
+from trained_models.recipes.motion.refiner import PLAN, Refiner, RefinerTraining, Widths  # noqa: E402  # noqa: E402
+from trained_models.recipes.motion.refiner import shaded as shaded_batch  # noqa: E402
+from trained_models.recipes.motion.samples import Samples, spread  # noqa: E402
 from trained_models.recipes.motion.to_bundle import load_refiner, refiner_to_onnx, save_refiner  # noqa: E402
 from trained_models.training.ema import run  # noqa: E402
 from trained_models.training.onnx_export import giga_flops  # noqa: E402

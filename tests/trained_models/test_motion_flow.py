@@ -15,14 +15,16 @@ from trained_models.recipes.motion.frames import Frames
 
 torch = pytest.importorskip("torch")
 
-from trained_models.recipes.motion.flow_samples import FlowSample, FlowSamples, sample_of  # noqa: E402
-from trained_models.recipes.motion.flow_training import (  # noqa: E402
+from trained_models.recipes.motion.flow import (  # noqa: E402
     PLAN,
     FlowNetwork,
+    FlowSample,
+    FlowSamples,
     FlowTraining,
     counted,
     errors,
     fed,
+    sample_of,
 )
 from trained_models.recipes.motion.to_bundle import add_flow, flow_to_onnx, load_flow, save_flow  # noqa: E402
 

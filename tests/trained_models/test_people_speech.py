@@ -137,7 +137,7 @@ def test_a_shard_comes_back(tmp_path: Path) -> None:
     assert all(pair.person.shape == pair.target.shape == (32, 32, 3) for pair in pairs)
     assert [pair.region[0, 0] for pair in pairs] == [0, 40, 80]
     assert abs(int(pairs[2].person[5, 5, 0]) - 80) <= 2
-    fields["person_jpg"] = np.zeros(9, np.uint8)
+    fields["person_jpg"] = np.zeros_like(fields["person_jpg"])
     save_arrays(tmp_path / "shard_00008.npz", fields)
     with pytest.raises(ValueError, match="render the file again"):
         list(read_pairs(tmp_path / "shard_00008.npz"))

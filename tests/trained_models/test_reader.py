@@ -18,8 +18,11 @@ from realtime.models.library import built_in_folder  # noqa: E402
 from realtime.tracking.tracker import Tracker  # noqa: E402
 from trained_models.autoencoder.crops import SIZE, face_crop  # noqa: E402
 from trained_models.autoencoder.dataset import Pairs  # noqa: E402
-from trained_models.autoencoder.onnx_in_torch import OnnxInTorch  # noqa: E402
-from trained_models.autoencoder.reader import Reader, lips_apart  # noqa: E402
+from trained_models.autoencoder.reader import (  # noqa: E402
+    OnnxInTorch,
+    Reader,
+    lips_apart,
+)
 from trained_models.autoencoder.training import FACE, Training  # noqa: E402
 
 

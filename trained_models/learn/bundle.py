@@ -18,8 +18,8 @@ from trained_models.autoencoder.dataset import Batch, Pairs
 from trained_models.autoencoder.export import input_of, output_of, to_onnx
 from trained_models.autoencoder.network import SwapNetwork
 from trained_models.autoencoder.skin_detail import as_png
-from trained_models.learn.coverage import BLINKS, JAW_OPEN, SMILES
 from trained_models.learn.read_back import Report
+from trained_models.learn.sheets import BLINKS, JAW_OPEN, SMILES
 from trained_models.training.files import CARD, write_bundle
 
 PREVIEW_SIDE = 256

@@ -15,7 +15,7 @@ import torch
 
 from trained_models.autoencoder.dataset import Pairs
 from trained_models.learn.learner import Learner
-from trained_models.learn.preview import Drivers, sheet, write_sheet
+from trained_models.learn.sheets import Drivers, sheet, write_sheet
 from trained_models.training.ema import batches_ahead
 
 LONGEST_STEP_S = 10.0

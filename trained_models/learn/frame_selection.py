@@ -9,8 +9,8 @@ import numpy.typing as npt
 from realtime.errors import ConfigError
 from realtime.imaging.masks import oval_mask
 from trained_models.autoencoder.crops import SIZE
-from trained_models.learn.coverage import BLINKS, JAW_OPEN, SMILES, spread_deg
 from trained_models.learn.footage import SMALL, Looks, unmoved
+from trained_models.learn.sheets import BLINKS, JAW_OPEN, SMILES, spread_deg
 
 SURE = 0.9
 """The tracker's score of an uncovered face is 1.00; of one behind a hand it may be less."""

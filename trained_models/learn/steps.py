@@ -16,14 +16,13 @@ from trained_models.autoencoder.training import Plan
 from trained_models.autoencoder.weights import from_bundle
 from trained_models.learn import fit as fitting
 from trained_models.learn.bundle import Learnt, store_bundle
-from trained_models.learn.coverage import kept_sheet, table
 from trained_models.learn.footage import MOST_FRAMES, RATE_HZ, ReadClip, one_person, read_clip, shape_reader
 from trained_models.learn.frame_selection import choose
 from trained_models.learn.learner import LEARN_PLAN, Learner
-from trained_models.learn.preview import drivers_of, write_sheet
 from trained_models.learn.read_back import lips_factor, read_back
 from trained_models.learn.run_dir import RunDir, footage_key, free_name
 from trained_models.learn.samples import HELD_OUT, load_drivers, save_frames
+from trained_models.learn.sheets import drivers_of, kept_sheet, table, write_sheet
 
 START = "ada"
 """The packaged identity whose encoder stays, and whose decoder is begun with."""

@@ -8,13 +8,13 @@ writes the card; the source lies beside them for `--detector mediapipe`. The lan
 `train`). The source is Google's, Apache-2.0.
 """
 
-import argparse
 import hashlib
 import io
 import struct
 import zipfile
 from pathlib import Path
 
+import click
 import numpy as np
 import numpy.typing as npt
 import onnx
@@ -160,12 +160,11 @@ def convert(task: Path, out: Path, skull: Path = HERE / SKULL) -> dict[str, str]
     return digests
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("task", type=Path, help="face_landmarker.task")
-    parser.add_argument("--out", type=Path, required=True, help="the folder to write to")
-    arguments = parser.parse_args()
-    for name, digest in convert(arguments.task, arguments.out).items():
+@click.command(help=__doc__.splitlines()[0])
+@click.argument("task", type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="The folder to write to.")
+def main(task: Path, out: Path) -> None:
+    for name, digest in convert(task, out).items():
         print(f'"{name}" = "sha256:{digest}"')
 
 

@@ -4,16 +4,15 @@
     python -m trained_models.recipes.skull DATA/pairs/ada --out trained_models/face/skull.npz
 
 Reads every driver in the shards as the live loop would (25 moments of each person, in other poses, expressions and
-light), fits what turning does to everybody's points, then the directions that separate people. With `--hold-out` some
-people are kept apart and it is said how well they are told apart. Used by `tracking.shape_embedding`.
-Afterwards `python -m trained_models.recipes.face` writes the new hash into the card.
+light), fits what turning does to everybody's points, then the directions that separate people. The file is used by
+`tracking.shape_embedding`. Afterwards `python -m trained_models.recipes.face` writes the new hash into the card.
 """
 
-import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import click
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -30,8 +29,6 @@ LEAST_FORWARD = 0.80
 """Faces turned further than 37° are left out: more than half of what is read there is guessed."""
 RIDGE = 0.01
 """Of the mean variance, added to each: directions in which nobody was seen to vary are not trusted."""
-TIMES, LEARNT_FROM, ASKED = 40, 8, 3
-"""The test of held-out people: draws a person, frames that a person is learnt from, frames asked about."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,10 +38,6 @@ class Views:
     person: npt.NDArray[np.int64]
     shape: Doubles
     turned: Doubles
-
-    def of(self, which: npt.NDArray[np.bool_]) -> "Views":
-        """Some of them."""
-        return Views(self.person[which], self.shape[which], self.turned[which])
 
 
 def read_views(shards: Sequence[Path]) -> Views:
@@ -87,24 +80,6 @@ def fit(views: Views) -> dict[str, Doubles]:
     return {"directions": directions, "turning": turning @ directions}
 
 
-def apart(views: Views, made: dict[str, Doubles]) -> tuple[Doubles, Doubles]:
-    """Distances of single frames to a person learnt from eight others: of the same person, and of others."""
-    codes = views.shape @ made["directions"] - views.turned @ made["turning"]
-    rng = np.random.default_rng(1)
-    people = np.unique(views.person)
-    same: list[float] = []
-    other: list[float] = []
-    for who in people:
-        own, strangers = codes[views.person == who], codes[views.person != who]
-        for _ in range(TIMES if len(own) > LEARNT_FROM else 0):
-            order = rng.permutation(len(own))
-            known = own[order[:LEARNT_FROM]].mean(axis=0)
-            asked = own[order[LEARNT_FROM : LEARNT_FROM + ASKED]]
-            same += np.linalg.norm(asked - known, axis=1).tolist()
-            other += np.linalg.norm(rng.choice(strangers, ASKED) - known, axis=1).tolist()
-    return np.array(same), np.array(other)
-
-
 def _within(values: Doubles, person: npt.NDArray[np.int64]) -> Doubles:
     """The values less their mean over the same person."""
     out = values.copy()
@@ -113,26 +88,14 @@ def _within(values: Doubles, person: npt.NDArray[np.int64]) -> Doubles:
     return out
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("shards", type=Path, nargs="+", help="folders with shard_*.npz")
-    parser.add_argument("--out", type=Path, required=True, help="the file to write")
-    parser.add_argument("--hold-out", type=float, default=0.0, help="share of people kept for a test, 0 to 1")
-    arguments = parser.parse_args()
+@click.command(help=__doc__.splitlines()[0])
+@click.argument("folders", type=click.Path(path_type=Path), nargs=-1, required=True)
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="The file to write.")
+def main(folders: tuple[Path, ...], out: Path) -> None:
     cv2.setNumThreads(1)
-    views = read_views([path for folder in arguments.shards for path in sorted(folder.glob("shard_*.npz"))])
-    people = np.random.default_rng(0).permutation(np.unique(views.person))
-    held = np.isin(views.person, people[: round(arguments.hold_out * len(people))])
-    made = fit(views.of(~held))
-    np.savez(arguments.out, **{name: value.astype(np.float32) for name, value in made.items()})
-    print(f"{arguments.out}: {np.count_nonzero(~held)} faces of {len(np.unique(views.person[~held]))} people")
-    if held.any():
-        same, other = apart(views.of(held), made)
-        found = np.mean(other > np.percentile(same, 95))
-        print(
-            f"{len(np.unique(views.person[held]))} people held out: same {np.percentile(same, [50, 95, 99]).round(2)}"
-        )
-        print(f"others {np.percentile(other, [5, 50]).round(2)}; {found:.0%} of them beyond 95 % of the same")
+    views = read_views([path for folder in folders for path in sorted(folder.glob("shard_*.npz"))])
+    np.savez(out, **{name: value.astype(np.float32) for name, value in fit(views).items()})
+    print(f"{out}: {len(views.person)} faces of {len(np.unique(views.person))} people")
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from realtime.imaging.affine import cut
 from realtime.tracking.face import Face
 from trained_models.autoencoder.augment import Pixels, covered, seen_by_a_camera, shadowed, shaken, warped
 from trained_models.autoencoder.crops import MARGIN, SIZE, margin_crop
-from trained_models.autoencoder.driver_mask import WIDTHS, DriverMask
+from trained_models.autoencoder.network import WIDTHS, DriverMask
 from trained_models.recipes.sample_files import decoded, read_arrays
 from trained_models.training.ema import EmaTraining, Plan, run
 from trained_models.training.files import fill, save_arrays, save_halves

@@ -19,7 +19,7 @@ from realtime.audio.mel import WINDOW
 from trained_models.recipes.lip_sync.batches import Samples
 from trained_models.recipes.lip_sync.network import ROWS, SIZE, TOP, Conv
 from trained_models.recipes.lip_sync.samples import PICTURES, SEEN, SIDE, Floats, SpokenSamples, window_of
-from trained_models.recipes.motion.batches import colours
+from trained_models.recipes.motion.samples import colours
 
 MOUTHS = 5
 """200 ms of pictures at 25 a second: as much as a window of sound lasts (Chung and Zisserman 2016)."""

@@ -42,7 +42,7 @@ def patches(data: Path, first: int, end: int) -> None:
     """Find faces, move them by geometry, cut patches; resumes."""
     from realtime.families.motion.mesh.head import open_head
     from realtime.tracking.tracker import Tracker
-    from trained_models.recipes.motion.refiner_samples import prepare, stacked
+    from trained_models.recipes.motion.samples import prepare, stacked
 
     head, tracker = open_head(BUNDLE / "mesh.npz"), Tracker(provider="cpu")
     for number in prepare(data, "patches", range(first, end), lambda person: stacked(head, person, tracker.find)):
@@ -59,9 +59,8 @@ def train(run_folder: Path, data: Path, steps: int, threads: int) -> None:
     """Train the refiner; resumes from RUN_FOLDER/state.pt, and ends when RUN_FOLDER/STOP appears."""
     import torch
 
-    from trained_models.recipes.motion.batches import Samples, spread
-    from trained_models.recipes.motion.refiner_samples import patch_files, read_patches
-    from trained_models.recipes.motion.refiner_training import PLAN, RefinerTraining
+    from trained_models.recipes.motion.refiner import PLAN, RefinerTraining
+    from trained_models.recipes.motion.samples import Samples, patch_files, read_patches, spread
     from trained_models.training.ema import run
 
     torch.set_num_threads(threads)
@@ -78,9 +77,8 @@ def train(run_folder: Path, data: Path, steps: int, threads: int) -> None:
 def export(run_folder: Path, data: Path, out: Path) -> None:
     """Write the bundle of a run, with parity checked."""
     from trained_models.recipes.face import mesh_file
-    from trained_models.recipes.motion.batches import Samples, spread
-    from trained_models.recipes.motion.refiner_samples import patch_files, read_patches
-    from trained_models.recipes.motion.refiner_training import PLAN, RefinerTraining
+    from trained_models.recipes.motion.refiner import PLAN, RefinerTraining
+    from trained_models.recipes.motion.samples import Samples, patch_files, read_patches, spread
     from trained_models.recipes.motion.to_bundle import save_refiner, write_motion
 
     files = patch_files(data)
@@ -113,9 +111,8 @@ def flow(run_folder: Path, data: Path, out: Path, end: int, steps: int, threads:
 
     from realtime.families.motion.mesh.head import open_head
     from realtime.tracking.tracker import Tracker
-    from trained_models.recipes.motion.flow_samples import FlowSamples, read_samples, stacked
-    from trained_models.recipes.motion.flow_training import PLAN, FlowTraining
-    from trained_models.recipes.motion.refiner_samples import prepare
+    from trained_models.recipes.motion.flow import PLAN, FlowSamples, FlowTraining, read_samples, stacked
+    from trained_models.recipes.motion.samples import prepare
     from trained_models.recipes.motion.to_bundle import add_flow, save_flow
     from trained_models.recipes.sample_files import finished
     from trained_models.training.ema import run

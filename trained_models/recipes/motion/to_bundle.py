@@ -9,10 +9,9 @@ import torch
 from realtime.families.motion.mesh.flow import AROUND, ELSEWHERE
 from realtime.families.motion.mesh.model import AROUND_FILE, MESH_FILE, REFINE_FILE
 from realtime.families.motion.mesh.refiner import EYES_CHANGE, EYES_NAME, INPUTS, MOUTH, MOUTH_CHANGE
-from trained_models.recipes.motion.batches import Batch
-from trained_models.recipes.motion.flow_samples import FlowBatch
-from trained_models.recipes.motion.flow_training import FlowNetwork, fed
-from trained_models.recipes.motion.refiner_network import Refiner, Widths
+from trained_models.recipes.motion.flow import FlowBatch, FlowNetwork, fed
+from trained_models.recipes.motion.refiner import Refiner, Widths
+from trained_models.recipes.motion.samples import Batch
 from trained_models.training.files import add_to_bundle, fill, save_halves, write_bundle
 from trained_models.training.onnx_export import Parity, export_halves, giga_flops
 
