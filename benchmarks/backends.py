@@ -4,31 +4,41 @@ How long a run takes, how much memory it needs, and how far its numbers are from
 float32, the reference. All ways of one network are timed in turns, in one process.
 """
 
-import json
 from collections.abc import Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 import numpy as np
 
-from benchmarks.backends_text import table
-from benchmarks.footprint import footprint
-from benchmarks.network_feeds import Feed, noise
-from benchmarks.rounds import Times, faster, take_turns
-from benchmarks.runtimes import Way, ways_here
-from benchmarks.stamp import one_line, stamp
+from benchmarks.footprint import Feed, Way, footprint, noise
+from benchmarks.interleaved import speedup, take_turns
+from benchmarks.report import (
+    aligned,
+    chart_option,
+    check_outputs,
+    json_option,
+    number,
+    one_line,
+    stamp,
+    write_json,
+)
 from export.parity import Kind, compare
 from realtime.errors import ConfigError, MasqueradeError, ModelError
 from realtime.inference.ort import open_session
-from realtime.inference.providers import default_threads
+from realtime.inference.providers import NAMES, choose, default_threads, why_not
 from realtime.inference.session import Session
 from realtime.models.bundle import Bundle
 from realtime.models.library import BUNDLES, built_in_folder, load_bundle
 
 SCHEMA = 1
 SAMPLES = 4
+REFERENCE = Way("cpu", "fp32")
+
+PRECISIONS = {"openvino": ("fp32", "bf16"), **dict.fromkeys(("cuda", "tensorrt", "rtx"), ("fp32", "auto"))}
+"""What to ask a provider for, where that is more than fp32; `auto` means TF32 on NVIDIA's GPUs."""
 
 
 @click.command()
@@ -39,8 +49,8 @@ SAMPLES = 4
 @click.option("--against-upstream", is_flag=True, help="Full-size networks against how upstream runs them.")
 @click.option("--int8", is_flag=True, help="With --against-upstream: also quantised here, which takes minutes.")
 @click.option("--family", "families", multiple=True, help="With --against-upstream: only motion, lip-sync or swap.")
-@click.option("--json", "json_file", type=click.Path(path_type=Path, dir_okay=False))
-@click.option("--chart", type=click.Path(path_type=Path, dir_okay=False), help="A picture: .svg or .png.")
+@json_option
+@chart_option
 def backends(
     models: tuple[str, ...],
     runs: int,
@@ -53,29 +63,14 @@ def backends(
     chart: Path | None,
 ) -> None:
     """Every network on every runtime and precision here: speed, memory, difference."""
-    for written in (json_file, chart):
-        if written is not None and not written.absolute().parent.is_dir():
-            raise ConfigError(f"{written} can't be written: the folder {written.absolute().parent} does not exist")
-    if chart is not None:
-        from benchmarks.chart import check_drawable
-
-        check_drawable(chart)
+    check_outputs(json_file, chart)
     counts = threads or (default_threads(),)
-    report: dict[str, Any] = {
-        "schema": SCHEMA,
-        "kind": "backends",
-        "stamp": stamp(),
-        "asked": {
-            "runs": runs,
-            "seconds": seconds,
-            "threads": list(counts),
-            "against_upstream": against_upstream,
-            "int8": int8,
-        },
-    }
+    asked = {"runs": runs, "seconds": seconds, "threads": list(counts)}
+    asked |= {"against_upstream": against_upstream, "int8": int8}
+    report: dict[str, Any] = {"schema": SCHEMA, "kind": "backends", "stamp": stamp(), "asked": asked}
     if against_upstream:
         # It needs PyTorch and ONNX, which the rest of the benchmarks do not.
-        from benchmarks.against_upstream import measure_families
+        from benchmarks.upstream import measure_families
 
         report |= measure_families(families, counts, runs=runs, seconds=seconds, int8=int8, say=click.echo)
     else:
@@ -85,27 +80,46 @@ def backends(
             for count in counts:
                 entry = measure_network(bundle.path(file), ways, count, runs=runs, seconds=seconds)
                 report["networks"].append({"model": bundle.name, "family": bundle.card.family, **entry})
-                click.echo("\n".join(table(report["networks"][-1])))
+                click.echo("\n".join(told(report["networks"][-1])))
         click.echo("\n".join(f"not here: {name}: {why}" for name, why in missing.items()))
     click.echo(one_line(report["stamp"]))
-    if json_file is not None:
-        json_file.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    write_json(report, json_file)
     if chart is not None:
-        from benchmarks.backends_chart import draw_backends
+        from benchmarks.charts import draw_backends
 
         draw_backends(report, chart)
+
+
+def ways_here() -> tuple[list[Way], dict[str, str]]:
+    """What seems to run here, the reference first, and for what does not, the reason."""
+    ways, missing = [REFERENCE], {}
+    for provider in NAMES:
+        if provider in ("auto", REFERENCE.provider):
+            continue
+        if reason := why_not(provider):
+            missing[provider] = reason
+            continue
+        for precision in PRECISIONS.get(provider, ("fp32",)):
+            way = Way(provider, precision)
+            try:
+                choose(provider, precision, 1)
+                ways.append(way)
+            except ModelError as error:
+                missing[way.title] = str(error)
+    return ways, missing
 
 
 def measure_network(file: Path, ways: Sequence[Way], threads: int, *, runs: int, seconds: float) -> dict[str, Any]:
     """One network on all of `ways`, the first of which is what the others are compared with."""
     with ExitStack() as opened:
-        sessions: dict[Way, Session] = {}
-        results: list[dict[str, Any]] = []
+        sessions: dict[str, Session] = {}
+        results: dict[str, dict[str, Any]] = {
+            way.title: {"provider": way.provider, "precision": way.precision} for way in ways
+        }
         for way in ways:
-            cost = footprint(file, way, threads)
-            entry = {"provider": way.provider, "precision": way.precision, **cost}
-            results.append(entry)
-            if "error" in cost:
+            entry = results[way.title]
+            entry |= footprint(file, way, threads)
+            if "error" in entry:
                 continue
             try:
                 session = open_session(file, provider=way.provider, precision=way.precision, threads=threads)
@@ -113,29 +127,23 @@ def measure_network(file: Path, ways: Sequence[Way], threads: int, *, runs: int,
                 entry["error"] = str(error)
                 continue
             opened.callback(session.close)
-            sessions[way] = session
+            sessions[way.title] = session
             entry |= {"ran_on": session.ran_on, "precision_ran": session.precision}
-        if ways[0] not in sessions:
-            raise ModelError(f"{file.name} does not run on {ways[0].title}: {results[0]['error']}")
-        reference = sessions[ways[0]]
+        first = ways[0].title
+        if first not in sessions:
+            raise ModelError(f"{file.name} does not run on {first}: {results[first]['error']}")
+        reference = sessions[first]
         generator = np.random.default_rng(0)
         # A foreign file may leave the batch open where another runtime has settled it: one picture fits both.
         feeds = [noise(reference.inputs, generator) for _ in range(SAMPLES)]
-        times = take_turns(
-            {way.title: lambda s=session: s.run(feeds[0]) for way, session in sessions.items()},  # type: ignore[misc]
-            runs,
-            seconds=seconds,
-        )
+        times = take_turns({name: partial(s.run, feeds[0]) for name, s in sessions.items()}, runs, seconds=seconds)
         kinds = _kinds(reference.run(feeds[0]))
-        for way, entry in zip(ways, results, strict=True):
-            if way in sessions:
-                entry |= _figures(times[ways[0].title], times[way.title])
-                entry["difference"] = _differences(reference, sessions[way], feeds, kinds)
-    return {"file": file.name, "megabytes": round(file.stat().st_size / 1e6, 1), "threads": threads, "results": results}
-
-
-def _figures(reference: Times, own: Times) -> dict[str, Any]:
-    return {**own.figures(), "times_as_fast": faster(reference, own)}
+        for name, session in sessions.items():
+            results[name] |= times[name].figures()
+            results[name] |= {"times_as_fast": speedup(times[first], times[name])}
+            results[name] |= {"difference": _differences(reference, session, feeds, kinds)}
+    megabytes = round(file.stat().st_size / 1e6, 1)
+    return {"file": file.name, "megabytes": megabytes, "threads": threads, "results": list(results.values())}
 
 
 def _differences(
@@ -169,3 +177,31 @@ def _files(models: Sequence[str]) -> list[tuple[Bundle, str]]:
     if not found:
         raise ConfigError("there is no network to measure: name a bundle (masquerade models)")
     return found
+
+
+def told(network: dict[str, Any]) -> list[str]:
+    """One network's ways, a row each, and below it what did not run."""
+    title = f"{network['model']}: {network['file']}, {network['megabytes']} MB, threads {network['threads']}"
+    rows: list[Sequence[str]] = [
+        ("way", "p50", "p95", "p99", "cpu", "faster", "memory", "opened", "worst", "PSNR"),
+        ("", "ms", "ms", "ms", "ms", "times", "MB", "ms", "", "dB"),
+    ]
+    failed = []
+    for result in network["results"]:
+        way = f"{result['provider']} {result['precision']}"
+        if "error" in result:
+            failed.append(f"  {way} does not run: {result['error']}")
+            continue
+        times = [*(result["wall_ms"][p] for p in ("p50", "p95", "p99")), result["cpu_ms"]["p50"]]
+        cells = [number(v) for v in (*times, result["times_as_fast"]["in_rounds"])]
+        cells += [number(result.get(name), 0) for name in ("memory_mb", "open_ms")]
+        rows.append((way, *cells, *worst_difference(result["difference"])))
+    return [title, *aligned(rows), *failed]
+
+
+def worst_difference(difference: Any) -> tuple[str, str]:
+    """The worst difference over the outputs, and the lowest PSNR of those that are pictures."""
+    if not isinstance(difference, list):
+        return str(difference)[:40], "–"
+    signal = [entry["psnr_db"] for entry in difference if entry["psnr_db"] is not None]
+    return f"{max(entry['worst'] for entry in difference):.1e}", number(min(signal, default=None))

@@ -1,23 +1,19 @@
 """`masquerade bench blend`: what cutting the face out and putting it back costs, networks not counted.
 
-Measured in turn with the plain full-frame way (`full_frame_merge.py`) on the same pictures, frame by frame,
-so that whatever else the machine does hits both. The scene is made up: no network decides the face or mask.
+Measured in turns with the plain full-frame way on the same pictures, so that whatever else the machine does hits
+both. The scene is made up: no network decides the face or mask.
 """
 
-import json
 import math
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 import cv2
 import numpy as np
-import numpy.typing as npt
 
-from benchmarks.full_frame_merge import cut_plainly, merge_full_frame
-from benchmarks.stamp import one_line, stamp
+from benchmarks.interleaved import Times, take_turns
+from benchmarks.report import check_outputs, json_option, one_line, stamp, write_json
 from realtime.errors import ConfigError
 from realtime.frame import Floats, Pixels
 from realtime.imaging.affine import Matrix, cut
@@ -28,6 +24,9 @@ from realtime.settings import Settings
 SCHEMA = 1
 
 FACE_TYPE = "whole_face"
+
+ERODE, BLUR = 5, 25
+"""DeepFaceLive's own defaults."""
 
 
 class Scene:
@@ -49,58 +48,79 @@ class Scene:
         self.mask: Floats = np.clip(oval * 8.0, 0.0, 1.0).astype(np.float32)
         self.face = _soft_picture(rng, size, size)
 
-    def ours(self, mode: Any = "rct") -> Pixels:
-        """align, cut and blend with the product's defaults."""
+    def ours(self) -> Pixels:
+        """align, cut and blend as the product does."""
         matrix = crop_from_frame(self.landmarks, FACE_TYPE, self.size)
         crop = cut(self.pixels, matrix, self.size)
-        swapped = Swapped(self.face, self.mask, self.mask)
-        return blend(
-            self.pixels, crop, swapped, matrix, Settings(mask_erode=5, mask_blur=25, color_transfer=mode, sharpen=0)
-        )  # DeepFaceLive's own
+        settings = Settings(mask_erode=ERODE, mask_blur=BLUR, color_transfer="rct", sharpen=0)
+        return blend(self.pixels, crop, Swapped(self.face, self.mask, self.mask), matrix, settings)
 
-    def plain(self) -> Pixels:
-        """The same by the full-frame way."""
-        crop, matrix = cut_plainly(self.pixels, self.landmarks, self.size)
-        return merge_full_frame(self.pixels, crop, self.face, (self.mask, self.mask), matrix)
+    def full_frame(self) -> Pixels:
+        """The same over the whole frame in 32-bit floats: (H, W, 3) uint8 BGR, a new array.
+
+        Our own writing of the steps and defaults recorded from DeepFaceLive's CPU merge (bilinear crop, masks
+        multiplied, eroded and blurred on an array padded to three times its side, `rct`, both warped to the whole
+        frame, float blend), with numpy and OpenCV. It is not DeepFaceLive's program.
+        """
+        size = self.size
+        matrix = crop_from_frame(self.landmarks, FACE_TYPE, size)
+        crop = np.asarray(cv2.warpAffine(self.pixels, matrix, (size, size)), dtype=np.uint8)
+        frame = self.pixels.astype(np.float32) / 255.0
+        cross = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (3, 3))
+        mask = np.asarray(cv2.erode(np.pad(self.mask * self.mask, size), cross, iterations=ERODE // 2), np.float32)
+        clear = size + BLUR // 2
+        for border in (np.s_[:clear], np.s_[-clear:], np.s_[:, :clear], np.s_[:, -clear:]):
+            mask[border] = 0.0
+        mask = np.asarray(cv2.GaussianBlur(mask, (0, 0), 0.25 * BLUR), np.float32)[size:-size, size:-size]
+        moved = _rct(self.face.astype(np.float32) / 255.0, crop.astype(np.float32) / 255.0, mask)
+        rows, columns = frame.shape[:2]
+        flags = cv2.WARP_INVERSE_MAP | cv2.INTER_LINEAR
+        face_there = cv2.warpAffine(moved, matrix, (columns, rows), flags=flags)
+        mask_there = np.clip(cv2.warpAffine(mask, matrix, (columns, rows), flags=flags), 0.0, 1.0)
+        mask_there[mask_there < 1.0 / 255.0] = 0.0
+        weight = mask_there[:, :, None]
+        mixed = frame * (1.0 - weight) + face_there * weight
+        return np.asarray(np.rint(np.clip(mixed, 0.0, 1.0) * 255.0), dtype=np.uint8)
+
+
+def _rct(face: Floats, like: Floats, mask: Floats) -> Floats:
+    outside = mask < 0.5
+    means, spreads = [], []
+    for picture in (face, like):
+        kept = picture.copy()
+        kept[outside] = 0.0
+        lab = cv2.cvtColor(kept, cv2.COLOR_BGR2LAB).reshape(-1, 3)
+        means.append(lab.mean(axis=0))
+        spreads.append(lab.std(axis=0))
+    lab = (cv2.cvtColor(face, cv2.COLOR_BGR2LAB) - means[0]) * (spreads[1] / spreads[0]) + means[1]
+    low, high = np.array([0.0, -127.0, -127.0]), np.array([100.0, 127.0, 127.0])
+    within = np.clip(lab, low, high).astype(np.float32)
+    return np.asarray(np.clip(cv2.cvtColor(within, cv2.COLOR_LAB2BGR), 0.0, 1.0), dtype=np.float32)
 
 
 def _soft_picture(rng: np.random.Generator, height: int, width: int) -> Pixels:
     colors = rng.uniform(40.0, 215.0, (6, 8, 3)).astype(np.float32)
     soft = cv2.resize(colors, (width, height), interpolation=cv2.INTER_CUBIC)
     noisy = soft + rng.normal(0.0, 3.0, soft.shape)
-    picture: Pixels = np.clip(np.rint(noisy), 0, 255).astype(np.uint8)
-    return picture
+    return np.asarray(np.clip(np.rint(noisy), 0, 255), dtype=np.uint8)
 
 
-def _timed(work: Callable[[], Pixels]) -> tuple[float, float]:
-    """(wall, CPU of all threads) in milliseconds."""
-    wall, cpu = time.perf_counter_ns(), time.process_time_ns()
-    work()
-    return (time.perf_counter_ns() - wall) / 1e6, (time.process_time_ns() - cpu) / 1e6
-
-
-def _figures(times: npt.NDArray[np.float64]) -> dict[str, float]:
-    wall, cpu = times.T
-    return {
-        "wall_min": round(float(wall.min()), 3),
-        "wall_p50": round(float(np.percentile(wall, 50)), 3),
-        "wall_p95": round(float(np.percentile(wall, 95)), 3),
-        "cpu_min": round(float(cpu.min()), 3),
-        "cpu_p50": round(float(np.percentile(cpu, 50)), 3),
-    }
+def _figures(times: Times) -> dict[str, float]:
+    found = {"wall_min": times.wall.min(), "wall_p50": np.median(times.wall), "wall_p95": np.percentile(times.wall, 95)}
+    found |= {"cpu_min": times.cpu.min(), "cpu_p50": np.median(times.cpu)}
+    return {name: round(float(value), 3) for name, value in found.items()}
 
 
 def measure(scene: Scene, threads: int, frames: int) -> dict[str, Any]:
-    """Both ways in turn, `frames` times each after a tenth of warm-up, with so many OpenCV threads."""
+    """Both ways in turns, `frames` times each after a tenth of warm-up, with so many OpenCV threads."""
     before = cv2.getNumThreads()
     cv2.setNumThreads(threads)
+    ways = {"ours": scene.ours, "full_frame": scene.full_frame}
     try:
-        warm_up = max(frames // 10, 3)
-        rows = [(*_timed(scene.ours), *_timed(scene.plain)) for _ in range(warm_up + frames)][warm_up:]
+        times = take_turns(ways, frames, warm_up=max(frames // 10, 3), settle=lambda: None)
     finally:
         cv2.setNumThreads(before)
-    times = np.array(rows)
-    ours, plain = _figures(times[:, :2]), _figures(times[:, 2:])
+    ours, plain = _figures(times["ours"]), _figures(times["full_frame"])
     ratios = {name: round(plain[name] / ours[name], 1) for name in ours}
     return {"threads": threads, "ours_ms": ours, "full_frame_ms": plain, "times_faster": ratios}
 
@@ -111,16 +131,17 @@ def measure(scene: Scene, threads: int, frames: int) -> dict[str, Any]:
 @click.option("--crop", "crop_px", type=click.IntRange(32), default=224, show_default=True, help="Side, px.")
 @click.option("--frames", type=click.IntRange(10), default=500, show_default=True)
 @click.option("--threads", "counts", type=click.IntRange(1), multiple=True, default=(1, 2), show_default=True)
-@click.option("--json", "json_file", type=click.Path(path_type=Path, dir_okay=False))
+@json_option
 def blend_cost(
     size: str, face_px: int, crop_px: int, frames: int, counts: tuple[int, ...], json_file: Path | None
 ) -> None:
     """What align and blend cost a frame, beside a full-frame float merge."""
+    check_outputs(json_file)
     width, _, height = size.partition("x")
     if not (width.isdigit() and height.isdigit() and int(width) and int(height)):
         raise ConfigError(f"--size {size}: give it as WIDTHxHEIGHT, like 1280x720")
     scene = Scene(int(width), int(height), face_px, crop_px)
-    difference = np.abs(scene.ours().astype(np.int16) - scene.plain())
+    difference = np.abs(scene.ours().astype(np.int16) - scene.full_frame())
     where = stamp()
     runs = [measure(scene, threads, frames) for threads in counts]
     for run in runs:
@@ -133,17 +154,16 @@ def blend_cost(
         )
     click.echo(f"the two differ by {difference.mean():.2f} levels on average, {difference.max()} at most")
     click.echo(one_line(where))
-    if json_file is not None:
-        report = {
-            "schema": SCHEMA,
-            "benchmark": "blend",
-            "frame": [int(width), int(height)],
-            "face_px": face_px,
-            "crop_px": crop_px,
-            "frames": frames,
-            "color_transfer": "rct",
-            "difference_levels": {"mean": round(float(difference.mean()), 3), "max": int(difference.max())},
-            "runs": runs,
-            **where,
-        }
-        json_file.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    report = {
+        "schema": SCHEMA,
+        "benchmark": "blend",
+        "frame": [int(width), int(height)],
+        "face_px": face_px,
+        "crop_px": crop_px,
+        "frames": frames,
+        "color_transfer": "rct",
+        "difference_levels": {"mean": round(float(difference.mean()), 3), "max": int(difference.max())},
+        "runs": runs,
+        **where,
+    }
+    write_json(report, json_file)

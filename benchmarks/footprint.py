@@ -10,18 +10,35 @@ import gc
 import json
 import subprocess
 import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks.network_feeds import noise
-from benchmarks.runtimes import Way
+from export.samples import mel_windows, picture
 from realtime.clock import NS_PER_MS, now_ns
 from realtime.errors import MasqueradeError
+from realtime.inference.session import Array, TensorSpec
 
 LIMIT_S = 300.0
 RUNS = 3
+
+Feed = dict[str, Array]
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """A provider and a precision to ask it for, as `open_session` takes them."""
+
+    provider: str
+    precision: str
+
+    @property
+    def title(self) -> str:
+        """As tables and charts name it."""
+        return f"{self.provider} {self.precision}"
 
 
 def footprint(file: Path, way: Way, threads: int) -> dict[str, Any]:
@@ -33,10 +50,10 @@ def footprint(file: Path, way: Way, threads: int) -> dict[str, Any]:
         return {"error": f"it did not open and run {RUNS} times within {LIMIT_S:g} s"}
     lines = done.stdout.strip().splitlines()
     if done.returncode or not lines:
-        said = (done.stderr.strip().splitlines() or ["nothing"])[-1][:200]
-        return {"error": f"its process ended with code {done.returncode}: {said}"}
-    told: dict[str, Any] = json.loads(lines[-1])
-    return told
+        last = (done.stderr.strip().splitlines() or ["nothing"])[-1][:200]
+        return {"error": f"its process ended with code {done.returncode}: {last}"}
+    found: dict[str, Any] = json.loads(lines[-1])
+    return found
 
 
 def measure(file: Path, way: Way, threads: int) -> dict[str, Any]:
@@ -44,7 +61,7 @@ def measure(file: Path, way: Way, threads: int) -> dict[str, Any]:
     from realtime.inference.ort import open_session
 
     data = file.read_bytes()
-    before, started = _resident_mb(), now_ns()
+    before, started = resident_mb(), now_ns()
     try:
         session = open_session(data, provider=way.provider, precision=way.precision, threads=threads)
     except MasqueradeError as error:
@@ -54,17 +71,51 @@ def measure(file: Path, way: Way, threads: int) -> dict[str, Any]:
     for _ in range(RUNS):
         session.run(feed)
     gc.collect()
-    after = _resident_mb()
+    after = resident_mb()
     gained = None if before is None or after is None else round(after - before, 1)
     return {"memory_mb": gained, "open_ms": round(opened, 1), "ran_on": session.ran_on}
 
 
-def _resident_mb() -> float | None:
+def resident_mb() -> float | None:
+    """Megabytes that this process holds in memory; None without psutil."""
     try:
         import psutil
     except ImportError:
         return None
     return float(psutil.Process().memory_info().rss) / 1e6
+
+
+def noise(inputs: Mapping[str, TensorSpec], generator: np.random.Generator) -> Feed:
+    """A seeded feed of the right kind for any network of ours, by the names of its inputs; dynamic sizes become 1.
+
+    Speed does not depend on what is fed; how far runtimes differ does a little, so pictures look like pictures and
+    Jacobians have an inverse.
+    """
+    return {name: _value(name, spec, generator).astype(spec.dtype) for name, spec in inputs.items()}
+
+
+def _value(name: str, spec: TensorSpec, generator: np.random.Generator) -> Array:
+    shape = tuple(side or 1 for side in spec.shape)
+    if "jacobian" in name:
+        return np.broadcast_to(np.eye(2), shape) + generator.normal(0, 0.1, shape)
+    if "keypoint" in name:
+        return generator.uniform(-0.8, 0.8, shape)
+    if "pose" in name:
+        return generator.normal(0, 0.2, shape)
+    if name == "lips":
+        return generator.uniform(0, 0.3, shape)
+    if "morph" in name:
+        return np.full(shape, 0.75)
+    if shape == (1, 1, 80, 16):
+        return mel_windows(1, int(generator.integers(1 << 30)))[0]
+    if len(shape) == 4 and shape[0] == 1 and shape[2] == shape[3] and shape[1] in (3, 6):
+        whole = picture(generator, shape[2])
+        masked = whole.copy()
+        masked[:, :, shape[2] // 2 :] = 0
+        return whole if shape[1] == 3 else np.concatenate([masked, whole], 1)
+    if len(shape) == 4 and shape[0] == 1 and shape[1] == shape[2] and shape[3] == 3:
+        return np.ascontiguousarray(picture(generator, shape[1]).transpose(0, 2, 3, 1))
+    return generator.random(shape)
 
 
 if __name__ == "__main__":

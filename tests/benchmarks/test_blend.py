@@ -12,7 +12,7 @@ from realtime.errors import ConfigError
 
 def test_both_ways_mean_the_same():
     scene = Scene(640, 360, 250, 224)  # at 224 the settings' pixels are the crop's
-    ours, plain = scene.ours(), scene.plain()
+    ours, plain = scene.ours(), scene.full_frame()
     difference = np.abs(ours.astype(int) - plain)
     assert difference.mean() < 0.2
     # The crops differ (averaged here, bilinear there), and so do the colours taken from them, a little.

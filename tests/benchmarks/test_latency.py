@@ -8,13 +8,14 @@ import click
 import numpy as np
 import pytest
 from fakes import FakeClock, FakeFinder, FakeSink, FakeSource, a_loop, pixels
+from speaking import a_speaking_bundle
 from traces import a_trace
 
 from benchmarks.__main__ import bench
-from benchmarks.latency import FEWEST, assemble, configure, faults
-from benchmarks.latency_text import told
-from benchmarks.measured_loop import TAIL, Counted, MeasuredLoop, Retimed, Use
-from benchmarks.stamp import one_line, stamp
+from benchmarks.charts import draw_latency
+from benchmarks.latency import FEWEST, assemble, configure, faults, told, with_added_delay
+from benchmarks.measured_run import TAIL, Counted, MeasuredLoop, Retimed, Use
+from benchmarks.report import one_line, stamp
 from benchmarks.timings import Trace, figures, window
 from realtime.capture.paced import Paced
 from realtime.capture.synthetic import Synthetic
@@ -33,8 +34,8 @@ def test_the_measured_loop_notes_every_frame_and_changes_none() -> None:
     assert len(trace) == len(noted.shown) == 4 + 10 + TAIL
     assert all((a == b).all() for a, b in zip(plain.shown, noted.shown, strict=False))
     assert set(trace.worked) == set(range(19))
-    assert all(done.faces == 1 and not done.failed for done in trace.worked.values())
-    assert [s.seq for s in trace.shown] == list(range(19))
+    assert all(row[:2] == (1, 0) for row in trace.worked.values())
+    assert [row[0] for row in trace.shown] == list(range(19))
     assert use.at_start is not None
     assert use.at_end is not None
     assert use.at_start[0] < use.at_end[0]
@@ -116,44 +117,58 @@ def a_config(**flags: Any) -> Any:
 
 
 def test_a_sound_run_has_no_faults_and_an_unsound_one_names_them() -> None:
-    config = a_config(fps=30.3)
+    config, counted = a_config(fps=30.3), a_run()["frames"]
     assert faults(a_run(), config, FEWEST) == []
-    short = a_run()
-    short["frames"] = {**short["frames"], "scheduled": 30}
-    assert any(f"at least {FEWEST}" in fault for fault in faults(short, config, FEWEST))
-    assert faults(a_run(schedule_lost_s=1.2), config, FEWEST)
-    assert faults(a_run(threads_left=["engine"]), config, FEWEST)
+    for change, named in (
+        ({"frames": {**counted, "scheduled": 30}}, f"at least {FEWEST}"),
+        ({"frames": {**counted, "failed": 2}}, "2 frames failed"),
+        ({"schedule_lost_s": 1.2}, "too slowly"),
+        ({"threads_left": ["engine"]}, "left behind: engine"),
+    ):
+        assert named in faults(a_run(**change), config, FEWEST)[0]
     assert "not 60" in faults(a_run(), a_config(fps=60), FEWEST)[0]
 
 
 def test_the_median_run_is_the_one_reported() -> None:
     runs = [a_run(latency_ms={"p95": value}) for value in (30.0, 10.0, 20.0)]
     report = assemble(a_config(fps=30.3), {}, runs, frames=FEWEST, warm_up=0)
-    assert report["schema"] == 1
-    assert report["kind"] == "latency"
-    assert report["valid"] is True
+    assert (report["schema"], report["kind"], report["valid"], report["median_run"]) == (1, "latency", True, 2)
     assert report["result"]["latency_ms"]["p95"] == 20.0
-    assert report["median_run"] == 2
-    assert report["over_runs"]["lowest"] == 10.0
+    assert report["over_runs"] == {"what": "latency_ms.p95", "median": 20.0, "lowest": 10.0, "highest": 30.0}
     json.dumps(report)
 
 
 def test_the_words_hold_the_figures() -> None:
     text = "\n".join(told(a_run()))
-    assert "20.0" in text
-    assert "0 of 500 dropped" in text
-    assert "30.3" in text
+    for figure in ("20.0", "0 of 500 dropped", "30.3"):
+        assert figure in text
 
 
 def test_the_configuration_is_the_products_own() -> None:
     config = configure("clip.mp4", 660, ("color_transfer=none",), {"model": "ada", "fps": 30.0, "pace": "live"})
-    assert config.output == ("null",)
-    assert config.color_transfer == "none"
+    assert (config.output, config.color_transfer) == (("null",), "none")
     assert config.seconds is not None
-    assert a_config(pace="all").source == f"synthetic:{660 + TAIL}"
-    assert a_config(pace="all").fps is None
+    closed = a_config(pace="all")
+    assert (closed.source, closed.fps) == (f"synthetic:{660 + TAIL}", None)
     with pytest.raises(ConfigError, match="KEY=VALUE"):
         configure(None, 660, ("nonsense",), {"pace": "all"})
+
+
+def test_a_picture_that_speaks_says_what_its_delay_adds(tmp_path: Path) -> None:
+    eve = str(a_speaking_bundle(tmp_path / "eve").folder)
+    config = configure(None, 600, (), {"model": eve, "pace": "live"})
+    assert (config.avatar, config.fps) == ("mira", 25.0)
+    assert config.sound is not None
+    assert "source" not in config.model_fields_set
+    with pytest.raises(ConfigError, match="no source"):
+        configure("0", 600, (), {"model": eve, "pace": "live"})
+    with pytest.raises(ConfigError, match="real time"):
+        configure(None, 600, (), {"model": eve, "pace": "all"})
+    sound = with_added_delay({"delay_s": 0.2725}, {"latency_ms": {"p50": 10.0, "p95": 20.25, "max": None}})
+    assert sound["added_delay_ms"] == {"p50": 282.5, "p95": 292.8, "max": None}
+    lines = "\n".join(told(a_run(sound=sound, providers={"detect": "none", "swap": "CPU"})))
+    assert "p95 292.8 ms" in lines
+    assert "nobody's face was looked for" in lines
 
 
 def test_what_cannot_be_written_is_refused_before_measuring(tmp_path: Path) -> None:
@@ -164,12 +179,10 @@ def test_what_cannot_be_written_is_refused_before_measuring(tmp_path: Path) -> N
 
 def test_the_chart_shows_a_run(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
-    from benchmarks.chart import draw_latency
-
     found = window(a_trace(FEWEST + 10, lost=(7, 8)), 0, FEWEST)
     run = a_run()
     report = assemble(a_config(), stamp(), [run], frames=FEWEST, warm_up=0)
-    draw_latency(found, run, report, tmp_path / "latency.svg")
+    draw_latency(found, report, tmp_path / "latency.svg")
     text = (tmp_path / "latency.svg").read_text(encoding="utf-8")
     assert "made-up" in text
     assert "45 ms" in text

@@ -1,0 +1,338 @@
+"""`masquerade bench quality` for models that move a still picture: each clip drives each avatar."""
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.charts import Sheet
+from benchmarks.clips import open_clip
+from benchmarks.goals import judge, judge_all, table
+from benchmarks.metrics import Floats, rounded, share
+from benchmarks.metrics import acting as act
+from benchmarks.metrics.flicker import Flicker, static_jitter
+from benchmarks.metrics.landmarks import canonical_head, distortion, fit_residual
+from benchmarks.readers import Reader, ReaderName, SecondReader, TrackerReader, middle_of, open_second_reader, reencoded
+from benchmarks.rig import Record, frames_of
+from realtime.capture.source import Source
+from realtime.clock import now_ns
+from realtime.config import RunConfig
+from realtime.families.effect import Effect
+from realtime.families.motion.canvas import Canvas, read_background
+from realtime.families.motion.effect import ReenactmentEffect
+from realtime.families.motion.motion_model import Drawn, Motion, MotionModel
+from realtime.families.motion.open_model import open_puppet
+from realtime.frame import Frame, Pixels
+from realtime.models.avatar import Avatar
+from realtime.models.avatar_loading import choose_avatars, ready_avatars
+from realtime.models.bundle import Bundle
+from realtime.pipeline.engine import Engine, FaceFinder
+from realtime.pipeline.parts import open_tracker
+from realtime.settings import Settings
+from realtime.tracking.face import Face
+from realtime.tracking.tracker import Tracker
+
+FULLY = 0.999
+"""The strength of motion from which the avatar is driven, not on its way to or from rest."""
+
+Say = Callable[[str], object]
+
+
+class WatchedModel:
+    """A motion model that remembers the last source it encoded, what it drew and how. Obeys `MotionModel`."""
+
+    def __init__(self, inner: MotionModel[Any, Any]) -> None:
+        self._inner = inner
+        self.source: Any = None
+        self.drawn: Drawn | None = None
+        self.how: Motion | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    def cast(self, picture: Pixels, face: Face | None) -> Any:
+        """The inner model's, remembered."""
+        self.source = self._inner.cast(picture, face)
+        return self.source
+
+    def forget(self) -> None:
+        """As if nothing had been drawn."""
+        self.how = self.drawn = None
+
+    def draw(self, cast: Any, driving: Any, reference: Any, how: Motion) -> Drawn:
+        """The inner model's, remembered."""
+        self.how, self.drawn = how, self._inner.draw(cast, driving, reference, how)
+        return self.drawn
+
+
+class Still:
+    """An avatar's still picture as it should go out, and where in it something may move."""
+
+    def __init__(self, avatar: Avatar, source: Any, size: tuple[int, int]) -> None:
+        canvas = Canvas(avatar, size, None)
+        canvas.place(source.crop_from_avatar, source.size)
+        self.side: int = source.size
+        self.show: Callable[[Drawn], Pixels] = canvas.show
+        self.still: Pixels = canvas.still
+        self._mask: Floats | None = None
+        self._share: Floats = np.zeros(0, np.float32)
+
+    def share(self, mask: Floats) -> Floats:
+        """(H, W) 0..1: how much of each pixel is the crop's under its mask: white laid in less black laid in."""
+        if self._mask is not mask:
+            black = np.zeros((self.side, self.side, 3), np.uint8)
+            light, dark = (self.show(Drawn(crop, mask)) for crop in (np.full_like(black, 255), black))
+            self._mask, self._share = mask, (light.astype(np.float32) - dark).max(axis=2) / np.float32(255)
+        return self._share
+
+    def changed_outside(self, picture: Pixels, mask: Floats) -> int:
+        """The largest change where nothing may move, in levels of 0..255."""
+        changed = np.abs(picture.astype(np.int16) - self.still).max(axis=2)
+        return int(changed[self.share(mask) == 0].max(initial=0))
+
+
+def open_avatars(spec: str | None, *, with_face: bool) -> list[Avatar]:
+    """The avatars `--avatar` names, ready. Raises MasqueradeError."""
+    if not with_face:
+        return ready_avatars(choose_avatars(spec), None)
+    with closing(Tracker(provider="cpu", faces=4)) as tracker:
+        return ready_avatars(choose_avatars(spec), tracker.find)
+
+
+def open_watched(bundle: Bundle, avatars: Sequence[Avatar], config: RunConfig) -> tuple[Effect, WatchedModel]:
+    """The effect as `masquerade run` makes it, and the motion model in it. Close the first."""
+    model: Any = WatchedModel(open_puppet(bundle, provider=config.provider, precision=config.precision))
+    try:
+        return ReenactmentEffect(model, avatars, background=read_background), model
+    except BaseException:
+        model.close()
+        raise
+
+
+@dataclass(slots=True, eq=False)
+class DriveRecord(Record):
+    """What is noted of a clip that drove an avatar.
+
+    `waiting`: frames before there was a neutral pose, which have no picture; `driven`: frames in which the driver was
+    followed at full strength; `faceless`: of those, outputs in which no face was read. `second_found`,
+    `second_missed`: of the driven frames in which the second reader found the driver, how many it did in the output.
+    `residuals`: of the faces read in driven outputs, and of the avatar's own picture (`at_rest`).
+    """
+
+    avatar: str = ""
+    waiting: int = 0
+    driven: int = 0
+    faceless: int = 0
+    residuals: list[float] = field(default_factory=list)
+    scores: list[float] = field(default_factory=list)
+    at_rest: float = 0.0
+    outside: int = 0
+    second_found: int = 0
+    second_missed: int = 0
+    # Of one video by its own motion. The first name is a picture that differs everywhere: nothing is left out.
+    flicker: dict[str, Flicker] = field(
+        default_factory=lambda: {n: Flicker(("inverted", "video")) for n in ("driver", "output")}
+    )
+
+
+class MotionRig:
+    """One clip's engine with one avatar, and readers of driver, output and driver again. Closes nothing."""
+
+    def __init__(
+        self,
+        finder: FaceFinder,
+        effect: Effect,
+        model: WatchedModel,
+        avatar: Avatar,
+        settings: Settings,
+        readers: Sequence[Reader],
+        second: SecondReader | None = None,
+    ) -> None:
+        self._engine = Engine(finder, effect, lambda: settings, now_ns)
+        self._model, self._avatar = model, avatar
+        self._readers, self._second = readers, second
+        self._head = canonical_head()
+        self._still: Still | None = None
+
+    def work(self, source: Source, sheet: Sheet | None = None, frames: int | None = None) -> DriveRecord:
+        """All frames of a source, or the first `frames`."""
+        record = DriveRecord(source.name, source.rate_hz, source.size, avatar=self._avatar.name)
+        if self._avatar.face is not None:
+            record.at_rest = fit_residual(self._avatar.face, self._head)
+        for frame in frames_of(source, frames):
+            self._one(frame, record, sheet)
+        return record
+
+    def _one(self, frame: Frame, record: DriveRecord, sheet: Sheet | None) -> None:
+        self._model.forget()
+        result = self._engine(frame)
+        record.note(result)
+        by_driver, by_output, by_again = self._readers
+        driver = by_driver.read(frame)
+        again = by_again.read(frame.with_pixels(reencoded(frame.pixels)))
+        pixels, how, drawn = result.pixels, self._model.how, self._model.drawn
+        if pixels is None:
+            record.waiting += result.error is None
+            record.read(None, None, again)
+            for flicker in record.flicker.values():
+                flicker.skip()
+            return
+        output = by_output.read(frame.with_pixels(pixels))
+        if drawn is not None:
+            self._still = self._still or Still(self._avatar, self._model.source, frame.size)
+            record.outside = max(record.outside, self._still.changed_outside(pixels, drawn.mask))
+        driven = how is not None and how.strength >= FULLY
+        record.read(driver if driven else None, output if driven else None, again)
+        if driven:
+            self._driven(frame, pixels, driver, output, record)
+        for name, picture, face in (("driver", frame.pixels, driver), ("output", pixels, output)):
+            record.flicker[name].see(picture, {"inverted": 255 - picture, "video": picture}, face)
+        if driver is not None and sheet is not None:
+            sheet.add(frame.seq, frame.pixels, pixels, driver, output)
+
+    def _driven(
+        self, frame: Frame, pixels: Pixels, driver: Face | None, output: Face | None, record: DriveRecord
+    ) -> None:
+        record.driven += 1
+        record.faceless += output is None
+        if output is not None:
+            record.residuals.append(fit_residual(output, self._head))
+            record.scores.append(output.score)
+        if record.still is None and driver is not None:
+            record.still = frame.pixels
+        if self._second is not None and driver is not None and self._second.find(frame.pixels, driver.box) is not None:
+            record.second_found += 1
+            there = output.box if output is not None else middle_of(frame.size)
+            record.second_missed += self._second.find(pixels, there) is None
+
+
+def measure_static(
+    finder: FaceFinder, effect: Effect, model: WatchedModel, avatar: Avatar, settings: Settings, record: DriveRecord
+) -> None:
+    """Let the first driven picture drive again and again under camera noise, into `record.static`.
+
+    `finder` and `effect` must be new ones. Closes nothing.
+    """
+    if record.still is None:
+        record.static = {"missing": "no frame was driven"}
+        return
+    still: list[Still] = []
+
+    def moving(frame: Frame) -> Floats | None:
+        if model.drawn is None:
+            return None
+        if not still:
+            still.append(Still(avatar, model.source, frame.size))
+        return still[0].share(model.drawn.mask)
+
+    record.static = static_jitter(Engine(finder, effect, lambda: settings, now_ns), record.still, moving)
+
+
+def motion_figures(record: DriveRecord) -> dict[str, Any]:
+    """A clip's figures as the JSON file has them. Acting is compared in the driven frames alone."""
+    drivers, outputs = record.drivers, record.outputs
+    channels, pose = act.following(drivers, outputs)
+    again_channels, again_pose = act.following(drivers, record.again)
+    warp = {name: flicker.errors()["video"] for name, flicker in record.flicker.items()}
+    clip: dict[str, Any] = {
+        **record.head(),
+        "avatar": record.avatar,
+        "coverage": {
+            "waiting": record.waiting,
+            "driven": record.driven,
+            "faceless": share(record.faceless, record.driven),
+            "second_reader": {
+                "found_in_driver": record.second_found,
+                "missed_in_output": share(record.second_missed, record.second_found),
+            },
+            "lowest_score": rounded(min(record.scores, default=None), 4),
+        },
+        "blendshapes": channels,
+        "weak": act.weak(channels),
+        "expression": {
+            **act.together(channels),
+            "jaw_r": act.if_moving(channels, "jawOpen", "r"),
+            "jaw_gain": act.if_moving(channels, "jawOpen", "gain"),
+        },
+        "blinks": {**act.blink_figures(drivers, outputs), "r": act.lid_correlation(drivers, outputs)},
+        "pose_deg": pose,
+        "distortion": distortion(record.residuals, record.at_rest),
+        "jitter": act.trembling(drivers, outputs),
+        "flicker": {
+            **{f"e_warp_{name}": rounded(value, 6) for name, value in warp.items()},
+            "ratio": rounded(warp["output"] / warp["driver"]) if warp["output"] and warp["driver"] else None,
+        },
+        "frozen": record.static,
+        "outside": {"beyond_mask_max": record.outside},
+        # No network can follow better than the reader agrees with itself.
+        "ceiling": {"blendshapes": again_channels, "pose_deg": again_pose},
+    }
+    clip["goals"] = judge(clip, "motion")
+    clip["traces"] = act.traces(drivers, outputs)
+    return clip
+
+
+def drive_avatars(
+    clips: Sequence[Path],
+    bundle: Bundle,
+    config: RunConfig,
+    spec: str | None,
+    *,
+    which: ReaderName,
+    frames: int | None,
+    quick: bool,
+    say: Say,
+) -> tuple[dict[str, Any], list[Sheet]]:
+    """(the report's part, a contact sheet a clip and avatar): every clip drives every avatar that `spec` names.
+
+    Raises MasqueradeError.
+    """
+    found: list[dict[str, Any]] = []
+    sheets: list[Sheet] = []
+    ran: dict[str, str] = {}
+    with closing(open_puppet(bundle, provider=config.provider)) as model:
+        avatars = open_avatars(spec, with_face=model.needs_face)
+    second = None if quick else second_reader(say)
+    settings = config.settings()
+    for clip in clips:
+        for avatar in avatars:
+            sheets.append(Sheet(f"{clip.name} moves {avatar.name}"))
+            with ExitStack() as parts:
+                opened = [open_watched(bundle, [avatar], config) for _ in range(1 if quick else 2)]
+                for effect, _ in opened:
+                    parts.callback(effect.close)
+                finders = [parts.enter_context(closing(open_tracker(config))) for _ in opened]
+                readers = [parts.enter_context(closing(TrackerReader(which, config))) for _ in range(3)]
+                source = parts.enter_context(closing(open_clip(clip, config.size)))
+                rig = MotionRig(finders[0], *opened[0], avatar, settings, readers, second)
+                record = rig.work(source, sheets[-1], frames)
+                if not quick:
+                    measure_static(finders[1], *opened[1], avatar, settings, record)
+                effect = opened[0][0]
+                ran = {"detect": finders[0].ran_on, "motion": effect.ran_on, "precision": effect.precision}
+            found.append(motion_figures(record))
+            say(f"{clip.name} moves {avatar.name}: {record.driven} of {record.frames} frames driven")
+    overall = judge_all(found, "motion")
+    table(found, overall, say)
+    report = {
+        "family": "motion",
+        "avatars": [avatar.name for avatar in avatars],
+        "model_files": dict(bundle.card.files),
+        "providers": {"detect": ran["detect"], "motion": ran["motion"]},
+        "precision": {"detect": "fp32", "motion": ran["precision"]},
+        "goals": overall,
+        "clips": found,
+    }
+    return report, sheets
+
+
+def second_reader(say: Say) -> SecondReader | None:
+    """The second reader; where it can't be had, `say` gets the reason."""
+    opened = open_second_reader()
+    if isinstance(opened, str):
+        say(f"without a second reader: {opened}")
+        return None
+    return opened
