@@ -107,14 +107,15 @@ def run_session(
     from realtime.output.open_sink import wants_page
     from realtime.pipeline.parts import open_parts
     from realtime.pipeline.session import Session
-    from realtime.web.server import Page, controls
+    from realtime.web.controls import controls_of
+    from realtime.web.server import Page
 
     with ExitStack() as opened:
         page = opened.enter_context(closing(Page())) if wants_page(config.output) else None
         session = Session(opened.enter_context(open_parts(config, page=page)), say=say)
         if page is not None and page in session.parts.sinks:
             session.loop.on_source_frame = page.see
-            page.attach(controls(session))
+            page.attach(controls_of(session))
             (on_page or (lambda address: say(f"page: {address}")))(page.url)
         return session.run()
 

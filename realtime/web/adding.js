@@ -1,4 +1,4 @@
-// A file is dropped or chosen; before it is sent its owner says whose face it shows.
+// Adds a dropped or chosen file to the gallery, after its owner said whose face it shows.
 
 import { focusOn, refresh } from "./gallery.js";
 import { complain, find, upload } from "./talk.js";
@@ -6,8 +6,8 @@ import { complain, find, upload } from "./talk.js";
 const MOST = { picture: 64 * 2 ** 20, dfm: 2 * 2 ** 30, bundle: 2 * 2 ** 30 };
 const NOTES = {
   picture: "The picture stays on this computer.",
-  dfm: "The model stays on this computer. It is run once now, to see that it works.",
-  bundle: "Most bundles say themselves whose face they show. Then leave the questions above open.",
+  dfm: "The model stays on this computer. It is run once now, as a check.",
+  bundle: "Most bundles state whose face they show. Then leave the questions above empty.",
 };
 let file = null;
 let kind = "picture";

@@ -1,17 +1,21 @@
-"""Who may talk to the page's server: the browser that was given the address, and nobody else.
+"""Which requests the page's server answers, how it reads their bodies, and how it refuses.
 
-Three doors, all checked on every request. The `Host` header must be ours: a page of another site
-whose name was re-pointed to 127.0.0.1 ("DNS rebinding") still sends its own name. The `Origin`, or
-where the browser sends none `Sec-Fetch-Site`, must be ours: other pages cannot lie about it. And the
-cookie must be the one handed out for the one-time token, which other users of this machine lack.
-The pattern is that of Jupyter's server, with the token usable once.
+Three checks on every request. The `Host` header must be ours: a page of another site whose name was re-pointed to
+127.0.0.1 ("DNS rebinding") still sends its own name. The `Origin`, or where the browser sends none `Sec-Fetch-Site`,
+must be ours: other pages cannot lie about it. And the cookie must be the one handed out for the one-time token, which
+other users of this machine lack. The pattern is that of Jupyter's server, with the token usable once.
 """
 
 import hmac
+import json
 import secrets
 from collections.abc import Mapping
 from http.cookies import CookieError, SimpleCookie
-from typing import Final
+from typing import Any, Final
+
+from aiohttp import web
+
+from realtime.errors import MasqueradeError
 
 HEADERS: Final = {
     "Content-Security-Policy": (
@@ -29,7 +33,7 @@ HEADERS: Final = {
 """On every answer. No CORS header: no other origin may read anything."""
 
 
-class Doorkeeper:
+class Auth:
     """Hands out the one-time token and the cookie, and checks requests. Used by one thread.
 
     `port` is the port that we listen on, on 127.0.0.1.
@@ -56,7 +60,7 @@ class Doorkeeper:
                 return True
         return False
 
-    def objection(self, method: str, headers: Mapping[str, str], *, websocket: bool = False) -> str | None:
+    def objection(self, headers: Mapping[str, str], *, websocket: bool = False) -> str | None:
         """Why a request must not be answered; None where Host and Origin are in order."""
         host = headers.get("Host", "").lower()
         if host not in self.hosts:
@@ -71,10 +75,47 @@ class Doorkeeper:
             return "the request comes from another site"
         return None
 
-    def knows(self, headers: Mapping[str, str]) -> bool:
+    def has_cookie(self, headers: Mapping[str, str]) -> bool:
         """True where the request carries our cookie."""
         try:
             morsel = SimpleCookie(headers.get("Cookie", "")).get(self.cookie_name)
         except CookieError:
             return False
         return morsel is not None and hmac.compare_digest(morsel.value.encode(), self.cookie.encode())
+
+
+class Refused(MasqueradeError):
+    """A request that is refused: `status` for the program, the line for its user."""
+
+    def __init__(self, status: int, why: str) -> None:
+        super().__init__(why)
+        self.status = status
+
+
+def refusal(status: int, why: str) -> web.Response:
+    """The answer to a request that is refused."""
+    return web.json_response({"error": why}, status=status)
+
+
+async def read_object(request: web.Request, what: str) -> dict[str, Any]:
+    """The JSON object in the body; `what` names its content in refusals. Raises Refused.
+
+    Only as application/json, which a form of another page cannot send without a preflight request.
+    """
+    if request.content_type != "application/json":
+        raise Refused(415, "send application/json")
+    try:
+        body = json.loads(await request.text())
+    except (ValueError, RecursionError) as error:
+        raise Refused(400, "the body is not JSON") from error
+    if not isinstance(body, dict):
+        raise Refused(400, f"the body must be an object of {what}")
+    return body
+
+
+async def read_strings(request: web.Request, *names: str) -> list[str]:
+    """The named strings of a JSON object that holds just these. Raises Refused."""
+    body = await read_object(request, " and ".join(names))
+    if set(body) != set(names) or not all(isinstance(value, str) for value in body.values()):
+        raise Refused(400, f"the body must hold the text{'s' if len(names) > 1 else ''} {', '.join(names)}")
+    return [body[name] for name in names]

@@ -1,11 +1,11 @@
-// How fast it runs: the numbers of the run, and the last minute while somebody looks at it.
+// Performance: the numbers of the run, and charts of the last minute while they are open.
 
 import { ask, find, made } from "./talk.js";
 
 const WIDTH = 300;
 const HEIGHT = 90;
 const SVG = "http://www.w3.org/2000/svg";
-const NAMES = { capture: "camera", detect: "finding the face", align: "cutting it out", swap: "the new face", blend: "blending in", output: "handing over" };
+const NAMES = { capture: "capture", detect: "face detection", align: "alignment", swap: "face model", blend: "blending", output: "output" };
 let newest = {};
 
 const ms = (value) => (Number.isFinite(value) ? `${value.toFixed(0)} ms` : "–");
@@ -67,8 +67,8 @@ export function advice(minute, report) {
   const mean = (key) => seconds.reduce((sum, second) => sum + (second[key] || 0), 0) / seconds.length;
   const smaller = report.family === "swap"
     ? "Choose “fast” as the detail, or start with a smaller picture (--size 640x480)."
-    : "Start with a smaller picture (--size 640x480), or wear a face instead of a moving picture.";
-  if (report.state === "synthetic" && mean("fps") < 12) return `Only ${mean("fps").toFixed(0)} pictures a second. ${smaller}`;
+    : "Start with a smaller picture (--size 640x480), or use a face swap instead of an avatar.";
+  if (report.state === "synthetic" && mean("fps") < 12) return `Only ${mean("fps").toFixed(0)} frames per second. ${smaller}`;
   if (mean("p95") > 250) return `Others see you ${mean("p95").toFixed(0)} ms late. ${smaller}`;
   return "";
 }

@@ -35,7 +35,7 @@ async function choose() {
 }
 
 export function mark(devices, sound) {
-  find("voicing").hidden = !sound;
+  find("sound-settings").hidden = !sound;
   find("level").parentElement.hidden = !Number.isFinite(devices?.level);
   find("level").value = devices?.level || 0;
   if (Boolean(devices) !== there) {

@@ -1,4 +1,4 @@
-// Files that are dropped anywhere on the page: videos become files, pictures and models go to the gallery.
+// Files dropped anywhere on the page: videos are rendered, pictures and models go to the gallery.
 
 import { offer } from "./adding.js";
 import { order } from "./making.js";

@@ -1,39 +1,64 @@
-"""What can be worn on this machine, as the page shows it."""
+"""The gallery's part of the server: the identities and avatars of this machine, with small pictures of them."""
 
+import asyncio
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final
 
 import cv2
 import numpy as np
+from aiohttp import web
 
 from realtime.capture.picture import decode_picture, over_grey
 from realtime.errors import ConfigError
 from realtime.imaging.resize import scaled_into
 from realtime.models.avatar import StoredAvatar
 from realtime.models.bundle import Bundle
-from realtime.models.library import AVATARS, BUNDLES, Broken
-from realtime.text import printable
+from realtime.models.library import AVATARS, BUNDLES, Broken, Library
+from realtime.web.auth import Refused, read_strings
+from realtime.web.controls import controls
 
 PREVIEW_PX = 320
 """A preview's longer side: sharp on screens of double density."""
 
-WORN = ("swap", "motion", "lip-sync")
-"""Families that put something before people; the others are parts of masquerade."""
+IDENTITY_FAMILIES = ("swap", "motion", "lip-sync")
+"""Families that one can be; the others are parts of masquerade."""
 
-Kind = Literal["model", "avatar"]
+LIBRARIES: Final[Mapping[str, Library[Any]]] = {"model": BUNDLES, "avatar": AVATARS}
+routes = web.RouteTableDef()
 
 
 def gallery() -> list[dict[str, Any]]:
     """Identities and avatars, each: `kind`, `name`, `title`, `family`, `licence`, `whose`, `statement`, `own`,
-    `preview` (True where there is one) and `broken`, which is None or the reason why it cannot be worn.
+    `preview` (True where there is one) and `broken`, which is None or the reason why it cannot be used.
 
     Reads and hashes files: not for a thread that others wait for.
     """
-    found = [_of_bundle(bundle) for bundle in BUNDLES.entries()]
-    return [entry for entry in found if entry["family"] in WORN or entry["broken"]] + [
-        _of_avatar(avatar) for avatar in AVATARS.entries()
-    ]
+    bundles = [_entry("model", item, item.folder.parent == BUNDLES.own) for item in BUNDLES.entries()]
+    avatars = [_entry("avatar", item, item.folder.parent == AVATARS.own) for item in AVATARS.entries()]
+    return [entry for entry in bundles if entry["family"] in IDENTITY_FAMILIES or entry["broken"]] + avatars
+
+
+def _entry(kind: str, item: Bundle | StoredAvatar | Broken, own: bool) -> dict[str, Any]:
+    entry: dict[str, Any] = {"kind": kind, "own": own, "broken": None, "preview": False}
+    if isinstance(item, Broken):
+        unknown = dict.fromkeys(("family", "licence", "whose", "statement"), "")
+        return entry | unknown | {"name": item.name, "title": item.name, "broken": item.reason}
+    card = item.card
+    return entry | {
+        "name": card.name,
+        "title": card.title,
+        "family": item.card.family if isinstance(item, Bundle) else "picture",
+        "licence": card.licence,
+        "whose": card.identity.kind,
+        "statement": card.identity.statement,
+        "preview": _picture(item) is not None,
+    }
+
+
+def _picture(item: Bundle | StoredAvatar) -> Path | None:
+    return item.preview if isinstance(item, Bundle) else item.picture
 
 
 def preview(kind: str, name: str) -> bytes | None:
@@ -42,11 +67,9 @@ def preview(kind: str, name: str) -> bytes | None:
     `name` is compared with what there is and never becomes part of a path. The picture is decoded and encoded anew,
     so that only pixels reach the page.
     """
-    file: Path | None = None
-    if kind == "model":
-        file = next((b.preview for b in BUNDLES.entries() if isinstance(b, Bundle) and b.name == name), None)
-    elif kind == "avatar":
-        file = next((a.picture for a in AVATARS.entries() if isinstance(a, StoredAvatar) and a.card.name == name), None)
+    items: Sequence[Bundle | StoredAvatar | Broken] = LIBRARIES[kind].entries() if kind in LIBRARIES else ()
+    files = (_picture(item) for item in items if not isinstance(item, Broken) and item.card.name == name)
+    file = next(files, None)
     if file is None:
         return None
     try:
@@ -69,54 +92,26 @@ def _small(file: Path, mtime_ns: int, size: int) -> bytes:
     return jpeg.tobytes()
 
 
-def _of_bundle(bundle: Bundle | Broken) -> dict[str, Any]:
-    own = bundle.folder.parent == BUNDLES.own
-    if isinstance(bundle, Broken):
-        return _broken("model", bundle.name, own, bundle.reason)
-    card = bundle.card
-    return {
-        "kind": "model",
-        "name": card.name,
-        "title": card.title,
-        "family": card.family,
-        "licence": card.licence,
-        "whose": card.identity.kind,
-        "statement": card.identity.statement,
-        "own": own,
-        "preview": bundle.preview is not None,
-        "broken": None,
-    }
+@routes.get("/api/gallery")
+async def _list(request: web.Request) -> web.StreamResponse:
+    return web.json_response(await asyncio.to_thread(gallery))
 
 
-def _of_avatar(avatar: Any) -> dict[str, Any]:
-    own = avatar.folder.parent == AVATARS.own
-    if not isinstance(avatar, StoredAvatar):
-        return _broken("avatar", printable(avatar.folder.name, 64), own, avatar.reason)
-    card = avatar.card
-    return {
-        "kind": "avatar",
-        "name": card.name,
-        "title": card.title,
-        "family": "picture",
-        "licence": card.licence,
-        "whose": card.identity.kind,
-        "statement": card.identity.statement,
-        "own": own,
-        "preview": True,
-        "broken": None,
-    }
+@routes.get("/api/preview/{kind}/{name}")
+async def _preview(request: web.Request) -> web.StreamResponse:
+    jpeg = await asyncio.to_thread(preview, request.match_info["kind"], request.match_info["name"])
+    if jpeg is None:
+        raise Refused(404, "there is no such preview")
+    return web.Response(body=jpeg, content_type="image/jpeg")
 
 
-def _broken(kind: Kind, name: str, own: bool, reason: str) -> dict[str, Any]:
-    return {
-        "kind": kind,
-        "name": name,
-        "title": name,
-        "family": "",
-        "licence": "",
-        "whose": "",
-        "statement": "",
-        "own": own,
-        "preview": False,
-        "broken": reason,
-    }
+@routes.post("/api/remove")
+async def _remove(request: web.Request) -> web.StreamResponse:
+    kind, name = await read_strings(request, "kind", "name")
+    if kind not in LIBRARIES:
+        raise Refused(400, "the kind is model or avatar")
+    report = controls(request).report()
+    if name == report.get(kind) and (kind == "model" or report.get("family") != "swap"):
+        raise Refused(409, "it is in use: choose another one first")
+    await asyncio.to_thread(LIBRARIES[kind].remove, name)
+    return web.json_response({})

@@ -13,26 +13,26 @@ function next(key) {
 const flip = (key) => change({ [key]: !settings[key] });
 
 const KEYS = {
-  p: ["the card and silence at once, and back", panic],
+  p: ["slate and silence at once, and back", panic],
   m: ["mirror", () => flip("mirror")],
   v: ["detail: fast or fine", () => next("variant")],
-  c: ["the next colour match", () => next("color_transfer")],
+  c: ["next colour transfer", () => next("color_transfer")],
   h: ["what others see when your face is lost", () => next("on_miss")],
-  e: ["what of a picture moves", () => next("region")],
-  r: ["your pose now is neutral", () => change({ reference: settings.reference + 1 })],
-  a: ["the next picture that moves", () => choose({ by: 1 })],
-  A: ["the one before", () => choose({ by: -1 })],
+  e: ["what moves in the avatar", () => next("region")],
+  r: ["set neutral pose", () => change({ reference: settings.reference + 1 })],
+  a: ["next avatar", () => choose({ by: 1 })],
+  A: ["previous avatar", () => choose({ by: -1 })],
   s: ["snapshot", snapshot],
-  f: ["record, and stop", record],
-  w: ["the virtual camera, on and off", () => find("camera").click()],
-  d: ["make a file of a video", () => find("make").click()],
-  o: ["your own camera, for you alone", () => find("see-own").click()],
+  f: ["start or stop recording", record],
+  w: ["virtual camera on or off", () => find("camera").click()],
+  d: ["render a video", () => find("make").click()],
+  o: ["your own camera, seen by you only", () => find("see-own").click()],
   "?": ["this list", () => find("help").showModal()],
 };
 
 find("key-list").append(...Object.entries(KEYS).flatMap(([key, [what]]) => [
   made("dt", {}, made("kbd", { textContent: key })), made("dd", { textContent: what }),
-]), made("dt", {}, made("kbd", { textContent: "1 – 9" })), made("dd", { textContent: "that picture" }));
+]), made("dt", {}, made("kbd", { textContent: "1 – 9" })), made("dd", { textContent: "that avatar" }));
 
 find("keys").addEventListener("click", () => find("help").showModal());
 

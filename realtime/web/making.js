@@ -1,4 +1,4 @@
-// Files made of videos: asked for, on their way, finished.
+// Files rendered from videos: ordered, in progress, finished.
 
 import { people, self } from "./gallery.js";
 import { rows, show } from "./recordings.js";
@@ -8,9 +8,9 @@ const PLACE = "/api/results";
 let files = [];
 let request = null;
 
-// ---- asking for one -------------------------------------------------------------------------
+// ---- ordering one ---------------------------------------------------------------------------
 
-// Asks who is to be seen in these files; `chosen` is {kind, name} from the gallery, else it is who is worn now.
+// Asks which identity these files show; `chosen` is {kind, name} from the gallery, else the one in use.
 export function order(videos, chosen) {
   if (videos.length === 0 || document.querySelector("dialog[open]")) return; // one question at a time
   files = videos;
@@ -55,24 +55,24 @@ find("order").addEventListener("submit", (event) => { event.preventDefault(); if
 find("order-cancel").addEventListener("click", () => find("ordering").close());
 find("ordering").addEventListener("close", () => { request?.abort(); request = null; });
 
-// ---- on their way ---------------------------------------------------------------------------
+// ---- in progress ----------------------------------------------------------------------------
 
 const shown = new Map(); // number → what is on the page of that job
 
 const left = (seconds) => (seconds < 90 ? `${seconds} s left` : `${Math.round(seconds / 60)} min left`);
 
 function how({ state, share, left_s: leftS, said }) {
-  if (state === "waiting") return "waits for its turn";
+  if (state === "waiting") return "waiting";
   if (state === "failed") return said;
   if (state === "done") return said ? `finished, but ${said}` : "finished";
-  if (share === null) return "being made";
+  if (share === null) return "rendering";
   return `${Math.round(share * 100)} %${leftS === null ? "" : `, ${left(leftS)}`}`;
 }
 
 function row(job) {
   const what = made("span", { className: "what", textContent: `${job.title} as ${job.who}` });
   const bar = made("progress", { max: 1 });
-  bar.setAttribute("aria-label", `How far ${job.title} is`);
+  bar.setAttribute("aria-label", `Progress of ${job.title}`);
   const text = made("span", { className: "how" });
   const play = made("button", { type: "button", textContent: "Play", hidden: true });
   const drop = made("button", { type: "button", className: "drop" });
@@ -104,7 +104,7 @@ function change(at, job) {
   at.item.dataset.state = at.state = job.state;
   at.drop.textContent = ended ? "Clear" : "Cancel";
   at.drop.setAttribute("aria-label", `${ended ? "Clear" : "Cancel"} ${job.title}`);
-  if (ended) find("made").textContent = job.state === "done" ? `${job.result} is finished.` : `${job.title} could not be made.`;
+  if (ended) find("made").textContent = job.state === "done" ? `${job.result} is finished.` : `${job.title} could not be rendered.`;
   if (job.state !== "done") return;
   at.play.hidden = false;
   at.play.setAttribute("aria-label", `Play ${job.result}`);
@@ -117,7 +117,7 @@ function change(at, job) {
 export async function refresh() {
   const held = await tried(() => ask(PLACE));
   if (!held) return;
-  find("results-folder").textContent = held.files.length > 0 ? `They lie in ${held.folder}` : "";
+  find("results-folder").textContent = held.files.length > 0 ? `Stored in ${held.folder}` : "";
   const items = rows(held.files, PLACE, find("result-player"));
   for (const item of items) {
     const { name } = item.dataset;

@@ -1,17 +1,21 @@
-"""Pictures to open pages: the newest one, to each as fast as it can draw."""
+"""What open pages see and hear: the newest picture, as fast as each can draw it, and the voice in step with it."""
 
 import asyncio
 import json
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
 import cv2
+import numpy as np
 from aiohttp import WSMsgType, web
 
-from realtime.clock import NS_PER_MS, Clock
-from realtime.frame import Frame, Pixels
+from realtime.audio.delay_line import DelayLine
+from realtime.clock import NS_PER_MS, NS_PER_S, Clock
+from realtime.frame import Floats, Frame, Pixels
+from realtime.web.auth import HEADERS, Refused
+from realtime.web.controls import Controls
 
 JPEG_QUALITY = 80
 LARGEST = (1280, 720)
@@ -22,6 +26,41 @@ IN_FLIGHT = 2
 age in the socket's buffers."""
 
 STATUS_EVERY_S = 0.5
+MOST_VIEWERS = 8
+MOST_LISTENERS = 4
+
+BUSY_HZ, BUSY_SHARE, BUSY_FOR_S = 10.0, 0.1, 10.0
+"""While a run drops more than that share of its frames, and for so long after, a page gets pictures at this rate. A
+picture costs the browser and us about 14 ms of a processor (720p, measured): at 10 a second 7 % of two."""
+
+PIECE_S = 0.020
+SLOWEST_S = 1.0
+"""No page may say that it holds back more sound."""
+
+
+class Throttle:
+    """Learns from a run's reports when the page gives way to a call; with the page as only output it never does."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._seen, self._until_ns = (0, 0), 0
+
+    def note(self, report: Mapping[str, Any]) -> None:
+        """Look at a newer report."""
+        frames = report.get("frames", {})
+        captured, dropped = frames.get("captured", 0), frames.get("dropped", 0)
+        more, lost = captured - self._seen[0], dropped - self._seen[1]
+        if all(name == "page" for name in report.get("outputs", ())):
+            self._until_ns = 0
+        elif more > 0 and lost > BUSY_SHARE * more:
+            self._until_ns = self._clock() + round(BUSY_FOR_S * NS_PER_S)
+        if more > 0:
+            self._seen = captured, dropped
+
+    @property
+    def hz(self) -> float | None:
+        """Pictures a second at most, None for all."""
+        return BUSY_HZ if self._clock() < self._until_ns else None
 
 
 class Viewer:
@@ -37,13 +76,13 @@ class Viewer:
         """Take the page's notes that it drew a picture, until it leaves."""
         async for message in self.socket:
             if message.type is not WSMsgType.TEXT or message.data != "drawn" or not self.sent:
-                break  # nothing else is ever said by our page
+                break  # our page never sends anything else
             delays_ns.append(clock() - self.sent.popleft())
             self.free.release()
 
 
-class Live:
-    """Serves frames and the report over WebSockets. Everything but `offer` runs on the panel's loop.
+class Preview:
+    """Serves frames and a status over WebSockets. Everything but `offer` runs on the page's loop.
 
     `status` gives what the page shows beside the picture, None where it shows nothing; `largest` is the (width, height)
     that no picture exceeds; `most_hz` how often a page gets one, None for as often as it can. `delays_ns` holds, for
@@ -86,22 +125,30 @@ class Live:
         for viewer in self._viewers:
             viewer.fresh.set()
 
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        """Open a page's WebSocket and serve it until it leaves. Raises Refused."""
+        if self.viewers >= MOST_VIEWERS:
+            raise Refused(503, f"{MOST_VIEWERS} pages are open already: close one")
+        socket = await open_socket(request, 1024)
+        await self.serve(socket)
+        return socket
+
     async def serve(self, socket: web.WebSocketResponse) -> None:
         """Serve one page until it leaves."""
         viewer = Viewer(socket)
         if self._newest is not None:
             viewer.fresh.set()
         self._viewers.add(viewer)
-        talk = [asyncio.create_task(self._send_frames(viewer))]
+        tasks = [asyncio.create_task(self._send_frames(viewer))]
         if self._status is not None:
-            talk.append(asyncio.create_task(self._send_status(viewer, self._status)))
+            tasks.append(asyncio.create_task(self._send_status(viewer, self._status)))
         try:
             await viewer.hear(self._clock, self.delays_ns)
         finally:
             self._viewers.discard(viewer)
-            for task in talk:
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(*talk, return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _send_frames(self, viewer: Viewer) -> None:
         while True:
@@ -112,18 +159,13 @@ class Live:
                 viewer.free.release()
                 continue
             frame, shown_ns = self._newest
-            jpeg = self._encode(frame, shown_ns)
+            if self._jpeg is None or self._jpeg[0] != shown_ns:  # once for all pages; 2 ms, without the GIL
+                self._jpeg = (shown_ns, encode_jpeg(frame.pixels, self._largest))
             viewer.sent.append(shown_ns)
-            await viewer.socket.send_bytes(jpeg)
+            await viewer.socket.send_bytes(self._jpeg[1])
             if (most_hz := self._most_hz()) is not None:
                 await asyncio.sleep(1 / most_hz)
                 viewer.fresh.clear()  # the next one is the newest; what came meanwhile has aged
-
-    def _encode(self, frame: Frame, shown_ns: int) -> bytes:
-        """Once for all pages. On the panel's thread: 2 ms, with the interpreter's lock released."""
-        if self._jpeg is None or self._jpeg[0] != shown_ns:
-            self._jpeg = (shown_ns, encode_jpeg(frame.pixels, self._largest))
-        return self._jpeg[1]
 
     async def _send_status(self, viewer: Viewer, status: Callable[[], dict[str, Any]]) -> None:
         while True:
@@ -136,9 +178,72 @@ class Live:
         return round(ordered[len(ordered) // 2] / NS_PER_MS, 1) if ordered else None
 
     async def close(self) -> None:
-        """Say good-bye to every page."""
+        """Close every page's WebSocket."""
         for viewer in list(self._viewers):
             await viewer.socket.close(code=1001, message=b"masquerade has ended")
+
+
+class VoicePreview:
+    """Plays the live voice to pages that ask for it, as late as the picture they draw. Runs on the page's loop.
+
+    A listener gets 16-bit samples, mono at `HEARD_HZ`, as they are due; and says once, as a number of seconds,
+    how long it holds them before they are heard. `drawn_ms`: how long a page takes to draw a picture. While `panic` is
+    set all is silent, like the picture.
+    """
+
+    def __init__(self, controls: Callable[[], Controls], drawn_ms: Callable[[], float | None], clock: Clock) -> None:
+        self._controls, self._drawn_ms, self._clock = controls, drawn_ms, clock
+        self._listeners: set[web.WebSocketResponse] = set()
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        """Open a listener's WebSocket and serve it until it leaves. Raises Refused."""
+        voice = self._controls().overhear()
+        if voice is None:
+            raise Refused(404, "this run has no live voice: start it with --sound")
+        if len(self._listeners) >= MOST_LISTENERS:
+            raise Refused(503, f"{MOST_LISTENERS} pages listen already: close one")
+        socket = await open_socket(request, 64)
+        self._listeners.add(socket)
+        speaks: asyncio.Task[None] | None = None
+        try:
+            async for message in socket:
+                held_s = _seconds(message.data) if message.type is WSMsgType.TEXT else None
+                if held_s is None or speaks is not None:
+                    break  # our page never sends anything else
+                speaks = asyncio.create_task(self._speak(socket, voice, held_s))
+        finally:
+            self._listeners.discard(socket)
+            if speaks is not None:
+                speaks.cancel()
+                await asyncio.gather(speaks, return_exceptions=True)
+        return socket
+
+    async def _speak(self, socket: web.WebSocketResponse, voice: DelayLine, held_s: float) -> None:
+        due_ns = self._clock()
+        while True:
+            late_s = (self._drawn_ms() or 0.0) / 1e3
+            samples = voice(self._clock(), round((held_s + PIECE_S - late_s) * NS_PER_S))
+            if len(samples):
+                await socket.send_bytes(packed(samples, silent=self._controls().get_settings().panic))
+            due_ns = max(due_ns + round(PIECE_S * NS_PER_S), self._clock())
+            await asyncio.sleep((due_ns - self._clock()) / NS_PER_S)
+
+    async def close(self) -> None:
+        """Close every listener's WebSocket."""
+        for socket in list(self._listeners):
+            with suppress(ConnectionError):
+                await socket.close(code=1001, message=b"masquerade has ended")
+
+
+PREVIEW = web.AppKey("preview", Preview)
+
+
+async def open_socket(request: web.Request, max_bytes: int) -> web.WebSocketResponse:
+    """A WebSocket that takes messages of at most `max_bytes`. Not compressed: JPEGs don't shrink further."""
+    socket = web.WebSocketResponse(compress=False, max_msg_size=max_bytes, heartbeat=10.0, timeout=1.0)
+    socket.headers.update(HEADERS)
+    await socket.prepare(request)
+    return socket
 
 
 def encode_jpeg(pixels: Pixels, largest: tuple[int, int] = LARGEST) -> bytes:
@@ -151,3 +256,19 @@ def encode_jpeg(pixels: Pixels, largest: tuple[int, int] = LARGEST) -> bytes:
     ok, buffer = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
     assert ok
     return buffer.tobytes()
+
+
+def packed(samples: Floats, *, silent: bool) -> bytes:
+    """16 bits each, little-endian; zeros where `silent`."""
+    if silent:
+        return bytes(2 * len(samples))
+    return np.rint(np.clip(samples, -1.0, 1.0) * 32767).astype("<i2").tobytes()
+
+
+def _seconds(text: str) -> float | None:
+    """A number of seconds that a page may hold sound back; None for anything else."""
+    try:
+        held_s = float(text)
+    except ValueError:
+        return None
+    return held_s if 0.0 <= held_s <= SLOWEST_S else None

@@ -17,7 +17,7 @@ export async function refresh() {
   const held = await tried(() => ask("/api/recordings"));
   if (!held) return;
   find("recordings").hidden = held.files.length === 0;
-  find("folder").textContent = held.folder ? `They lie in ${held.folder}` : "";
+  find("folder").textContent = held.folder ? `Stored in ${held.folder}` : "";
   find("files").replaceChildren(...rows(held.files, "/api/recordings", find("player")));
 }
 

@@ -3,38 +3,24 @@
 import asyncio
 import logging
 import socket
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from importlib import resources
 from typing import Any
 
 from aiohttp import web
 
-from realtime.clock import Clock, now_ns
-from realtime.errors import ConfigError, DeviceError, MasqueradeError
+from realtime.clock import NS_PER_S, Clock, now_ns
+from realtime.errors import DeviceError, MasqueradeError
 from realtime.frame import Frame
-from realtime.output.recorder import Recorder
-from realtime.pipeline.presets import Presets
-from realtime.pipeline.session import Session
-from realtime.settings import Settings
+from realtime.text import printable
 from realtime.threads import Crew
-from realtime.web.answers import Refused, read_object, refusal
-from realtime.web.auth import HEADERS, Doorkeeper
-from realtime.web.connections import Connections
-from realtime.web.debounced_save import Keeping
-from realtime.web.device_routes import DeviceRoutes
-from realtime.web.gallery_routes import GalleryRoutes
-from realtime.web.job_routes import JobRoutes
-from realtime.web.jobs import Jobs
-from realtime.web.live_devices import LiveDevices
-from realtime.web.notices import Notices
-from realtime.web.preset_routes import PresetRoutes
-from realtime.web.preview import Live
-from realtime.web.preview_throttle import Courtesy
-from realtime.web.prometheus import CONTENT_TYPE, metrics_text
-from realtime.web.recording_routes import RecordingRoutes
-from realtime.web.settings_change import changed_settings
-from realtime.web.sound_routes import Overhear, SoundRoutes
+from realtime.web import controls as controls_room
+from realtime.web import gallery, recordings, render_jobs, settings, upload
+from realtime.web.auth import HEADERS, Auth, Refused, refusal
+from realtime.web.controls import CONTROLS, Controls
+from realtime.web.preview import PREVIEW, Preview, Throttle, VoicePreview
+from realtime.web.render_jobs import RenderJobs
 
 _SCRIPTS = "page sound talk state settings gallery adding charts keyboard recordings making devices dropping"
 FILES = {
@@ -43,7 +29,7 @@ FILES = {
     **{f"/{name}.js": (f"{name}.js", "text/javascript") for name in _SCRIPTS.split()},
 }
 MAX_BODY = 16 * 1024
-"""Of everything but a file that is added, which has limits of its own."""
+"""Of everything but an uploaded file, which has limits of its own."""
 
 OWN_LARGEST = (480, 270)
 """The view of one's own camera is there to sit well before it, no more."""
@@ -51,56 +37,10 @@ OWN_LARGEST = (480, 270)
 LINGER_S = 0.5
 """How long what a refused sender still sends is thrown away, so that it gets to read the refusal."""
 
-KEPT_ALIVE_S = 75.0
-BACKLOG = 1024
-"""Connections that the system holds until they are taken: with fewer, a crowd keeps the page's owner waiting."""
-AT_ONCE = 16
-"""So many are taken before those taken are listened to again: see `Connections`."""
-
-MAX_VIEWERS = 8
+MOST_NOTICES = 12
+PROMETHEUS = "text/plain; version=0.0.4"
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-
-def _refuse(*_: Settings) -> object:
-    raise ConfigError("the run is still starting: try again in a moment")
-
-
-@dataclass(frozen=True, slots=True)
-class Controls:
-    """What the page asks of a run and changes in it. Called from the page's threads.
-
-    `report` gives the metrics so far, `get_settings` the live settings; `set_settings` gets those wanted and those they
-    were made from, and raises ConfigError for what this run may not do. `minute` gives the last minute for the charts,
-    `keep` stores the settings for the next run, `overhear` opens the live voice, None in a run without one.
-    `recorder` and `devices` are None where they are fixed; `job_options` are run options that rendered files share.
-    """
-
-    report: Callable[[], dict[str, Any]] = lambda: {"schema": 1, "state": "starting"}
-    get_settings: Callable[[], Settings] = Settings
-    set_settings: Callable[[Settings, Settings], object] = _refuse
-    minute: Callable[[], dict[str, Any]] = dict
-    keep: Callable[[], object] = lambda: None
-    overhear: Overhear = lambda: None
-    recorder: Recorder | None = None
-    devices: LiveDevices | None = None
-    job_options: Mapping[str, Any] = field(default_factory=dict)
-
-
-def controls(session: Session) -> Controls:
-    """What the page may ask of a session and change in it."""
-    parts, switches = session.parts, session.parts.switches
-    return Controls(
-        report=session.report,
-        get_settings=parts.settings.get,
-        set_settings=session.change,
-        minute=parts.tally.minute.report,
-        keep=session.keep,
-        overhear=parts.voice.overhear if parts.voice is not None else lambda: None,
-        recorder=switches.recorder if switches is not None else None,
-        devices=LiveDevices(switches) if switches is not None else None,
-        job_options=parts.config.model_dump(include={"provider", "precision", "detector", "faces"}),
-    )
 
 
 class Page:
@@ -112,20 +52,20 @@ class Page:
 
     name = "page"
 
-    def __init__(self, *, clock: Clock = now_ns, port: int = 0, jobs: Jobs | None = None) -> None:
+    def __init__(self, *, clock: Clock = now_ns, port: int = 0, jobs: RenderJobs | None = None) -> None:
         self.controls = Controls()
         self._socket = _listen(port)
         self.port: int = self._socket.getsockname()[1]
-        self._door = Doorkeeper(self.port)
+        self._auth = Auth(self.port)
         self.url = self.new_url()
         self._loop = asyncio.new_event_loop()
-        self._courtesy = Courtesy(clock)
-        self._live = Live(self._loop, clock, self._status, most_hz=lambda: self._courtesy.hz)
-        self._own = Live(self._loop, clock, largest=OWN_LARGEST)
-        self._sound = SoundRoutes(lambda: self.controls.overhear, self._get, self._live.delay_ms, clock)
+        self._throttle = Throttle(clock)
+        self._preview = Preview(self._loop, clock, self._status, most_hz=lambda: self._throttle.hz)
+        self._own = Preview(self._loop, clock, largest=OWN_LARGEST)
+        self._voice = VoicePreview(lambda: self.controls, self._preview.delay_ms, clock)
         self._notices = Notices(clock)
-        self._keeping = Keeping(self._loop, lambda: self.controls.keep())
-        self._jobs = jobs or Jobs()
+        self._save = settings.DebouncedSave(self._loop, lambda: self.controls.keep())
+        self._jobs = jobs or RenderJobs()
         self._stop = asyncio.Event()
         self._closed = False
         logging.getLogger("realtime").addHandler(self._notices)
@@ -136,20 +76,14 @@ class Page:
         """Show and change that run from now on. Any thread."""
         self.controls = controls
 
-    def _report(self) -> dict[str, Any]:
-        return self.controls.report()
-
-    def _get(self) -> Settings:
-        return self.controls.get_settings()
-
     def new_url(self) -> str:
         """Another address that opens the page once (for a second browser)."""
-        return f"http://127.0.0.1:{self.port}/?token={self._door.new_token()}"
+        return f"http://127.0.0.1:{self.port}/?token={self._auth.new_token()}"
 
     def show(self, frame: Frame) -> None:
         """Offer a picture to the open pages. Any thread; never blocks."""
         if not self._closed:
-            self._live.offer(frame)
+            self._preview.offer(frame)
 
     def see(self, frame: Frame) -> None:
         """Offer what the camera sees to its owner's pages, if one asks for it. Any thread; never blocks."""
@@ -159,10 +93,10 @@ class Page:
     @property
     def delay_ms(self) -> float | None:
         """The median time from `show` to drawn in the page; None before any picture was drawn."""
-        return self._live.delay_ms()
+        return self._preview.delay_ms()
 
     def close(self) -> None:
-        """Say good-bye to the open pages and stop listening. May be called twice."""
+        """Close the open pages and stop listening. May be called twice."""
         if self._closed:
             return
         self._closed = True
@@ -183,46 +117,33 @@ class Page:
 
     async def _serve(self) -> None:
         app = web.Application(middlewares=[self._check], client_max_size=MAX_BODY)
+        app[CONTROLS] = lambda: self.controls
+        app[PREVIEW], app[settings.SAVE], app[render_jobs.JOBS] = self._preview, self._save, self._jobs
+        for lock in (upload.ADDING, recordings.RECORDING, render_jobs.SENDING):
+            app[lock] = asyncio.Lock()
         app.add_routes(
             [
-                *(web.get(path, self._file) for path in FILES),
+                *(web.get(path, _file) for path in FILES),
                 web.get("/api/report", self._get_report),
-                web.get("/api/settings", self._get_settings),
-                web.post("/api/settings", self._post_settings),
                 web.get("/api/minute", self._get_minute),
-                web.get("/metrics", self._metrics),
-                web.get("/ws/live", self._ws_live),
-                web.get("/ws/own", self._ws_own),
-                *GalleryRoutes(self._report).routes(),
-                *PresetRoutes(Presets(), self._report, self._get, self._change).routes(),
-                *DeviceRoutes(lambda: self.controls.devices).routes(),
-                *self._sound.routes(),
-                *JobRoutes(self._jobs, self._get, lambda: self.controls.job_options).routes(),
-                *RecordingRoutes(lambda: self.controls.recorder, lambda: self._live.newest).routes(),
+                web.get("/metrics", self._get_metrics),
+                web.get("/ws/live", self._preview.answer),
+                web.get("/ws/own", self._own.answer),
+                web.get("/ws/sound", self._voice.answer),
             ]
         )
+        for part in (settings, controls_room, gallery, upload, recordings, render_jobs):
+            app.add_routes(part.routes)
         runner = web.AppRunner(
-            app,
-            access_log=None,
-            handle_signals=False,
-            shutdown_timeout=1.0,
-            lingering_time=LINGER_S,
-            keepalive_timeout=KEPT_ALIVE_S,
+            app, access_log=None, handle_signals=False, shutdown_timeout=1.0, lingering_time=LINGER_S
         )
         await runner.setup()
-        assert runner.server is not None
-        self._connections = Connections(runner.server)
-        server = await self._loop.create_server(self._connections, sock=self._socket, backlog=AT_ONCE)
-        self._socket.listen(BACKLOG)
         try:
+            await web.SockSite(runner, self._socket).start()
             await self._stop.wait()
-            await self._live.close()
-            await self._own.close()
-            await self._sound.close()
-            await self._jobs.close()
-            await self._keeping.close()
+            for opened in (self._preview, self._own, self._voice, self._jobs, self._save):
+                await opened.close()
         finally:
-            server.close()
             await runner.cleanup()
 
     @web.middleware
@@ -235,15 +156,14 @@ class Page:
 
     async def _answer(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         websocket = request.headers.get("Upgrade", "").lower() == "websocket"
-        objection = self._door.objection(request.method, request.headers, websocket=websocket)
+        objection = self._auth.objection(request.headers, websocket=websocket)
         if objection is not None:
             return refusal(403, objection)
-        token = request.query.get("token")
-        if request.path == "/" and token is not None:
-            return self._let_in(token, known=self._door.knows(request.headers))
-        if not self._door.knows(request.headers):
+        known = self._auth.has_cookie(request.headers)
+        if request.path == "/" and (token := request.query.get("token")) is not None:
+            return self._redeem(token, known=known)
+        if not known:
             return refusal(403, "open the address that masquerade printed; it works once")
-        self._connections.let_in(request.protocol)
         try:
             return await handler(request)
         except web.HTTPException as error:
@@ -253,81 +173,114 @@ class Page:
         except MasqueradeError as error:
             return refusal(400, str(error))
 
-    def _let_in(self, token: str, *, known: bool) -> web.StreamResponse:
-        if not self._door.redeem(token) and not known:
+    def _redeem(self, token: str, *, known: bool) -> web.StreamResponse:
+        if not self._auth.redeem(token) and not known:
             return refusal(403, "this address was used before: masquerade prints a new one when it starts")
         answer = web.Response(status=303, headers={"Location": "/"})
         if not known:
-            answer.set_cookie(self._door.cookie_name, self._door.cookie, httponly=True, samesite="Strict", path="/")
+            answer.set_cookie(self._auth.cookie_name, self._auth.cookie, httponly=True, samesite="Strict", path="/")
         return answer
 
-    async def _file(self, request: web.Request) -> web.StreamResponse:
-        name, kind = FILES[request.path]
-        text = resources.files("realtime.web").joinpath(name).read_text(encoding="utf-8")
-        return web.Response(text=text, content_type=kind)
-
     async def _get_report(self, request: web.Request) -> web.StreamResponse:
-        return web.json_response(self._report())
-
-    async def _get_settings(self, request: web.Request) -> web.StreamResponse:
-        return web.json_response(self._get().model_dump())
-
-    async def _post_settings(self, request: web.Request) -> web.StreamResponse:
-        """Change the settings named in the body, all or none; answers with all of them."""
-        change = await read_object(request, "settings")
-        if change.keys() & {"model", "avatar"}:
-            await asyncio.to_thread(self._change, change)  # it reads what is on the shelf
-        else:
-            self._change(change)
-        return web.json_response(self._get().model_dump())
-
-    def _change(self, change: dict[str, Any]) -> None:
-        before = self._get()
-        self.controls.set_settings(changed_settings(before, change), before)
-        self._keeping.touch()
+        return web.json_response(self.controls.report())
 
     async def _get_minute(self, request: web.Request) -> web.StreamResponse:
         return web.json_response(await asyncio.to_thread(self.controls.minute))
 
-    async def _metrics(self, request: web.Request) -> web.StreamResponse:
-        return web.Response(text=metrics_text(self._report()), headers={"Content-Type": CONTENT_TYPE})
-
-    async def _ws_live(self, request: web.Request) -> web.StreamResponse:
-        return await self._serve_view(request, self._live)
-
-    async def _ws_own(self, request: web.Request) -> web.StreamResponse:
-        return await self._serve_view(request, self._own)
-
-    async def _serve_view(self, request: web.Request, live: Live) -> web.StreamResponse:
-        if live.viewers >= MAX_VIEWERS:
-            raise Refused(503, f"{MAX_VIEWERS} pages are open already: close one")
-        # JPEGs don't shrink further; the page says only short words.
-        ws = web.WebSocketResponse(compress=False, max_msg_size=1024, heartbeat=10.0, timeout=1.0)
-        ws.headers.update(HEADERS)
-        await ws.prepare(request)
-        await live.serve(ws)
-        return ws
+    async def _get_metrics(self, request: web.Request) -> web.StreamResponse:
+        return web.Response(text=metrics_text(self.controls.report()), headers={"Content-Type": PROMETHEUS})
 
     def _status(self) -> dict[str, Any]:
-        report = self._report()
-        self._courtesy.note(report)
-        recorder, devices = self.controls.recorder, self.controls.devices
+        run = self.controls
+        report = run.report()
+        self._throttle.note(report)
         return {
             "report": report,
-            "settings": self._get().model_dump(),
-            "recording": recorder.recording if recorder is not None else None,
-            "can_record": recorder is not None,
-            "devices": devices.report() if devices is not None else None,
+            "settings": run.get_settings().model_dump(),
+            "recording": run.recorder.recording if run.recorder is not None else None,
+            "can_record": run.recorder is not None,
+            "devices": run.devices.report() if run.devices is not None else None,
             "jobs": self._jobs.report(),
             "notices": self._notices.report(),
         }
 
 
+async def _file(request: web.Request) -> web.StreamResponse:
+    name, kind = FILES[request.path]
+    text = resources.files("realtime.web").joinpath(name).read_text(encoding="utf-8")
+    return web.Response(text=text, content_type=kind)
+
+
 def _listen(port: int) -> socket.socket:
     """A socket that listens on 127.0.0.1, so that connections wait from now on."""
     try:
-        return socket.create_server(("127.0.0.1", port), backlog=BACKLOG)
+        return socket.create_server(("127.0.0.1", port), backlog=128)
     except OSError as error:
         raise DeviceError(
             f"the page cannot listen on 127.0.0.1:{port} ({error.strerror or error}): choose another port"
         ) from error
+
+
+class Notices(logging.Handler):
+    """Keeps the newest warnings of this program for the page, each text once. Any thread."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__(logging.WARNING)
+        self._clock = clock
+        self._texts: OrderedDict[str, int] = OrderedDict()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep a warning. Called by `logging`, which holds the handler's lock."""
+        text = printable(record.getMessage(), 400)
+        self._texts[text] = self._clock()
+        self._texts.move_to_end(text)
+        while len(self._texts) > MOST_NOTICES:
+            self._texts.popitem(last=False)
+
+    def report(self) -> list[dict[str, Any]]:
+        """The warnings, newest first, and how many seconds ago each was."""
+        now = self._clock()
+        self.acquire()
+        try:
+            texts = list(self._texts.items())
+        finally:
+            self.release()
+        return [{"text": text, "ago_s": (now - at) // NS_PER_S} for text, at in reversed(texts)]
+
+
+def metrics_text(report: Mapping[str, Any]) -> str:
+    """The numbers of a report in Prometheus' text format 0.0.4; what is missing is left out."""
+    return "".join(f"{line}\n" for line in _metrics(report))
+
+
+def _metrics(report: Mapping[str, Any]) -> Iterator[str]:
+    frames = [(f'kind="{kind}"', count) for kind, count in report.get("frames", {}).items()]
+    yield from _metric("frames_total", "counter", "Frames by what became of them.", frames)
+    for key, name, what in (
+        ("fps", "fps", "New pictures handed over a second."),
+        ("seconds", "seconds", "Time from the first to the last picture."),
+        ("peak_memory_mb", "peak_memory_megabytes", "The most memory the process held."),
+    ):
+        yield from _metric(name, "gauge", what, [("", report.get(key))])
+    latency = [(f'at="{at}"', value) for at, value in report.get("latency_ms", {}).items()]
+    yield from _metric("latency_milliseconds", "gauge", "From capture to hand-over.", latency)
+    stages = [
+        (f'stage="{stage}",at="{at}"', value)
+        for stage, times in report.get("stages_ms", {}).items()
+        for at, value in times.items()
+    ]
+    yield from _metric("stage_milliseconds", "gauge", "Time spent in each stage.", stages)
+    labels = ",".join(f'{key}="{_escaped(report.get(key, ""))}"' for key in ("model", "family", "version"))
+    yield from _metric("info", "gauge", "What runs.", [(labels, 1)])
+
+
+def _metric(name: str, kind: str, what: str, values: list[tuple[str, Any]]) -> Iterator[str]:
+    numbers = [(labels, value) for labels, value in values if isinstance(value, int | float)]
+    if numbers:
+        yield f"# HELP masquerade_{name} {what}"
+        yield f"# TYPE masquerade_{name} {kind}"
+        yield from (f"masquerade_{name}{f'{{{labels}}}' if labels else ''} {value:g}" for labels, value in numbers)
+
+
+def _escaped(label: object) -> str:
+    return str(label).replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")

@@ -25,7 +25,7 @@ export function take(now) {
     if (colour) find("background-colour").value = now.background;
   }
   find("panic").setAttribute("aria-pressed", String(now.panic));
-  const text = now.panic ? "Show the character again" : "Show the card now";
+  const text = now.panic ? "Show the picture again" : "Show the slate now";
   if (find("panic").firstChild.textContent !== text) find("panic").firstChild.textContent = text;
 }
 

@@ -10,22 +10,22 @@ function audience(outputs) {
 
 // [what is with you, what others see, how good that is]
 export function sentence(report, settings) {
-  const who = report.title || report.model || "the character";
+  const who = report.title || report.model || "the identity";
   const sees = audience(report.outputs);
   if (report.state === "starting" || report.state === undefined) return ["Starting …", "", "warn"];
-  if (settings.panic) return ["You pressed the card button", `${sees} a card, without a sound`, "warn"];
-  if (report.changing) return [`Putting on ${report.changing} …`, `${sees} ${who}'s last picture, then a card`, "warn"];
+  if (settings.panic) return ["The slate is up", `${sees} a slate, without sound`, "warn"];
+  if (report.changing) return [`Loading ${report.changing} …`, `${sees} ${who}'s last picture, then a slate`, "warn"];
   switch (report.state) {
     case "synthetic": return [`You are ${who}`, `${sees} ${who}`, "good"];
     case "rest": return ["Your face is lost", `${sees} ${who} at rest`, "warn"];
     case "hold": return ["Your face is lost", `${sees} ${who}'s last picture`, "warn"];
-    case "card": return ["Your face is lost", `${sees} a card`, "warn"];
+    case "card": return ["Your face is lost", `${sees} a slate`, "warn"];
     case "blur": return ["Your face is lost", `${sees} a blurred picture`, "warn"];
     case "raw": return ["YOUR OWN FACE IS SHOWN", `${sees} YOU`, "bad"];
     default:
       // A film that is too heavy for this machine: pictures come all the same.
       if (/ plays slower /.test(report.state)) return [`You are ${who}`, `${sees} ${who}, but this computer is short of time`, "warn"];
-      return [`Camera off: ${report.state}`, `${sees} ${who}'s last picture, then a card`, "warn"];
+      return [`Camera off: ${report.state}`, `${sees} ${who}'s last picture, then a slate`, "warn"];
   }
 }
 

@@ -1,33 +1,59 @@
-"""A file that the page was given: kept within limits, then taken in as the command would take it."""
+"""Files sent to the page: stored within limits, unpacked, then added as the command would add them."""
 
 import asyncio
 import shutil
+import stat
+import tempfile
+import time
+import zipfile
+import zlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Final
+from pathlib import Path, PurePosixPath
+from typing import Any, Final
+
+from aiohttp import ClientPayloadError, web
+from PIL import Image
 
 from realtime.errors import ConfigError, DeviceError, MasqueradeError
 from realtime.families.face_swap.dfm import inspect_dfm
 from realtime.models.bundle import MAX_FILE_BYTES
-from realtime.models.card import has_identity, name_from, read_card_text, require_consent
-from realtime.models.library import add_avatar, add_file, add_folder
+from realtime.models.card import CARD_FILE, has_identity, name_from, plain_file, read_card_text, require_consent
+from realtime.models.library import add_avatar, add_file, add_folder, user_home
 from realtime.text import printable
-from realtime.web.answers import Refused
-from realtime.web.incoming import SPARE_BYTES, incoming_folder, store
-from realtime.web.picture_header import picture_header
-from realtime.web.unpack import unpack
+from realtime.web.auth import Refused
 
 LIMITS: Final = {"picture": 64 << 20, "dfm": MAX_FILE_BYTES, "bundle": MAX_FILE_BYTES}
 """Bytes of each kind of file."""
 
+PICTURES: Final = {
+    "PNG": "png", "JPEG": "jpg", "WEBP": "webp", "GIF": "gif", "BMP": "bmp", "TIFF": "tif", "AVIF": "avif",
+}  # fmt: skip
+Image.MAX_IMAGE_PIXELS = None  # `check_picture` has a limit of its own, whose error names the size
 MOST_PIXELS = 100_000_000
 """Of a picture: larger than any camera's, and 300 MB when it is decoded."""
+
+SILENCE_S = 20.0
+"""A sender that sends nothing for so long has gone."""
+
+SPARE_BYTES = 1 << 30
+"""What stays free on the disk: others need it too."""
+
+MOST_FILES = 80
+_CHUNK = 256 * 1024
+_LOOK_BYTES = 16 << 20
+_INCOMING = ".incoming-"
+_STALE_S = 24 * 3600
+_UNASKED = ("__MACOSX", ".DS_Store", "Thumbs.db")
+"""What systems put into archives."""
+
+ADDING: web.AppKey[asyncio.Lock] = web.AppKey("adding", asyncio.Lock)
+routes = web.RouteTableDef()
 
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """What the page says of a file: its kind, how it was called, whose face it shows and who says so."""
+    """What the page says of a file: its kind, its title, whose face it shows and who says so."""
 
     kind: str
     title: str
@@ -37,7 +63,7 @@ class Offer:
     face_type: str
 
     def check(self) -> None:
-        """Refuse what cannot become anything, before a byte is read. Raises Refused, ConfigError."""
+        """Refuse what cannot be added, before a byte is read. Raises Refused, ConfigError."""
         if self.kind not in LIMITS:
             raise Refused(400, f"a file is one of {', '.join(LIMITS)}")
         if self.kind != "bundle" or self.identity or self.statement:
@@ -45,10 +71,36 @@ class Offer:
         name_from(self.title)
 
 
+@routes.post("/api/add")
+async def _add(request: web.Request) -> web.StreamResponse:
+    """The file is the body, as it is; what is said of it stands in the query."""
+    said = request.query
+    offer = Offer(
+        kind=said.get("kind", ""),
+        title=said.get("title", "").strip(),
+        identity=said.get("identity") or None,
+        statement=said.get("statement") or None,
+        licence=said.get("licence") or None,
+        face_type=said.get("face_type", "whole_face"),
+    )
+    check_upload(request, request.app[ADDING])
+    async with request.app[ADDING]:
+        kind, name = await receive(offer, request.content_length, body(request))
+    return web.json_response({"kind": kind, "name": name})
+
+
+def check_upload(request: web.Request, lock: asyncio.Lock) -> None:
+    """Refuse what is no file, or a second one at a time. Raises Refused."""
+    if request.content_type != "application/octet-stream":
+        raise Refused(415, "send application/octet-stream")
+    if lock.locked():
+        raise Refused(429, "another file is being sent: wait for it")
+
+
 async def receive(
     offer: Offer, length: int | None, chunks: AsyncIterator[bytes], *, spare_bytes: int = SPARE_BYTES
 ) -> tuple[str, str]:
-    """Take a file in; gives (`model` or `avatar`, its name on the shelf). Nothing is left behind where it fails.
+    """Add a file; gives (`model` or `avatar`, its name). Nothing is left behind where it fails.
 
     `length` is what the sender claims; `spare_bytes` stay free on the disk. Raises Refused, MasqueradeError.
     """
@@ -57,67 +109,170 @@ async def receive(
     too_large = Refused(413, f"the file is larger than {limit >> 20} MiB, which no {offer.kind} needs to be")
     if length is not None and length > limit:
         raise too_large
-    # What is uploaded is there twice for a moment.
-    folder = incoming_folder(2 * (length or 0) + spare_bytes)
+    folder = incoming_folder(2 * (length or 0) + spare_bytes)  # an upload is there twice for a moment
     try:
         file = folder / "file"
         await store(chunks, file, limit, too_large, spare_bytes=spare_bytes)
         return await asyncio.to_thread(_take_in, offer, folder, file)
     except OSError as error:
-        raise DeviceError(f"the file cannot be stored ({error.strerror or error}): make room on the disk") from error
+        raise _full(error) from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
 def _take_in(offer: Offer, folder: Path, file: Path) -> tuple[str, str]:
+    owner: dict[str, Any] = {"identity": offer.identity, "statement": offer.statement}
     try:
-        if offer.kind == "picture":
-            return "avatar", _picture(offer, file)
+        if offer.kind == "bundle":
+            unpacked = folder / "bundle"
+            unpacked.mkdir()
+            unpack(file, unpacked)
+            stated = has_identity(read_card_text(unpacked), unpacked)
+            return "model", add_folder(unpacked, **({} if stated else owner)).name
+        named: dict[str, Any] = {"name": name_from(offer.title), "title": offer.title, "licence": offer.licence}
         if offer.kind == "dfm":
-            return "model", _dfm(offer, file)
-        return "model", _bundle(offer, file, folder)
+            dfm = file.rename(f"{file}.dfm")
+            return "model", add_file(dfm, inspect=inspect_dfm, face_type=offer.face_type, **owner, **named).name
+        picture = file.rename(file.with_name(f"picture.{check_picture(file, offer.title)}"))
+        return "avatar", add_avatar(picture, **owner, **named).card.name
     except MasqueradeError as error:
         # Their lines name the file, which here has a name of ours: the user's says more.
         said = str(error).replace(str(folder), "").replace("/file.dfm", offer.title)
         raise ConfigError(printable(said.replace("--name", "another name"), 400)) from error
 
 
-def _picture(offer: Offer, file: Path) -> str:
-    header = picture_header(file.read_bytes())
-    if header is None:
-        raise ConfigError(f"{printable(offer.title, 60)} is no picture: drop a PNG, JPEG, WebP, GIF, BMP, TIFF or AVIF")
-    suffix, (width, height) = header
+def check_picture(file: Path, title: str) -> str:
+    """The suffix of a picture's format, by its header; nothing is decoded. Raises ConfigError.
+
+    A few kilobytes can claim a picture that fills the memory when it is decoded, and the live loop lives in the same
+    process. `title` names it in the error.
+    """
+    title = printable(title, 60)
+    try:
+        with Image.open(file, formats=tuple(PICTURES)) as picture:
+            width, height = picture.size
+            suffix = PICTURES[picture.format or ""]
+    except Exception as error:  # damaged headers make Pillow raise nearly anything
+        known = "PNG, JPEG, WebP, GIF, BMP, TIFF or AVIF"
+        raise ConfigError(f"{title} is not a picture that can be used here: choose a {known}") from error
     if width * height > MOST_PIXELS:
-        raise ConfigError(f"{printable(offer.title, 60)} has {width}x{height} pixels, too many: make it smaller first")
-    named = file.rename(file.with_name(f"picture.{suffix}"))
-    added = add_avatar(
-        named,
-        identity=offer.identity,
-        statement=offer.statement,
-        name=name_from(offer.title),
-        licence=offer.licence,
-        title=offer.title,
-    )
-    return added.card.name
+        raise ConfigError(f"{title} has {width}x{height} pixels, too many: make it smaller first")
+    return suffix
 
 
-def _dfm(offer: Offer, file: Path) -> str:
-    return add_file(
-        file.rename(file.with_suffix(".dfm")),
-        inspect=inspect_dfm,
-        name=name_from(offer.title),
-        identity=offer.identity,
-        statement=offer.statement,
-        face_type=offer.face_type,
-        title=offer.title,
-        licence=offer.licence,
-    ).name
+def incoming_folder(needed: int) -> Path:
+    """An empty folder beside the user's models, on a disk that has `needed` bytes free.
+
+    Those that a killed program left a day ago are cleared away. Raises DeviceError.
+    """
+    home = user_home()
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        for old in home.glob(f"{_INCOMING}*"):
+            if time.time() - old.stat().st_mtime > _STALE_S:
+                shutil.rmtree(old, ignore_errors=True)
+        if shutil.disk_usage(home).free < needed:
+            raise DeviceError(f"there is no room, {needed >> 20} MiB are needed: free some space on the disk")
+        return Path(tempfile.mkdtemp(prefix=_INCOMING, dir=home))
+    except OSError as error:
+        raise _full(error) from error
 
 
-def _bundle(offer: Offer, file: Path, folder: Path) -> str:
-    unpacked = folder / "bundle"
-    unpacked.mkdir()
-    unpack(file, unpacked)
-    if has_identity(read_card_text(unpacked), unpacked):
-        return add_folder(unpacked).name
-    return add_folder(unpacked, identity=offer.identity, statement=offer.statement).name
+async def store(
+    chunks: AsyncIterator[bytes], file: Path, limit: int, too_large: Refused, *, spare_bytes: int = SPARE_BYTES
+) -> None:
+    """Write what comes into `file`, which is new; `spare_bytes` stay free, whatever size the sender claimed.
+
+    Raises `too_large` past `limit` bytes, Refused, DeviceError.
+    """
+    held, looked = 0, 0
+    try:
+        with file.open("xb") as opened:
+            while block := await _next(chunks):
+                held += len(block)
+                if held > limit:
+                    raise too_large
+                opened.write(block)
+                if held - looked >= _LOOK_BYTES:
+                    looked = held
+                    if shutil.disk_usage(file.parent).free < spare_bytes:
+                        raise DeviceError("the disk is nearly full, so the file was not taken: free some space")
+    except OSError as error:
+        raise _full(error) from error
+    if held == 0:
+        raise Refused(400, "the file is empty")
+
+
+async def body(request: web.Request) -> AsyncIterator[bytes]:
+    """A request's body as it comes. Raises Refused where the sender leaves in the middle."""
+    try:
+        async for chunk in request.content.iter_chunked(_CHUNK):
+            yield chunk
+    except (ClientPayloadError, web.RequestPayloadError, ConnectionError) as error:
+        raise Refused(400, "the file did not come whole") from error
+
+
+async def _next(chunks: AsyncIterator[bytes]) -> bytes:
+    try:
+        async with asyncio.timeout(SILENCE_S):
+            return await anext(chunks, b"")
+    except TimeoutError as error:
+        raise Refused(408, f"nothing came for {SILENCE_S:g} seconds: try again") from error
+
+
+def _full(error: OSError) -> DeviceError:
+    return DeviceError(f"the file cannot be stored ({error.strerror or error}): make room on the disk")
+
+
+def unpack(archive: Path, folder: Path, *, most_bytes: int = MAX_FILE_BYTES) -> None:
+    """Write the files of a bundle's .zip into `folder`, which is empty.
+
+    They lie at the top of the archive or in one folder in it, and have plain names: no path in an archive becomes one
+    on the disk. Raises ConfigError for anything else, for links, for what is encrypted, and for more than
+    `most_bytes`, whatever sizes the archive claims.
+    """
+    try:
+        with zipfile.ZipFile(archive) as opened:
+            left = most_bytes
+            for name, entry in _entries(opened).items():
+                left -= _write(opened, entry, folder / name, left)
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
+        raise ConfigError(f"the .zip cannot be read ({printable(error, 80)}): pack its folder again") from error
+
+
+def _entries(opened: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
+    found: dict[str, zipfile.ZipInfo] = {}
+    parents: set[str] = set()
+    for entry in opened.infolist():
+        path = PurePosixPath(entry.filename)
+        if entry.is_dir() or any(part in _UNASKED for part in path.parts):
+            continue
+        name = path.name
+        if name != CARD_FILE:
+            try:
+                plain_file(name)
+            except ValueError as error:
+                raise ConfigError(f"the .zip holds {printable(entry.filename, 60)!r}: {error}") from error
+        parents.add(str(path.parent))
+        if len(path.parts) > 2 or len(parents) > 1 or ".." in path.parts or name in found:
+            raise ConfigError("the .zip holds more than one folder: pack the bundle's folder alone")
+        if stat.S_ISLNK(entry.external_attr >> 16) or entry.flag_bits & 1:
+            raise ConfigError(f"the .zip holds {printable(name, 60)} as a link or encrypted: pack plain files")
+        found[name] = entry
+        if len(found) > MOST_FILES:
+            raise ConfigError(f"the .zip holds more than {MOST_FILES} files, which no bundle has")
+    if CARD_FILE not in found:
+        raise ConfigError(f"the .zip holds no {CARD_FILE}: pack a bundle's folder (masquerade models show NAME)")
+    return found
+
+
+def _write(opened: zipfile.ZipFile, entry: zipfile.ZipInfo, target: Path, most: int) -> int:
+    """Gives the bytes written, which are counted here: an archive may claim any size."""
+    written = 0
+    with opened.open(entry) as source, target.open("xb") as file:
+        while block := source.read(1 << 20):
+            written += len(block)
+            if written > most:
+                raise ConfigError("the .zip unpacks to more than 2 GiB, which no bundle needs")
+            file.write(block)
+    return written

@@ -8,7 +8,7 @@ from pages import switches
 from realtime.audio.microphone import Microphone, SelectableMicrophone
 from realtime.errors import ConfigError, DeviceError
 from realtime.frame import Floats
-from realtime.web.live_devices import LiveDevices
+from realtime.web.controls import LiveDevices
 
 
 class Level:

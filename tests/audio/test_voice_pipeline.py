@@ -145,3 +145,19 @@ def test_it_is_over_when_the_last_sound_was_seen(tmp_path: Path) -> None:
         assert not speaker.over(end_ns - NS // 20)
         assert speaker.over(end_ns + 1)
         speaker.close()
+
+
+def test_only_a_live_voice_can_be_overheard() -> None:
+    live = open_speaker(
+        "mic",
+        along_with_media=False,
+        latency_s=lambda: 0.04,
+        make_voice=a_voice,
+        open_input=lambda name: FakeInput([]),
+    )
+    overheard = live.overhear()
+    assert overheard is not None
+    assert overheard.delay_s == pytest.approx(live.speech.delay_s + 0.04)
+    assert live.overhear() is not overheard
+    assert live.report()["live"] is True
+    live.close()

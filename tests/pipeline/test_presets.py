@@ -1,22 +1,18 @@
 """Settings by name: kept, used, refused where they are damaged."""
 
-import asyncio
 import json
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-from aiohttp import ClientSession
 from bundles import one_line
-from pages import open_page
 
 from realtime.config import RunConfig
 from realtime.errors import ConfigError
 from realtime.models.library import AVATARS, add_avatar
-from realtime.pipeline.presets import MOST_PRESETS, Presets, keep_session, last_session, recall
+from realtime.pipeline.presets import MOST_PRESETS, Presets, keep_session, recall
 from realtime.settings import Settings
-from realtime.web.debounced_save import Keeping
 
 
 @pytest.fixture
@@ -157,32 +153,3 @@ def test_what_has_gone_is_no_reason_not_to_start(tmp_path: Path) -> None:
         config, selection, _ = recall(RunConfig(), use_last=True)
         assert (selection.bundle.name, config.sharpen) == ("ada", Settings().sharpen)
     keep_session(Settings(sharpen=35))  # the damaged file is not touched, and nothing is raised
-
-
-def test_many_changes_are_kept_once_and_the_last_at_the_end() -> None:
-    kept: list[int] = []
-
-    async def story() -> None:
-        keeping = Keeping(asyncio.get_running_loop(), lambda: kept.append(len(kept)))
-        await keeping.close()
-        assert kept == []  # nothing changed
-        for _ in range(60):
-            keeping.touch()
-            await asyncio.sleep(0)
-        await keeping.close()
-
-    asyncio.run(story())
-    assert kept == [0]
-
-
-def test_the_page_keeps_what_is_changed_on_it() -> None:
-    with open_page() as opened:
-        opened.attach(keep=lambda: keep_session(opened.settings.get()))
-
-        async def visit(browser: ClientSession) -> None:
-            async with browser.post(opened.home + "/api/settings", json={"sharpen": 35}) as answer:
-                assert answer.status == 200
-
-        opened.browse(visit)
-        opened.page.close()
-        assert last_session().change("last")["sharpen"] == 35

@@ -1,88 +1,128 @@
-"""What a story asks of a browser, whichever it is."""
+"""A real Chromium without a window, driven by Playwright, before a page with a run's stand-in."""
 
+import asyncio
 import json
-from abc import ABC, abstractmethod
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
-from pathlib import Path
+import shutil
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
-PATIENCE_S = 30.0
+import numpy as np
+import pytest
+from pages import Opened
+
+from realtime.clock import now_ns
+from realtime.frame import Frame, Pixels
+from realtime.output.recorder import Recorder
+from realtime.output.sink import Apart, Sink
+from realtime.output.video_file import VideoFile
+from realtime.pipeline.metrics import LastMinute
+
+SIZE = (320, 180)
+PIXEL = "document.getElementById('{}').getContext('2d').getImageData(9, 9, 1, 1).data[0]"
+FLAGS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync", "--mute-audio", "--disable-dev-shm-usage",
+]  # fmt: skip
 
 
-class Tab(ABC):
-    """One open page. `faults`: what its console, its policy and its scripts complained of; `asked`: every address."""
+class Tab:
+    """An open page of the browser. `faults`: what its console, its policy and its scripts complained of; `asked`:
+    every address."""
 
-    def __init__(self) -> None:
+    def __init__(self, page: Any) -> None:
+        self.page = page
         self.faults: list[str] = []
         self.asked: list[str] = []
+        page.on("console", lambda said: self.faults.append(said.text) if said.type == "error" else None)
+        page.on("pageerror", lambda error: self.faults.append(str(error)))
+        page.on("request", lambda request: self.asked.append(request.url))
+        page.on("websocket", lambda socket: self.asked.append(socket.url))
+        page.on("dialog", lambda dialog: asyncio.ensure_future(dialog.accept()))
 
-    @abstractmethod
     async def js(self, expression: str) -> Any:
-        """The value of an expression, awaited where it is a promise."""
-
-    @abstractmethod
-    async def press(self, x: float, y: float) -> None:
-        """A click of the mouse there."""
-
-    @abstractmethod
-    async def key(self, key: str) -> None:
-        """A key of the keyboard."""
-
-    @abstractmethod
-    async def type(self, text: str) -> None:
-        """Text where the cursor is."""
-
-    @abstractmethod
-    async def give(self, selector: str, *files: Path) -> None:
-        """Choose files in a file field."""
-
-    @abstractmethod
-    async def size(self, width: int, height: int, *, dark: bool = False) -> None:
-        """The window's size, and the colours that its owner likes, where the browser can be asked."""
-
-    @abstractmethod
-    async def picture(self, *, whole: bool = False) -> bytes:
-        """A PNG of what is seen, or of the whole page."""
-
-    @abstractmethod
-    async def keep_downloads(self, folder: Path) -> None:
-        """Where downloads go, unasked."""
-
-    @abstractmethod
-    async def allow_clipboard(self) -> None:
-        """The page may read and write it."""
+        return await self.page.evaluate(expression)
 
     async def until(self, condition: str) -> None:
         """Wait until the expression is true; one that cannot be evaluated yet is not."""
-        said = await self.js(
-            f"new Promise((done) => {{ const end = performance.now() + {PATIENCE_S * 900:.0f}; const look = () => {{ "
-            f"let is = false; try {{ is = Boolean({condition}); }} catch {{}} if (is) done(true); "
-            "else if (performance.now() > end) done(false); else setTimeout(look, 20); }; look(); })"
-        )
-        assert said, f"never came true: {condition}; complaints: {self.faults}; error: {await self.error()}"
+        safely = f"() => {{ try {{ return Boolean({condition}); }} catch {{ return false; }} }}"
+        await self.page.wait_for_function(safely)
 
-    async def error(self) -> Any:
-        return await self.js("document.getElementById('error')?.textContent")
+    async def says(self, words: str) -> None:
+        await self.until(f"document.getElementById('state').textContent.includes({json.dumps(words)})")
 
     async def text(self, selector: str) -> str:
-        return str(await self.js(f"document.querySelector({json.dumps(selector)}).textContent.trim()"))
+        return str(await self.page.text_content(selector)).strip()
 
     async def click(self, selector: str) -> None:
-        """A click of the mouse where the element is, once it is there."""
-        found = f"document.querySelector({json.dumps(selector)})"
-        await self.until(found)
-        await self.js(f"{found}.scrollIntoView({{block: 'center'}})")
-        x, y = await self.js(f"(() => {{ const b = {found}.getBoundingClientRect(); "
-                             "return [b.x + b.width / 2, b.y + b.height / 2]; })()")  # fmt: skip
-        await self.press(x, y)
+        await self.page.click(selector)
 
-    async def choose(self, selector: str, value: str) -> None:
-        """Choose in a list, as its owner would."""
-        await self.js(
-            f"(() => {{ const list = document.querySelector({json.dumps(selector)}); list.value = {json.dumps(value)}; "
-            "for (const kind of ['input', 'change']) list.dispatchEvent(new Event(kind, { bubbles: true })); })()"
-        )
+    async def key(self, key: str) -> None:
+        await self.page.keyboard.press(key)
+
+    async def type(self, selector: str, text: str) -> None:
+        await self.page.type(selector, text)
+
+    async def size(self, width: int, height: int, *, dark: bool = False) -> None:
+        await self.page.set_viewport_size({"width": width, "height": height})
+        await self.page.emulate_media(color_scheme="dark" if dark else "light")
 
 
-OpenTab = Callable[[str], AbstractAsyncContextManager[Tab]]
+@asynccontextmanager
+async def open_tab(url: str) -> AsyncIterator[Tab]:
+    """A fresh browser with one page. Skips the test where Playwright or a Chromium of the system is missing."""
+    api = pytest.importorskip("playwright.async_api", reason="Playwright is not installed")
+    program = shutil.which("chromium") or shutil.which("google-chrome")
+    if program is None:
+        pytest.skip("there is no Chromium here")
+    async with api.async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=program, args=FLAGS)
+        context = await browser.new_context(viewport={"width": 1280, "height": 900})
+        await context.grant_permissions(["clipboard-read", "clipboard-write"])
+        page = await context.new_page()
+        page.set_default_timeout(60_000)
+        tab = Tab(page)
+        await page.goto(url)
+        yield tab
+        await browser.close()
+
+
+def shade(value: int) -> Pixels:
+    return np.full((SIZE[1], SIZE[0], 3), value, np.uint8)
+
+
+@asynccontextmanager
+async def pictures(opened: Opened, sinks: list[Sink]) -> AsyncIterator[None]:
+    """A run's stand-in: pictures for all outputs, and the camera's for its owner."""
+    page, minute = opened.page, LastMinute()
+    recorder = Recorder(lambda path: Apart(VideoFile(path, size=SIZE, rate_hz=30.0)))
+    opened.attach(minute=minute.report, recorder=recorder)
+
+    async def run() -> None:
+        for number in range(100_000):
+            frame = Frame(shade(200), number, now_ns())
+            for sink in (page, recorder, *sinks):
+                sink.show(frame)
+            page.see(Frame(shade(90), number, now_ns()))
+            minute.add(number * 40_000_000, 30_000_000, {"detect": 5_000_000, "swap": 20_000_000}, number // 10)
+            await asyncio.sleep(0.02)
+
+    running = asyncio.create_task(run())
+    try:
+        yield
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        recorder.close()
+
+
+def walk(opened: Opened, story: Callable[[Tab], Awaitable[None]], sinks: list[Sink] | None = None) -> None:
+    """Play the story in a fresh browser, once the page is there."""
+
+    async def visit() -> None:
+        async with pictures(opened, sinks or []), open_tab(opened.page.new_url()) as tab:
+            await tab.until("document.querySelectorAll('.choice').length > 5")
+            await tab.until("document.getElementById('veil').hidden")
+            await story(tab)
+
+    asyncio.run(visit())

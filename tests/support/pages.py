@@ -1,57 +1,150 @@
-"""A page with settings and a report, and a browser's stand-in."""
+"""A page with settings and a report, and a browser's stand-in that asks it over HTTP and WebSockets."""
 
 import asyncio
+import json
 import os
 import tempfile
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
 import pytest
-from aiohttp import ClientSession, CookieJar
+from aiohttp import ClientSession, ClientWebSocketResponse, CookieJar, WSMessage, WSMsgType
 from fakes import FakeClock
+from yarl import URL
 
 from realtime.audio.microphone import SelectableMicrophone
 from realtime.capture.switched import Switched
 from realtime.clock import Clock
 from realtime.errors import ConfigError
+from realtime.frame import Pixels
 from realtime.output.recorder import Recorder
 from realtime.output.virtual_camera import CameraSwitch
+from realtime.pipeline.render_process import CHILD, STALLED_S
 from realtime.pipeline.switches import Switches
 from realtime.settings import Settings
 from realtime.threads import Latest
-from realtime.web.job_process import CHILD, STALLED_S
-from realtime.web.jobs import Jobs
-from realtime.web.server import Controls, Page
+from realtime.web.controls import Controls
+from realtime.web.render_jobs import RenderJobs
+from realtime.web.server import Page
 
 REPORT: dict[str, Any] = {
     "title": "Ada", "model": "ada", "family": "swap", "state": "synthetic", "version": "1", "fps": 29.97,
     "frames": {"captured": 10, "dropped": 1}, "latency_ms": {"p50": 20.5, "p95": 30.0},
     "stages_ms": {"detect": {"p50": 5.0, "p95": 6.0}, "align": {}}, "seconds": 3.0,
 }  # fmt: skip
+ENDED = (WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED)
 
 
+@dataclass
+class Answer:
+    status: int
+    headers: Any
+    body: bytes
+
+    @property
+    def text(self) -> str:
+        return self.body.decode("utf-8", "replace")
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+class Browser:
+    """Asks the page at `home`; lets it wait while nothing is asked."""
+
+    def __init__(self, home: str) -> None:
+        self.home = home
+        self._runner = asyncio.Runner()
+        self.session = self.run(self._open())
+
+    async def _open(self) -> ClientSession:
+        return ClientSession(cookie_jar=CookieJar(unsafe=True))
+
+    def run(self, act: Coroutine[Any, Any, Any]) -> Any:
+        return self._runner.run(act)
+
+    def start(self, act: Coroutine[Any, Any, Any]) -> Coroutine[Any, Any, Any]:
+        """Begin it now; what is returned waits for its end."""
+        task = self._runner.get_loop().create_task(act)
+
+        async def end() -> Any:
+            return await task
+
+        return end()
+
+    def url(self, path: str) -> URL:
+        """Of a path, or of a whole address, as it is written."""
+        return URL(path if path.startswith("http") else self.home + path, encoded=True)
+
+    async def answer(self, method: str, path: str, **rest: Any) -> Answer:
+        async with self.session.request(method, self.url(path), **rest) as answer:
+            return Answer(answer.status, answer.headers, await answer.read())
+
+    def ask(self, method: str, path: str, **rest: Any) -> Answer:
+        return self.run(self.answer(method, path, **rest))  # type: ignore[no-any-return]
+
+    def get(self, path: str, **rest: Any) -> Answer:
+        return self.ask("GET", path, **rest)
+
+    def post(self, path: str, body: object = None, **rest: Any) -> Answer:
+        return self.ask("POST", path, **(rest if body is None else {"json": body, **rest}))
+
+    @contextmanager
+    def socket(self, path: str, origin: str | None = "") -> Iterator["Socket"]:
+        socket = self.run(self._connect(path, self.home if origin == "" else origin))
+        try:
+            yield Socket(self, socket)
+        finally:
+            self.run(socket.close())
+
+    async def _connect(self, path: str, origin: str | None) -> ClientWebSocketResponse:
+        return await self.session.ws_connect(self.home + path, origin=origin)
+
+    def close(self) -> None:
+        self.run(self.session.close())
+        self._runner.close()
+
+
+class Socket:
+    def __init__(self, browser: Browser, socket: ClientWebSocketResponse) -> None:
+        self._browser, self._socket = browser, socket
+
+    def send(self, text: str) -> None:
+        self._browser.run(self._socket.send_str(text))
+
+    def next(self, *kinds: WSMsgType) -> WSMessage:
+        """The next message of those kinds; of any where none is named."""
+        while (message := self._browser.run(self._socket.receive(timeout=60))).type not in (kinds or (message.type,)):
+            assert message.type not in ENDED, message
+        return message  # type: ignore[no-any-return]
+
+    def status(self) -> dict[str, Any]:
+        return dict(json.loads(self.next(WSMsgType.TEXT).data))
+
+    def picture(self) -> Pixels:
+        jpeg = np.frombuffer(self.next(WSMsgType.BINARY).data, np.uint8)
+        return np.asarray(cv2.imdecode(jpeg, cv2.IMREAD_COLOR), np.uint8)
+
+
+@dataclass
 class Opened:
-    """A page, its settings, its report, the user's folder, and a browser's stand-in."""
+    """A page, its run's settings and report, the user's folder, its owner's browser, and one that was not let in."""
 
-    def __init__(self, page: Page, settings: Latest[Settings], report: dict[str, Any], folder: Path) -> None:
-        self.page, self.settings, self.report, self.folder = page, settings, report, folder
-        self.home = f"http://127.0.0.1:{page.port}"
+    page: Page
+    settings: Latest[Settings]
+    report: dict[str, Any]
+    folder: Path
+    browser: Browser
+    stranger: Browser
 
     def attach(self, **changes: Any) -> None:
         self.page.attach(replace(self.page.controls, **changes))
-
-    def browse(self, visit: Callable[[ClientSession], Awaitable[None]], *, let_in: bool = True) -> None:
-        async def session() -> None:
-            async with ClientSession(cookie_jar=CookieJar(unsafe=True)) as browser:
-                if let_in:
-                    async with browser.get(self.page.url) as answer:
-                        assert answer.status == 200
-                await visit(browser)
-
-        asyncio.run(session())
 
 
 def switches(
@@ -71,7 +164,7 @@ def open_page(
     clock: Clock | None = None, child: Sequence[str] = CHILD, stalled_s: float = STALLED_S
 ) -> Iterator[Opened]:
     """Open for the block, with a user's folder of its own. Another model or avatar changes the report, as in a run.
-    `child` makes the files, and may say nothing new for `stalled_s`."""
+    `child` renders files, and may make no progress for `stalled_s`."""
     settings = Latest(Settings())
     report = dict(REPORT)
 
@@ -85,17 +178,17 @@ def open_page(
         elif wanted.model is not None:
             report.update(model=wanted.model, family="swap", avatar=None, title=wanted.model.title())
 
-    before = os.environ.get("MASQUERADE_HOME")
-    with tempfile.TemporaryDirectory() as folder:
-        os.environ["MASQUERADE_HOME"] = folder
-        page = Page(clock=clock or FakeClock(), jobs=Jobs(child=child, stalled_s=stalled_s))
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setitem(os.environ, "MASQUERADE_HOME", folder)
+        page = Page(clock=clock or FakeClock(), jobs=RenderJobs(child=child, stalled_s=stalled_s))
         page.attach(Controls(lambda: dict(report), settings.get, change))
+        home = f"http://127.0.0.1:{page.port}"
+        browser, stranger = Browser(home), Browser(home)
         try:
-            yield Opened(page, settings, report, Path(folder))
+            assert browser.get(page.url).status == 200
+            yield Opened(page, settings, report, Path(folder), browser, stranger)
         finally:
+            browser.close()
+            stranger.close()
             page.close()
             page.close()
-            if before is None:
-                del os.environ["MASQUERADE_HOME"]
-            else:
-                os.environ["MASQUERADE_HOME"] = before

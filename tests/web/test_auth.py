@@ -1,165 +1,189 @@
-"""Who is let in to the page, and who is not."""
+"""Who is let in to the page, and what others on this machine and pages of other sites cannot do."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
+from contextlib import suppress
 
 import pytest
-from aiohttp import ClientSession, WSServerHandshakeError
-from pages import Opened, open_page
+from aiohttp import ClientError, WSServerHandshakeError
+from pages import Opened
 
-from realtime.web.auth import Doorkeeper
-
-
-@pytest.fixture
-def opened() -> Iterator[Opened]:
-    with open_page() as panel:
-        yield panel
-
-
-def test_the_token_becomes_a_cookie_and_leaves_the_address(opened: Opened) -> None:
-    async def visit(browser: ClientSession) -> None:
-        async with browser.get(opened.page.url, allow_redirects=False) as answer:
-            assert (answer.status, answer.headers["Location"]) == (303, "/")
-            cookie = answer.headers["Set-Cookie"]
-        assert "HttpOnly" in cookie
-        assert "SameSite=Strict" in cookie
-        token = opened.page.url.partition("token=")[2]
-        assert token not in cookie
-        async with browser.get(opened.home) as answer:
-            assert answer.status == 200
-            assert "<canvas" in await answer.text()
-
-    opened.browse(visit, let_in=False)
-
-
-def test_a_token_works_once(opened: Opened) -> None:
-    async def visit(browser: ClientSession) -> None:
-        async with ClientSession() as other, other.get(opened.page.url) as answer:
-            assert answer.status == 403
-            assert "used before" in await answer.text()
-            assert "Set-Cookie" not in answer.headers
-        async with browser.get(opened.page.url) as answer:  # the one it was for may come back
-            assert answer.status == 200
-
-    opened.browse(visit)
-
-
-def test_a_second_address_opens_a_second_browser(opened: Opened) -> None:
-    async def visit(browser: ClientSession) -> None:
-        async with browser.get(opened.page.new_url()) as answer:
-            assert answer.status == 200
-
-    opened.browse(visit)
-    opened.browse(visit, let_in=False)
-
+from realtime.output.recorder import Recorder
+from realtime.settings import Settings
+from realtime.web.auth import Auth
 
 PATHS = [
     "/", "/page.js", "/page.css", "/api/report", "/api/settings", "/api/minute", "/api/gallery", "/api/presets",
     "/api/recordings", "/api/preview/model/ada", "/api/recordings/x.mp4", "/metrics", "/ws/own", "/ws/live",
 ]  # fmt: skip
+SOCKETS = ["/ws/live", "/ws/own", "/ws/sound"]
+FOREIGN = [
+    {"Host": "evil.example"}, {"Host": "evil.example:{port}"}, {"Host": "127.0.0.1"}, {"Host": "127.0.0.1:1"},
+    {"Host": "127.0.0.1:{port}.evil.example"}, {"Host": "[::1]:{port}"}, {"Host": ""},
+    {"Origin": "http://evil.example"}, {"Origin": "null"}, {"Origin": "http://127.0.0.1:1"},
+    {"Origin": "https://127.0.0.1:{port}"}, {"Origin": "http://localhost:{port}"}, {"Origin": ""},
+    {"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"},
+]  # fmt: skip
+CHANGES = [
+    ("/api/settings", {"panic": True}),
+    ("/api/presets", {"do": "save", "name": "mine"}),
+    ("/api/recording", {"do": "start"}),
+    ("/api/remove", {"kind": "avatar", "name": "mira"}),
+    ("/api/jobs/drop", {"job": "1"}),
+    ("/api/results", {"do": "remove", "name": "secret.mp4"}),
+    ("/api/camera", {"do": "on"}),
+    ("/api/source", {"source": "0", "size": ""}),
+    ("/api/microphone", {"name": "Laptop"}),
+]
 
 
-@pytest.mark.parametrize("path", PATHS)
-@pytest.mark.parametrize(
-    "query", ["", "?token=", "?token=wrong", "?token=%FF%00", "?token=" + "a" * 4000], ids=lambda q: q[:14]
-)
-def test_without_the_token_nothing_is_served(opened: Opened, path: str, query: str) -> None:
-    async def visit(browser: ClientSession) -> None:
-        async with browser.get(opened.home + path + query) as answer:
-            assert answer.status == 403
+def test_the_token_becomes_a_cookie_and_leaves_the_address(opened: Opened) -> None:
+    browser, url = opened.stranger, opened.page.new_url()
+    answer = browser.get(url, allow_redirects=False)
+    assert (answer.status, answer.headers["Location"]) == (303, "/")
+    cookie = answer.headers["Set-Cookie"]
+    assert "HttpOnly" in cookie
+    assert "SameSite=Strict" in cookie
+    assert url.partition("token=")[2] not in cookie
+    assert "<canvas" in browser.get("/").text
+
+
+def test_a_token_works_once_and_a_second_address_opens_a_second_browser(opened: Opened) -> None:
+    answer = opened.stranger.get(opened.page.url)
+    assert answer.status == 403
+    assert "used before" in answer.text
+    assert "Set-Cookie" not in answer.headers
+    assert opened.browser.get(opened.page.url).status == 200  # the one it was for may come back
+    assert opened.browser.get(opened.page.new_url()).status == 200
+    assert opened.stranger.get(opened.page.new_url()).status == 200
+
+
+def test_without_the_token_nothing_is_served(opened: Opened) -> None:
+    for path in PATHS:
+        for query in ("", "?token=", "?token=wrong", "?token=%FF%00", "?token=" + "a" * 4000):
+            answer = opened.stranger.get(path + query)
+            assert answer.status == 403, path + query
             assert "Set-Cookie" not in answer.headers
 
-    opened.browse(visit, let_in=False)
+
+@pytest.mark.parametrize("headers", FOREIGN, ids=str)
+def test_foreign_pages_are_refused_even_with_the_cookie(opened: Opened, headers: dict[str, str]) -> None:
+    sent = {name: value.replace("{port}", str(opened.page.port)) for name, value in headers.items()}
+    refused = (400, 403) if sent == {"Host": ""} else (403,)  # an empty Host is refused by the HTTP parser itself
+    for path in [*PATHS, "/nothing"]:
+        answer = opened.browser.get(path, headers=sent)
+        assert answer.status in refused, path
+        assert "Access-Control-Allow-Origin" not in answer.headers
+        assert opened.browser.ask("OPTIONS", path, headers=sent).status in refused
+    assert opened.browser.post("/api/settings", {"mirror": True}, headers=sent).status in refused
+    assert not opened.settings.get().mirror
 
 
-@pytest.mark.parametrize("path", [*PATHS, "/nothing"])
-@pytest.mark.parametrize(
-    "headers",
-    [
-        {"Host": "evil.example"},
-        {"Host": "evil.example:{port}"},
-        {"Host": "127.0.0.1"},
-        {"Host": "127.0.0.1:1"},
-        {"Host": "127.0.0.1:{port}.evil.example"},
-        {"Host": "[::1]:{port}"},
-        {"Host": ""},
+@pytest.mark.parametrize(("path", "body"), CHANGES, ids=[path for path, _ in CHANGES])
+def test_without_the_cookie_or_from_another_site_nothing_is_done(
+    opened: Opened, path: str, body: dict[str, object]
+) -> None:
+    assert opened.stranger.post(path, body).status == 403
+    for headers in (
         {"Origin": "http://evil.example"},
         {"Origin": "null"},
-        {"Origin": "http://127.0.0.1:1"},
-        {"Origin": "https://127.0.0.1:{port}"},
-        {"Origin": "http://localhost:{port}"},
-        {"Origin": ""},
         {"Sec-Fetch-Site": "cross-site"},
-        {"Sec-Fetch-Site": "same-site"},
-    ],
-    ids=str,
-)
-def test_foreign_pages_are_refused_even_with_the_cookie(opened: Opened, path: str, headers: dict[str, str]) -> None:
-    sent = {name: value.replace("{port}", str(opened.page.port)) for name, value in headers.items()}
-
-    async def visit(browser: ClientSession) -> None:
-        async with browser.get(opened.home + path, headers=sent) as answer:
-            # An empty Host is refused by the HTTP parser itself.
-            assert answer.status in ((400, 403) if sent == {"Host": ""} else (403,))
-            assert "Access-Control-Allow-Origin" not in answer.headers
-        async with browser.post(opened.home + "/api/settings", json={"mirror": True}, headers=sent) as answer:
-            assert answer.status in (400, 403)
-        async with browser.options(opened.home + path, headers=sent) as answer:
-            assert answer.status in (400, 403)
-        assert not opened.settings.get().mirror
-
-    opened.browse(visit)
+        {"Host": f"evil.example:{opened.page.port}"},
+    ):
+        assert opened.browser.post(path, body, headers=headers).status == 403
+    # What a form of another page could send without a preflight request.
+    for kind in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"):
+        assert opened.browser.post(path, data="{}", headers={"Content-Type": kind}).status in (409, 415)
+    assert opened.settings.get() == Settings()
+    assert not list(opened.folder.iterdir())
 
 
-@pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://127.0.0.1:1", None])
-def test_a_foreign_websocket_is_refused(opened: Opened, origin: str | None) -> None:
-    async def visit(browser: ClientSession) -> None:
-        with pytest.raises(WSServerHandshakeError) as caught:
-            await browser.ws_connect(opened.home + "/ws/live", origin=origin)
+@pytest.mark.parametrize("path", SOCKETS)
+def test_a_websocket_needs_the_cookie_and_our_origin(opened: Opened, path: str) -> None:
+    tries = [(opened.stranger, "")]
+    tries += [(opened.browser, o) for o in ("http://evil.example", "null", "http://127.0.0.1:1", None)]
+    for browser, origin in tries:
+        with pytest.raises(WSServerHandshakeError) as caught, browser.socket(path, origin):
+            pass
         assert caught.value.status == 403
 
-    opened.browse(visit)
 
-
-def test_a_websocket_needs_the_cookie(opened: Opened) -> None:
-    async def visit(browser: ClientSession) -> None:
-        with pytest.raises(WSServerHandshakeError) as caught:
-            await browser.ws_connect(opened.home + "/ws/live", origin=opened.home)
-        assert caught.value.status == 403
-
-    opened.browse(visit, let_in=False)
-
-
-@pytest.mark.parametrize("path", [*PATHS[:-2], "/nothing"])
-def test_every_answer_carries_the_headers(opened: Opened, path: str) -> None:
-    async def visit(browser: ClientSession) -> None:
-        async with browser.get(opened.home + path) as answer:
-            policy = answer.headers["Content-Security-Policy"]
-            assert "default-src 'none'" in policy
-            assert "unsafe" not in policy
-            assert answer.headers["X-Frame-Options"] == "DENY"
-            assert answer.headers["X-Content-Type-Options"] == "nosniff"
-            assert answer.headers["Referrer-Policy"] == "no-referrer"
-            assert answer.headers["Cache-Control"] == "no-store"
-            assert not [name for name in answer.headers if name.startswith("Access-Control")]
-
-    opened.browse(visit)
+def test_every_answer_carries_the_headers(opened: Opened) -> None:
+    for path in [*PATHS[:-2], "/nothing"]:
+        headers = opened.browser.get(path).headers
+        policy = headers["Content-Security-Policy"]
+        assert "default-src 'none'" in policy
+        assert "unsafe" not in policy
+        assert headers["X-Frame-Options"] == "DENY"
+        assert headers["X-Content-Type-Options"] == "nosniff"
+        assert headers["Referrer-Policy"] == "no-referrer"
+        assert headers["Cache-Control"] == "no-store"
+        assert not [name for name in headers if name.startswith("Access-Control")]
 
 
 def test_the_page_holds_nothing_inline(opened: Opened) -> None:
-    async def visit(browser: ClientSession) -> None:
-        async with browser.get(opened.home) as answer:
-            text = await answer.text()
-        assert "<style" not in text
-        assert " style=" not in text
-        assert "onclick" not in text
-        assert "http" not in text.replace("http-equiv", "")
-
-    opened.browse(visit)
+    text = opened.browser.get("/").text
+    assert "<style" not in text
+    assert " style=" not in text
+    assert "onclick" not in text
+    assert "http" not in text.replace("http-equiv", "")
 
 
-def test_the_doorkeeper_reads_odd_cookies() -> None:
-    door = Doorkeeper(8000)
-    assert door.knows({"Cookie": f"other=1; {door.cookie_name}={door.cookie}"})
-    for cookie in ("", "=", f"{door.cookie_name}=", f"{door.cookie_name}=x", "a\x00b", f"{door.cookie_name}"):
-        assert not door.knows({"Cookie": cookie})
-    assert not Doorkeeper(8000).knows({"Cookie": f"{door.cookie_name}={door.cookie}"})
+def test_odd_cookies_are_none() -> None:
+    auth = Auth(8000)
+    assert auth.has_cookie({"Cookie": f"other=1; {auth.cookie_name}={auth.cookie}"})
+    for cookie in ("", "=", f"{auth.cookie_name}=", f"{auth.cookie_name}=x", "a\x00b", f"{auth.cookie_name}"):
+        assert not auth.has_cookie({"Cookie": cookie})
+    assert not Auth(8000).has_cookie({"Cookie": f"{auth.cookie_name}={auth.cookie}"})
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "..%2f..%2fpresets.json", "%2e%2e%2fpresets.json", "....//presets.json", "..%5cpresets.json", "%2fetc%2fpasswd",
+        "presets.json", "secret.mp4%00.txt", "%00", "a" * 3000, ".", "..", "CON", "secret.mp4/", "%ff%fe", "*",
+        "link.mp4",
+    ],
+)  # fmt: skip
+def test_no_name_leads_to_a_file_that_was_not_listed(opened: Opened, name: str) -> None:
+    (opened.folder / "presets.json").write_text('{"presets": {"top": {}}}', encoding="utf-8")
+    (opened.folder / "secret.mp4").write_bytes(b"secret")
+    recorder = Recorder(lambda path: pytest.fail("nothing is recorded here"), opened.folder / "recordings")
+    opened.attach(recorder=recorder)
+    recorder.folder.mkdir()
+    (recorder.folder / "link.mp4").symlink_to(opened.folder / "presets.json")
+    for start in ("/api/recordings/", "/api/results/", "/api/preview/avatar/", "/api/preview/model/", "/"):
+        answer = opened.browser.get(start + name)
+        assert answer.status in (400, 404) or (answer.status == 200 and name in (".", "..")), (start, answer.text)
+        assert "top" not in answer.text or "<main>" in answer.text
+        assert "secret" not in answer.text
+    for kind in ("model", "avatar", "preset"):
+        assert opened.browser.post("/api/remove", {"kind": kind, "name": name}).status == 400
+    assert (opened.folder / "secret.mp4").exists()
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/add?kind=dfm&title=x&identity=self&statement=Me.",
+        "/api/jobs?title=x&model=ada",
+        "/api/settings",
+        "/api/presets",
+    ],
+)
+def test_ten_gigabytes_are_refused_at_once(opened: Opened, path: str) -> None:
+    sent = 0
+
+    async def endless() -> AsyncIterator[bytes]:
+        nonlocal sent
+        block = bytes(1 << 20)
+        for _ in range(10_000):
+            sent += len(block)
+            yield block
+
+    kind = "application/octet-stream" if "title" in path else "application/json"
+    headers = {"Content-Type": kind, "Content-Length": str(10_000 << 20)}
+    with suppress(ClientError, ConnectionError):  # closed in our face: as good
+        assert opened.browser.post(path, data=endless(), headers=headers).status == 413
+    assert opened.browser.get("/api/settings").status == 200
+    assert sent < 4 << 30
+    assert not list(opened.folder.iterdir())

@@ -1,4 +1,4 @@
-"""The page in real browsers: the story of a first evening, by clicking and by keys."""
+"""The page in a real browser: identities, settings, recordings and the voice, by clicking and by keys."""
 
 import json
 import re
@@ -8,11 +8,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from browsers import OpenTab, Tab
-from chromium import ChromiumTab
-from evenings import BROWSERS, PIXEL, says, seen, walk
+from browsers import PIXEL, Tab, walk
 from pages import Opened, open_page
+from sounds import NS, blocks, noise
 
+from realtime.audio.delay_line import DelayLine
+from realtime.audio.speech_buffer import SpeechBuffer
+from realtime.audio.vad import NoVad
 from realtime.clock import now_ns
 from realtime.settings import Settings
 
@@ -21,12 +23,11 @@ PAGE = Path(__file__).resolve().parents[2] / "realtime" / "web"
 
 @pytest.fixture
 def opened() -> Iterator[Opened]:
-    with open_page(now_ns) as panel:
-        yield panel
+    with open_page(now_ns) as page:
+        yield page
 
 
-@pytest.mark.parametrize("open_tab", BROWSERS)
-def test_a_first_evening_by_clicking(opened: Opened, tmp_path: Path, open_tab: OpenTab) -> None:
+def test_a_first_session_by_clicking(opened: Opened, tmp_path: Path) -> None:
     drawing = tmp_path / "My Drawing.png"
     cv2.imwrite(str(drawing), np.random.default_rng(0).integers(0, 255, (300, 300, 3), np.uint8))
     opened.report["outputs"] = ["page", "camera /dev/video9"]
@@ -34,12 +35,12 @@ def test_a_first_evening_by_clicking(opened: Opened, tmp_path: Path, open_tab: O
 
     async def story(tab: Tab) -> None:
         # Who am I, and what do others see?
-        await tab.until(says("You are Ada"))
+        await tab.says("You are Ada")
         assert "the call sees Ada" in await tab.text("#state")
-        assert abs(await seen(tab, "picture") - 200) < 3
+        assert abs(int(await tab.js(PIXEL.format("picture"))) - 200) < 3
         # Another face, by a click on its picture.
         await tab.click("[data-kind=avatar][data-name=mira]")
-        await tab.until(says("You are Mira"))
+        await tab.says("You are Mira")
         await tab.until("document.querySelector('[data-name=mira]').getAttribute('aria-pressed') === 'true'")
         settings = opened.settings.get()
         assert (settings.model, settings.avatar) == ("motion", "mira")
@@ -50,23 +51,22 @@ def test_a_first_evening_by_clicking(opened: Opened, tmp_path: Path, open_tab: O
         await tab.click("#see-own")
         await tab.until("document.getElementById('own').hidden")
         # A picture of my own: not without a word on whose face it is.
-        await tab.give("#file", drawing)
+        await tab.page.set_input_files("#file", drawing)
         await tab.until("document.getElementById('adding').open")
         await tab.click("#offer-add")
         assert "whose face" in await tab.text("#offer-error")
         await tab.click("[name=whose][value=synthetic]")
         await tab.click("#offer-add")
         assert "who it is" in await tab.text("#offer-error")
-        await tab.click("#offer-statement")
-        await tab.type("Drawn by me.")
+        await tab.type("#offer-statement", "Drawn by me.")
         await tab.click("#offer-add")
         await tab.click("[data-name=my-drawing]")
-        await tab.until(says("You are My Drawing"))
-        # What is worn stays; then it goes.
+        await tab.says("You are My Drawing")
+        # What is in use stays; then it goes.
         await tab.click("[aria-label='Remove My Drawing']")
-        await tab.until("document.getElementById('error').textContent.includes('wearing it')")
+        await tab.until("document.getElementById('error').textContent.includes('in use')")
         await tab.click("[data-name=ada]")
-        await tab.until(says("You are Ada"))
+        await tab.says("You are Ada")
         await tab.click("[aria-label='Remove My Drawing']")
         await tab.until("!document.querySelector('[data-name=my-drawing]')")
         # A picture can be dropped, too.
@@ -79,11 +79,9 @@ def test_a_first_evening_by_clicking(opened: Opened, tmp_path: Path, open_tab: O
         await tab.click("#offer-cancel")
         await tab.until("!document.getElementById('adding').open")
         # A snapshot. A recording, and playing it.
-        await tab.keep_downloads(tmp_path / "kept")
-        await tab.click("#snapshot")
-        while not (kept := [file for file in (tmp_path / "kept").glob("masquerade-*.png") if file.stat().st_size]):
-            await tab.until("true")
-        assert kept[0].read_bytes().startswith(b"\x89PNG")
+        async with tab.page.expect_download() as download:
+            await tab.click("#snapshot")
+        assert Path(await (await download.value).path()).read_bytes().startswith(b"\x89PNG")
         await tab.click("#record")
         await tab.until("document.getElementById('record').textContent.includes('Stop')")
         await tab.click("#record")
@@ -95,7 +93,6 @@ def test_a_first_evening_by_clicking(opened: Opened, tmp_path: Path, open_tab: O
         assert "20.0" in await tab.text("#stages")
         await tab.until("document.getElementById('sound').textContent === 'ok, 120 ms behind'")
         assert await tab.text("#ends") == "camera 0 at 1280×720, page and camera /dev/video9"
-        await tab.allow_clipboard()
         await tab.click("#copy")
         await tab.until("document.getElementById('copied').textContent.includes('Copied')")
         assert json.loads(await tab.js("navigator.clipboard.readText()"))["model"] == "ada"
@@ -104,17 +101,17 @@ def test_a_first_evening_by_clicking(opened: Opened, tmp_path: Path, open_tab: O
         assert not [address for address in tab.asked if not there.match(address)]
         assert [fault for fault in tab.faults if "409" not in fault] == []
 
-    walk(opened, story, open_tab)
+    walk(opened, story)
 
 
 def test_everything_by_keys(opened: Opened) -> None:
     async def story(tab: Tab) -> None:
         await tab.key("p")
-        await tab.until(says("a card"))
+        await tab.says("a slate")
         assert opened.settings.get().panic
         assert await tab.js("document.getElementById('panic').getAttribute('aria-pressed')") == "true"
         await tab.key("p")
-        await tab.until("!" + says("a card"))
+        await tab.says("You are Ada")
         pressed = [
             ("m", "mirror", "true"),
             ("v", "variant", "fine"),
@@ -133,9 +130,7 @@ def test_everything_by_keys(opened: Opened) -> None:
         await tab.until("!document.getElementById('help').open")
         assert opened.settings.get().mirror
         # Typing a name is no command.
-        await tab.click("#preset-name")
-        for letter in "pm":
-            await tab.key(letter)
+        await tab.type("#preset-name", "pm")
         await tab.key("Enter")
         await tab.until("document.querySelector('#presets .use')?.textContent === 'pm'")
         assert not opened.settings.get().panic
@@ -167,8 +162,8 @@ def test_it_fits_every_screen_and_every_control_has_a_name(opened: Opened) -> No
                 await tab.until(f"innerWidth === {width}")
                 assert await tab.js("document.documentElement.scrollWidth") <= width
                 assert await tab.js("document.getElementById('state').getBoundingClientRect().top") < 60
-        assert isinstance(tab, ChromiumTab)
-        nodes = (await tab.send("Accessibility.getFullAXTree"))["nodes"]
+        devtools = await tab.page.context.new_cdp_session(tab.page)
+        nodes = (await devtools.send("Accessibility.getFullAXTree"))["nodes"]
         usable = {"button", "checkbox", "slider", "combobox", "textbox", "link", "radio", "image", "ColorWell"}
         named = [
             (node["role"]["value"], node.get("name", {}).get("value", ""))
@@ -187,14 +182,64 @@ def test_markup_in_names_stays_text(opened: Opened) -> None:
     opened.report["state"] = f"camera {evil} is gone"
 
     async def story(tab: Tab) -> None:
-        await tab.until(says("camera <img"))
-        await tab.click("#preset-name")
-        await tab.type(evil)
+        await tab.says("camera <img")
+        await tab.type("#preset-name", evil)
         await tab.key("Enter")
         await tab.until("document.querySelector('#presets .use')")
         assert await tab.text("#presets .use") == evil
         assert await tab.js("document.querySelectorAll('img[src=x]').length") == 0
         assert tab.faults == []
+
+    walk(opened, story)
+
+
+COUNT = """(() => {
+  window.power = 0;
+  const start = AudioBufferSourceNode.prototype.start;
+  AudioBufferSourceNode.prototype.start = function (when) {
+    window.power += this.buffer.getChannelData(0).reduce((sum, one) => sum + one * one, 0);
+    return start.call(this, when);
+  };
+  return true;
+})()"""
+
+
+def test_the_voice_is_heard_when_asked_for(opened: Opened) -> None:
+    voice = SpeechBuffer(NoVad())
+    listeners: list[DelayLine] = []
+
+    def overhear() -> DelayLine:
+        for block in blocks(noise(5.9, 48_000, 0.1), 48_000, now_ns() - NS):
+            voice.push(block)
+        listeners.append(DelayLine(voice, lambda: 0.3))
+        return listeners[-1]
+
+    opened.report |= {"sound": {"state": "ok", "delay_s": 0.27, "live": True}}
+    opened.attach(overhear=overhear)
+
+    async def story(tab: Tab) -> None:
+        await tab.until("!document.getElementById('hear').hidden")
+        await tab.js(COUNT)
+        assert not listeners  # nobody asked yet
+        await tab.click("#hear")
+        await tab.until("window.power > 10")
+        assert await tab.js("document.getElementById('hear').getAttribute('aria-pressed')") == "true"
+        await tab.click("#hear")
+        await tab.until("document.getElementById('hear').getAttribute('aria-pressed') === 'false'")
+        before = float(await tab.js("window.power"))
+        await tab.click("#hear")  # a listener of its own, from the start
+        await tab.until(f"window.power > {before + 5}")
+        assert not tab.faults
+
+    walk(opened, story)
+    assert len(listeners) == 2
+    assert all(np.isfinite(one.delay_s) for one in listeners)
+
+
+def test_without_a_voice_there_is_no_button(opened: Opened) -> None:
+    async def story(tab: Tab) -> None:
+        assert await tab.js("document.getElementById('hear').hidden")
+        assert not tab.faults
 
     walk(opened, story)
 

@@ -1,31 +1,23 @@
-"""The gallery's routes: what there is, adding with consent, removing."""
+"""The gallery and what is added to it over the page: with consent, whole or not at all, and removed again."""
 
 import asyncio
 import io
-import struct
 import zipfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 import pytest
-from aiohttp import ClientSession
 from bundles import a_bundle
-from pages import Opened, open_page
+from pages import Answer, Opened
 
 from realtime.errors import MasqueradeError
 from realtime.models.library import AVATARS, load_bundle
-from realtime.web.answers import Refused
+from realtime.web.auth import Refused
 from realtime.web.gallery import PREVIEW_PX
 from realtime.web.upload import LIMITS, Offer, receive
-
-
-@pytest.fixture
-def opened() -> Iterator[Opened]:
-    with open_page() as panel:
-        yield panel
 
 
 def png(seed: int = 1, size: tuple[int, int] = (400, 300)) -> bytes:
@@ -36,10 +28,15 @@ def png(seed: int = 1, size: tuple[int, int] = (400, 300)) -> bytes:
 SAID = {"kind": "picture", "title": "My Drawing", "identity": "synthetic", "statement": "Drawn by me."}
 
 
-async def add(browser: ClientSession, home: str, body: Any, **said: str) -> tuple[int, dict[str, Any]]:
+async def adding(opened: Opened, body: Any, **said: str) -> Answer:
+    url = str(opened.browser.url("/api/add").with_query({**SAID, **said}))
     headers = {"Content-Type": "application/octet-stream"}
-    async with browser.post(home + "/api/add", params={**SAID, **said}, data=body, headers=headers) as answer:
-        return answer.status, await answer.json()
+    return await opened.browser.answer("POST", url, data=body, headers=headers)
+
+
+def add(opened: Opened, body: Any, **said: str) -> tuple[int, dict[str, Any]]:
+    answer = opened.browser.run(adding(opened, body, **said))
+    return answer.status, answer.json
 
 
 def left_behind(folder: Path) -> list[str]:
@@ -47,44 +44,33 @@ def left_behind(folder: Path) -> list[str]:
 
 
 def test_what_is_built_in_is_shown_with_licence_and_owner(opened: Opened) -> None:
-    async def visit(browser: ClientSession) -> None:
-        async with browser.get(opened.home + "/api/gallery") as answer:
-            entries = {(entry["kind"], entry["name"]): entry for entry in await answer.json()}
-        ada = entries["model", "ada"]
-        assert (ada["title"], ada["family"], ada["licence"], ada["whose"]) == ("Ada", "swap", "CC0-1.0", "synthetic")
-        assert not ada["own"]
-        assert entries["avatar", "mira"]["preview"]
-        assert ("model", "face") not in entries  # a part of the program, nobody to be
-        async with browser.get(opened.home + "/api/preview/avatar/mira") as answer:
-            assert answer.headers["Content-Type"] == "image/jpeg"
-            shown = cv2.imdecode(np.frombuffer(await answer.read(), np.uint8), cv2.IMREAD_COLOR)
-        assert max(shown.shape) == PREVIEW_PX
-
-    opened.browse(visit)
+    entries = {(entry["kind"], entry["name"]): entry for entry in opened.browser.get("/api/gallery").json}
+    ada = entries["model", "ada"]
+    assert (ada["title"], ada["family"], ada["licence"], ada["whose"]) == ("Ada", "swap", "CC0-1.0", "synthetic")
+    assert not ada["own"]
+    assert entries["avatar", "mira"]["preview"]
+    assert ("model", "face") not in entries  # a part of the program, not an identity
+    answer = opened.browser.get("/api/preview/avatar/mira")
+    assert answer.headers["Content-Type"] == "image/jpeg"
+    assert max(cv2.imdecode(np.frombuffer(answer.body, np.uint8), cv2.IMREAD_COLOR).shape) == PREVIEW_PX
 
 
 def test_a_picture_is_added_shown_and_removed(opened: Opened) -> None:
-    async def visit(browser: ClientSession) -> None:
-        status, said = await add(browser, opened.home, png(), licence="CC0-1.0")
-        assert (status, said) == (200, {"kind": "avatar", "name": "my-drawing"})
-        card = AVATARS.find("my-drawing").card
-        assert (card.title, card.licence, card.picture.file) == ("My Drawing", "CC0-1.0", "picture.png")
-        assert card.identity.statement == "Drawn by me."
-        async with browser.get(opened.home + "/api/gallery") as answer:
-            own = [entry for entry in await answer.json() if entry["own"]]
-        assert [entry["name"] for entry in own] == ["my-drawing"]
-        opened.report.update(family="motion", model="motion", avatar="my-drawing")
-        gone = {"kind": "avatar", "name": "my-drawing"}
-        async with browser.post(opened.home + "/api/remove", json=gone) as answer:
-            assert answer.status == 409
-            assert "wearing it" in await answer.text()
-        opened.report.update(avatar="mira")
-        async with browser.post(opened.home + "/api/remove", json=gone) as answer:
-            assert answer.status == 200
-        assert not (opened.folder / "avatars" / "my-drawing").exists()
-        assert not left_behind(opened.folder)
-
-    opened.browse(visit)
+    assert add(opened, png(), licence="CC0-1.0") == (200, {"kind": "avatar", "name": "my-drawing"})
+    card = AVATARS.find("my-drawing").card
+    assert (card.title, card.licence, card.picture.file) == ("My Drawing", "CC0-1.0", "picture.png")
+    assert card.identity.statement == "Drawn by me."
+    own = [entry for entry in opened.browser.get("/api/gallery").json if entry["own"]]
+    assert [entry["name"] for entry in own] == ["my-drawing"]
+    opened.report.update(family="motion", model="motion", avatar="my-drawing")
+    remove = {"kind": "avatar", "name": "my-drawing"}
+    refused = opened.browser.post("/api/remove", remove)
+    assert refused.status == 409
+    assert "in use" in refused.text
+    opened.report.update(avatar="mira")
+    assert opened.browser.post("/api/remove", remove).status == 200
+    assert not (opened.folder / "avatars" / "my-drawing").exists()
+    assert not left_behind(opened.folder)
 
 
 def zipped(bundle: Path) -> bytes:
@@ -95,43 +81,32 @@ def zipped(bundle: Path) -> bytes:
     return held.getvalue()
 
 
-def test_a_packed_bundle_is_added_and_brings_its_own_words(opened: Opened, tmp_path: Path) -> None:
-    async def visit(browser: ClientSession) -> None:
-        body = zipped(a_bundle(tmp_path / "eve"))
-        status, said = await add(browser, opened.home, body, kind="bundle", identity="", statement="")
-        assert (status, said) == (200, {"kind": "model", "name": "eve"})
-        assert load_bundle("eve").card.identity.statement == "Nobody."
-        async with browser.get(opened.home + "/api/preview/model/eve") as answer:
-            assert answer.status == 404  # its preview is no picture
-        status, said = await add(browser, opened.home, body, kind="bundle")
-        assert status == 400
-        assert "already" in said["error"]
-        opened.report.update(model="eve")
-        async with browser.post(opened.home + "/api/remove", json={"kind": "model", "name": "eve"}) as answer:
-            assert answer.status == 409
-        opened.report.update(model="ada")
-        async with browser.post(opened.home + "/api/remove", json={"kind": "model", "name": "eve"}) as answer:
-            assert answer.status == 200
-        assert not left_behind(opened.folder)
-
-    opened.browse(visit)
+def test_a_packed_bundle_is_added_with_the_statement_of_its_card(opened: Opened, tmp_path: Path) -> None:
+    body = zipped(a_bundle(tmp_path / "eve"))
+    added = add(opened, body, kind="bundle", identity="", statement="")
+    assert added == (200, {"kind": "model", "name": "eve"})
+    assert load_bundle("eve").card.identity.statement == "Nobody."
+    assert opened.browser.get("/api/preview/model/eve").status == 404  # its preview is no picture
+    status, said = add(opened, body, kind="bundle")
+    assert status == 400
+    assert "already" in said["error"]
+    opened.report.update(model="eve")
+    assert opened.browser.post("/api/remove", {"kind": "model", "name": "eve"}).status == 409
+    opened.report.update(model="ada")
+    assert opened.browser.post("/api/remove", {"kind": "model", "name": "eve"}).status == 200
+    assert not left_behind(opened.folder)
 
 
-def test_a_bundle_that_does_not_say_whose_face_it_is_needs_the_users_word(opened: Opened, tmp_path: Path) -> None:
+def test_a_bundle_that_does_not_say_whose_face_it_is_needs_the_users_statement(opened: Opened, tmp_path: Path) -> None:
     bundle = a_bundle(tmp_path / "eve")
     card = (bundle / "model.toml").read_text(encoding="utf-8")
     before, _, after = card.partition("[identity]")
     (bundle / "model.toml").write_text(before + "[" + after.partition("[")[2], encoding="utf-8")
-
-    async def visit(browser: ClientSession) -> None:
-        status, said = await add(browser, opened.home, zipped(bundle), kind="bundle", identity="", statement="")
-        assert status == 400
-        assert "whose face" in said["error"]
-        status, _ = await add(browser, opened.home, zipped(bundle), kind="bundle", identity="self", statement="Me.")
-        assert status == 200
-        assert load_bundle("eve").card.identity.kind == "self"
-
-    opened.browse(visit)
+    status, said = add(opened, zipped(bundle), kind="bundle", identity="", statement="")
+    assert status == 400
+    assert "whose face" in said["error"]
+    assert add(opened, zipped(bundle), kind="bundle", identity="self", statement="Me.")[0] == 200
+    assert load_bundle("eve").card.identity.kind == "self"
 
 
 @pytest.mark.parametrize(
@@ -145,52 +120,44 @@ def test_a_bundle_that_does_not_say_whose_face_it_is_needs_the_users_word(opened
         ({"title": "///"}, png(), "name"),
         ({"kind": "program"}, png(), "picture"),
         ({}, b"", "empty"),
-        ({}, b"<svg xmlns='http://www.w3.org/2000/svg' onload='alert(1)'/>", "no picture"),
-        ({}, b"<html><script>alert(1)</script>", "no picture"),
+        ({}, b"<svg xmlns='http://www.w3.org/2000/svg' onload='alert(1)'/>", "is not a picture"),
+        ({}, b"<html><script>alert(1)</script>", "is not a picture"),
         ({}, png()[:200], "not a whole picture"),
         ({}, png(size=(8, 8)), "too small"),
-        ({}, png()[:16] + struct.pack(">II", 60_000, 60_000) + png()[24:], "60000x60000 pixels, too many"),
         ({"kind": "dfm"}, b"not a network", "my-drawing.dfm"),
         ({"kind": "dfm", "face_type": "nose"}, b"network", "face"),
         ({"kind": "bundle"}, b"not an archive", ".zip"),
     ],
-    ids=str,
+    ids=range(15),
 )
 def test_what_cannot_be_added_is_refused_in_words_and_leaves_nothing(
     opened: Opened, change: dict[str, str], body: bytes, words: str
 ) -> None:
-    async def visit(browser: ClientSession) -> None:
-        status, said = await add(browser, opened.home, body, **change)
-        assert status == 400
-        assert words in said["error"]
-        assert "\n" not in said["error"]
-        assert str(opened.folder) not in said["error"]
-        assert not [path for path in opened.folder.rglob("*") if path.is_file()]
-        assert not left_behind(opened.folder)
-
-    opened.browse(visit)
+    status, said = add(opened, body, **change)
+    assert status == 400
+    assert words in said["error"]
+    assert "\n" not in said["error"]
+    assert str(opened.folder) not in said["error"]
+    assert not [path for path in opened.folder.rglob("*") if path.is_file()]
+    assert not left_behind(opened.folder)
 
 
 @pytest.mark.parametrize(
     "title", ["../../../evil", "/etc/passwd", "C:\\x\\evil", "<img src=x onerror=alert(1)>", "\u202egnp"]
 )
 def test_a_name_becomes_no_path(opened: Opened, title: str) -> None:
-    async def visit(browser: ClientSession) -> None:
-        status, said = await add(browser, opened.home, png(), title=title)
-        if status == 200:
-            assert (opened.folder / "avatars" / said["name"] / "picture.png").is_file()
-            assert "/" not in said["name"]
-        outside = {path.name for path in opened.folder.parent.iterdir()}
-        assert not outside & {"evil", "passwd", "evil.png"}
-        assert {path.name for path in opened.folder.iterdir()} <= {"avatars"}
-
-    opened.browse(visit)
+    status, said = add(opened, png(), title=title)
+    if status == 200:
+        assert (opened.folder / "avatars" / said["name"] / "picture.png").is_file()
+        assert "/" not in said["name"]
+    outside = {path.name for path in opened.folder.parent.iterdir()}
+    assert not outside & {"evil", "passwd", "evil.png"}
+    assert {path.name for path in opened.folder.iterdir()} <= {"avatars"}
 
 
 def test_only_one_file_at_a_time_and_one_that_breaks_off_leaves_nothing(opened: Opened) -> None:
-    async def visit(browser: ClientSession) -> None:
-        hold = asyncio.Event()
-        begun = asyncio.Event()
+    async def visit() -> None:
+        hold, begun = asyncio.Event(), asyncio.Event()
 
         async def slow() -> AsyncIterator[bytes]:
             yield png()[:100]
@@ -198,23 +165,21 @@ def test_only_one_file_at_a_time_and_one_that_breaks_off_leaves_nothing(opened: 
             await hold.wait()
             raise ConnectionResetError
 
-        first = asyncio.create_task(add(browser, opened.home, slow()))
+        first = asyncio.create_task(adding(opened, slow()))
         await begun.wait()
         while not left_behind(opened.folder):
-            async with browser.get(opened.home + "/api/settings"):
-                pass
-        status, said = await add(browser, opened.home, png())
-        assert status == 429
-        assert "wait" in said["error"]
+            await opened.browser.answer("GET", "/api/settings")
+        second = await adding(opened, png())
+        assert second.status == 429
+        assert "wait" in second.text
         hold.set()
         with pytest.raises(Exception):  # noqa: B017, PT011 (whatever the client makes of its own fault)
             await first
         while left_behind(opened.folder):
-            async with browser.get(opened.home + "/api/settings"):
-                pass
-        assert (await add(browser, opened.home, png()))[0] == 200
+            await opened.browser.answer("GET", "/api/settings")
+        assert (await adding(opened, png())).status == 200
 
-    opened.browse(visit)
+    opened.browser.run(visit())
 
 
 @pytest.mark.parametrize("claimed", [None, 5])

@@ -1,4 +1,4 @@
-"""Files and devices by clicking, in real browsers: a video becomes a file, the camera changes, a call sees it."""
+"""Files and devices by clicking, in a real browser: a video is rendered, the camera changes, a call sees it."""
 
 import sys
 from collections.abc import Iterator
@@ -7,8 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from browsers import OpenTab, Tab
-from evenings import BROWSERS, SIZE, says, shade, walk
+from browsers import SIZE, Tab, shade, walk
 from fakes import FakeSink, FakeSource
 from pages import Opened, open_page, switches
 
@@ -20,16 +19,16 @@ from realtime.errors import DeviceError
 from realtime.frame import Floats, Frame
 from realtime.output.video_file import VideoFile
 from realtime.output.virtual_camera import CameraSwitch
-from realtime.web.live_devices import LiveDevices
-from realtime.web.results import Results
+from realtime.web.controls import LiveDevices
+from realtime.web.render_jobs import Results
 
 GIVES_IT_BACK = """
 import json, shutil, signal, sys
-order = json.loads(sys.argv[1])
+options = json.loads(sys.argv[1])
 print(json.dumps({"done": 50, "of": 200, "fps": 10.0}), flush=True)
-if b"LASTS" in open(order["source"], "rb").read():
+if b"LASTS" in open(options["source"], "rb").read():
     signal.pause()
-shutil.copyfile(order["source"], order["output"][0])
+shutil.copyfile(options["source"], options["output"][0])
 """
 CAMERAS = [
     CameraFound("0", "Laptop", "usb-1", (Mode("MJPG", (1280, 720), 30.0), Mode("YUYV", (640, 480), 30.0))),
@@ -56,8 +55,8 @@ FIELD = "document.getElementById('{}')"
 
 @pytest.fixture
 def opened() -> Iterator[Opened]:
-    with open_page(now_ns, child=(sys.executable, "-c", GIVES_IT_BACK)) as panel:
-        yield panel
+    with open_page(now_ns, child=(sys.executable, "-c", GIVES_IT_BACK)) as page:
+        yield page
 
 
 @pytest.fixture
@@ -79,26 +78,25 @@ def gone(microphone: InputDevice) -> bool:
     return False
 
 
-@pytest.mark.parametrize("open_tab", BROWSERS)
-def test_a_video_becomes_a_file(opened: Opened, video: Path, tmp_path: Path, open_tab: OpenTab) -> None:
+def test_a_video_becomes_a_file(opened: Opened, video: Path, tmp_path: Path) -> None:
     endless, broken = tmp_path / "endless.mp4", tmp_path / "list.mp4"
     endless.write_bytes(video.read_bytes() + b"LASTS")
     broken.write_text("#EXTM3U\nfile:///etc/passwd\n", encoding="utf-8")
 
     async def story(tab: Tab) -> None:
         # One that is on its way, and is given up.
-        await tab.give("#video", endless)
+        await tab.page.set_input_files("#video", endless)
         await tab.until("document.getElementById('ordering').open")
         assert await tab.text("#order-who option:checked") == "Ada"  # who is worn now
         await tab.click("#order-make")
         await tab.until("document.querySelector('#jobs .how').textContent === '25 %, 15 s left'")
         assert await tab.js("document.querySelector('#jobs progress').value") == 0.25
         await tab.until("!document.getElementById('ordering').open")
-        await tab.give("#video", video)
+        await tab.page.set_input_files("#video", video)
         await tab.until("document.getElementById('ordering').open")
-        await tab.choose("#order-who", '["motion","mira"]')
+        await tab.page.select_option("#order-who", '["motion","mira"]')
         await tab.click("#order-make")
-        await tab.until("document.querySelectorAll('#jobs .how')[1]?.textContent === 'waits for its turn'")
+        await tab.until("document.querySelectorAll('#jobs .how')[1]?.textContent === 'waiting'")
         await tab.click("[aria-label='Cancel endless.mp4']")
         # Its place is taken by the next, which is finished, played, and fetched.
         await tab.until("document.getElementById('made').textContent === 'my-film-as-mira.mp4 is finished.'")
@@ -106,16 +104,15 @@ def test_a_video_becomes_a_file(opened: Opened, video: Path, tmp_path: Path, ope
         await tab.click("[aria-label='Play my-film-as-mira.mp4']")
         player = FIELD.format("result-player")
         await tab.until(f"{player}.readyState > 0 || {player}.error")
-        await tab.keep_downloads(tmp_path / "kept")
-        await tab.click("#results a")
-        kept = tmp_path / "kept" / "my-film-as-mira.mp4"
-        while not (kept.exists() and kept.stat().st_size == video.stat().st_size):
-            await tab.until("true")
-        assert kept.read_bytes() == video.read_bytes()
+        async with tab.page.expect_download() as download:
+            await tab.click("#results a")
+        kept = await download.value
+        assert kept.suggested_filename == "my-film-as-mira.mp4"
+        assert Path(await kept.path()).read_bytes() == video.read_bytes()
         await tab.click("[aria-label='Clear My Film.mp4']")
         await tab.until("document.querySelectorAll('#jobs li').length === 0")
         # What is no video is refused where it was given.
-        await tab.give("#video", broken)
+        await tab.page.set_input_files("#video", broken)
         await tab.until("document.getElementById('ordering').open")
         await tab.click("#order-make")
         await tab.until("document.getElementById('order-error').textContent.includes('no video known here')")
@@ -134,7 +131,7 @@ def test_a_video_becomes_a_file(opened: Opened, video: Path, tmp_path: Path, ope
         await tab.until("document.querySelectorAll('#results li').length === 0")
         assert [fault for fault in tab.faults if "400" not in fault] == []
 
-    walk(opened, story, open_tab)
+    walk(opened, story)
     assert Results().files() == []
     assert list(opened.folder.glob(".incoming-*")) == []
 
@@ -169,17 +166,17 @@ def test_the_camera_changes_and_a_call_gets_to_see_it(opened: Opened) -> None:
     async def story(tab: Tab) -> None:
         await tab.until("document.getElementById('source').options.length === 2")
         assert await tab.js(FIELD.format("source") + ".value") == "0"
-        await tab.choose("#source-size", "640x480")
+        await tab.page.select_option("#source-size", "640x480")
         await tab.until("document.getElementById('source-size').value === '640x480'")
         while source.choice != Choice("0", (640, 480)):
             await tab.until("true")
-        await tab.choose("#source", "2")
+        await tab.page.select_option("#source", "2")
         while source.choice != Choice("2"):
             await tab.until("true")
         await tab.until("document.getElementById('source-size').options.length === 2")
         # How loud it is, another microphone, and a voice that comes later.
         await tab.until("document.getElementById('level').value === 0.5")
-        await tab.choose("#microphone", "Desk")
+        await tab.page.select_option("#microphone", "Desk")
         while not gone(voice):  # as the thread that listens asks
             await tab.until("true")
         await tab.js("document.querySelector('[data-key=voice_offset_ms]').value = 120")
@@ -191,7 +188,7 @@ def test_the_camera_changes_and_a_call_gets_to_see_it(opened: Opened) -> None:
         await tab.key("w")
         await tab.until(pressed.format("true"))
         opened.report["outputs"] = ["page", switch.name]
-        await tab.until(says("the call sees Ada"))
+        await tab.says("the call sees Ada")
         await tab.key("w")
         await tab.until(pressed.format("false"))
         assert tab.faults == []

@@ -1,15 +1,23 @@
-"""A bundle from a .zip: plain files in one folder, and nothing else."""
+"""What is looked at before it is taken: a bundle's .zip, a picture's header, and the room on the disk."""
 
+import asyncio
 import stat
+import struct
 import zipfile
+import zlib
+from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 from bundles import a_bundle, one_line
 
-from realtime.errors import ConfigError
+from realtime.errors import ConfigError, DeviceError
 from realtime.models.library import load_bundle
-from realtime.web.unpack import MOST_FILES, unpack
+from realtime.web.auth import Refused
+from realtime.web.upload import MOST_FILES, check_picture, store, unpack
 
 CARD = ("model.toml", b"schema = 1")
 
@@ -90,3 +98,76 @@ def test_what_is_no_archive_or_a_damaged_one(tmp_path: Path, folder: Path) -> No
     encrypted[at] |= 1
     (tmp_path / "b.zip").write_bytes(encrypted)
     assert "encrypted" in one_line(lambda: unpack(tmp_path / "b.zip", folder), ConfigError)
+
+
+def encoded(suffix: str, size: tuple[int, int] = (70, 46)) -> bytes:
+    pixels = np.random.default_rng(0).integers(0, 256, (size[1], size[0], 3), np.uint8)
+    ok, data = cv2.imencode(f".{suffix}", cv2.GaussianBlur(pixels, (0, 0), 2))
+    assert ok
+    return data.tobytes()
+
+
+KINDS = ["png", "jpg", "gif", "bmp", "tif", "webp", "avif"]
+
+
+def looked_at(folder: Path, data: bytes) -> str:
+    """The picture's suffix; the error's line where it is refused."""
+    (folder / "file").write_bytes(data)
+    with suppress(ConfigError):
+        return check_picture(folder / "file", "Mine")
+    return one_line(lambda: check_picture(folder / "file", "Mine"), ConfigError)
+
+
+@pytest.mark.parametrize("suffix", KINDS)
+def test_a_picture_is_known_by_its_header_whatever_byte_it_ends_at(folder: Path, suffix: str) -> None:
+    whole = encoded(suffix)
+    assert looked_at(folder, whole) == suffix
+    for length in range(0, 400, 7):
+        assert looked_at(folder, whole[:length]) == suffix or "not a picture" in looked_at(folder, whole[:length])
+    noise = np.random.default_rng(1)
+    for _ in range(100):
+        data = bytearray(whole[:600])
+        for at in noise.integers(12, len(data), 20):
+            data[at] = noise.integers(0, 256)
+        looked_at(folder, bytes(data))  # gives an answer, and ends
+
+
+def huge_png(width: int, height: int) -> bytes:
+    """A PNG of a few bytes that claims to be huge."""
+
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (huge_png(60_000, 60_000), "60000x60000 pixels, too many"),
+        (huge_png(10_001, 10_000), "too many"),
+        (b"RIFF\x1e\0\0\0WEBPVP8X\x0a\0\0\0\0\0\0\0" + b"\xff\x3f\0" * 2 + bytes(8), "many|not a picture"),
+        (b"BM" + bytes(12) + struct.pack("<IiiHHIIiiII", 40, 50_000, -50_000, 1, 24, 0, 0, 0, 0, 0, 0), "too many"),
+        *((data, "not a picture") for data in (b"", b"BM", b"<svg/>", b"%PDF-1.7", b"GIF8", b"%!PS-Adobe EPSF-3.0")),
+        *((data, "not a picture") for data in (b"\xff\xd8\xff" * 9, b"\xff\xd8" + b"\xff" * 99)),
+    ],
+)
+def test_a_huge_picture_and_what_is_none_are_refused_before_anything_is_decoded(
+    folder: Path, data: bytes, words: str
+) -> None:
+    assert any(word in looked_at(folder, data) for word in words.split("|")), looked_at(folder, data)
+
+
+def test_a_file_of_unknown_size_never_fills_the_disk(tmp_path: Path) -> None:
+    sent = 0
+
+    async def endless() -> AsyncIterator[bytes]:
+        nonlocal sent
+        while True:
+            sent += 1 << 20
+            yield bytes(1 << 20)
+
+    with pytest.raises(DeviceError, match="nearly full"):
+        asyncio.run(store(endless(), tmp_path / "file", 1 << 40, Refused(413, "x"), spare_bytes=1 << 62))
+    assert sent <= 16 << 20
