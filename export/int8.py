@@ -227,7 +227,7 @@ class _Judge:
         outputs: Mapping[str, Kind],
         shown_by: Mapping[str, str],
     ) -> None:
-        self._exact = open_session(exact.SerializeToString(), provider="cpu", quick=False)
+        self._exact = open_session(exact.SerializeToString(), provider="cpu")
         self._samples = samples[:: max(1, len(samples) // CHOSEN_ON)][:CHOSEN_ON]
         self._outputs, self._shown_by = outputs, shown_by
 

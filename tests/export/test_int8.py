@@ -25,7 +25,7 @@ FORMS: tuple[Form, ...] = ("cpu", "tensorrt")
 
 
 def ran(model: onnx.ModelProto, feed: Mapping[str, Any]) -> dict[str, Array]:
-    session = open_session(model.SerializeToString(), provider="cpu", quick=False)
+    session = open_session(model.SerializeToString(), provider="cpu")
     try:
         return session.run(feed)
     finally:
