@@ -29,6 +29,7 @@ from realtime.frame import Frame, Pixels
 from realtime.models.avatar import Avatar
 from realtime.models.avatar_loading import choose_avatars, ready_avatars
 from realtime.models.bundle import Bundle
+from realtime.models.library import face_folder
 from realtime.pipeline.engine import Engine, FaceFinder
 from realtime.pipeline.parts import open_tracker
 from realtime.settings import Settings
@@ -98,7 +99,7 @@ def open_avatars(spec: str | None, *, with_face: bool) -> list[Avatar]:
     """The avatars `--avatar` names, ready. Raises MasqueradeError."""
     if not with_face:
         return ready_avatars(choose_avatars(spec), None)
-    with closing(Tracker(provider="cpu", faces=4)) as tracker:
+    with closing(Tracker(face_folder(), provider="cpu", faces=4)) as tracker:
         return ready_avatars(choose_avatars(spec), tracker.find)
 
 

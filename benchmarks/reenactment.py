@@ -24,6 +24,7 @@ from realtime.families.motion.reference_pose import badness
 from realtime.frame import Frame, Pixels
 from realtime.models.avatar import Avatar
 from realtime.models.bundle import Bundle
+from realtime.models.library import face_folder
 from realtime.tracking.face import Face
 from realtime.tracking.tracker import Tracker
 
@@ -163,7 +164,7 @@ def drive_themselves(
 
 
 def _tracked(frames: Sequence[Frame]) -> list[Face | None]:
-    with closing(Tracker(provider="cpu", steadiness=0.0)) as tracker:
+    with closing(Tracker(face_folder(), provider="cpu", steadiness=0.0)) as tracker:
         return [next(iter(tracker(frame)), None) for frame in frames]
 
 

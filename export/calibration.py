@@ -20,7 +20,7 @@ from realtime.frame import Pixels
 from realtime.imaging.affine import cut
 from realtime.imaging.align import crop_from_frame
 from realtime.inference.image_format import CropFormat
-from realtime.models.library import built_in_folder
+from realtime.models.library import built_in_folder, face_folder
 from realtime.text import printable
 from realtime.tracking.face import Face
 from realtime.tracking.tracker import Tracker
@@ -59,7 +59,7 @@ def faces_for_calibration(folder: Path | None) -> Calibration:
         files = [built_in_folder() / CLIP]
     else:
         files = sorted(file for file in folder.iterdir() if file.suffix.lower() in PICTURES | VIDEOS)[:MOST_FILES]
-    tracker = Tracker(provider="cpu")
+    tracker = Tracker(face_folder(), provider="cpu")
     try:
         found = [samples for file in files if (samples := _samples(file, tracker))]
     finally:

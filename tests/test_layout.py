@@ -53,9 +53,7 @@ def room(name: str) -> str:
 
 
 FLOOR = {name: floor for floor, names in enumerate(ROOMS) for name in (names.split() or [""])}
-NOT_YET = {
-    ("tracking", "models"),
-}
+NOT_YET = {}
 
 
 def test_rooms_import_downwards_only() -> None:
@@ -67,7 +65,6 @@ def test_rooms_import_downwards_only() -> None:
         if name.partition(".")[0] == "realtime"
         and room(name) != room(module(path))
         and FLOOR[room(name)] <= FLOOR[room(module(path))]
-        and (room(module(path)), room(name)) not in NOT_YET
     }
     assert not upward
 

@@ -74,9 +74,10 @@ def _user_folder() -> str:
 
 
 def _inference() -> str:
+    from realtime.models.library import face_folder
     from realtime.tracking.tracker import Tracker
 
-    tracker = Tracker()
+    tracker = Tracker(face_folder())
     try:
         return tracker.ran_on
     finally:

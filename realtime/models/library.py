@@ -52,6 +52,11 @@ def built_in_folder() -> Path:
     return Path(__file__).resolve().parents[2] / "trained_models"
 
 
+def face_folder() -> Path:
+    """The folder of the built-in face bundle, verified: what trackers read. Raises ModelError."""
+    return open_bundle(built_in_folder() / "face").folder
+
+
 def user_home() -> Path:
     """The folder of everything that is the user's own: MASQUERADE_HOME, else the platform's data folder."""
     home = os.environ.get("MASQUERADE_HOME")

@@ -13,7 +13,7 @@ from realtime.families.motion.canvas import read_background
 from realtime.models.avatar import Avatar, StoredAvatar
 from realtime.models.avatar_loading import MOST_AVATARS, Find, choose_avatars, ready_avatars
 from realtime.models.bundle import Bundle
-from realtime.models.library import AVATARS, load_bundle
+from realtime.models.library import AVATARS, face_folder, load_bundle
 from realtime.settings import Settings
 from realtime.threads import Closed, Slot
 
@@ -149,7 +149,7 @@ def _with_faces(selection: Selection, find: Find | None) -> list[Avatar]:
         return ready_avatars(selection.avatars, find)
     from realtime.tracking.tracker import Tracker
 
-    with closing(Tracker(provider="cpu", faces=MOST_FACES)) as tracker:
+    with closing(Tracker(face_folder(), provider="cpu", faces=MOST_FACES)) as tracker:
         return ready_avatars(selection.avatars, tracker.find)
 
 

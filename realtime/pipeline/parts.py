@@ -15,6 +15,7 @@ from realtime.config import RunConfig
 from realtime.errors import DeviceError
 from realtime.families.effect import Effect
 from realtime.inference.providers import why_not
+from realtime.models.library import face_folder
 from realtime.output.disclosure import CAMERA_LABEL, metadata
 from realtime.output.open_sink import check_specs, open_sinks, wants_page
 from realtime.output.sink import Sink
@@ -189,11 +190,11 @@ def open_tracker(config: RunConfig) -> FaceFinder:
     if config.detector == "mediapipe":
         from realtime.tracking.mediapipe_detector import MediapipeDetector
 
-        return MediapipeDetector(faces=config.faces)
+        return MediapipeDetector(face_folder(), faces=config.faces)
     # Three small networks in a row: on a graphics card their transfers cost more than they save.
     on_cpu = ("cpu", "openvino")
     provider = config.provider if config.provider in on_cpu else "cpu" if why_not("openvino") else "openvino"
-    return Tracker(provider=provider, faces=config.faces, steadiness=config.steadiness)
+    return Tracker(face_folder(), provider=provider, faces=config.faces, steadiness=config.steadiness)
 
 
 def _close_sinks(parts: Parts) -> None:

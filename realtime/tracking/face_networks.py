@@ -13,8 +13,7 @@ import numpy.typing as npt
 
 from realtime.frame import Floats, Pixels
 from realtime.imaging.affine import invert, warp
-from realtime.inference.ort import open_session
-from realtime.inference.session import Session
+from realtime.inference.session import Session, opening_networks
 
 DETECTOR_SIZE = 128
 LANDMARK_SIZE = 256
@@ -87,28 +86,14 @@ def region_around(landmarks: Floats) -> Region:
 
 
 class FaceNetworks:
-    """The three networks of a `landmarks` bundle, always in fp32: bf16 doubles the landmarks' jitter."""
+    """The three networks in the folder of a `face` bundle, always in fp32: bf16 doubles the landmarks' jitter."""
 
-    def __init__(
-        self, detector: Path, landmarks: Path, blendshapes: Path, provider: str = "auto", threads: int = 1
-    ) -> None:
-        def session(file: Path) -> Session:
-            return open_session(file, provider=provider, precision="fp32", threads=threads)
-
-        self._detector = session(detector)
-        self._landmarks = session(landmarks)
-        self._blendshapes = session(blendshapes)
+    def __init__(self, folder: Path, provider: str = "auto", threads: int = 1) -> None:
+        files = ("detector.onnx", "landmarks.onnx", "blendshapes.onnx")
+        with opening_networks(provider=provider, precision="fp32", threads=threads) as network:
+            self.sessions: tuple[Session, ...] = tuple(network(folder / file) for file in files)
+        self._detector, self._landmarks, self._blendshapes = self.sessions
         self._anchors = _anchors()
-
-    @property
-    def ran_on(self) -> str:
-        """The provider of the landmark network, which does nearly all the work."""
-        return self._landmarks.ran_on
-
-    @property
-    def spent_ns(self) -> int:
-        """Nanoseconds spent inside the networks so far."""
-        return self._detector.spent_ns + self._landmarks.spent_ns + self._blendshapes.spent_ns
 
     def detect(self, pixels: Pixels) -> list[Detection]:
         """The faces in a frame, surest first. Finds faces from about a tenth of the longer side up."""
@@ -166,11 +151,6 @@ class FaceNetworks:
         points = np.ascontiguousarray(landmarks[None, BLENDSHAPE_POINTS, :2], dtype=np.float32)
         out = self._blendshapes.run({"points": points})
         return np.asarray(out["blendshapes"], np.float32).reshape(-1)
-
-    def close(self) -> None:
-        """Frees the networks; may be called twice."""
-        for session in (self._detector, self._landmarks, self._blendshapes):
-            session.close()
 
 
 def _rgb_planes(crop: Pixels, scale: float) -> Floats:

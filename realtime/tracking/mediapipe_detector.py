@@ -1,19 +1,20 @@
 """Faces from Google's `mediapipe` package: the same networks in other code (extra `mediapipe`).
 
-It needs more time and memory than `detect.Tracker` and follows people by the same rules.
+It needs more time and memory than `Tracker` and follows people by the same rules.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import cv2
 import numpy as np
 
-from realtime.clock import now_ns
 from realtime.errors import ModelError
 from realtime.frame import Frame, Pixels
-from realtime.models.library import built_in_folder, load_bundle
+from realtime.inference.session import Array, BaseSession, TensorSpec
 from realtime.tracking.face import Face
 from realtime.tracking.person_selection import SAME_FACE, Observation, Track, overlap
 from realtime.tracking.tracker import FaceTracker
@@ -24,46 +25,22 @@ STEP_MS = 33  # MediaPipe only needs times that rise; its own filter, which woul
 class MediapipeDetector(FaceTracker):
     """A `FaceTracker` on the `mediapipe` package. Raises ModelError where it is missing."""
 
-    def __init__(self, folder: Path | None = None, *, faces: int = 1, steadiness: float = 1.0) -> None:
-        bundle = load_bundle(folder or built_in_folder() / "face")
-        super().__init__(faces, steadiness, bundle)
-        self._mediapipe, vision, options = _import_mediapipe()
-        self._landmarker: Any = vision.FaceLandmarker.create_from_options(
-            vision.FaceLandmarkerOptions(
-                base_options=options(model_asset_path=str(bundle.path("face_landmarker.task"))),
-                running_mode=vision.RunningMode.VIDEO,
-                # Two at least: with one, MediaPipe filters the landmarks in its own way.
-                num_faces=faces + 1,
-                output_face_blendshapes=True,
-                output_facial_transformation_matrixes=True,
-            )
-        )
-        self._time_ms = 0
-        self._spent_ns = 0
+    def __init__(self, folder: Path, *, faces: int = 1, steadiness: float = 1.0) -> None:
+        super().__init__(folder, faces, steadiness)
+        # Two at least: with one, MediaPipe filters the landmarks in its own way.
+        self._network = _Landmarker(folder / "face_landmarker.task", faces + 1)
+        self.sessions = (self._network,)
         self._seen: list[Observation] = []
 
-    @property
-    def ran_on(self) -> str:
-        return f"mediapipe {self._mediapipe.__version__} (CPU)"
-
-    @property
-    def spent_ns(self) -> int:
-        return self._spent_ns
-
-    def close(self) -> None:
-        if self._landmarker is not None:
-            self._landmarker.close()
-            self._landmarker = None
-
     def __call__(self, frame: Frame) -> list[Face]:
-        self._seen = self._run(frame.pixels)
+        self._seen = self._observe_all(frame.pixels)
         return super().__call__(frame)
 
     def find(self, pixels: Pixels) -> list[Face]:
-        self._seen = self._run(pixels)
+        self._seen = self._observe_all(pixels)
         return super().find(pixels)
 
-    def _in_places(self, pixels: Pixels, people: list[Track]) -> list[Observation | None]:
+    def _follow(self, pixels: Pixels, people: list[Track]) -> list[Observation | None]:
         return [self._nearest(person) for person in people]
 
     def _search(self, pixels: Pixels) -> list[Observation]:
@@ -73,29 +50,56 @@ class MediapipeDetector(FaceTracker):
         best = max(self._seen, key=lambda seen: overlap(person.last, seen), default=None)
         return best if best is not None and overlap(person.last, best) > SAME_FACE else None
 
-    def _run(self, pixels: Pixels) -> list[Observation]:
-        if self._landmarker is None:
-            raise ModelError("the mediapipe detector is closed: open it again")
+    def _observe_all(self, pixels: Pixels) -> list[Observation]:
         height, width = pixels.shape[:2]
-        rgb = cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
-        image = self._mediapipe.Image(image_format=self._mediapipe.ImageFormat.SRGB, data=rgb)
-        started = now_ns()
+        out = self._network.run({"image": cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)})
+        found = []
+        for points, scores, pose in zip(out["landmarks"], out["blendshapes"], out["poses"], strict=True):
+            landmarks = (points * (width, height, width)).astype(np.float32)
+            seen = self._observe(landmarks, scores.astype(np.float32), 1.0, (width, height))
+            found.append(replace(seen, pose=pose.astype(np.float32)))
+        return found
+
+
+class _Landmarker(BaseSession):
+    """MediaPipe's face landmarker as a session: `image` (H, W, 3) uint8 RGB in; `landmarks` (n, 478, 3) in 0..1,
+    `blendshapes` (n, 52) and `poses` (n, 4, 4) out."""
+
+    inputs = MappingProxyType({"image": TensorSpec((None, None, 3), np.dtype(np.uint8))})
+
+    def __init__(self, task: Path, faces: int) -> None:
+        super().__init__("the mediapipe detector")
+        self._mediapipe, vision, options = _import_mediapipe()
+        self.ran_on = f"mediapipe {self._mediapipe.__version__} (CPU)"
+        self._time_ms = 0
+        self._landmarker: Any = vision.FaceLandmarker.create_from_options(
+            vision.FaceLandmarkerOptions(
+                base_options=options(model_asset_path=str(task)),
+                running_mode=vision.RunningMode.VIDEO,
+                num_faces=faces,
+                output_face_blendshapes=True,
+                output_facial_transformation_matrixes=True,
+            )
+        )
+
+    @property
+    def _running(self) -> bool:
+        return self._landmarker is not None
+
+    def _run(self, feed: Mapping[str, Array]) -> dict[str, Array]:
+        image = self._mediapipe.Image(image_format=self._mediapipe.ImageFormat.SRGB, data=feed["image"])
         self._time_ms += STEP_MS
         result = self._landmarker.detect_for_video(image, self._time_ms)
-        self._spent_ns += now_ns() - started
-        found = []
-        rows = zip(
-            result.face_landmarks,
-            result.face_blendshapes,
-            result.facial_transformation_matrixes,
-            strict=True,
-        )
-        for points, scores, matrix in rows:
-            landmarks = np.array([(p.x * width, p.y * height, p.z * width) for p in points], np.float32)
-            blendshapes = np.array([c.score for c in scores], np.float32)
-            seen = self._seen_of(landmarks, blendshapes, 1.0, (width, height))
-            found.append(replace(seen, pose=np.asarray(matrix, np.float32)))
-        return found
+        return {
+            "landmarks": np.array([[(p.x, p.y, p.z) for p in face] for face in result.face_landmarks]),
+            "blendshapes": np.array([[c.score for c in face] for face in result.face_blendshapes]),
+            "poses": np.array(result.facial_transformation_matrixes),
+        }
+
+    def close(self) -> None:
+        if self._landmarker is not None:
+            self._landmarker.close()
+            self._landmarker = None
 
 
 def _import_mediapipe() -> tuple[Any, Any, Any]:

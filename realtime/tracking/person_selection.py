@@ -1,15 +1,24 @@
 """Who is followed: the rules by which one person keeps the swap and nobody else gets it by accident.
 
-- A face alone in the picture is taken at once; until it shows signs of life (see `person`) it is on trial.
-- With several faces and nobody confirmed there is doubt: nobody is followed (so nothing leaves unreplaced,
-  the guard's picture stands in) until one shows life. The most prominent of the living is taken; for this it
-  gets a second's lead. If none moves within `PATIENCE_S`, as in a still picture, the most prominent is taken.
-- A confirmed person is followed by continuity alone, whoever else comes or moves. If the face in that place
-  becomes somebody else's, the person is lost.
-- After a loss, at once: a face near the last place (the gate widens with time) and of the same skull, or one
-  anywhere of very much the same skull. Anybody else only after `PATIENCE_S` and with signs of life: the
-  poster that is left behind never gets the swap.
+- A face alone in the picture is taken at once; until it shows signs of life it is on trial.
+- With several faces and nobody confirmed there is doubt: nobody is followed (so nothing leaves unreplaced, the
+  fallback's picture stands in) until one shows life. The most prominent of the living is taken; for this it gets a
+  second's lead. If none moves within `PATIENCE_S`, as in a still picture, the most prominent is taken.
+- A confirmed person is followed by continuity alone, whoever else comes or moves. If the face in that place becomes
+  somebody else's, the person is lost.
+- After a loss, at once: a face near the last place (the gate widens with time) and of the same shape, or one anywhere
+  of very much the same shape. Anybody else only after `PATIENCE_S` and with signs of life: the poster that is left
+  behind never gets the swap.
 - With several faces asked for each keeps its number by the same rules, and new faces are taken without delay.
+
+The shape embedding tells people apart well enough to notice that the face under the landmarks has become somebody
+else's. No single frame decides: an open mouth, a hand, or a face half out of the picture can look like another shape
+for a moment. Doubt adds up over frames, by how far each is beyond what the same person's are, and is taken back by
+frames that fit. Of 20 cuts between five people, filmed and rendered, in the same place all were noticed: 12 of them in
+the fifth frame, the slowest in the 29th.
+
+A poster's expression and direction stay as they are, however the camera shakes: with noise and shaking its filtered
+blendshapes moved by 0.11 at most and it turned by 2.0°; talking people passed 0.3 and 5° within 2 s.
 """
 
 from dataclasses import dataclass, field
@@ -19,13 +28,13 @@ import numpy as np
 from realtime.frame import Doubles, Floats
 from realtime.tracking.shape_embedding import NUMBERS
 
-SURE = 2.5  # skulls so near are one person's, wherever the face turns up
+SURE = 2.5  # embeddings so near are one person's, wherever the face turns up
 SAME = 4.0  # so near they may be, in a likely place
 OTHER = 5.0  # what is beyond this adds to the doubt, what is below takes from it
 DOUBT_STEP = 2.0  # the most that one frame adds
 DOUBT = 9.0  # from here on it is somebody else: five frames at least
-FRONTAL_COS = 0.87  # skulls are compared only up to 30° from the camera's axis
-KNOWN_AFTER = 5  # frames after which a person's skull is known
+FRONTAL_COS = 0.87  # embeddings are compared only up to 30° from the camera's axis
+KNOWN_AFTER = 5  # frames after which a person's embedding is known
 LEARNT_OVER = 60  # frames over which it is averaged
 
 PATIENCE_S = 2.0
@@ -35,15 +44,22 @@ EXPRESSION_SHARE = 1 / 3  # how much of a new expression the filter takes in
 # Blinks, jaw, smile, pucker, brows: large in life, still on a poster.
 LIVE_BLENDSHAPES = np.array([1, 2, 3, 9, 10, 25, 38, 44, 45])
 
+DETECT_EVERY = 5  # frames between two runs of the detector while somebody is already followed
+LEAD_S = 1.0  # how long a less prominent face waits although it shows life
+RIVAL = 0.4  # a face this prominent, compared with the followed one, brings doubt
+SAME_FACE = 0.3  # overlap of two boxes above which they are one face
+FORGET_S = 10.0  # how long people who are lost keep their numbers where several are followed
+MOST_CANDIDATES = 4
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Observation:
-    """One face in one frame, unfiltered. `skull` is (8,), see `skull`. `whole`: all of it is in the picture."""
+    """One face in one frame, unfiltered. `embedding`: (8,), of its shape. `whole`: all of it is in the picture."""
 
     landmarks: Floats
     blendshapes: Floats
     pose: Floats
-    skull: Doubles
+    embedding: Doubles
     score: float
     whole: bool = True
 
@@ -65,8 +81,8 @@ class Observation:
         return float((high - low).mean())
 
     @property
-    def telling(self) -> bool:
-        """True where the skull can be told: the head looks towards the camera, within 30°, and is in the picture."""
+    def frontal(self) -> bool:
+        """True where the embedding is reliable: the head looks to the camera, within 30°, and is in the picture."""
         return self.whole and bool(self.forward[2] > FRONTAL_COS)
 
     @property
@@ -93,15 +109,14 @@ def prominence(seen: Observation, size: tuple[int, int]) -> float:
 
 @dataclass(slots=True, eq=False)
 class Track:
-    """Someone followed, or a candidate: what is known of them so far."""
+    """One person followed, or a candidate: what is known of them so far. `alive`: has shown signs of life."""
 
     track: int
     last: Observation
     last_s: float
     alive: bool = False
-    frames: int = 1
-    _skull: Doubles = field(default_factory=lambda: np.zeros(NUMBERS))
-    _skulls: int = 0
+    _embedding: Doubles = field(default_factory=lambda: np.zeros(NUMBERS))
+    _averaged: int = 0
     _doubt: float = 0.0
     _low: Floats = field(default_factory=lambda: np.full(len(LIVE_BLENDSHAPES), np.inf, np.float32))
     _high: Floats = field(default_factory=lambda: np.full(len(LIVE_BLENDSHAPES), -np.inf, np.float32))
@@ -114,29 +129,28 @@ class Track:
     def update(self, seen: Observation, now_s: float) -> None:
         """The same person in a new frame."""
         self.last, self.last_s = seen, now_s
-        self.frames += 1
         self._learn(seen)
 
-    def welcome(self, seen: Observation, now_s: float) -> None:
+    def resume(self, seen: Observation, now_s: float) -> None:
         """The same person after a loss: whatever doubt there was is over."""
         self._doubt = 0.0
         self.update(seen, now_s)
 
     def is_other(self, seen: Observation) -> bool:
         """True once enough frames have shown somebody else's face in this place."""
-        if self._known and seen.telling:
+        if self._known and seen.frontal:
             self._doubt = max(0.0, self._doubt + min(self.distance(seen) - OTHER, DOUBT_STEP))
         return self._doubt > DOUBT
 
     def distance(self, seen: Observation) -> float:
-        """How far a face's skull is from this person's, see `skull`; 0 before anything is known of it."""
-        return float(np.linalg.norm(seen.skull - self._skull)) if self._skulls else 0.0
+        """How far a face's embedding is from this person's; 0 before anything is known of it."""
+        return float(np.linalg.norm(seen.embedding - self._embedding)) if self._averaged else 0.0
 
     def returns_as(self, seen: Observation, now_s: float) -> bool:
         """True if a face found after a loss is this person's."""
         away_s = max(0.0, now_s - self.last_s)
         distance = self.distance(seen)
-        if self._known and distance <= SURE and seen.telling:
+        if self._known and distance <= SURE and seen.frontal:
             return True
         reach = (0.75 + 1.5 * min(away_s, PATIENCE_S)) * self.last.side
         scale = seen.side / max(self.last.side, 1.0)
@@ -146,12 +160,12 @@ class Track:
 
     @property
     def _known(self) -> bool:
-        return self._skulls >= KNOWN_AFTER
+        return self._averaged >= KNOWN_AFTER
 
     def _learn(self, seen: Observation) -> None:
-        if seen.telling and not self._doubt:
-            self._skulls += 1
-            self._skull = self._skull + (seen.skull - self._skull) / min(self._skulls, LEARNT_OVER)
+        if seen.frontal and not self._doubt:
+            self._averaged += 1
+            self._embedding = self._embedding + (seen.embedding - self._embedding) / min(self._averaged, LEARNT_OVER)
         if self.alive:
             return
         live = seen.blendshapes[LIVE_BLENDSHAPES]
@@ -164,14 +178,6 @@ class Track:
             self._first_forward = forward
         turned_deg = float(np.degrees(np.arccos(np.clip(forward @ self._first_forward, -1, 1))))
         self.alive = turned_deg > TURN_CHANGE_DEG or bool((self._high - self._low).max() > EXPRESSION_CHANGE)
-
-
-LOOK_EVERY = 5  # frames between two runs of the detector while somebody is already followed
-LEAD_S = 1.0  # how long a less prominent face waits although it shows life
-RIVAL = 0.4  # a face this prominent, compared with the followed one, brings doubt
-SAME_FACE = 0.3  # overlap of two boxes above which they are one face
-FORGET_S = 10.0  # how long people who are lost keep their numbers where several are followed
-MOST_CANDIDATES = 4
 
 
 class PersonSelection:
@@ -194,7 +200,7 @@ class PersonSelection:
         for person in self.followed + self._lost + self._watched:
             person.last_s = min(person.last_s, now_s)
 
-    def keep(self, found: list[Observation | None], now_s: float) -> None:
+    def update(self, found: list[Observation | None], now_s: float) -> None:
         """What is in the places of the people followed in a new frame, in the order of `followed`."""
         self._frames += 1
         kept: list[Track] = []
@@ -210,41 +216,41 @@ class PersonSelection:
         self._lost = [p for p in self._lost if self._faces == 1 or now_s - p.last_s <= FORGET_S]
         self._lost = self._lost[-self._faces :]
 
-    def must_look(self, now_s: float) -> bool:
+    def needs_detection(self, now_s: float) -> bool:
         """Whether this frame is to be searched for faces that are not followed."""
         if not self.followed:
             return True
         if self._faces == 1:
-            return not self.followed[0].alive and self._frames % LOOK_EVERY == 0
+            return not self.followed[0].alive and self._frames % DETECT_EVERY == 0
         just_lost = any(now_s - person.last_s <= LEAD_S for person in self._lost)
-        return len(self.followed) < self._faces and (just_lost or self._frames % LOOK_EVERY == 0)
+        return len(self.followed) < self._faces and (just_lost or self._frames % DETECT_EVERY == 0)
 
-    def meet(self, faces: list[Observation], now_s: float, size: tuple[int, int]) -> None:
+    def match(self, faces: list[Observation], now_s: float, size: tuple[int, int]) -> None:
         """Decides about the faces that a search found in a frame of `size` (width, height)."""
-        strangers = [s for s in faces if all(overlap(s, p.last) < SAME_FACE for p in self.followed)]
-        strangers.sort(key=lambda s: prominence(s, size), reverse=True)
-        self._welcome_back(strangers, now_s)
+        unmatched = [s for s in faces if all(overlap(s, p.last) < SAME_FACE for p in self.followed)]
+        unmatched.sort(key=lambda s: prominence(s, size), reverse=True)
+        self._match_lost(unmatched, now_s)
         if self._faces > 1:
-            while strangers and len(self.followed) < self._faces:
-                self._take(Track(0, strangers.pop(0), now_s))
+            while unmatched and len(self.followed) < self._faces:
+                self._follow(Track(0, unmatched.pop(0), now_s))
         elif not (self.followed and self.followed[0].alive):
-            self._watch(strangers[:MOST_CANDIDATES], now_s)
+            self._watch(unmatched[:MOST_CANDIDATES], now_s)
             self._choose(now_s, size)
 
-    def _welcome_back(self, strangers: list[Observation], now_s: float) -> None:
+    def _match_lost(self, unmatched: list[Observation], now_s: float) -> None:
         for person in reversed(self._lost.copy()):
-            back = min(strangers, key=person.distance, default=None)
+            back = min(unmatched, key=person.distance, default=None)
             if back is not None and len(self.followed) < self._faces and person.returns_as(back, now_s):
                 self._lost.remove(person)
-                strangers.remove(back)
-                person.welcome(back, now_s)
+                unmatched.remove(back)
+                person.resume(back, now_s)
                 self.followed.append(person)
 
-    def _watch(self, strangers: list[Observation], now_s: float) -> None:
+    def _watch(self, unmatched: list[Observation], now_s: float) -> None:
         """Gathers signs of life from the faces not followed."""
         before = [p for p in self._watched if now_s - p.last_s <= PATIENCE_S]
         self._watched = []
-        for seen in strangers:
+        for seen in unmatched:
             person = max(before, key=lambda p: overlap(p.last, seen), default=None)
             if person is not None and overlap(person.last, seen) > SAME_FACE:
                 before.remove(person)
@@ -264,11 +270,11 @@ class PersonSelection:
             living = [p for p in here if p.alive]
             if living and not self.followed and all(now_s - p.last_s >= PATIENCE_S for p in self._lost):
                 self._lost.clear()
-                self._take(living[0])
+                self._follow(living[0])
             return
-        self._first_choice(here, now_s, size)
+        self._choose_first(here, now_s, size)
 
-    def _first_choice(self, here: list[Track], now_s: float, size: tuple[int, int]) -> None:
+    def _choose_first(self, here: list[Track], now_s: float, size: tuple[int, int]) -> None:
         if self.followed and not self._settled:
             floor = RIVAL * prominence(self.followed[0].last, size)
             if prominence(here[0].last, size) < floor:
@@ -281,19 +287,19 @@ class PersonSelection:
         if self._settled:
             if living or not self.followed:
                 self.followed = []
-                self._take(living[0] if living else here[0])
+                self._follow(living[0] if living else here[0])
             return
         if len(rivals) == 1 and self._doubt_since_s is None:
-            self._take(rivals[0])
+            self._follow(rivals[0])
             return
         since_s = self._doubt_since_s = now_s if self._doubt_since_s is None else self._doubt_since_s
         if living and (living[0] is rivals[0] or now_s - since_s >= LEAD_S):
-            self._take(living[0])
+            self._follow(living[0])
         elif now_s - since_s >= PATIENCE_S:
             self._settled = True
-            self._take(here[0])
+            self._follow(here[0])
 
-    def _take(self, person: Track) -> None:
+    def _follow(self, person: Track) -> None:
         """Starts to follow somebody new, under a new number."""
         if person in self._watched:
             self._watched.remove(person)

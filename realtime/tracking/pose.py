@@ -70,15 +70,6 @@ class HeadPose:
         return pose, scale
 
 
-def angles_deg(pose: Floats) -> tuple[float, float, float]:
-    """(pitch, yaw, roll) in degrees, each 0 for a head looking straight into the camera."""
-    r = pose[:3, :3] / np.linalg.norm(pose[:3, 0])
-    pitch = np.degrees(np.arctan2(-r[1, 2], r[2, 2]))
-    yaw = np.degrees(np.arcsin(np.clip(r[0, 2], -1, 1)))
-    roll = np.degrees(np.arctan2(-r[0, 1], r[0, 0]))
-    return float(pitch), float(yaw), float(roll)
-
-
 def _towards(landmarks: Floats, size: tuple[int, int], of: npt.NDArray[np.int_]) -> Doubles:
     """The landmarks `of` in the camera's space, (n, 3), y up, were their mean depth 1 cm."""
     width, height = size

@@ -1,13 +1,17 @@
-"""What every face finder does around its networks: time, who is followed, steadiness."""
+"""Finds faces and follows people: the tracker that the live loop asks for every frame.
+
+MediaPipe's way: the detector runs only to find a face; from then on the landmark network looks where the landmarks of
+the last frame were. Who is followed is decided in `person_selection`, steadiness made in `smoothing`.
+"""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from pathlib import Path
 
 from realtime.clock import NS_PER_S
 from realtime.errors import ConfigError
 from realtime.frame import Floats, Frame, Pixels
-from realtime.models.bundle import Bundle
-from realtime.models.library import built_in_folder, load_bundle
+from realtime.inference.session import Session, report
 from realtime.tracking.face import Face
 from realtime.tracking.face_networks import MIN_SCORE, FaceNetworks, Region, region_around
 from realtime.tracking.person_selection import (
@@ -30,38 +34,41 @@ WHOLE = 0.97
 class FaceTracker(ABC):
     """Called with frames, gives the faces of the people followed; for one thread.
 
-    `bundle`: a `landmarks` bundle, of which it reads `pose.npz` and `skull.npz`.
-    `faces`: how many people at most. `steadiness`: 0 = unfiltered landmarks, 1 = default; may be set between
-    frames. Raises ConfigError for fewer than one face.
+    `folder`: the verified `face` bundle. `faces`: how many people at most. `steadiness`: 0 = unfiltered landmarks,
+    1 = default; may be set between frames. Raises ConfigError for fewer than one face.
     """
 
-    def __init__(self, faces: int, steadiness: float, bundle: Bundle) -> None:
+    sessions: Sequence[Session] = ()
+    """The networks that it runs."""
+
+    def __init__(self, folder: Path, faces: int, steadiness: float) -> None:
         if faces < 1:
             raise ConfigError(f"{faces} faces cannot be followed: pass 1 or more")
         self.steadiness = steadiness
         self._faces = faces
-        self._pose = HeadPose(bundle.path("pose.npz"))
-        self._skull = ShapeEmbedding(bundle.path("skull.npz"))
+        self._pose = HeadPose(folder / "pose.npz")
+        self._shape_embedding = ShapeEmbedding(folder / "skull.npz")
         self._people = PersonSelection(faces)
         self._filters: dict[int, FaceFilter] = {}
         self._now_s = 0.0
 
     @property
-    @abstractmethod
     def ran_on(self) -> str:
-        """Where the landmark network really ran."""
+        """Where the networks really ran."""
+        return report(self.sessions).provider
 
     @property
-    @abstractmethod
     def spent_ns(self) -> int:
         """Nanoseconds spent inside the networks so far."""
+        return report(self.sessions).spent_ns
 
-    @abstractmethod
     def close(self) -> None:
         """Frees the networks; may be called twice."""
+        for session in self.sessions:
+            session.close()
 
     @abstractmethod
-    def _in_places(self, pixels: Pixels, people: list[Track]) -> list[Observation | None]:
+    def _follow(self, pixels: Pixels, people: list[Track]) -> list[Observation | None]:
         """What is in this frame where these people were in the last one."""
 
     @abstractmethod
@@ -75,9 +82,9 @@ class FaceTracker(ABC):
         if now_s < self._now_s:
             people.rewind(now_s)
         self._now_s = now_s
-        people.keep(self._in_places(frame.pixels, people.followed), now_s)
-        if people.must_look(now_s):
-            people.meet(self._search(frame.pixels), now_s, frame.size)
+        people.update(self._follow(frame.pixels, people.followed), now_s)
+        if people.needs_detection(now_s):
+            people.match(self._search(frame.pixels), now_s, frame.size)
         tracks = {person.track for person in people.followed}
         self._filters = {track: f for track, f in self._filters.items() if track in tracks}
         return [self._steadied(person, frame.size) for person in people.followed]
@@ -91,13 +98,12 @@ class FaceTracker(ABC):
         found = sorted(self._search(pixels), key=lambda s: prominence(s, size), reverse=True)
         return [Face(s.landmarks, s.blendshapes, s.pose, s.score, i) for i, s in enumerate(found[: self._faces])]
 
-    def _seen_of(self, landmarks: Floats, blendshapes: Floats, score: float, size: tuple[int, int]) -> Observation:
+    def _observe(self, landmarks: Floats, blendshapes: Floats, score: float, size: tuple[int, int]) -> Observation:
         """What the networks said of one face in a frame of `size` (width, height), and what follows from it."""
         pose, shape = self._pose.fit(landmarks, size, SHAPE_POINTS)
         inside = (landmarks[:, :2] >= 0) & (landmarks[:, :2] <= size)
-        return Observation(
-            landmarks, blendshapes, pose, self._skull(shape, pose), score, bool(inside.all(axis=1).mean() > WHOLE)
-        )
+        whole = bool(inside.all(axis=1).mean() > WHOLE)
+        return Observation(landmarks, blendshapes, pose, self._shape_embedding(shape, pose), score, whole)
 
     def _steadied(self, person: Track, size: tuple[int, int]) -> Face:
         seen = person.last
@@ -106,73 +112,47 @@ class FaceTracker(ABC):
             return Face(seen.landmarks, seen.blendshapes, seen.pose, seen.score, person.track)
         steady = self._filters.setdefault(person.track, FaceFilter())
         landmarks, blendshapes = steady(seen.landmarks, seen.blendshapes, self._now_s, self.steadiness)
+        # Fitted anew: the filter has moved the landmarks.
         return Face(landmarks, blendshapes, self._pose(landmarks, size), seen.score, person.track)
 
 
 class Tracker(FaceTracker):
-    """A `FaceTracker` on our own sessions.
-
-    `folder`: a `landmarks` bundle, None for the packaged one. The networks always run in fp32. Raises
-    ModelError where the bundle is not whole or the provider cannot run.
-    """
+    """A `FaceTracker` on our own sessions, always in fp32. Raises ModelError where the provider cannot run."""
 
     def __init__(
-        self,
-        folder: Path | None = None,
-        *,
-        provider: str = "auto",
-        faces: int = 1,
-        steadiness: float = 1.0,
-        threads: int = 1,
+        self, folder: Path, *, provider: str = "auto", faces: int = 1, steadiness: float = 1.0, threads: int = 1
     ) -> None:
-        bundle = load_bundle(folder or built_in_folder() / "face")
-        super().__init__(faces, steadiness, bundle)
-        self._networks = FaceNetworks(
-            bundle.path("detector.onnx"),
-            bundle.path("landmarks.onnx"),
-            bundle.path("blendshapes.onnx"),
-            provider,
-            threads,
-        )
+        super().__init__(folder, faces, steadiness)
+        self._networks = FaceNetworks(folder, provider, threads)
+        self.sessions = self._networks.sessions
 
-    @property
-    def ran_on(self) -> str:
-        return self._networks.ran_on
-
-    @property
-    def spent_ns(self) -> int:
-        return self._networks.spent_ns
-
-    def close(self) -> None:
-        self._networks.close()
-
-    def _in_places(self, pixels: Pixels, people: list[Track]) -> list[Observation | None]:
-        return [self._see(pixels, region_around(person.last.landmarks)) for person in people]
+    def _follow(self, pixels: Pixels, people: list[Track]) -> list[Observation | None]:
+        return [self._look(pixels, region_around(person.last.landmarks)) for person in people]
 
     def _search(self, pixels: Pixels) -> list[Observation]:
         """The largest faces only: the landmark network must not run on a crowd of twenty."""
         largest = sorted(self._networks.search(pixels), key=lambda d: d.region.width, reverse=True)
         found: list[Observation] = []
         for detection in largest[: self._faces + MOST_CANDIDATES]:
-            seen = self._see(pixels, detection.region)
+            seen = self._look(pixels, detection.region)
             if seen is not None and all(overlap(seen, other) < SAME_FACE for other in found):
                 found.append(seen)
         return found
 
-    def _see(self, pixels: Pixels, region: Region) -> Observation | None:
+    def _look(self, pixels: Pixels, region: Region) -> Observation | None:
         """What the networks say of one place, None where there is no face."""
         landmarks, score = self._networks.landmarks(pixels, region)
         if score < MIN_SCORE:
             return None
-        return self._seen_of(
-            landmarks, self._networks.blendshapes(landmarks), score, (pixels.shape[1], pixels.shape[0])
-        )
+        size = (pixels.shape[1], pixels.shape[0])
+        return self._observe(landmarks, self._networks.blendshapes(landmarks), score, size)
 
 
 class NoFaces:
-    """Finds no face in any frame, at no cost. Obeys `FaceFinder`."""
+    """Finds no face in any frame, at no cost: a still picture speaks, and no camera is open. Obeys `FaceFinder`."""
 
     steadiness = 1.0
+    sessions: Sequence[Session] = ()
     ran_on = "none"
     spent_ns = 0
 

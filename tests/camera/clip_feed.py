@@ -69,9 +69,10 @@ def make_feed(clip: Path, size: tuple[int, int], count: int) -> Feed:
     import cv2
 
     from realtime.imaging.resize import letterbox
+    from realtime.models.library import face_folder
     from realtime.tracking.tracker import Tracker
 
-    tracker = Tracker(provider="cpu")
+    tracker = Tracker(face_folder(), provider="cpu")
     pictures, faces, arounds = [], [], []
     with av.open(str(clip)) as container:
         for index, decoded in enumerate(container.decode(video=0)):

@@ -22,6 +22,7 @@ from realtime.families.lip_sync.network import LipSyncNetwork, open_lip_sync
 from realtime.frame import Frame, Pixels
 from realtime.inference.ort import open_session
 from realtime.inference.session import Array, TensorSpec
+from realtime.models.library import face_folder
 from realtime.settings import Settings
 from realtime.tracking.face import Face
 from realtime.tracking.tracker import Tracker
@@ -203,7 +204,7 @@ def test_a_voice_out_of_a_file_moves_a_real_face(shared: Path, tmp_path: Path) -
     wav = shared / "reference" / "w2l_espeak16k.wav"
     speech = ReadAhead(lambda: SoundFile(wav), lambda: SpeechBuffer(exact=True))
     character = LipSync(LipSyncNetwork(session, card), speech, title="Eve")
-    recording, tracker = Recording(shared / "clips" / "woman_720p.mp4"), Tracker(provider="cpu")
+    recording, tracker = Recording(shared / "clips" / "woman_720p.mp4"), Tracker(face_folder(), provider="cpu")
     still = recording.read()
     assert still is not None
     (face,) = tracker(still)

@@ -26,10 +26,10 @@ FOLDER = built_in_folder() / "face"
 
 @pytest.fixture(scope="module")
 def networks() -> Iterator[FaceNetworks]:
-    opened = FaceNetworks(*(FOLDER / f"{n}.onnx" for n in ("detector", "landmarks", "blendshapes")), "cpu")
+    opened = FaceNetworks(FOLDER, "cpu")
     yield opened
-    opened.close()
-    opened.close()
+    for session in opened.sessions:
+        session.close()
 
 
 @pytest.fixture(scope="module")
@@ -143,4 +143,4 @@ def test_a_detection_can_be_moved() -> None:
 
 def test_a_missing_network_is_named(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"detector\.onnx"):
-        FaceNetworks(*(tmp_path / f"{n}.onnx" for n in ("detector", "landmarks", "blendshapes")))
+        FaceNetworks(tmp_path)

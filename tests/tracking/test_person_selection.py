@@ -56,9 +56,9 @@ def play(scene: Callable[[int], Sequence[Actor]], frames: int, faces: int = 1) -
         for person in people.followed:
             best = max(seens, key=lambda s: overlap(s, person.last), default=None)
             found.append(best if best is not None and overlap(best, person.last) > 0.2 else None)
-        people.keep(found, now_s)
-        if people.must_look(now_s):
-            people.meet(seens, now_s, SIZE)
+        people.update(found, now_s)
+        if people.needs_detection(now_s):
+            people.match(seens, now_s, SIZE)
         history.append({p.track: actors[id(p.last)][0] for p in people.followed})
     return history
 
@@ -189,9 +189,9 @@ def test_a_looped_file_keeps_the_person() -> None:
         if number % 50 == 0:
             people.rewind(now_s)
         seen = user.at(number)
-        people.keep([seen for _ in people.followed], now_s)
-        if people.must_look(now_s):
-            people.meet([seen], now_s, SIZE)
+        people.update([seen for _ in people.followed], now_s)
+        if people.needs_detection(now_s):
+            people.match([seen], now_s, SIZE)
         assert [p.track for p in people.followed] == [0]
 
 

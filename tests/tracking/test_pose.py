@@ -8,7 +8,7 @@ from heads import RECORDED, turn_deg
 
 from realtime.errors import ModelError
 from realtime.models.library import built_in_folder
-from realtime.tracking.pose import POINTS, VERTICAL_VIEW_DEG, HeadPose, angles_deg
+from realtime.tracking.pose import POINTS, VERTICAL_VIEW_DEG, HeadPose
 
 SIZE = (1280, 720)
 
@@ -55,7 +55,6 @@ def test_a_known_head_is_found(
     assert np.linalg.norm(pose[:3, 3] - place) < 0.04 * abs(place[2])
     assert np.linalg.norm(pose[:3, 0]) == pytest.approx(1, abs=0.05)
     assert np.sqrt(((shape - head_pose.canonical) ** 2).sum(axis=1).mean()) < 0.35
-    np.testing.assert_allclose(angles_deg(pose), (pitch, yaw, roll), atol=2.5)
 
 
 def test_it_agrees_with_mediapipe(head_pose: HeadPose) -> None:

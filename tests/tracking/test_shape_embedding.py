@@ -105,5 +105,5 @@ def test_somebody_welcomed_back_is_not_doubted_any_more() -> None:
     back = look(someone(1), x=1200)
     assert person.distance(back) < SURE
     assert person.returns_as(back, 30.0)
-    person.welcome(back, 30.0)
+    person.resume(back, 30.0)
     assert not person.is_other(look(someone(1), x=1200))

@@ -10,6 +10,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="the training recipes need the extra `train`")
 
 
+from realtime.models.library import face_folder  # noqa: E402
 from realtime.tracking.tracker import Tracker  # noqa: E402
 from trained_models.autoencoder.network import DriverMask  # noqa: E402
 from trained_models.recipes.autoencoder.driver_mask import (  # noqa: E402
@@ -54,7 +55,7 @@ def test_a_shards_drivers_are_cut_as_the_live_loop_cuts_them_and_once(tmp_path: 
             [cv2.imencode(suffix, one)[1].tobytes() for one in some]
         )
     np.savez(tmp_path / "raw" / "shard_00003.npz", **fields)
-    tracker = Tracker(provider="cpu")
+    tracker = Tracker(face_folder(), provider="cpu")
 
     def find(pixels: np.ndarray) -> object:
         found = tracker.find(np.ascontiguousarray(pixels))

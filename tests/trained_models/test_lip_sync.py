@@ -10,7 +10,7 @@ import pytest
 
 from realtime.audio.mel import mel_frames
 from realtime.families.lip_sync.network import PLANES, lip_outline, lip_planes, open_lip_sync
-from realtime.models.library import built_in_folder, load_bundle
+from realtime.models.library import built_in_folder, face_folder, load_bundle
 from realtime.tracking.tracker import Tracker
 from trained_models.recipes.sample_files import joined, numbered
 
@@ -153,7 +153,7 @@ def test_the_shown_mouths_lips_are_told_now_and_then_not() -> None:
 
 
 def test_outlines_are_those_of_the_live_tracker_and_kept(tmp_path: Path) -> None:
-    tracker = Tracker(provider="cpu")
+    tracker = Tracker(face_folder(), provider="cpu")
     picture = cv2.imread(str(built_in_folder() / "ada" / "preview.jpg"))
     face = tracker.find(np.asarray(picture, np.uint8))[0]
     x0, y0, x1, y1 = face.box

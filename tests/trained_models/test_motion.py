@@ -17,7 +17,7 @@ from realtime.families.motion.mesh.source import MOUTH_SIDE
 from realtime.frame import Pixels
 from realtime.models.avatar import read_avatar_card
 from realtime.models.bundle import hash_file
-from realtime.models.library import built_in_folder, load_bundle
+from realtime.models.library import built_in_folder, face_folder, load_bundle
 from realtime.tracking.face import Face
 from realtime.tracking.tracker import Tracker
 from trained_models.recipes.face import mesh_file
@@ -179,7 +179,7 @@ def test_the_bundle_is_small_and_says_what_it_measured() -> None:
 
 @pytest.fixture(scope="module")
 def tracker() -> Tracker:
-    return Tracker(provider="cpu", threads=1)
+    return Tracker(face_folder(), provider="cpu", threads=1)
 
 
 def opaque(picture: Pixels) -> Pixels:

@@ -14,7 +14,7 @@ from realtime.capture.recording import Recording  # noqa: E402
 from realtime.families.face_swap.autoencoder import inner_lips  # noqa: E402
 from realtime.imaging.affine import cut  # noqa: E402
 from realtime.inference.ort import open_session  # noqa: E402
-from realtime.models.library import built_in_folder  # noqa: E402
+from realtime.models.library import built_in_folder, face_folder  # noqa: E402
 from realtime.tracking.tracker import Tracker  # noqa: E402
 from trained_models.autoencoder.crops import SIZE, face_crop  # noqa: E402
 from trained_models.autoencoder.dataset import Pairs  # noqa: E402
@@ -45,7 +45,7 @@ def test_the_face_networks_give_in_pytorch_what_onnx_runtime_gives(name: str) ->
 
 
 def test_points_of_a_crop_are_where_the_tracker_finds_them(reader: Reader) -> None:
-    tracker, clip = Tracker(provider="cpu"), Recording(built_in_folder() / "clips" / "driving.mp4")
+    tracker, clip = Tracker(face_folder(), provider="cpu"), Recording(built_in_folder() / "clips" / "driving.mp4")
     off, read, told, shapes = [], [], [], []
     try:
         while (frame := clip.read()) is not None and frame.seq < 60:

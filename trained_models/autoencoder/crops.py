@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from realtime.imaging.align import crop_from_frame
+from realtime.models.library import face_folder
 from realtime.tracking.face import Face
 from realtime.tracking.tracker import Tracker
 from trained_models.autoencoder.augment import Pixels
@@ -35,7 +36,7 @@ FindOne = Callable[[Pixels], Face | None]
 def finder() -> FindOne:
     """Finds the one face of a picture, with our own tracker."""
     cv2.setNumThreads(1)
-    tracker = Tracker(provider="cpu")
+    tracker = Tracker(face_folder(), provider="cpu")
 
     def find(pixels: Pixels) -> Face | None:
         found = tracker.find(np.ascontiguousarray(pixels))

@@ -17,6 +17,7 @@ from realtime.frame import Frame, Pixels
 from realtime.imaging.affine import cut
 from realtime.imaging.blend import Swapped, blend
 from realtime.imaging.masks import oval_mask
+from realtime.models.library import face_folder
 from realtime.settings import Settings
 from realtime.tracking.face import Face
 from realtime.tracking.pose import head_angles
@@ -96,7 +97,7 @@ def rotation_error(a: npt.NDArray[np.float32], b: npt.NDArray[np.float32]) -> fl
 def read_back(network: SwapNetwork, clip: Path, step: int = 5) -> Report:
     """Wear the network over every `step`-th frame of a clip and read its output with the tracker."""
     exported, settings = Exported(network).eval(), Settings()
-    tracker, reader = Tracker(provider="cpu"), Tracker(provider="cpu")
+    tracker, reader = Tracker(face_folder(), provider="cpu"), Tracker(face_folder(), provider="cpu")
     drivers, outputs, lips, errors = [], [], [], []
     seen = replaced = 0
     try:

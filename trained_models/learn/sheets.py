@@ -12,6 +12,7 @@ from realtime.capture.recording import Recording
 from realtime.families.face_swap.autoencoder import inner_lips
 from realtime.frame import Pixels
 from realtime.imaging.affine import cut
+from realtime.models.library import face_folder
 from realtime.tracking.pose import head_angles
 from realtime.tracking.tracker import Tracker
 from trained_models.autoencoder.crops import MARGIN, SIZE, face_crop
@@ -126,7 +127,7 @@ class Drivers:
 
 def drivers_of(clip: Path, count: int = COLUMNS, most_frames: int = 250) -> Drivers:
     """`count` faces from all over a clip; fewer where fewer are found."""
-    tracker, source = Tracker(provider="cpu"), Recording(clip)
+    tracker, source = Tracker(face_folder(), provider="cpu"), Recording(clip)
     wanted = set(np.linspace(0, most_frames - 1, count).astype(int).tolist())
     rows = []
     try:

@@ -7,7 +7,7 @@ from pathlib import Path
 from realtime.capture.recording import Recording
 from realtime.models.bundle import Bundle
 from realtime.models.card import require_consent, title_from, validate_line
-from realtime.models.library import built_in_folder
+from realtime.models.library import built_in_folder, face_folder
 from realtime.tracking.tracker import Tracker
 from trained_models.autoencoder.crops import finder
 from trained_models.autoencoder.dataset import Pairs
@@ -103,7 +103,7 @@ def read_clips(paths: Sequence[Path], progress: Say) -> tuple[list[ReadClip], fl
         shape = shape_reader(built_in_folder() / "face" / "pose.npz")
         clips = []
         for number, source in enumerate(sources):
-            tracker = Tracker(provider="cpu", faces=2, steadiness=0.0)
+            tracker = Tracker(face_folder(), provider="cpu", faces=2, steadiness=0.0)
             told = [0.0]
 
             def at(at_s: float, source: Recording = source, told: list[float] = told) -> None:

@@ -43,8 +43,7 @@ class Views:
 def read_views(shards: Sequence[Path]) -> Views:
     """Every driver of the shards in whom a face is found whole."""
     folder = built_in_folder() / "face"
-    files = (folder / name for name in ("detector.onnx", "landmarks.onnx", "blendshapes.onnx"))
-    networks, head = FaceNetworks(*files, "cpu", 1), HeadPose(folder / "pose.npz")
+    networks, head = FaceNetworks(folder, "cpu"), HeadPose(folder / "pose.npz")
     person: list[int] = []
     shape: list[Doubles] = []
     turns: list[Doubles] = []
@@ -59,7 +58,8 @@ def read_views(shards: Sequence[Path]) -> Views:
                     person.append(int(who))
                     shape.append(points.reshape(-1))
                     turns.append(turned(pose))
-    networks.close()
+    for session in networks.sessions:
+        session.close()
     return Views(np.array(person), np.array(shape), np.array(turns))
 
 

@@ -21,7 +21,7 @@ from realtime.families.lip_sync.effect import LipSync
 from realtime.families.lip_sync.network import LipSyncNetwork, open_lip_sync
 from realtime.frame import Floats, Pixels
 from realtime.models.avatar import avatar_pixels
-from realtime.models.library import AVATARS, load_bundle
+from realtime.models.library import AVATARS, face_folder, load_bundle
 from realtime.tracking.face import Face
 from realtime.tracking.tracker import Tracker
 from trained_models.recipes.lip_sync.dataset import HELD_OUT, held_out, person_files
@@ -149,7 +149,8 @@ class Rig:
 def check(bundle: Path, sounds: list[Path], data: Path, variant: str = "fast") -> dict[str, str]:
     """Print everything; gives what belongs on the card. `sounds` that are videos with a face are re-voiced with their
     own sound besides."""
-    tracker, network = Tracker(provider="cpu"), open_lip_sync(load_bundle(bundle), provider="cpu", threads=1)
+    tracker = Tracker(face_folder(), provider="cpu")
+    network = open_lip_sync(load_bundle(bundle), provider="cpu", threads=1)
     rig = Rig(network, tracker, variant)
     voices = {
         f"{voice} {rate}": wave(HELD_OUT_TEXTS[k % 3], voice, rate, pitch)

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from realtime.families.lip_sync.network import LIP_POINTS, lip_outline
+from realtime.models.library import face_folder
 from realtime.tracking.tracker import Tracker
 from trained_models.recipes.lip_sync.network import CLOSERS, JAW, actions_of
 from trained_models.recipes.sample_files import (
@@ -251,7 +252,7 @@ def outlines(takes: Path, frames: Pixels) -> Floats:
     if path.exists():
         return np.asarray(np.load(path, allow_pickle=False), np.float32)
     found = np.full((*frames.shape[:2], len(LIP_POINTS), 2), np.nan, np.float32)
-    tracker = Tracker(provider="cpu")
+    tracker = Tracker(face_folder(), provider="cpu")
     try:
         for place, picture in zip(np.ndindex(*frames.shape[:2]), frames.reshape(-1, SIDE, SIDE, 3), strict=True):
             outline = outline_of(tracker, picture)

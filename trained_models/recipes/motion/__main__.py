@@ -41,10 +41,11 @@ def render(data: Path, first: int, end: int) -> None:
 def patches(data: Path, first: int, end: int) -> None:
     """Find faces, move them by geometry, cut patches; resumes."""
     from realtime.families.motion.mesh.head import open_head
+    from realtime.models.library import face_folder
     from realtime.tracking.tracker import Tracker
     from trained_models.recipes.motion.samples import prepare, stacked
 
-    head, tracker = open_head(BUNDLE / "mesh.npz"), Tracker(provider="cpu")
+    head, tracker = open_head(BUNDLE / "mesh.npz"), Tracker(face_folder(), provider="cpu")
     for number in prepare(data, "patches", range(first, end), lambda person: stacked(head, person, tracker.find)):
         print(f"patches {number}", flush=True)
     tracker.close()
@@ -110,6 +111,7 @@ def flow(run_folder: Path, data: Path, out: Path, end: int, steps: int, threads:
     import torch
 
     from realtime.families.motion.mesh.head import open_head
+    from realtime.models.library import face_folder
     from realtime.tracking.tracker import Tracker
     from trained_models.recipes.motion.flow import PLAN, FlowSamples, FlowTraining, read_samples, stacked
     from trained_models.recipes.motion.samples import prepare
@@ -118,7 +120,7 @@ def flow(run_folder: Path, data: Path, out: Path, end: int, steps: int, threads:
     from trained_models.training.ema import run
 
     torch.set_num_threads(threads)
-    tracker = Tracker(provider="cpu")
+    tracker = Tracker(face_folder(), provider="cpu")
     make = partial(stacked, open_head(BUNDLE / "mesh.npz"), find=tracker.find)
     for number in prepare(data, "flow", range(end), make):
         print(f"samples {number}", flush=True)

@@ -15,6 +15,7 @@ from trained_models.recipes.people.surroundings import Light, background
 from trained_models.recipes.people.topology import topology
 
 if TYPE_CHECKING:
+    from realtime.models.library import face_folder
     from realtime.tracking.tracker import Tracker
 
 CALIBRATION_SIZE = 192
@@ -26,7 +27,7 @@ def tracker() -> "Tracker":
     """The process's own, to read drawn faces."""
     from realtime.tracking.tracker import Tracker
 
-    return Tracker(provider="cpu")
+    return Tracker(face_folder(), provider="cpu")
 
 
 def calibration(renderer: Renderer) -> Calibration:
