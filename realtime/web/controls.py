@@ -15,8 +15,8 @@ from realtime.capture.switched import Choice
 from realtime.errors import ConfigError, DeviceError
 from realtime.output.recorder import Recorder
 from realtime.output.virtual_camera import find_virtual_camera, how_to_get_one
+from realtime.pipeline.parts import Switches
 from realtime.pipeline.session import Session
-from realtime.pipeline.switches import Switches
 from realtime.settings import Settings
 from realtime.web.auth import Refused, read_strings
 

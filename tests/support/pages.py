@@ -24,8 +24,8 @@ from realtime.errors import ConfigError
 from realtime.frame import Pixels
 from realtime.output.recorder import Recorder
 from realtime.output.virtual_camera import CameraSwitch
+from realtime.pipeline.parts import Switches
 from realtime.pipeline.render_process import CHILD, STALLED_S
-from realtime.pipeline.switches import Switches
 from realtime.settings import Settings
 from realtime.threads import Latest
 from realtime.web.controls import Controls

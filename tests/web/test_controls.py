@@ -13,7 +13,7 @@ from realtime.capture.switched import Choice, Switched
 from realtime.config import RunConfig
 from realtime.errors import ConfigError
 from realtime.pipeline.av_sync import AvPlan
-from realtime.pipeline.switches import switchable
+from realtime.pipeline.parts import switchable
 from realtime.web.controls import LiveDevices
 
 MODES = (Mode("MJPG", (1280, 720), 30.0), Mode("YUYV", (640, 480), 30.0), Mode("H264", (800, 600), 30.0))
