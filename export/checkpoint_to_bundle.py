@@ -65,7 +65,7 @@ def _write_bundle(folder: Path, plan: ExportPlan, name: str, title: str, options
         from export.to_tensorrt import cached_engine
 
         for network in networks:
-            compiled = cached_engine(folder / network.file, precision=network.precision)
+            compiled = cached_engine(folder / network.file)
             say(f"{network.file}: {compiled.line}")
 
 

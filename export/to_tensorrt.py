@@ -1,11 +1,8 @@
-"""ONNX networks as engines of NVIDIA's TensorRT or TensorRT-RTX, kept in this user's sealed cache.
+"""Compiles ONNX networks to engines of NVIDIA's TensorRT or TensorRT-RTX, kept in this user's cache.
 
-TensorRT 11 has no switch for the precision: a network computes in what its graph says. So fp16 is a cast of the
-graph (`export.half.to_fp16`, which keeps float32 where it must), and int8 is the symmetric Q/DQ pairs that
-`export.int8` writes in its form `tensorrt`; its form for CPUs has int32 biases and zero points, which TensorRT
-rejects.
-An engine made here is the one that `--provider tensorrt` or `rtx` finds on this machine. TensorRT-RTX compiles
-without a GPU too, for every kind that it knows: that shows that a network compiles, and fits no session.
+TensorRT 11 has no switch for the precision: a network computes in what its graph says, fp16 by `export.half`, int8 by
+`export.int8` in its form `tensorrt`. An engine made here is the one that `--provider tensorrt` or `rtx` finds on this
+machine. TensorRT-RTX compiles without a GPU too: that shows that a network compiles, and fits no session.
 """
 
 from dataclasses import dataclass
@@ -23,10 +20,9 @@ from realtime.inference.engine_cache import NO_GPU, engine_facts, find_engine, o
 from realtime.inference.onnx_file import read_contents
 from realtime.inference.providers import MODULES, engine_module_installed, why_no_gpu
 from realtime.inference.sealed_cache import SealedCache
-from realtime.inference.tensorrt_build import Built, compile_network
+from realtime.inference.tensorrt_build import Built
 from realtime.inference.tensorrt_module import check_card, load_module, title
 
-PRECISIONS = ("fp32", "fp16", "int8")
 ADVICE = "write one for it (masquerade export --precision int8 --engine tensorrt)"
 
 
@@ -51,73 +47,32 @@ class Compiled:
         return f"{done} with {self.runtime} for {self.gpu} ({size}){kept}"
 
 
-def build_engine(
-    data: bytes, precision: str | None = None, *, name: str = "the model", runtime: str | None = None, batch: int = 1
-) -> bytes:
-    """The serialised engine of an ONNX file's bytes, compiled now, in this process, and not kept.
-
-    `precision` is fp32, fp16 or int8; None takes the graph's own. `runtime` is tensorrt or rtx; None takes the
-    one that can compile here. `batch` sets an open batch size.
-    Raises ModelError, in one line, for a graph that is refused or cannot have that precision.
-    """
-    _, trt, gpu = _here(runtime)
-    graph = graph_for(data, precision, name)
-    return compile_network(trt, graph, name, on_this_gpu=gpu is not None, batch=batch).engine
-
-
 def cached_engine(
-    model: Path,
-    precision: str | None = None,
-    *,
-    runtime: str | None = None,
-    batch: int = 1,
-    cache: SealedCache | None = None,
+    model: Path, *, runtime: str | None = None, batch: int = 1, cache: SealedCache | None = None
 ) -> Compiled:
     """The engine of an ONNX file for this machine: out of the cache, else compiled in a child process and kept.
 
-    Takes what `build_engine` takes, and raises what it raises.
+    `runtime` is tensorrt or rtx; None takes the one that can compile here. `batch` sets an open batch size.
+    Raises ModelError, in one line, for a graph that is refused.
     """
     try:
         data = model.read_bytes()
     except OSError as error:
         raise ModelError(f"{model} cannot be read ({error.strerror}): check the path") from error
-    own = _check(data, precision, model.name)
+    precision = read_contents(data, model.name).precision
+    if precision == "int8":
+        _check_pairs(onnx.load_from_string(data), model.name)
     runtime, trt, gpu = _here(runtime)
-    facts = engine_facts(trt, data, precision or own, gpu, batch=batch)
+    facts = engine_facts(trt, data, precision, gpu, batch=batch)
 
     def make(timings: bytes) -> Built:
-        graph = graph_for(data, precision, model.name)
         on_this_gpu = facts.on_this_gpu
         return compile_apart(
-            runtime, graph, model.name, on_this_gpu=on_this_gpu, tf32=False, batch=batch, timings=timings
+            runtime, data, model.name, on_this_gpu=on_this_gpu, tf32=False, batch=batch, timings=timings
         )
 
     found = find_engine(facts, model.name, cache or open_cache(), make)
     return Compiled(found.engine, found.path, found.compiled, title(trt), facts.gpu)
-
-
-def graph_for(data: bytes, precision: str | None, name: str) -> bytes:
-    """The ONNX graph that computes in `precision`: the given one, or its cast to fp16. Raises ModelError."""
-    own = _check(data, precision, name)
-    if own == "int8":
-        _check_pairs(onnx.load_from_string(data), name)
-    if precision in (None, own):
-        return data
-    from export.half import to_fp16
-
-    return bytes(to_fp16(onnx.load_from_string(data)).SerializeToString())
-
-
-def _check(data: bytes, precision: str | None, name: str) -> str:
-    """The graph's own precision. Raises ModelError where the file is refused or `precision` can't be made of it."""
-    own = read_contents(data, name).precision
-    if precision is not None and precision not in PRECISIONS:
-        raise ModelError(f"there is no precision {precision} for engines: choose one of {', '.join(PRECISIONS)}")
-    if precision in (None, own) or (own, precision) == ("fp32", "fp16"):
-        return own
-    if precision == "int8":
-        raise ModelError(f"{name} computes in {own}, and int8 has to be calibrated: {ADVICE}")
-    raise ModelError(f"{name} computes in {own}: an engine in {precision} needs the model in fp32")
 
 
 def _check_pairs(model: onnx.ModelProto, name: str) -> None:

@@ -13,15 +13,17 @@ torch = pytest.importorskip("torch")
 from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 from small_specs import SPECS  # noqa: E402
 
+from export.half import to_fp16  # noqa: E402
 from export.int8 import quantise  # noqa: E402
 from export.plan import NetworkSpec  # noqa: E402
 from export.to_onnx import to_onnx  # noqa: E402
-from export.to_tensorrt import build_engine, cached_engine, graph_for  # noqa: E402
+from export.to_tensorrt import cached_engine  # noqa: E402
 from realtime.errors import ModelError  # noqa: E402
-from realtime.inference.onnx_file import read_contents  # noqa: E402
 from realtime.inference.providers import engine_module_installed, why_no_gpu  # noqa: E402
 from realtime.inference.sealed_cache import SealedCache  # noqa: E402
+from realtime.inference.tensorrt_build import compile_network  # noqa: E402
 from realtime.inference.tensorrt_engine import open_engine_session  # noqa: E402
+from realtime.inference.tensorrt_module import load_module  # noqa: E402
 from realtime.models.library import built_in_folder  # noqa: E402
 
 compiles = pytest.mark.skipif(
@@ -29,6 +31,11 @@ compiles = pytest.mark.skipif(
 )
 # What hears speech takes blocks of any length, and runs on the CPU only.
 PACKAGED = sorted(p for p in built_in_folder().glob("*/*.onnx") if p.parent.name != "hearing")
+
+
+def compiled(data: bytes, name: str = "it") -> bytes:
+    """The engine of a graph, for any GPU."""
+    return compile_network(load_module("rtx"), data, name, on_this_gpu=False, batch=2).engine
 
 
 def small(name: str) -> tuple[NetworkSpec, bytes]:
@@ -86,13 +93,11 @@ RELU = graph([helper.make_node("Relu", ["x"], ["y"])], [])
 )
 def test_every_familys_network_compiles_in_every_precision(name: str) -> None:
     part, data = small(name)
-    whole = build_engine(data, runtime="rtx", name=name)
-    assert len(whole) > 10_000
-    assert read_contents(graph_for(data, "fp16", name), name).precision == "fp16"
-    half = build_engine(data, "fp16", runtime="rtx", name=name)
-    assert half != whole
-    int8 = quantise(onnx.load_from_string(data), part.samples(2), None, form="tensorrt")
-    assert build_engine(bytes(int8.model.SerializeToString()), "int8", runtime="rtx", name=name) not in (whole, half)
+    model = onnx.load_from_string(data)
+    half, int8 = to_fp16(model), quantise(model, part.samples(2), None, form="tensorrt").model
+    engines = {compiled(one.SerializeToString(), name) for one in (model, half, int8)}
+    assert len(engines) == 3
+    assert all(len(engine) > 10_000 for engine in engines)
 
 
 @compiles
@@ -102,7 +107,7 @@ def test_every_familys_network_compiles_in_every_precision(name: str) -> None:
 def test_recorded_dfm_files_compile(shared: Path, file: str) -> None:
     """As DeepFaceLab writes them, through TensorFlow."""
     dfm = shared / "reference" / f"{file}.dfm"
-    assert len(build_engine(dfm.read_bytes(), runtime="rtx", name=dfm.name)) > 10_000
+    assert len(compiled(dfm.read_bytes())) > 10_000
 
 
 @compiles
@@ -110,53 +115,30 @@ def test_a_foreign_amp_is_refused_in_one_line(shared: Path) -> None:
     """Its morph cuts channels off by a number that is only known while running; in our own export it masks them."""
     dfm = shared / "reference" / "amp" / "microamp_AMP_model.dfm"
     with pytest.raises(ModelError, match=r"cannot read it \(Slice: .*use another provider"):
-        build_engine(dfm.read_bytes(), runtime="rtx", name="it")
+        compiled(dfm.read_bytes())
 
 
 @compiles
 @pytest.mark.parametrize("file", PACKAGED, ids=[f"{p.parent.name}/{p.name}" for p in PACKAGED])
 def test_every_packaged_network_compiles(file: Path) -> None:
-    assert len(build_engine(file.read_bytes(), runtime="rtx", name=file.name)) > 10_000
+    assert len(compiled(file.read_bytes())) > 10_000
 
 
 @compiles
 def test_int8_in_pairs_compiles() -> None:
-    data = convolution()
-    assert build_engine(data, runtime="rtx") == build_engine(data, "int8", runtime="rtx")
+    assert len(compiled(convolution())) > 1000
 
 
 @pytest.mark.parametrize(
     ("data", "says"), [(convolution(whole_bias=True), "int32 biases"), (convolution(zero=3), "symm")]
 )
-def test_int8_that_tensorrt_rejects_is_said(data: bytes, says: str) -> None:
+def test_int8_that_tensorrt_rejects_is_said(tmp_path: Path, data: bytes, says: str) -> None:
+    (tmp_path / "swap.onnx").write_bytes(data)
     with pytest.raises(ModelError, match=rf"{says}.*--precision int8 --engine tensorrt"):
-        graph_for(data, None, "swap.onnx")
-
-
-@compiles
-def test_tensorrt_itself_rejects_them() -> None:
-    """Or else the check above could go."""
-    from realtime.inference.tensorrt_build import compile_network
-    from realtime.inference.tensorrt_module import load_module
-
-    for data in (convolution(whole_bias=True), convolution(zero=3)):
+        cached_engine(tmp_path / "swap.onnx")
+    if engine_module_installed("rtx"):  # or else the check could go
         with pytest.raises(ModelError, match="TensorRT RTX"):
-            compile_network(load_module("rtx"), data, "it", on_this_gpu=False)
-
-
-@pytest.mark.parametrize(
-    ("data", "precision", "says"),
-    [
-        (RELU, "int8", "has to be calibrated"),
-        (RELU, "bf16", "there is no precision bf16"),
-        (convolution(), "fp32", "computes in int8"),
-        (b"no model", None, "not .* ONNX file"),
-    ],
-    ids=["uncalibrated int8", "bf16", "back to fp32", "no model"],
-)
-def test_a_precision_that_cannot_be_made(data: bytes, precision: str | None, says: str) -> None:
-    with pytest.raises(ModelError, match=says):
-        graph_for(data, precision, "it")
+            compiled(data)
 
 
 @compiles
@@ -176,14 +158,14 @@ def test_a_precision_that_cannot_be_made(data: bytes, precision: str | None, say
 )
 def test_what_tensorrt_cannot_compile_is_one_line(data: bytes, says: str) -> None:
     with pytest.raises(ModelError, match=says) as caught:
-        build_engine(data, runtime="rtx", name="it")
+        compiled(data)
     assert "\n" not in str(caught.value)
 
 
 @compiles
 def test_an_open_batch_is_compiled_for_the_given_one() -> None:
     data = graph([helper.make_node("Relu", ["x"], ["y"])], [], ("n", 3, 8, 8))
-    assert build_engine(data, runtime="rtx", batch=2)
+    assert compiled(data)
 
 
 @pytest.fixture
@@ -203,7 +185,7 @@ def test_an_engine_is_compiled_once_per_model_precision_and_batch(engines: Seale
     first = cached_engine(swap, runtime="rtx", cache=engines)
     assert first.fresh
     assert first.path is not None
-    again = cached_engine(swap, "fp32", runtime="rtx", cache=engines)
+    again = cached_engine(swap, runtime="rtx", cache=engines)
     assert (again.fresh, again.engine, again.path) == (False, first.engine, first.path)
     assert cached_engine(swap, runtime="rtx", batch=2, cache=engines).fresh
     swap.write_bytes(convolution())
@@ -240,7 +222,7 @@ def test_without_a_gpu_the_line_says_what_to_do(swap: Path, engines: SealedCache
     for call in (
         lambda: open_engine_session(swap, provider="rtx"),
         lambda: open_engine_session(swap, provider="tensorrt"),
-        lambda: build_engine(RELU, runtime="tensorrt"),
+        lambda: cached_engine(swap, runtime="tensorrt"),
     ):
         with pytest.raises(ModelError, match="NVIDIA driver") as caught:
             call()
@@ -250,14 +232,14 @@ def test_without_a_gpu_the_line_says_what_to_do(swap: Path, engines: SealedCache
 
 
 @pytest.mark.skipif(engine_module_installed("rtx"), reason="TensorRT-RTX is installed")
-def test_without_the_module_the_line_says_what_to_install() -> None:
+def test_without_the_module_the_line_says_what_to_install(swap: Path) -> None:
     with pytest.raises(ModelError, match=r"pip install \"masquerade\[rtx\]\""):
-        build_engine(RELU, runtime="rtx")
+        cached_engine(swap, runtime="rtx")
 
 
-def test_an_unknown_runtime_is_named(tmp_path: Path) -> None:
+def test_an_unknown_runtime_or_file_is_named(tmp_path: Path, swap: Path) -> None:
     with pytest.raises(ModelError, match="no runtime cuda: choose one of tensorrt, rtx"):
-        build_engine(RELU, runtime="cuda")
+        cached_engine(swap, runtime="cuda")
     with pytest.raises(ModelError, match="cannot be read"):
         cached_engine(tmp_path / "nowhere.onnx")
 
