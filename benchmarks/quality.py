@@ -38,7 +38,7 @@ from benchmarks.report import (
     stamp,
     write_json,
 )
-from benchmarks.rig import ClipRecord, SwapRig, measure_static, swap_figures
+from benchmarks.rig import ClipRecord, SwapRig, swap_figures
 from realtime.config import RunConfig, make_config
 from realtime.errors import ConfigError
 from realtime.families.face_swap.open_swapper import open_swapper
@@ -185,7 +185,7 @@ def _swap(
             known = [truth.true] if isinstance(truth, MaskTruth) else []
             records.append(SwapRig(finders[0], swapper, live, readers, metrics, *known).work(source, page, frames))
             if second is not None:
-                measure_static(finders[1], swapper, live, records[-1])
+                records[-1].static = SwapRig(finders[1], swapper, live).static(records[-1].still)
             found.append(swap_figures(records[-1]))
             ran = {"detect": finders[0].ran_on, "swap": swapper.ran_on}
             precision = {"detect": "fp32", "swap": swapper.precision}

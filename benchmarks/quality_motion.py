@@ -15,15 +15,15 @@ from benchmarks.metrics import Floats, rounded, share
 from benchmarks.metrics import acting as act
 from benchmarks.metrics.flicker import Flicker, static_jitter
 from benchmarks.metrics.landmarks import canonical_head, distortion, fit_residual
-from benchmarks.readers import Reader, ReaderName, SecondReader, TrackerReader, middle_of, open_second_reader, reencoded
-from benchmarks.rig import Record, frames_of
+from benchmarks.readers import ReaderName, SecondReader, TrackerReader, middle_of, open_second_reader, reencoded
+from benchmarks.rig import Record, Watched, frames_of
 from realtime.capture.source import Source
 from realtime.clock import now_ns
 from realtime.config import RunConfig
 from realtime.families.effect import Effect
 from realtime.families.motion.canvas import Canvas, read_background
 from realtime.families.motion.effect import ReenactmentEffect
-from realtime.families.motion.motion_model import Drawn, Motion, MotionModel
+from realtime.families.motion.motion_model import Drawn
 from realtime.families.motion.open_model import open_puppet
 from realtime.frame import Frame, Pixels
 from realtime.models.avatar import Avatar
@@ -40,33 +40,6 @@ FULLY = 0.999
 """The strength of motion from which the avatar is driven, not on its way to or from rest."""
 
 Say = Callable[[str], object]
-
-
-class WatchedModel:
-    """A motion model that remembers the last source it encoded, what it drew and how. Obeys `MotionModel`."""
-
-    def __init__(self, inner: MotionModel[Any, Any]) -> None:
-        self._inner = inner
-        self.source: Any = None
-        self.drawn: Drawn | None = None
-        self.how: Motion | None = None
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._inner, name)
-
-    def cast(self, picture: Pixels, face: Face | None) -> Any:
-        """The inner model's, remembered."""
-        self.source = self._inner.cast(picture, face)
-        return self.source
-
-    def forget(self) -> None:
-        """As if nothing had been drawn."""
-        self.how = self.drawn = None
-
-    def draw(self, cast: Any, driving: Any, reference: Any, how: Motion) -> Drawn:
-        """The inner model's, remembered."""
-        self.how, self.drawn = how, self._inner.draw(cast, driving, reference, how)
-        return self.drawn
 
 
 class Still:
@@ -103,9 +76,9 @@ def open_avatars(spec: str | None, *, with_face: bool) -> list[Avatar]:
         return ready_avatars(choose_avatars(spec), tracker.find)
 
 
-def open_watched(bundle: Bundle, avatars: Sequence[Avatar], config: RunConfig) -> tuple[Effect, WatchedModel]:
+def open_watched(bundle: Bundle, avatars: Sequence[Avatar], config: RunConfig) -> tuple[Effect, Watched]:
     """The effect as `masquerade run` makes it, and the motion model in it. Close the first."""
-    model: Any = WatchedModel(open_puppet(bundle, provider=config.provider, precision=config.precision))
+    model: Any = Watched(open_puppet(bundle, provider=config.provider, precision=config.precision))
     try:
         return ReenactmentEffect(model, avatars, background=read_background), model
     except BaseException:
@@ -146,10 +119,10 @@ class MotionRig:
         self,
         finder: FaceFinder,
         effect: Effect,
-        model: WatchedModel,
+        model: Watched,
         avatar: Avatar,
         settings: Settings,
-        readers: Sequence[Reader],
+        readers: Sequence[Any],
         second: SecondReader | None = None,
     ) -> None:
         self._engine = Engine(finder, effect, lambda: settings, now_ns)
@@ -167,14 +140,29 @@ class MotionRig:
             self._one(frame, record, sheet)
         return record
 
+    def static(self, still: Pixels | None) -> dict[str, Any]:
+        """What comes of a driver's still picture under camera noise; of a new rig, whose finder follows nobody yet."""
+        if still is None:
+            return {"missing": "no frame was driven"}
+
+        def moving(frame: Frame) -> Floats | None:
+            drawn = self._model.result("draw")
+            return None if drawn is None else self._at_rest(frame).share(drawn.mask)
+
+        return static_jitter(self._engine, still, moving)
+
+    def _at_rest(self, frame: Frame) -> Still:
+        self._still = self._still or Still(self._avatar, self._model.result("cast"), frame.size)
+        return self._still
+
     def _one(self, frame: Frame, record: DriveRecord, sheet: Sheet | None) -> None:
-        self._model.forget()
+        self._model.calls.pop("draw", None)
         result = self._engine(frame)
         record.note(result)
         by_driver, by_output, by_again = self._readers
         driver = by_driver.read(frame)
         again = by_again.read(frame.with_pixels(reencoded(frame.pixels)))
-        pixels, how, drawn = result.pixels, self._model.how, self._model.drawn
+        pixels, (asked, drawn) = result.pixels, self._model.calls.get("draw", ((), None))
         if pixels is None:
             record.waiting += result.error is None
             record.read(None, None, again)
@@ -183,9 +171,8 @@ class MotionRig:
             return
         output = by_output.read(frame.with_pixels(pixels))
         if drawn is not None:
-            self._still = self._still or Still(self._avatar, self._model.source, frame.size)
-            record.outside = max(record.outside, self._still.changed_outside(pixels, drawn.mask))
-        driven = how is not None and how.strength >= FULLY
+            record.outside = max(record.outside, self._at_rest(frame).changed_outside(pixels, drawn.mask))
+        driven = drawn is not None and asked[-1].strength >= FULLY
         record.read(driver if driven else None, output if driven else None, again)
         if driven:
             self._driven(frame, pixels, driver, output, record)
@@ -210,36 +197,14 @@ class MotionRig:
             record.second_missed += self._second.find(pixels, there) is None
 
 
-def measure_static(
-    finder: FaceFinder, effect: Effect, model: WatchedModel, avatar: Avatar, settings: Settings, record: DriveRecord
-) -> None:
-    """Let the first driven picture drive again and again under camera noise, into `record.static`.
-
-    `finder` and `effect` must be new ones. Closes nothing.
-    """
-    if record.still is None:
-        record.static = {"missing": "no frame was driven"}
-        return
-    still: list[Still] = []
-
-    def moving(frame: Frame) -> Floats | None:
-        if model.drawn is None:
-            return None
-        if not still:
-            still.append(Still(avatar, model.source, frame.size))
-        return still[0].share(model.drawn.mask)
-
-    record.static = static_jitter(Engine(finder, effect, lambda: settings, now_ns), record.still, moving)
-
-
 def motion_figures(record: DriveRecord) -> dict[str, Any]:
     """A clip's figures as the JSON file has them. Acting is compared in the driven frames alone."""
-    drivers, outputs = record.drivers, record.outputs
-    channels, pose = act.following(drivers, outputs)
-    again_channels, again_pose = act.following(drivers, record.again)
+    clip = record.figures()
+    again, again_pose = act.following(record.drivers, record.again)
     warp = {name: flicker.errors()["video"] for name, flicker in record.flicker.items()}
-    clip: dict[str, Any] = {
-        **record.head(),
+    clip["expression"]["jaw_gain"] = act.if_moving(clip["blendshapes"], "jawOpen", "gain")
+    clip["blinks"]["r"] = act.lid_correlation(record.drivers, record.outputs)
+    clip |= {
         "avatar": record.avatar,
         "coverage": {
             "waiting": record.waiting,
@@ -251,29 +216,16 @@ def motion_figures(record: DriveRecord) -> dict[str, Any]:
             },
             "lowest_score": rounded(min(record.scores, default=None), 4),
         },
-        "blendshapes": channels,
-        "weak": act.weak(channels),
-        "expression": {
-            **act.together(channels),
-            "jaw_r": act.if_moving(channels, "jawOpen", "r"),
-            "jaw_gain": act.if_moving(channels, "jawOpen", "gain"),
-        },
-        "blinks": {**act.blink_figures(drivers, outputs), "r": act.lid_correlation(drivers, outputs)},
-        "pose_deg": pose,
         "distortion": distortion(record.residuals, record.at_rest),
-        "jitter": act.trembling(drivers, outputs),
         "flicker": {
             **{f"e_warp_{name}": rounded(value, 6) for name, value in warp.items()},
             "ratio": rounded(warp["output"] / warp["driver"]) if warp["output"] and warp["driver"] else None,
         },
-        "frozen": record.static,
         "outside": {"beyond_mask_max": record.outside},
         # No network can follow better than the reader agrees with itself.
-        "ceiling": {"blendshapes": again_channels, "pose_deg": again_pose},
+        "ceiling": {"blendshapes": again, "pose_deg": again_pose},
     }
-    clip["goals"] = judge(clip, "motion")
-    clip["traces"] = act.traces(drivers, outputs)
-    return clip
+    return {**clip, "goals": judge(clip, "motion")}
 
 
 def drive_avatars(
@@ -302,18 +254,18 @@ def drive_avatars(
         for avatar in avatars:
             sheets.append(Sheet(f"{clip.name} moves {avatar.name}"))
             with ExitStack() as parts:
-                opened = [open_watched(bundle, [avatar], config) for _ in range(1 if quick else 2)]
-                for effect, _ in opened:
+                rigs: list[MotionRig] = []
+                for _ in range(1 if quick else 2):
+                    effect, model = open_watched(bundle, [avatar], config)
                     parts.callback(effect.close)
-                finders = [parts.enter_context(closing(open_tracker(config))) for _ in opened]
-                readers = [parts.enter_context(closing(TrackerReader(which, config))) for _ in range(3)]
+                    finder = parts.enter_context(closing(open_tracker(config)))
+                    readers = [parts.enter_context(closing(TrackerReader(which, config))) for _ in range(3)]
+                    rigs.append(MotionRig(finder, effect, model, avatar, settings, readers, second))
                 source = parts.enter_context(closing(open_clip(clip, config.size)))
-                rig = MotionRig(finders[0], *opened[0], avatar, settings, readers, second)
-                record = rig.work(source, sheets[-1], frames)
+                record = rigs[0].work(source, sheets[-1], frames)
                 if not quick:
-                    measure_static(finders[1], *opened[1], avatar, settings, record)
-                effect = opened[0][0]
-                ran = {"detect": finders[0].ran_on, "motion": effect.ran_on, "precision": effect.precision}
+                    record.static = rigs[1].static(record.still)
+                ran = {"detect": finder.ran_on, "motion": effect.ran_on, "precision": effect.precision}
             found.append(motion_figures(record))
             say(f"{clip.name} moves {avatar.name}: {record.driven} of {record.frames} frames driven")
     overall = judge_all(found, "motion")

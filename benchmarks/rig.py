@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import cv2
@@ -14,11 +15,11 @@ from benchmarks.metrics import acting as act
 from benchmarks.metrics.flicker import Flicker, static_jitter
 from benchmarks.metrics.identity import portrait, steadiness
 from benchmarks.metrics.masks import beyond, drawn_masks, network_masks, share_hidden
-from benchmarks.readers import Reader, reencoded
+from benchmarks.readers import reencoded
 from realtime.capture.source import Source
 from realtime.clock import now_ns
 from realtime.errors import ConfigError
-from realtime.families.face_swap.effect import FaceSwap, Swapper
+from realtime.families.face_swap.effect import FaceSwap
 from realtime.frame import Frame, Pixels
 from realtime.imaging.blend import Swapped
 from realtime.pipeline.engine import Engine, FaceFinder, Result
@@ -28,14 +29,12 @@ from realtime.tracking.face import Face
 HIDDEN = 0.95
 """The share of the face's inside that must be taken over for its frame to count as replaced."""
 
-LEFT_OUT = {"missing": "left out by --quick"}
-
 Faces = list[Face | None]
 
 
 @dataclass(slots=True, eq=False)
 class Record:
-    """What is noted of a clip: frames, failures, and each frame's face as read from driver, output and driver again.
+    """What is noted of a clip: failures, each frame's face as read from driver, output and driver again.
 
     `still`: the first frame that gave an output of a driver, and `static` what came of it under camera noise.
     """
@@ -50,7 +49,7 @@ class Record:
     outputs: Faces = field(default_factory=list)
     again: Faces = field(default_factory=list)
     still: Pixels | None = None
-    static: dict[str, Any] = field(default_factory=lambda: dict(LEFT_OUT))
+    static: dict[str, Any] = field(default_factory=lambda: {"missing": "left out by --quick"})
 
     def note(self, result: Result) -> None:
         """One more frame, and whether a stage failed in it."""
@@ -61,12 +60,12 @@ class Record:
 
     def read(self, driver: Face | None, output: Face | None, again: Face | None) -> None:
         """One frame's faces."""
-        self.drivers.append(driver)
-        self.outputs.append(output)
-        self.again.append(again)
+        for kept, face in ((self.drivers, driver), (self.outputs, output), (self.again, again)):
+            kept.append(face)
 
-    def head(self) -> dict[str, Any]:
-        """The figures that every clip has."""
+    def figures(self) -> dict[str, Any]:
+        """What every kind of clip has, as the JSON file has it. Acting is compared where both faces were read."""
+        channels, pose = act.following(self.drivers, self.outputs)
         return {
             "clip": self.name,
             "frames": self.frames,
@@ -74,6 +73,14 @@ class Record:
             "first_failure": self.first_failure,
             "rate_hz": round(self.rate_hz, 3),
             "size": list(self.size),
+            "blendshapes": channels,
+            "weak": act.weak(channels),
+            "expression": {**act.together(channels), "jaw_r": act.if_moving(channels, "jawOpen", "r")},
+            "blinks": act.blink_figures(self.drivers, self.outputs),
+            "pose_deg": pose,
+            "jitter": act.trembling(self.drivers, self.outputs),
+            "frozen": self.static,
+            "traces": act.traces(self.drivers, self.outputs),
         }
 
 
@@ -93,6 +100,30 @@ class ClipRecord(Record):
     flicker: Flicker = field(default_factory=lambda: Flicker(VIDEOS))
     portraits: dict[str, list[Floats]] = field(default_factory=lambda: {"output": [], "driver": []})
     metrics: Sequence[Metric] = ()
+
+
+class Watched:
+    """Passes everything on to `inner`; `calls` holds arguments and result of the last call of each of its methods."""
+
+    def __init__(self, inner: Any) -> None:
+        self._inner = inner
+        self.calls: dict[str, tuple[tuple[Any, ...], Any]] = {}
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._inner, name)
+        return partial(self._call, name, found) if callable(found) else found
+
+    def __call__(self, *arguments: Any) -> Any:
+        """The inner one's, remembered as `__call__`."""
+        return self._call("__call__", self._inner, *arguments)
+
+    def _call(self, name: str, method: Callable[..., Any], *arguments: Any) -> Any:
+        self.calls[name] = arguments, method(*arguments)
+        return self.calls[name][1]
+
+    def result(self, name: str = "__call__") -> Any:
+        """What the last call gave; None where there was none."""
+        return self.calls.get(name, ((), None))[1]
 
 
 class SharedFinder:
@@ -122,22 +153,6 @@ class SharedFinder:
         """Nothing: the finder is the caller's."""
 
 
-class WatchedSwapper:
-    """A swapper that remembers the last thing it made. Obeys `Swapper`."""
-
-    def __init__(self, inner: Swapper) -> None:
-        self._inner = inner
-        self.last: Swapped | None = None
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._inner, name)
-
-    def __call__(self, crop: Pixels, face: Face) -> Swapped:
-        """The inner swapper's, remembered."""
-        self.last = self._inner(crop, face)
-        return self.last
-
-
 class OwnFace:
     """Gives the driver's own crop back, at the network's size, under the network's mask: the ceiling.
 
@@ -147,13 +162,13 @@ class OwnFace:
 
     ran_on, precision, spent_ns, title = "nothing", "fp32", 0, "the driver's own face"
 
-    def __init__(self, like: WatchedSwapper) -> None:
-        self._like = like
-        self.face_type, self.size, self.coverage = like.face_type, like.size, like.coverage
+    def __init__(self, swapper: Watched) -> None:
+        self._swapper = swapper
+        self.face_type, self.size, self.coverage = swapper.face_type, swapper.size, swapper.coverage
 
     def __call__(self, crop: Pixels, face: Face) -> Swapped:
         """The crop, as large as what the network made of it, and the network's masks."""
-        made = self._like.last
+        made: Swapped | None = self._swapper.result()
         if made is None:
             return Swapped(crop, np.ones(crop.shape[:2], np.float32))
         side = made.pixels.shape[0]
@@ -184,19 +199,19 @@ class SwapRig:
     def __init__(
         self,
         finder: FaceFinder,
-        swapper: Swapper,
+        swapper: Any,
         settings: Settings,
-        readers: Sequence[Reader],
+        readers: Sequence[Any] = (),
         metrics: Sequence[Metric] = (),
         truth: Callable[[int, tuple[int, ...]], Bools | None] = lambda _seq, _shape: None,
     ) -> None:
-        self._finder: Any = SharedFinder(finder)
-        self._swapper: Any = WatchedSwapper(swapper)
+        self._finder, self._swapper = SharedFinder(finder), Watched(swapper)
         self._settings, self._readers, self._metrics, self._truth = settings, readers, metrics, truth
         # The driver's own face needs neither another colour nor sharpening.
         plain = settings.model_copy(update={"color_transfer": "none", "sharpen": 0})
-        self._engine = Engine(self._finder, FaceSwap(self._swapper), lambda: settings, now_ns)
-        self._ceiling = Engine(self._finder, FaceSwap(OwnFace(self._swapper)), lambda: plain, now_ns)
+        swap: Any = self._swapper
+        self._engine = Engine(self._finder, FaceSwap(swap), lambda: settings, now_ns)
+        self._ceiling = Engine(self._finder, FaceSwap(OwnFace(swap)), lambda: plain, now_ns)
 
     def work(self, source: Source, sheet: Sheet | None = None, frames: int | None = None) -> ClipRecord:
         """All frames of a source, or the first `frames`, measured."""
@@ -205,9 +220,23 @@ class SwapRig:
             self._one(frame, record, sheet)
         return record
 
+    def static(self, still: Pixels | None) -> dict[str, Any]:
+        """What comes of a still picture under camera noise; of a new rig, whose finder follows nobody yet."""
+        if still is None:
+            return {"missing": "no frame was replaced"}
+        return static_jitter(self._engine, still, lambda frame: (self._drawn(frame) or (None, None))[0])
+
+    def _drawn(self, frame: Frame) -> tuple[Floats, Floats] | None:
+        """The mask of what was taken over of the frame just worked on, and the crop's square in it."""
+        _, made = self._swapper.calls.pop("__call__", ((), None))
+        if made is None or len(self._finder.last) != 1:
+            return None
+        swapper: Any = self._swapper
+        return drawn_masks(frame.pixels, self._finder.last[0], made, swapper, self._settings)
+
     def _one(self, frame: Frame, record: ClipRecord, sheet: Sheet | None) -> None:
         by_driver, by_output, by_ceiling, by_again = self._readers
-        self._swapper.last = None
+        self._swapper.calls.clear()
         result = self._engine(frame)
         record.note(result)
         driver = by_driver.read(frame)
@@ -235,14 +264,15 @@ class SwapRig:
     def _compare(
         self, frame: Frame, videos: dict[str, Pixels], driver: Face | None, visible: bool, record: ClipRecord
     ) -> None:
-        made, faces = self._swapper.last, self._finder.last
+        made, faces = self._swapper.result(), self._finder.last
         mask: Floats | None = None
         own: dict[str, Floats] = {}
-        if made is not None and len(faces) == 1:
-            mask, square = drawn_masks(frame.pixels, faces[0], made, self._swapper, self._settings)
-            changed = beyond(frame.pixels, videos["output"], mask, square)
+        if (drawn := self._drawn(frame)) is not None:
+            mask = drawn[0]
+            changed = beyond(frame.pixels, videos["output"], *drawn)
             record.beyond = max(record.beyond[0], changed[0]), max(record.beyond[1], changed[1])
-            own = network_masks(frame.pixels, faces[0], made, self._swapper)
+            swapper: Any = self._swapper
+            own = network_masks(frame.pixels, faces[0], made, swapper)
             hidden = share_hidden(mask, driver or faces[0], self._truth(frame.seq, mask.shape))
             record.hidden.append(hidden)
             record.replaced += visible and hidden >= HIDDEN
@@ -254,36 +284,18 @@ class SwapRig:
         record.flicker.see(frame.pixels, videos, face)
 
 
-def measure_static(finder: FaceFinder, swapper: Swapper, settings: Settings, record: ClipRecord) -> None:
-    """Work the clip's first replaced picture off again and again under camera noise, into `record.static`.
-
-    `finder` must be a new one, that follows nobody yet. Closes nothing.
-    """
-    if record.still is None:
-        record.static = {"missing": "no frame was replaced"}
-        return
-    watched, drawing = SharedFinder(finder), WatchedSwapper(swapper)
-    parts: Any = drawing
-
-    def taken_over(frame: Frame) -> Floats | None:
-        made, drawing.last = drawing.last, None
-        if made is None or len(watched.last) != 1:
-            return None
-        return drawn_masks(frame.pixels, watched.last[0], made, parts, settings)[0]
-
-    record.static = static_jitter(Engine(watched, FaceSwap(parts), lambda: settings, now_ns), record.still, taken_over)
-
-
 def swap_figures(record: ClipRecord) -> dict[str, Any]:
     """A clip's figures as the JSON file has them."""
-    drivers, outputs = record.drivers, record.outputs
-    channels, pose = act.following(drivers, outputs)
-    ceiling_channels, ceiling_pose = act.following(drivers, record.ceilings)
-    again_channels, again_pose = act.following(drivers, record.again)
+    clip, drivers = record.figures(), record.drivers
+    top, top_pose = act.following(drivers, record.ceilings)
+    again, again_pose = act.following(drivers, record.again)
     errors = {name: value for name, value in record.flicker.errors().items() if value is not None}
-    read = sum(a is not None and b is not None for a, b in zip(drivers, outputs, strict=True))
-    clip: dict[str, Any] = {
-        **record.head(),
+    read = sum(a is not None and b is not None for a, b in zip(drivers, record.outputs, strict=True))
+    clip["expression"]["ceiling_mean_r"] = mean(
+        [top[name]["r"] or 0.0 for name in act.moving(clip["blendshapes"]) if name in top]
+    )
+    clip["blinks"]["ceiling_f1"] = act.blink_figures(drivers, record.ceilings)["f1"]
+    clip |= {
         "coverage": {
             "visible": record.visible,
             "replaced": record.replaced,
@@ -291,42 +303,24 @@ def swap_figures(record: ClipRecord) -> dict[str, Any]:
             "hidden": mean(record.hidden),
             "output_read": read,
         },
-        "blendshapes": channels,
-        "weak": act.weak(channels),
-        "expression": {
-            **act.together(channels),
-            "jaw_r": act.if_moving(channels, "jawOpen", "r"),
-            "ceiling_mean_r": mean(
-                [ceiling_channels[n]["r"] or 0.0 for n in act.moving(channels) if n in ceiling_channels]
-            ),
-        },
-        "mouth": act.mouth_figures(drivers, outputs),
-        "blinks": {
-            **act.blink_figures(drivers, outputs),
-            "ceiling_f1": act.blink_figures(drivers, record.ceilings)["f1"],
-        },
-        "expression_mae": mean([c["mae"] for c in channels.values()]),
-        "pose_deg": pose,
-        "jitter": act.trembling(drivers, outputs),
+        "mouth": act.mouth_figures(drivers, record.outputs),
+        "expression_mae": mean([c["mae"] for c in clip["blendshapes"].values()]),
         "flicker": {
             **{f"e_warp_{name}": round(value, 6) for name, value in errors.items()},
             "ratio": _over(errors.get("output"), errors.get("driver")),
             "ceiling_ratio": _over(errors.get("ceiling"), errors.get("driver")),
         },
-        "frozen": record.static,
         "outside": {"beyond_mask_max": record.beyond[0], "beyond_crop_max": record.beyond[1]},
         "steadiness": {name: steadiness(kept) for name, kept in record.portraits.items()},
-        "ceiling": {"blendshapes": ceiling_channels, "pose_deg": ceiling_pose},
+        "ceiling": {"blendshapes": top, "pose_deg": top_pose},
         "reader": {
             "what": "the driver read once more after JPEG at quality 75",
-            "blendshapes": {name: again_channels[name] for name in act.LEADING if name in again_channels},
+            "blendshapes": {name: again[name] for name in act.LEADING if name in again},
             "pose_deg": again_pose,
         },
         **{metric.key: metric.figures() for metric in record.metrics},
     }
-    clip["goals"] = judge(clip, "swap")
-    clip["traces"] = act.traces(drivers, outputs)
-    return clip
+    return {**clip, "goals": judge(clip, "swap")}
 
 
 def _over(value: float | None, unit: float | None) -> float | None:

@@ -6,7 +6,7 @@ from acting import SIZE, texture
 from fakes import FakeFinder, FakeSwapper, a_face
 
 from benchmarks.metrics.flicker import NOISE, Flicker, TemporalDeviation, face_box, noisy
-from benchmarks.rig import ClipRecord, measure_static
+from benchmarks.rig import SwapRig
 from realtime.frame import Pixels
 from realtime.imaging.blend import Swapped
 from realtime.settings import Settings
@@ -56,10 +56,8 @@ class Trembler(FakeSwapper):
 
 
 def static(swapper: FakeSwapper, still: Pixels | None, blind: bool = False) -> dict[str, float]:
-    record = ClipRecord("still", 30.0, SIZE, still=still)
     finder = FakeFinder(lambda _seq: [] if blind else [a_face((160, 120), 140)])
-    measure_static(finder, swapper, SETTINGS, record)
-    return record.static
+    return SwapRig(finder, swapper, SETTINGS).static(still)
 
 
 def test_the_noise_is_what_it_says_and_the_same_every_time() -> None:

@@ -13,7 +13,8 @@ from puppets import ToyPuppet, an_avatar
 from benchmarks.charts import Sheet
 from benchmarks.goals import GOALS, judge_all
 from benchmarks.quality import quality
-from benchmarks.quality_motion import DriveRecord, MotionRig, WatchedModel, measure_static, motion_figures
+from benchmarks.quality_motion import DriveRecord, MotionRig, motion_figures
+from benchmarks.rig import Watched
 from realtime.errors import ConfigError
 from realtime.families.motion.effect import ReenactmentEffect
 from realtime.frame import Pixels
@@ -33,20 +34,21 @@ class Spilling(ReenactmentEffect[Any, Any]):
         return picture
 
 
-def work(
+def a_rig(
     output: FakeReader | None = None,
     kind: type[ReenactmentEffect[Any, Any]] = ReenactmentEffect,
     lost: tuple[int, ...] = (),
-    sheet: Sheet | None = None,
-    frames: int = 12,
-) -> DriveRecord:
-    model: Any = WatchedModel(ToyPuppet())
+) -> MotionRig:
+    model: Any = Watched(ToyPuppet())
     avatar = an_avatar("ann", 90)
     effect = kind(model, [avatar], background=lambda text: None)
     # The tracker sees the canonical head; the readers read the acting.
     finder = FakeFinder(lambda seq: [] if seq in lost else [a_face()])
-    rig = MotionRig(finder, effect, model, avatar, CALM, [FakeReader(), output or FakeReader(), FakeReader()])
-    return rig.work(FakeSource([texture(shift=n) for n in range(frames)], SIZE), sheet)
+    return MotionRig(finder, effect, model, avatar, CALM, [FakeReader(), output or FakeReader(), FakeReader()])
+
+
+def work(rig: MotionRig | None = None, sheet: Sheet | None = None, frames: int = 12) -> DriveRecord:
+    return (rig or a_rig()).work(FakeSource([texture(shift=n) for n in range(frames)], SIZE), sheet)
 
 
 def test_a_faithful_avatar_keeps_every_goal() -> None:
@@ -66,8 +68,8 @@ def test_a_faithful_avatar_keeps_every_goal() -> None:
 
 
 def test_what_is_damped_lost_or_spilled_is_seen() -> None:
-    damped, lost = motion_figures(work(FakeReader(gain=0.4))), motion_figures(work(FakeReader(blind_from=8)))
-    spilled = motion_figures(work(kind=Spilling))
+    damped, lost = (motion_figures(work(a_rig(FakeReader(**how)))) for how in ({"gain": 0.4}, {"blind_from": 8}))
+    spilled = motion_figures(work(a_rig(kind=Spilling)))
     assert damped["expression"]["jaw_gain"] == pytest.approx(0.4, abs=0.01)
     assert lost["coverage"]["faceless"] == pytest.approx(1 / 3, abs=0.01)
     assert spilled["outside"]["beyond_mask_max"] == 7
@@ -77,7 +79,7 @@ def test_what_is_damped_lost_or_spilled_is_seen() -> None:
 
 
 def test_frames_without_a_driver_are_not_judged() -> None:
-    record = work(lost=tuple(range(3)), frames=16)
+    record = work(a_rig(lost=tuple(range(3))), frames=16)
     assert record.waiting == 3  # nobody to be neutral yet
     # Somebody who comes wakes the avatar up gently, which takes 0.3 seconds.
     assert 3 <= record.driven <= 6
@@ -85,16 +87,11 @@ def test_frames_without_a_driver_are_not_judged() -> None:
 
 
 def test_a_still_picture_under_noise_is_followed_by_its_trembling() -> None:
-    model: Any = WatchedModel(ToyPuppet())
-    avatar, record = an_avatar("ann", 90), work(frames=2)
-    effect = ReenactmentEffect[Any, Any](model, [avatar], background=lambda text: None)
-    measure_static(FakeFinder(lambda seq: [a_face()]), effect, model, avatar, CALM, record)
+    found = a_rig().static(work(frames=2).still)
     # The toy's driving pose is one noisy pixel.
-    assert record.static["pixels"] > 100
-    assert 0.3 < record.static["ratio"] < 2.5
-    nobody = DriveRecord("none", 25.0, SIZE)
-    measure_static(FakeFinder(), effect, model, avatar, CALM, nobody)
-    assert "missing" in nobody.static
+    assert found["pixels"] > 100
+    assert 0.3 < found["ratio"] < 2.5
+    assert "missing" in a_rig().static(None)
 
 
 def test_an_empty_clip_is_refused() -> None:
