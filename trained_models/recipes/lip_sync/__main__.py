@@ -122,15 +122,14 @@ def export(run_folder: Path, data: Path, out: Path, variant: str, checkpoint: Pa
 @main.command()
 @data_option
 @click.option("--bundle", type=PATH, default=BUNDLE)
-@click.option("--sound", "sounds", type=PATH, multiple=True, help="A sound file, besides voices of espeak-ng.")
 @variant_option
 @click.option("--write", is_flag=True, help="Put what was found on the card.")
-def check(data: Path, bundle: Path, sounds: tuple[Path, ...], variant: str, write: bool) -> None:
+def check(data: Path, bundle: Path, variant: str, write: bool) -> None:
     """Measure lips against voices, silence, and held-out people."""
     from trained_models.recipes.lip_sync.check import check as do
     from trained_models.training.files import add_to_bundle
 
-    facts = do(bundle, list(sounds), data, variant)
+    facts = do(bundle, data, variant)
     if write:
         add_to_bundle(bundle, {}, {"measured": facts})
 
