@@ -9,8 +9,6 @@ import pytest
 from bundles import one_line
 from footage import RATE_HZ, some_looks
 
-pytest.importorskip("torch", reason="the training recipes need the extra `train`")
-
 from realtime.errors import ConfigError
 from trained_models.autoencoder.dataset import Pairs
 from trained_models.learn.frame_selection import choose, different

@@ -10,10 +10,7 @@ import pytest
 from commands import Call, one_line
 from recordings import bars
 
-torch = pytest.importorskip("torch", reason="`masquerade learn` needs the extra `train`")
-pytest.importorskip("onnxscript", reason="`masquerade learn` needs the extra `train`")
-
-from realtime.models.library import built_in_folder, load_bundle  # noqa: E402
+from realtime.models.library import built_in_folder, load_bundle
 
 CLIP = built_in_folder() / "clips" / "driving.mp4"
 WHOSE = ("--identity", "synthetic", "--statement", 'A "rendered" driver.')

@@ -6,18 +6,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
-torch = pytest.importorskip("torch", reason="the training recipes need the extra `train`")
-
-from realtime.errors import ModelError  # noqa: E402
-from trained_models.autoencoder.dataset import Pairs, Shard, save_shard  # noqa: E402
-from trained_models.autoencoder.network import Shape, SwapNetwork  # noqa: E402
-from trained_models.autoencoder.training import Plan  # noqa: E402
-from trained_models.learn.fit import LOG, PREVIEW, STATE, Limits, Stopped, fit  # noqa: E402
-from trained_models.learn.learner import LIPS_GAIN, Learner  # noqa: E402
-from trained_models.learn.read_back import FOLLOWED, LEAST, MOST, Report, followed, lips_factor  # noqa: E402
-from trained_models.learn.samples import load_drivers  # noqa: E402
-from trained_models.learn.sheets import Drivers, sheet  # noqa: E402
+from realtime.errors import ModelError
+from trained_models.autoencoder.dataset import Pairs, Shard, save_shard
+from trained_models.autoencoder.network import Shape, SwapNetwork
+from trained_models.autoencoder.training import Plan
+from trained_models.learn.fit import LOG, PREVIEW, STATE, Limits, Stopped, fit
+from trained_models.learn.learner import LIPS_GAIN, Learner
+from trained_models.learn.read_back import FOLLOWED, LEAST, MOST, Report, followed, lips_factor
+from trained_models.learn.samples import load_drivers
+from trained_models.learn.sheets import Drivers, sheet
 
 SMALL = Shape(size=32, code=8, condition=8, encoder=(4, 4, 8, 8, 8), bottom=8, decoder=(8, 8, 4, 4))
 PLAN = Plan(
@@ -51,6 +50,9 @@ def shard(count: int = 12) -> Shard:
     )
 
 
+pytestmark = pytest.mark.slow
+
+
 @pytest.fixture
 def frames(tmp_path: Path) -> Pairs:
     save_shard(tmp_path / "frames" / "shard_00000", shard())
@@ -60,8 +62,7 @@ def frames(tmp_path: Path) -> Pairs:
 def train(some: Learner, frames: Pairs, folder: Path, limits: Limits, stop_after: int | None = None) -> list[str]:
     said: list[str] = []
     folder.mkdir(exist_ok=True)
-    stop = lambda: some.step_number == stop_after  # noqa: E731
-    fit(some, frames, frames, DRIVERS, folder, limits, said.append, stop, clock=lambda: 0.0)
+    fit(some, frames, frames, DRIVERS, folder, limits, said.append, lambda: some.step_number == stop_after, clock=float)
     return said
 
 

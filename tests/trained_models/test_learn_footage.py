@@ -9,8 +9,6 @@ from bundles import one_line
 from fakes import a_face
 from footage import some_looks
 
-pytest.importorskip("torch", reason="the training recipes need the extra `train`")
-
 from realtime.errors import ConfigError
 from realtime.frame import Frame
 from realtime.models.library import built_in_folder

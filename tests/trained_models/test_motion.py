@@ -1,60 +1,39 @@
 """How the built-in motion model is made: its network, its training, its bundle and its avatars."""
 
-import importlib
 import io
-from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-from click.testing import CliRunner
-from mesh_faces import MESH, a_face, a_picture, a_shape, head
+import torch
+from mesh_faces import MESH, a_picture
+from moving_people import a_person, some_patches
 
 from realtime.families.motion.mesh.refiner import INPUTS, OUTPUTS, shaded
 from realtime.families.motion.mesh.source import MOUTH_SIDE
 from realtime.frame import Pixels
 from realtime.models.avatar import read_avatar_card
 from realtime.models.bundle import hash_file
-from realtime.models.library import built_in_folder, face_folder, load_bundle
-from realtime.tracking.face import Face
+from realtime.models.library import face_folder, built_in_folder, load_bundle
 from realtime.tracking.tracker import Tracker
 from trained_models.recipes.face import mesh_file
 from trained_models.recipes.motion.avatars import SITTERS
-from trained_models.recipes.motion.frames import Frames, frames_path, read_frames
-from trained_models.recipes.motion.samples import Patches, patch_files, prepare, read_patches, stacked
+from trained_models.recipes.motion.frames import frames_path, read_frames
+from trained_models.recipes.motion.refiner import Refiner, Widths
+from trained_models.recipes.motion.refiner import shaded as shaded_batch
+from trained_models.recipes.motion.samples import Patches, Samples, patch_files, prepare, read_patches, spread
+from trained_models.recipes.motion.to_bundle import load_refiner, refiner_to_onnx, save_refiner
 from trained_models.recipes.sample_files import joined
-
-torch = pytest.importorskip("torch")
-
-from trained_models.recipes.motion.refiner import PLAN, Refiner, RefinerTraining, Widths  # noqa: E402  # noqa: E402
-from trained_models.recipes.motion.refiner import shaded as shaded_batch  # noqa: E402
-from trained_models.recipes.motion.samples import Samples, spread  # noqa: E402
-from trained_models.recipes.motion.to_bundle import load_refiner, refiner_to_onnx, save_refiner  # noqa: E402
-from trained_models.training.ema import run  # noqa: E402
-from trained_models.training.onnx_export import giga_flops  # noqa: E402
+from trained_models.training.onnx_export import giga_flops
 
 SLIM = Widths((8, 12, 16), (8, 12, 16))
 AVATARS = built_in_folder() / "avatars"
 
 
-def a_person() -> tuple[Frames, list[Face]]:
-    """A wavy picture as the person's moments, and the faces that a tracker would find: at rest, speaking, turned."""
-    faces = [a_face(), a_face(a_shape(jaw_cm=2.0)), a_face(turn_deg=(0, 15, 0)), a_face(turn_deg=(0, 60, 0))]
-    frames = np.stack([a_picture(320, 320)] * len(faces))
-    nothing = np.zeros((len(faces), 3), np.float32)
-    return Frames(frames, nothing, nothing[:, :2], person_seed=7, cartoon=False), faces
-
-
 @pytest.fixture(scope="module")
 def patches() -> Patches:
-    person, faces = a_person()
-    coming = iter(faces)
-    fields = stacked(head(), person, lambda _: [next(coming)])
-    assert fields is not None
-    assert len(fields["chin"]) == 2  # one at rest is what moves, and one is turned too far
-    return Patches(**fields)
+    return some_patches()
 
 
 def test_samples_show_the_same_place_at_rest_drawn_and_true(patches: Patches) -> None:
@@ -83,47 +62,6 @@ def test_the_network_is_small_and_begins_by_changing_nothing() -> None:
         made = network(*(torch.rand(shape) for shape in INPUTS.values()))
     assert [tuple(m.shape) for m in made] == list(OUTPUTS.values())
     assert max(float(m.abs().max()) for m in made) < 0.1
-
-
-@pytest.mark.slow
-def test_training_learns_and_goes_on_where_it_stopped(patches: Patches, tmp_path: Path) -> None:
-    samples = Samples(patches, plain=True)
-    held = spread(samples, 2)
-    plan = replace(PLAN, batch=2, steps=12, warm_up_steps=2)
-    whole = RefinerTraining(plan, SLIM)
-    before = whole.judge(held)
-    for number in range(6):
-        whole.step(samples.batch(number, 2))
-    whole.save(tmp_path / "state.pt")
-    resumed = RefinerTraining(plan, SLIM)
-    resumed.load(tmp_path / "state.pt")
-    for number in range(6, 12):
-        ends = [t.step(samples.batch(number, 2))["loss"] for t in (whole, resumed)]
-        assert ends[0] == ends[1]
-    after = whole.judge(held)
-    assert after["mouth"] < before["mouth"]
-    assert before["mouth"] == pytest.approx(before["mouth_geometry"], rel=0.05)
-    with pytest.raises(ValueError, match="widths"):
-        RefinerTraining(plan, replace(SLIM, mouth=(8, 12, 24))).load(tmp_path / "state.pt")
-
-
-@pytest.mark.slow
-def test_a_run_keeps_log_and_state_and_ends_when_told(patches: Patches, tmp_path: Path) -> None:
-    samples, plan = Samples(patches, plain=True), replace(PLAN, batch=1, steps=4)
-    held, asked, folder = spread(samples, 2), iter([False, False, True]), tmp_path / "run"
-
-    def turned(pause: Callable[[], bool] = lambda: False) -> int:
-        training = RefinerTraining(plan, SLIM)
-        return run(training, lambda: samples, held, folder, judge_every=2, pause=pause).step_number
-
-    assert turned(lambda: next(asked)) == 2
-    (folder / "STOP").touch()
-    assert turned() == 2
-    (folder / "STOP").unlink()
-    assert turned() == 4
-    lines = (folder / "state.csv").read_text().splitlines()
-    assert [line.split(",")[0] for line in lines] == ["step", "2", "4"]
-    assert "held_mouth" in lines[0]
 
 
 def test_the_mouth_is_shaded_alike_in_training_and_live() -> None:
@@ -242,10 +180,3 @@ def test_people_who_are_prepared_are_not_prepared_again(tmp_path: Path) -> None:
     assert list(prepare(tmp_path, "patches", range(3), lambda person: {"chin": person.rot})) == [0]
     assert [p.name for p in patch_files(tmp_path)] == ["patches_00000.npz"]
     assert list(prepare(tmp_path, "patches", range(3), lambda person: pytest.fail("done already"))) == []
-
-
-@pytest.mark.parametrize("recipe", ["motion", "lip_sync", "people", "autoencoder"])
-def test_every_command_of_a_recipe_can_be_asked_for(recipe: str) -> None:
-    main = importlib.import_module(f"trained_models.recipes.{recipe}.__main__").main
-    for command in main.commands:
-        assert CliRunner().invoke(main, [command, "--help"]).exit_code == 0

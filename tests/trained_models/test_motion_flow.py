@@ -1,46 +1,35 @@
 """How the flow network for hair and neck is made: samples, training, bundle."""
 
 import tomllib
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from mesh_faces import a_face, a_picture, a_shape, head
+import torch
+from mesh_faces import head
+from moving_people import a_flow_sample
 
 from realtime.families.motion.mesh import flow
 from realtime.models.bundle import open_bundle
 from realtime.models.library import built_in_folder
-from trained_models.recipes.motion.frames import Frames
-
-torch = pytest.importorskip("torch")
-
-from trained_models.recipes.motion.flow import (  # noqa: E402
-    PLAN,
+from trained_models.recipes.motion.flow import (
     FlowNetwork,
     FlowSample,
     FlowSamples,
-    FlowTraining,
     counted,
     errors,
     fed,
     sample_of,
 )
-from trained_models.recipes.motion.to_bundle import add_flow, flow_to_onnx, load_flow, save_flow  # noqa: E402
+from trained_models.recipes.motion.frames import Frames
+from trained_models.recipes.motion.to_bundle import add_flow, flow_to_onnx, load_flow, save_flow
 
 SLIM = (8, 8, 8, 8)
 
 
 @pytest.fixture(scope="module")
 def sample() -> FlowSample:
-    faces = [a_face(), a_face(a_shape(jaw_cm=2.0), turn_deg=(5, 12, 0)), a_face(turn_deg=(0, -20, 5))]
-    frames = np.stack([np.roll(a_picture(320, 320), 4 * k, axis=1) for k in range(3)])
-    nothing = np.zeros((3, 3), np.float32)
-    coming = iter(faces)
-    person = Frames(frames, nothing, nothing[:, :2], person_seed=7, cartoon=False)
-    made = sample_of(head(), person, lambda _: [next(coming)])
-    assert made is not None
-    return made
+    return a_flow_sample()
 
 
 def test_a_sample_holds_map_face_and_pose(sample: FlowSample) -> None:
@@ -76,25 +65,6 @@ def test_batches_repeat_and_mirrored_ones_fit_their_maps(sample: FlowSample) -> 
     turned = samples.batch(0, 16).pose[:, 1]
     assert (turned > 0.15).any()
     assert (turned < -0.15).any()
-
-
-@pytest.mark.slow
-def test_training_learns_and_goes_on_where_it_stopped(sample: FlowSample, tmp_path: Path) -> None:
-    samples = FlowSamples([sample], 3, plain=True)
-    held = samples.batch(0, 2)
-    plan = replace(PLAN, batch=2, steps=12, warm_up_steps=2)
-    whole = FlowTraining(plan, SLIM)
-    before = whole.judge(held)
-    assert before["colour"] == pytest.approx(before["mesh"])
-    for number in range(6):
-        whole.step(samples.batch(number, 2))
-    whole.save(tmp_path / "state.pt")
-    again = FlowTraining(plan, SLIM)
-    again.load(tmp_path / "state.pt")
-    assert whole.step(held) == again.step(held)
-    for _ in range(25):
-        whole.step(held)
-    assert whole.judge(held)["colour"] < before["mesh"]
 
 
 def test_the_export_is_the_network_and_fits_the_bundle(sample: FlowSample, tmp_path: Path) -> None:

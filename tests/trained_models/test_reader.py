@@ -4,26 +4,23 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from made_up_pairs import PLAN, SMALL, made_up_data
 
-torch = pytest.importorskip("torch", reason="the training recipes need the extra `train`")
-pytest.importorskip("onnx", reason="the training recipes need the extra `export`")
-
-from made_up_pairs import PLAN, SMALL, made_up_data  # noqa: E402
-
-from realtime.capture.recording import Recording  # noqa: E402
-from realtime.families.face_swap.autoencoder import inner_lips  # noqa: E402
-from realtime.imaging.affine import cut  # noqa: E402
-from realtime.inference.ort import open_session  # noqa: E402
-from realtime.models.library import built_in_folder, face_folder  # noqa: E402
-from realtime.tracking.tracker import Tracker  # noqa: E402
-from trained_models.autoencoder.crops import SIZE, face_crop  # noqa: E402
-from trained_models.autoencoder.dataset import Pairs  # noqa: E402
-from trained_models.autoencoder.reader import (  # noqa: E402
+from realtime.capture.recording import Recording
+from realtime.families.face_swap.autoencoder import inner_lips
+from realtime.imaging.affine import cut
+from realtime.inference.ort import open_session
+from realtime.models.library import face_folder, built_in_folder
+from realtime.tracking.tracker import Tracker
+from trained_models.autoencoder.crops import SIZE, face_crop
+from trained_models.autoencoder.dataset import Pairs
+from trained_models.autoencoder.reader import (
     OnnxInTorch,
     Reader,
     lips_apart,
 )
-from trained_models.autoencoder.training import FACE, Training  # noqa: E402
+from trained_models.autoencoder.training import FACE, Training
 
 
 @pytest.fixture(scope="module")

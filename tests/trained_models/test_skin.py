@@ -2,16 +2,13 @@
 
 import cv2
 import numpy as np
-import pytest
 
-torch = pytest.importorskip("torch", reason="the training recipes need the extra `train`")
-
-from realtime.families.face_swap.skin_detail import SIDE, UNCHANGED, SkinDetail, unrolled  # noqa: E402
-from realtime.families.motion.mesh.head import open_head  # noqa: E402
-from realtime.frame import Floats  # noqa: E402
-from realtime.models.library import built_in_folder  # noqa: E402
-from trained_models.autoencoder.crops import FINE_SIZE  # noqa: E402
-from trained_models.autoencoder.skin_detail import FINER_PX, Unroller, View, texture  # noqa: E402
+from realtime.families.face_swap.skin_detail import SIDE, UNCHANGED, SkinDetail, unrolled
+from realtime.families.motion.mesh.head import open_head
+from realtime.frame import Floats
+from realtime.models.library import built_in_folder
+from trained_models.autoencoder.crops import FINE_SIZE
+from trained_models.autoencoder.skin_detail import FINER_PX, Unroller, View, texture
 
 HEAD = open_head(built_in_folder() / "motion" / "mesh.npz")
 UNROLL = Unroller(HEAD.canonical, HEAD.triangles)

@@ -19,8 +19,6 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 
-from trained_models.recipes.tflite_to_onnx import to_onnx
-
 Array = npt.NDArray[np.generic]
 
 NETS: dict[str, tuple[str, dict[str, str], dict[str, list[int]]]] = {
@@ -145,6 +143,8 @@ def mesh_file(face_bundle: Path) -> bytes:
 def convert(task: Path, out: Path, skull: Path = HERE / SKULL) -> dict[str, str]:
     """Writes the bundle's files into `out` and gives back their hashes (file name → sha256). `skull` is what
     `trained_models.recipes.skull` made."""
+    from trained_models.recipes.tflite_to_onnx import to_onnx
+
     out.mkdir(parents=True, exist_ok=True)
     data, people = task.read_bytes(), skull.read_bytes()
     (out / SKULL).write_bytes(people)

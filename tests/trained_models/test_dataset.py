@@ -4,13 +4,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from made_up_pairs import made_up_data, made_up_shard
 
-torch = pytest.importorskip("torch", reason="the training recipes need the extra `train`")
-
-from made_up_pairs import made_up_data, made_up_shard  # noqa: E402
-
-from trained_models.autoencoder import augment  # noqa: E402
-from trained_models.autoencoder.dataset import Pairs, load_shard, save_shard  # noqa: E402
+from trained_models.autoencoder import augment
+from trained_models.autoencoder.dataset import Pairs, load_shard, save_shard
+from trained_models.training.files import add_to_bundle
 
 
 @pytest.fixture
@@ -98,3 +97,27 @@ def test_two_cameras_see_one_moment(data: Path) -> None:
         assert torch.equal(batch.keep_code[first], batch.keep_code[second])
         assert not torch.equal(batch.face[first], batch.face[second])
         assert not torch.equal(batch.blendshapes[first], batch.blendshapes[second])
+
+
+def test_facts_are_put_on_the_card_once(tmp_path: Path) -> None:
+    card = tmp_path / "model.toml"
+    card.write_text('schema = 1\n\n[measured]\nexport = "exact"\nsilence = "loud"\n', encoding="utf-8")
+    add_to_bundle(tmp_path, {}, {"measured": {"silence": "still"}})
+    add_to_bundle(tmp_path, {}, {"measured": {"silence": "quite still"}})
+    assert card.read_text(encoding="utf-8") == 'schema = 1\n\n[measured]\nexport = "exact"\nsilence = "quite still"\n'
+
+
+def test_facts_take_their_place_in_their_table(tmp_path: Path) -> None:
+    card = tmp_path / "model.toml"
+    card.write_text(
+        'schema = 1\n\n[files]\n"a.onnx" = "x"\n\n[training]\nsteps = 3\n\n[measured]\nwork = "1"\n', encoding="utf-8"
+    )
+    facts = {"files": {"b.onnx": "y"}, "output": {"fine_size": 256}, "measured": {"work": "2"}}
+    add_to_bundle(tmp_path, {}, facts)
+    made = card.read_text(encoding="utf-8")
+    assert made == (
+        'schema = 1\n\n[files]\n"a.onnx" = "x"\n"b.onnx" = "y"\n\n[output]\nfine_size = 256\n\n'
+        '[training]\nsteps = 3\n\n[measured]\nwork = "2"\n'
+    )
+    add_to_bundle(tmp_path, {}, {"output": {"fine_size": 256}})
+    assert card.read_text(encoding="utf-8") == made
