@@ -15,7 +15,7 @@ from realtime.families.motion.mesh.source import MOUTH_SIDE
 from realtime.frame import Pixels
 from realtime.models.avatar import read_avatar_card
 from realtime.models.bundle import hash_file
-from realtime.models.library import face_folder, built_in_folder, load_bundle
+from realtime.models.library import built_in_folder, face_folder, load_bundle
 from realtime.tracking.tracker import Tracker
 from trained_models.recipes.face import mesh_file
 from trained_models.recipes.motion.avatars import SITTERS

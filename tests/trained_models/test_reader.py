@@ -11,7 +11,7 @@ from realtime.capture.recording import Recording
 from realtime.families.face_swap.autoencoder import inner_lips
 from realtime.imaging.affine import cut
 from realtime.inference.ort import open_session
-from realtime.models.library import face_folder, built_in_folder
+from realtime.models.library import built_in_folder, face_folder
 from realtime.tracking.tracker import Tracker
 from trained_models.autoencoder.crops import SIZE, face_crop
 from trained_models.autoencoder.dataset import Pairs

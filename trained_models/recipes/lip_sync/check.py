@@ -129,7 +129,10 @@ class Rig:
 
 def check(bundle: Path, data: Path, variant: str = "fast") -> dict[str, str]:
     """Print everything; gives what belongs on the card. Filmed people's figures: `masquerade bench quality`."""
-    tracker, network = Tracker(face_folder(), provider="cpu"), open_lip_sync(load_bundle(bundle), provider="cpu", threads=1)
+    tracker, network = (
+        Tracker(face_folder(), provider="cpu"),
+        open_lip_sync(load_bundle(bundle), provider="cpu", threads=1),
+    )
     rig = Rig(network, tracker, variant)
     still = avatar_pixels(sorted(AVATARS.built_in.glob("*/picture.*"))[0])[0]
     found, speech = [], None
