@@ -14,14 +14,18 @@ import onnx
 from onnx import numpy_helper
 
 from realtime.errors import ModelError
-from realtime.inference.compile_apart import compile_apart
-from realtime.inference.cuda_driver import GpuFacts, open_gpu
-from realtime.inference.engine_cache import NO_GPU, engine_facts, find_engine, open_cache
+from realtime.inference.engine_cache import NO_GPU, EngineCache, engine_facts, find_engine, open_cache
 from realtime.inference.onnx_file import read_contents
 from realtime.inference.providers import MODULES, engine_module_installed, why_no_gpu
-from realtime.inference.sealed_cache import SealedCache
-from realtime.inference.tensorrt_build import Built
-from realtime.inference.tensorrt_module import check_card, load_module, title
+from realtime.inference.tensorrt_build import (
+    Built,
+    GpuFacts,
+    check_card,
+    compile_in_child,
+    load_module,
+    open_gpu,
+    title,
+)
 
 ADVICE = "write one for it (masquerade export --precision int8 --engine tensorrt)"
 
@@ -48,7 +52,7 @@ class Compiled:
 
 
 def cached_engine(
-    model: Path, *, runtime: str | None = None, batch: int = 1, cache: SealedCache | None = None
+    model: Path, *, runtime: str | None = None, batch: int = 1, cache: EngineCache | None = None
 ) -> Compiled:
     """The engine of an ONNX file for this machine: out of the cache, else compiled in a child process and kept.
 
@@ -66,13 +70,11 @@ def cached_engine(
     facts = engine_facts(trt, data, precision, gpu, batch=batch)
 
     def make(timings: bytes) -> Built:
-        on_this_gpu = facts.on_this_gpu
-        return compile_apart(
-            runtime, data, model.name, on_this_gpu=on_this_gpu, tf32=False, batch=batch, timings=timings
-        )
+        here = gpu is not None
+        return compile_in_child(runtime, data, model.name, on_this_gpu=here, tf32=False, batch=batch, timings=timings)
 
     found = find_engine(facts, model.name, cache or open_cache(), make)
-    return Compiled(found.engine, found.path, found.compiled, title(trt), facts.gpu)
+    return Compiled(found.engine, found.path, found.compiled, title(trt), gpu.model if gpu else NO_GPU)
 
 
 def _check_pairs(model: onnx.ModelProto, name: str) -> None:
@@ -100,9 +102,7 @@ def _here(runtime: str | None) -> tuple[str, Any, GpuFacts | None]:
         if runtime == "tensorrt":
             raise ModelError(f"TensorRT compiles only where a GPU is: {no_gpu}")
         return runtime, load_module(runtime), None
-    gpu = open_gpu()
-    facts = gpu.facts
-    gpu.close()  # TensorRT opens it by itself
+    facts = open_gpu().facts
     trt = load_module(runtime)
     check_card(trt, facts)
     return runtime, trt, facts

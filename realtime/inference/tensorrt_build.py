@@ -1,15 +1,38 @@
-"""Compiles an ONNX file into an engine with TensorRT 11 or TensorRT-RTX.
+"""Compiles an ONNX file into an engine with NVIDIA's TensorRT 11 or TensorRT-RTX: two packages with one API.
 
-Since TensorRT 11 networks are strongly typed: float16 or int8 arithmetic is what the graph says (float16 tensors,
-Q/DQ pairs), never a switch of the builder. `export/to_tensorrt.py` makes such graphs.
+Both are proprietary and installed by the user. TensorRT-RTX serves GeForce RTX and RTX PRO cards (compute capability
+7.5 to 8.9 and 12) and compiles without a GPU; TensorRT serves all others. Networks are strongly typed: float16 or int8
+arithmetic is what the graph says (float16 tensors, Q/DQ pairs); `export/to_tensorrt.py` makes such graphs.
+
+TensorRT's reader is written for files that are in order: of 100 damaged ones one crashed it (TensorRT-RTX 1.7, 2026).
+ONNX Runtime's refuses such files with an error, so it is asked first, and the compiler runs in a child process, which
+it can only end alone and which can be stopped at any moment.
 """
 
+import importlib
+import importlib.util
+import json
+import logging
+import signal
+import sys
+import tempfile
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from realtime.errors import ModelError
-from realtime.inference.tensorrt_module import is_rtx, last_error, logger, title
+from realtime.inference.providers import MODULES, first_line, why_no_gpu
+from realtime.inference.trial import run_child, why_ended
+
+log = logging.getLogger(__name__)
 
 BUILD = 1  # part of every cache key: raise it when this file changes what an engine is
+KEPT_LINES = 20
+MODEL, TIMINGS, ENGINE, LEARNT, REFUSAL = "model.onnx", "timings", "engine", "learnt", "refusal"
 
 
 class Built(NamedTuple):
@@ -20,6 +43,192 @@ class Built(NamedTuple):
 
     engine: bytes
     timings: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class GpuFacts:
+    """What a compiled engine depends on, apart from the network."""
+
+    name: str
+    capability: tuple[int, int]
+    processors: int
+    driver: str
+
+    @property
+    def model(self) -> str:
+        """The GPU in words, e.g. `NVIDIA H200 (sm_90, 132 processors)`; a slice of one counts its own."""
+        return f"{self.name} (sm_{self.capability[0]}{self.capability[1]}, {self.processors} processors)"
+
+
+class Gpu(NamedTuple):
+    """The first GPU that CUDA shows: the module `cuda.core` (or a stand-in), its device and what is known of it."""
+
+    cuda: Any
+    device: Any
+    facts: GpuFacts
+
+
+class GpuError(ModelError):
+    """A call of CUDA that failed; its text is one line."""
+
+
+@contextmanager
+def gpu_errors() -> Iterator[None]:
+    """Turns what `cuda.core` raises into GpuError."""
+    try:
+        yield
+    except Exception as error:
+        if type(error).__name__ != "CUDAError":  # it has no public name
+            raise
+        if "OUT_OF_MEMORY" in str(error):
+            raise GpuError(
+                "the GPU's memory is full: close other programs that use it, or use --provider cpu"
+            ) from error
+        reason = first_line(error)
+        raise GpuError(f"the NVIDIA driver failed ({reason}): check nvidia-smi, or use --provider cpu") from error
+
+
+def open_gpu(find: Callable[[], Any] = lambda: importlib.import_module("cuda.core")) -> Gpu:
+    """The first GPU, current in this thread (`CUDA_VISIBLE_DEVICES` chooses). Raises ModelError where there is none.
+
+    It must be asked before a TensorRT library is loaded: without a driver some of those crash.
+    """
+    if refused := why_no_gpu():
+        raise ModelError(refused)
+    try:
+        cuda = find()
+    except ImportError as error:
+        raise ModelError('cuda-core is not installed: pip install "masquerade[tensorrt]"') from error
+    with gpu_errors():
+        return describe_gpu(cuda)
+
+
+def describe_gpu(cuda: Any) -> Gpu:
+    """The first device of `cuda.core` made current, and its facts."""
+    device = cuda.Device(0)
+    device.set_current()
+    versions = ["CUDA " + ".".join(map(str, cuda.system.get_user_mode_driver_version()))]
+    with suppress(Exception):  # NVML is not everywhere
+        versions.insert(0, ".".join(map(str, cuda.system.get_kernel_mode_driver_version())))
+    major, minor = device.compute_capability
+    facts = GpuFacts(device.name, (major, minor), device.properties.multiprocessor_count, " ".join(versions))
+    return Gpu(cuda, device, facts)
+
+
+def load_module(provider: str) -> Any:
+    """The TensorRT module of the provider `tensorrt` or `rtx`. Raises ModelError where it is missing or broken."""
+    names, title, advice = MODULES[provider]
+    for name in names:
+        if importlib.util.find_spec(name) is None:
+            continue
+        try:
+            found = importlib.import_module(name)
+        except Exception as error:  # a missing library of its own: ImportError, OSError or FileNotFoundError
+            raise ModelError(f"{title} is installed but does not load ({first_line(error)}): {advice}") from error
+        if not hasattr(found, "OnnxParser"):
+            raise ModelError(f"the module {name} is not {title} 10 or later: {advice}")
+        return found
+    raise ModelError(f"{title} is not installed: {advice}, or use --provider auto")
+
+
+def is_rtx(trt: Any) -> bool:
+    """Whether a module is TensorRT-RTX: only that one compiles for GPUs that are not here."""
+    return str(trt.__name__).startswith("tensorrt_rtx")
+
+
+def title(trt: Any) -> str:
+    """The module's name and version for the user, e.g. `TensorRT RTX 1.7.1.116`."""
+    return f"{MODULES['rtx' if is_rtx(trt) else 'tensorrt'][1]} {trt.__version__}"
+
+
+def check_card(trt: Any, gpu: GpuFacts) -> None:
+    """Raises ModelError where TensorRT-RTX has no kernels for a GPU: those of data centres, and old ones.
+
+    It names the kinds that it knows; for later ones than those it compiles while loading.
+    """
+    if not is_rtx(trt):
+        return
+    names = trt.ComputeCapability.__members__
+    known = {(int(n[2:-1]), int(n[-1])) for n in names if n.startswith("SM") and n[2:].isdigit()}
+    if known and gpu.capability not in known and gpu.capability < max(known):
+        raise ModelError(f"{title(trt)} has no kernels for {gpu.model}: use --provider tensorrt or cuda")
+
+
+@lru_cache(maxsize=4)
+def logger(trt: Any) -> Any:
+    """The one logger of a TensorRT module: it takes the first it is given for the whole process.
+
+    `errors` holds the last lines that said error; they go into our own messages, not to the screen.
+    """
+
+    class Logger(trt.ILogger):  # type: ignore[misc]  # the module is only known while running
+        def __init__(self) -> None:
+            trt.ILogger.__init__(self)
+            self.errors: deque[str] = deque(maxlen=KEPT_LINES)
+
+        def log(self, severity: Any, message: str) -> None:
+            if severity in (trt.ILogger.ERROR, trt.ILogger.INTERNAL_ERROR):
+                self.errors.append(message)
+            log.debug("%s", message)
+
+    return Logger()
+
+
+def last_error(trt: Any) -> str:
+    """The last thing the module complained about, cut to one line; clears what was kept."""
+    kept = logger(trt).errors
+    lines = str(kept[-1]).strip().splitlines() if kept else []
+    kept.clear()
+    return lines[0].strip()[:240] if lines else "it gave no reason"
+
+
+def compile_in_child(
+    provider: str,
+    data: bytes,
+    name: str,
+    *,
+    on_this_gpu: bool,
+    tf32: bool,
+    batch: int,
+    timings: bytes,
+    run: Callable[..., Any] = run_child,
+) -> Built:
+    """As `compile_network`, in a child process. Raises ModelError also where that one crashed or the disk is full."""
+    from realtime.inference.ort import open_session  # which may call this module's users
+
+    open_session(data, provider="cpu").close()
+    how = json.dumps({"name": name, "on_this_gpu": on_this_gpu, "tf32": tf32, "batch": batch})
+    try:
+        with tempfile.TemporaryDirectory(prefix="masquerade-") as folder:
+            place = Path(folder)
+            (place / MODEL).write_bytes(data)
+            (place / TIMINGS).write_bytes(timings)
+            ended = run("realtime.inference.tensorrt_build", provider, folder, how)
+            if ended.returncode == 0:
+                return Built((place / ENGINE).read_bytes(), (place / LEARNT).read_bytes())
+            if (place / REFUSAL).exists():
+                raise ModelError((place / REFUSAL).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ModelError(
+            f"{name} cannot be compiled ({error.strerror or error}): free some space in {tempfile.gettempdir()}"
+        ) from error
+    crashed = f"{MODULES[provider][1]} crashed while compiling {name} ({why_ended(ended)})"
+    raise ModelError(f"{crashed}: use another provider")
+
+
+def main(provider: str, folder: str, how: str) -> int:
+    """The child: compiles what lies in the folder and leaves the engine there, or the line that refuses it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # else Ctrl-C waits for the compiler
+    place = Path(folder)
+    timings = (place / TIMINGS).read_bytes()
+    try:
+        built = compile_network(load_module(provider), (place / MODEL).read_bytes(), timings=timings, **json.loads(how))
+    except ModelError as error:
+        (place / REFUSAL).write_text(str(error), encoding="utf-8")
+        return 1
+    (place / LEARNT).write_bytes(built.timings)
+    (place / ENGINE).write_bytes(built.engine)
+    return 0
 
 
 def compile_network(
@@ -92,3 +301,7 @@ def _refusal(parser: Any, trt: Any, name: str) -> str:
         where = f"{operator}: " if operator else ""
         return f"{title(trt)} cannot read {name} ({where}{reason}): use another provider"
     return f"{title(trt)} cannot read {name} ({last_error(trt)}): is it a whole ONNX model?"
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

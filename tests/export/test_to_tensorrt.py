@@ -19,11 +19,10 @@ from export.plan import NetworkSpec  # noqa: E402
 from export.to_onnx import to_onnx  # noqa: E402
 from export.to_tensorrt import cached_engine  # noqa: E402
 from realtime.errors import ModelError  # noqa: E402
+from realtime.inference.engine_cache import EngineCache  # noqa: E402
 from realtime.inference.providers import engine_module_installed, why_no_gpu  # noqa: E402
-from realtime.inference.sealed_cache import SealedCache  # noqa: E402
-from realtime.inference.tensorrt_build import compile_network  # noqa: E402
+from realtime.inference.tensorrt_build import compile_network, load_module  # noqa: E402
 from realtime.inference.tensorrt_engine import open_engine_session  # noqa: E402
-from realtime.inference.tensorrt_module import load_module  # noqa: E402
 from realtime.models.library import built_in_folder  # noqa: E402
 
 compiles = pytest.mark.skipif(
@@ -169,8 +168,8 @@ def test_an_open_batch_is_compiled_for_the_given_one() -> None:
 
 
 @pytest.fixture
-def engines(tmp_path: Path) -> SealedCache:
-    return SealedCache(tmp_path / "engines", tmp_path / "secret")
+def engines(tmp_path: Path) -> EngineCache:
+    return EngineCache(tmp_path / "engines")
 
 
 @pytest.fixture
@@ -181,7 +180,7 @@ def swap(tmp_path: Path) -> Path:
 
 
 @compiles
-def test_an_engine_is_compiled_once_per_model_precision_and_batch(engines: SealedCache, swap: Path) -> None:
+def test_an_engine_is_compiled_once_per_model_precision_and_batch(engines: EngineCache, swap: Path) -> None:
     first = cached_engine(swap, runtime="rtx", cache=engines)
     assert first.fresh
     assert first.path is not None
@@ -194,7 +193,7 @@ def test_an_engine_is_compiled_once_per_model_precision_and_batch(engines: Seale
 
 @compiles
 def test_an_altered_engine_is_compiled_again(
-    engines: SealedCache, swap: Path, caplog: pytest.LogCaptureFixture
+    engines: EngineCache, swap: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     first = cached_engine(swap, runtime="rtx", cache=engines)
     assert first.path is not None
@@ -211,14 +210,14 @@ def test_a_disk_that_is_full_costs_only_the_keeping(
     tmp_path: Path, swap: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "file").write_bytes(b"")
-    made = cached_engine(swap, runtime="rtx", cache=SealedCache(tmp_path / "file" / "engines", tmp_path / "secret"))
+    made = cached_engine(swap, runtime="rtx", cache=EngineCache(tmp_path / "file" / "engines"))
     assert made.engine
     assert made.path is None
     assert "cannot be kept" in caplog.text
 
 
 @pytest.mark.skipif(not why_no_gpu(), reason="a GPU is here")
-def test_without_a_gpu_the_line_says_what_to_do(swap: Path, engines: SealedCache) -> None:
+def test_without_a_gpu_the_line_says_what_to_do(swap: Path, engines: EngineCache) -> None:
     for call in (
         lambda: open_engine_session(swap, provider="rtx"),
         lambda: open_engine_session(swap, provider="tensorrt"),
