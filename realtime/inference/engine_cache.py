@@ -66,7 +66,8 @@ class EngineCache:
         path = self.path(facts, kind)
         try:
             _require_private(self._folder.lstat(), stat.S_ISDIR)
-            handle = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0))
+            flags = sum(getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY"))
+            handle = os.open(path, os.O_RDONLY | flags)
             with os.fdopen(handle, "rb") as file:
                 _require_private(os.fstat(handle), stat.S_ISREG)
                 digest, line, content = file.readline().strip(), file.readline(), file.read()

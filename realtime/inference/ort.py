@@ -54,7 +54,7 @@ class OrtSession(BaseSession):
         self.inputs = MappingProxyType({i.name: _spec(i, name) for i in self._session.get_inputs()})
         self.outputs = MappingProxyType({o.name: _spec(o, name) for o in self._session.get_outputs()})
         self._output_names = list(self.outputs)
-        self._call = self._plain_run
+        self._call: Callable[[Mapping[str, Array]], dict[str, Array]] = self._plain_run
         if choice.on_nvidia and (bound := bind(self._session, self.inputs, self.outputs, runtime)):
             self._call = bound
         self._warm_up()

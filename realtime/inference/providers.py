@@ -195,7 +195,10 @@ def _choice(name: str, precision: str, threads: int, runtime: Any) -> Choice:
     if name == "openvino":
         return _openvino(precision, threads, runtime)
     if engine_module_installed(name):
-        return _on_gpu(Choice(name, "", precision))
+        choice = _on_gpu(Choice(name, "", precision))
+        if importlib.util.find_spec("cuda") is None:
+            raise ModelError(f"cuda-core is not installed: {MODULES[name][2]}")
+        return choice
     if name == "rtx":
         devices = _plugin_devices("rtx", "GPU", runtime)
         return Choice(name, devices[0].ep_name, "fp32", {"enable_cuda_graph": "1"}, devices[:1])

@@ -135,13 +135,15 @@ def opening_networks(
 
     `open_session` stands in for `realtime.inference.ort.open_session`. The function raises ModelError.
     """
+    if open_session is None:
+        from realtime.inference import ort  # heavy to import: only where a network is wanted
+
+        open_session = ort.open_session
+    open_one = open_session
     with ExitStack() as opened:
 
         def network(file: Path) -> Session:
-            nonlocal open_session
-            if open_session is None:
-                from realtime.inference.ort import open_session  # heavy to import: only where a network is wanted
-            session = open_session(file, provider=provider, precision=precision, threads=threads)
+            session = open_one(file, provider=provider, precision=precision, threads=threads)
             opened.callback(session.close)
             return session
 

@@ -7,15 +7,14 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from cuda_fakes import FakeDriver, FakeManagement
+from cuda_fakes import FakeCuda
 from onnx import TensorProto, helper, numpy_helper
 from tensorrt_fakes import FakeTensorRt, Kind, Place
 
 from realtime.errors import ModelError
-from realtime.inference.cuda_driver import Gpu
-from realtime.inference.sealed_cache import SealedCache
+from realtime.inference.engine_cache import EngineCache
 from realtime.inference.session import Session, TensorSpec
-from realtime.inference.tensorrt_build import compile_network
+from realtime.inference.tensorrt_build import Gpu, compile_network, describe_gpu
 from realtime.inference.tensorrt_engine import EngineSession, open_engine_session
 
 FEED = {"x": np.arange(12, dtype=np.float32).reshape(1, 3, 4), "shift": np.array([5], np.float32)}
@@ -34,17 +33,16 @@ class Machine:
     """A fake GPU machine with an empty cache: `open` opens a session on it."""
 
     def __init__(self, folder: Path, rtx: bool = False) -> None:
-        self.driver = FakeDriver()
-        self.trt = FakeTensorRt(self.driver, rtx=rtx)
-        self.release = "580.95.05"
-        self.cache = SealedCache(folder / "engines", folder / "secret")
+        self.cuda = FakeCuda()
+        self.trt = FakeTensorRt(self.cuda, rtx=rtx)
+        self.cache = EngineCache(folder / "engines")
 
     def open(self, data: bytes | Path | None = None, precision: str = "fp32") -> EngineSession:
         return open_engine_session(
             network() if data is None else data,
             provider="rtx" if self.trt.rtx else "tensorrt",
             precision=precision,
-            find_gpu=lambda: Gpu(self.driver, FakeManagement(self.release)),
+            find_gpu=lambda: describe_gpu(self.cuda),
             find_module=lambda provider: self.trt,
             compiler=lambda provider, data, name, **how: compile_network(self.trt, data, name, **how),
             cache=self.cache,
@@ -76,9 +74,9 @@ def test_a_run_is_one_launch_and_one_wait(machine: Machine) -> None:
     session = machine.open()
     assert "NVIDIA Fake, fp32, CUDA graph" in session.ran_on
     assert session.ran_on.startswith("TensorRT RTX 11.4.0" if machine.trt.rtx else "TensorRT 11.4.0")
-    machine.driver.calls.clear()
+    machine.cuda.calls.clear()
     session.run(FEED)
-    assert machine.driver.calls == ["cuCtxSetCurrent", "cuGraphLaunch", "cuStreamSynchronize"]
+    assert machine.cuda.calls == ["set_current", "launch", "sync"]
 
 
 def test_without_a_graph_the_same_work_is_queued_in_order(tmp_path: Path) -> None:
@@ -86,33 +84,32 @@ def test_without_a_graph_the_same_work_is_queued_in_order(tmp_path: Path) -> Non
     machine.trt.capturable = False
     session = machine.open()
     assert "no CUDA graph" in session.ran_on
-    machine.driver.calls.clear()
+    machine.cuda.calls.clear()
     np.testing.assert_array_equal(session.run(FEED)["y"], 2 * FEED["x"] + 5)
-    up, down = "cuMemcpyHtoDAsync_v2", "cuMemcpyDtoHAsync_v2"
-    assert machine.driver.calls == ["cuCtxSetCurrent", up, up, down, down, "cuStreamSynchronize"]
+    up, down = "pinned to device", "device to pinned"
+    assert machine.cuda.calls == ["set_current", up, up, down, down, "sync"]
 
 
-@pytest.mark.parametrize("failing", ["cuStreamEndCapture", "cuGraphInstantiateWithFlags", "the network"])
+@pytest.mark.parametrize("failing", ["end_building", "take graph", "the network"])
 def test_a_recording_that_fails_is_ended_and_said(tmp_path: Path, failing: str) -> None:
     machine = Machine(tmp_path)
     if failing == "the network":
         machine.trt.capturable = False  # plain TensorRT cannot be asked beforehand
     else:
-        machine.driver.fails[failing] = 901
+        machine.cuda.fails[failing] = "CUDA_ERROR_STREAM_CAPTURE_INVALIDATED"
     session = machine.open()
-    machine.driver.recording.clear()
     assert "no CUDA graph" in session.ran_on
     np.testing.assert_array_equal(session.run(FEED)["y"], 2 * FEED["x"] + 5)
     session.close()
-    assert machine.driver.left() == []
+    assert machine.cuda.open == []
 
 
 def test_everything_is_given_back(machine: Machine) -> None:
     session = machine.open()
-    assert machine.driver.left()
+    assert machine.cuda.open
     session.close()
     session.close()
-    assert machine.driver.left() == []
+    assert machine.cuda.open == []
     with pytest.raises(ModelError, match="closed"):
         session.run(FEED)
 
@@ -121,11 +118,11 @@ def test_another_thread_may_run_and_close_it(machine: Machine) -> None:
     session = machine.open()
     sums: list[float] = []
     thread = threading.Thread(target=lambda: (sums.append(float(session.run(FEED)["total"])), session.close()))
-    machine.driver.calls.clear()
+    machine.cuda.calls.clear()
     thread.start()
     thread.join()
     assert sums == [192]
-    assert machine.driver.calls[0] == "cuCtxSetCurrent"
+    assert machine.cuda.calls[0] == "set_current"
 
 
 def _no_context(m: Machine) -> None:
@@ -141,7 +138,7 @@ def _fails_running(m: Machine) -> None:
 
 
 def _full(m: Machine) -> None:
-    m.driver.fails["cuMemHostAlloc"] = 2
+    m.cuda.fails["take pinned"] = "CUDA_ERROR_OUT_OF_MEMORY: it was unable to allocate"
 
 
 @pytest.mark.parametrize(
@@ -158,18 +155,19 @@ def test_a_failed_start_gives_everything_back(machine: Machine, spoil: Callable[
     with pytest.raises(ModelError, match=says) as caught:
         machine.open()
     assert "\n" not in str(caught.value)
-    assert machine.driver.left() == []
+    assert machine.cuda.open == []
 
 
 def test_a_gpu_that_fails_while_running_is_one_line_and_still_closes(machine: Machine) -> None:
     session = machine.open()
-    machine.driver.fails["cuStreamSynchronize"] = 700
-    with pytest.raises(ModelError, match=r"cuStreamSynchronize \(CUDA_ERROR_700\)"):
+    machine.cuda.fails["sync"] = "CUDA_ERROR_ILLEGAL_ADDRESS: it was accessed\nsecond line"
+    with pytest.raises(ModelError, match=r"driver failed \(CUDA_ERROR_ILLEGAL_ADDRESS: it was accessed\)"):
         session.run(FEED)
-    machine.driver.pending = {stream: [] for stream in machine.driver.pending}
-    machine.driver.fails["cuMemFree_v2"] = 700
+    for stream in machine.cuda.streams.values():
+        stream.pending = []
+    machine.cuda.fails["free device"] = "CUDA_ERROR_ILLEGAL_ADDRESS"
     session.close()
-    assert machine.driver.contexts == 0  # the rest was given back all the same
+    assert machine.cuda.open == []  # the rest was given back all the same
 
 
 def test_an_open_batch_size_becomes_the_compiled_one(machine: Machine) -> None:
@@ -188,11 +186,11 @@ def test_an_engine_is_compiled_once(machine: Machine, tmp_path: Path) -> None:
 
 
 def _newer_driver(m: Machine) -> None:
-    m.release = "590.1"
+    m.cuda.driver = (590, 1)
 
 
 def _other_card(m: Machine) -> None:
-    m.driver.name = "NVIDIA Other"
+    m.cuda.name = "NVIDIA Other"
 
 
 def _newer_tensorrt(m: Machine) -> None:
@@ -231,13 +229,13 @@ def test_rtx_compiles_for_this_gpu_with_memory_that_can_be_recorded(tmp_path: Pa
 @pytest.mark.parametrize(("capability", "runs"), [((7, 0), False), ((9, 0), False), ((8, 9), True), ((13, 0), True)])
 def test_rtx_says_which_cards_it_is_not_for(tmp_path: Path, capability: tuple[int, int], runs: bool) -> None:
     machine = Machine(tmp_path, rtx=True)
-    machine.driver.capability = capability
+    machine.cuda.capability = capability
     if runs:
         machine.open().close()
     else:
         with pytest.raises(ModelError, match=r"no kernels for NVIDIA Fake .*: use --provider tensorrt or cuda"):
             machine.open()
-    assert machine.driver.left() == []
+    assert machine.cuda.open == []
 
 
 def test_what_the_builder_learnt_serves_the_next_network(tmp_path: Path) -> None:
@@ -256,7 +254,7 @@ def test_a_cached_engine_that_the_gpu_refuses_is_compiled_again(
     assert machine.trt.engines == 2
     assert "compiled again" in caplog.text
     session.close()
-    assert machine.driver.left() == []
+    assert machine.cuda.open == []
 
 
 def test_a_fresh_engine_that_the_gpu_refuses_is_an_error(machine: Machine) -> None:
@@ -265,12 +263,12 @@ def test_a_fresh_engine_that_the_gpu_refuses_is_an_error(machine: Machine) -> No
     with pytest.raises(ModelError, match=rf"on this GPU \({reason}\): use --provider cuda"):
         machine.open()
     assert machine.trt.engines == 1
-    assert machine.driver.left() == []
+    assert machine.cuda.open == []
 
 
 def test_a_dropped_in_engine_is_never_loaded(machine: Machine, caplog: pytest.LogCaptureFixture) -> None:
     machine.open().close()
-    for file in (machine.cache.path({}).parent).glob("*.sealed"):
+    for file in machine.cache.path({}).parent.glob("*.bin"):
         file.write_bytes(file.read_bytes().replace(b"engine 1", b"engine X"))
     machine.open().close()
     assert machine.trt.engines == 2
@@ -295,4 +293,4 @@ def test_a_refused_file_never_reaches_the_gpu(machine: Machine) -> None:
         machine.open(bytes(bad.SerializeToString()))
     with pytest.raises(ModelError, match="cannot be read"):
         machine.open(Path("nowhere.onnx"))
-    assert machine.driver.calls == []
+    assert machine.cuda.calls == []

@@ -7,12 +7,11 @@ import numpy as np
 import pytest
 
 from realtime.errors import ModelError
-from realtime.inference.cuda_driver import open_gpu
+from realtime.inference.engine_cache import EngineCache
 from realtime.inference.ort import open_session
 from realtime.inference.providers import MODULES, engine_module_installed, why_no_gpu
-from realtime.inference.sealed_cache import SealedCache
+from realtime.inference.tensorrt_build import check_card, load_module, open_gpu
 from realtime.inference.tensorrt_engine import open_engine_session
-from realtime.inference.tensorrt_module import check_card, load_module
 from realtime.models.library import built_in_folder
 
 NETWORKS = sorted(built_in_folder().glob("*/*.onnx"))
@@ -23,13 +22,10 @@ def why_not(provider: str) -> str:
         return why_no_gpu()
     if not engine_module_installed(provider):
         return f"the module of {provider} is not installed"
-    gpu = open_gpu()
     try:
-        check_card(load_module(provider), gpu.facts)
+        check_card(load_module(provider), open_gpu().facts)
     except ModelError as error:
         return str(error)
-    finally:
-        gpu.close()
     return ""
 
 
@@ -47,7 +43,7 @@ def provider(request: pytest.FixtureRequest) -> str:
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("file", NETWORKS, ids=[f"{p.parent.name}/{p.name}" for p in NETWORKS])
 def test_a_packaged_network_gives_what_the_cpu_gives(provider: str, file: Path, tmp_path: Path) -> None:
-    cache = SealedCache(tmp_path / "engines", tmp_path / "secret")
+    cache = EngineCache(tmp_path / "engines")
     rng = np.random.default_rng(0)
     exact = open_session(file, provider="cpu")
     feed = {name: rng.random([s or 1 for s in port.shape], np.float32) for name, port in exact.inputs.items()}

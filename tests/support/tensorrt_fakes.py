@@ -1,4 +1,4 @@
-"""A TensorRT module without a GPU, working on a `FakeDriver`: it compiles anything to one small network.
+"""A TensorRT module without a GPU, working on a `FakeCuda`: it compiles anything to one small network.
 
 That network is y = 2·x + shift, and the sum of y as float16. The module has the API of TensorRT 11, or with
 `rtx=True` what TensorRT-RTX adds to it.
@@ -10,7 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-from cuda_fakes import FakeDriver
+from cuda_fakes import FakeCuda
 
 SHAPES: dict[str, tuple[int, ...]] = {"x": (1, 3, 4), "shift": (1,), "y": (1, 3, 4), "total": ()}
 DTYPES: dict[str, Any] = {"x": np.float32, "shift": np.float32, "y": np.float32, "total": np.float16}
@@ -49,8 +49,8 @@ class FakeTensorRt:
     class ILogger:
         ERROR, INTERNAL_ERROR = "error", "internal error"
 
-    def __init__(self, driver: FakeDriver, version: str = "11.4.0", rtx: bool = False) -> None:
-        self.driver, self.__version__, self.rtx = driver, version, rtx
+    def __init__(self, cuda: FakeCuda, version: str = "11.4.0", rtx: bool = False) -> None:
+        self.cuda, self.__version__, self.rtx = cuda, version, rtx
         self.__name__ = "tensorrt_rtx" if rtx else "tensorrt"
         self.engines = 0
         self.configs: list[FakeConfig] = []
@@ -192,8 +192,8 @@ class FakeContext:
         return True
 
     def execute_async_v3(self, stream: int) -> bool:
-        driver = self._trt.driver
-        if not self._trt.runs or (stream in driver.recording and not self._trt.capturable):
+        queue = self._trt.cuda.streams[stream]
+        if not self._trt.runs or (queue.recording is not None and not self._trt.capturable):
             self._trt.complain("enqueue refused")
             return False
         x, shift, y, total = (self._array(name) for name in SHAPES)
@@ -202,8 +202,8 @@ class FakeContext:
             y[...] = 2 * x + shift
             total[...] = y.sum()
 
-        driver.queue(stream, work)
+        queue.queue(work)
         return True
 
     def _array(self, name: str) -> np.ndarray:
-        return np.ndarray(SHAPES[name], DTYPES[name], self._trt.driver.memory[self._addresses[name]])
+        return np.ndarray(SHAPES[name], DTYPES[name], self._trt.cuda.memory[self._addresses[name]])
