@@ -199,7 +199,7 @@ class LipSync(nn.Module):
 
 
 class Ways(nn.Module):
-    """What a fine decoder does, for a larger picture (`realtime.families.lip_sync.hires_lips`): fed as `LipSync`.
+    """What a fine decoder does, for a larger picture: fed as `LipSync`.
 
     Gives `field` (1, 2, 128, 128) in sides of the picture, `paint` (1, 3, 128, 128) and `seen` (1, 1, 128, 128), all 0
     above the rows that the decoder looks at.

@@ -5,7 +5,7 @@ light and rooms are generated here. `identity` (a shape) and `look` (everything 
 `Renderer` holds one person and draws it with any actions, pose, gaze, light and camera. The same moment drawn on two
 people is a training pair, which no camera can record.
 
-    python -m trained_models.recipes.people sheet | pairs | clip | ceiling
+    python -m trained_models.recipes.people pairs | strangers | clips | clip
 
 Units everywhere: decimetres, y up, z towards the viewer; degrees; colours linear 0..1 unless said otherwise.
 """
