@@ -109,10 +109,7 @@ def test_the_critic_learns_which_sound_is_in_step_and_is_kept(tmp_path: Path) ->
     assert share > 0.7
     assert -1 <= cosine <= 1
     with torch.no_grad():
-        right, wrong = (
-            sync.contrast(critic, cut, clip),
-            sync.contrast(critic, cut, replace(clip, heard=clip.wrong)),
-        )
+        right, wrong = (sync.contrast(critic, cut, clip), sync.contrast(critic, cut, replace(clip, heard=clip.wrong)))
     assert right < wrong
     again = sync.train_sync_critic(made, made, tmp_path, steps=24)
     assert sync.told_apart(again, cut, clip) == (share, cosine)
@@ -123,10 +120,7 @@ def test_the_critic_learns_which_sound_is_in_step_and_is_kept(tmp_path: Path) ->
 def test_the_judge_tells_paint_from_truth_where_mouths_open() -> None:
     torch.manual_seed(2)
     judge, codes = fine.PatchDiscriminator(), torch.rand(6, len(net.CODE))
-    truth, opened = (
-        torch.rand(6, 3, sync.HIGH, sync.WIDE),
-        torch.zeros(6, 1, sync.HIGH, sync.WIDE),
-    )
+    truth, opened = (torch.rand(6, 3, sync.HIGH, sync.WIDE), torch.zeros(6, 1, sync.HIGH, sync.WIDE))
     opened[:, :, 20:36, 24:48] = 1
     painted = truth.clone()
     painted[:, :, 20:36, 24:48] = 0.5

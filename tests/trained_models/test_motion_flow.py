@@ -12,15 +12,7 @@ from moving_people import a_flow_sample
 from realtime.families.motion.mesh import flow
 from realtime.models.bundle import open_bundle
 from realtime.models.library import built_in_folder
-from trained_models.recipes.motion.flow import (
-    FlowNetwork,
-    FlowSample,
-    FlowSamples,
-    counted,
-    errors,
-    fed,
-    sample_of,
-)
+from trained_models.recipes.motion.flow import FlowNetwork, FlowSample, FlowSamples, counted, errors, fed, sample_of
 from trained_models.recipes.motion.frames import Frames
 from trained_models.recipes.motion.to_bundle import add_flow, flow_to_onnx, load_flow, save_flow
 

@@ -185,10 +185,7 @@ def test_every_swept_action_is_read_once() -> None:
     assert all(0 < w.half < w.full < 1 for w in WANTED.values())
 
 
-@pytest.mark.parametrize(
-    ("goal", "expected"),
-    [(0.25, 0.75), (0.5, 1.0), (0.05, 0.15), (0.95, 2.0)],
-)
+@pytest.mark.parametrize(("goal", "expected"), [(0.25, 0.75), (0.5, 1.0), (0.05, 0.15), (0.95, 2.0)])
 def test_a_sweep_is_turned_round(goal: float, expected: float) -> None:
     levels, readings = np.array([0, 0.3, 1.0, 2.0, 3.0]), np.array([0.0, 0.1, 0.5, 0.9, 0.4])
     found = amplitude(levels, readings, goal)

@@ -15,11 +15,7 @@ from realtime.models.library import built_in_folder, face_folder
 from realtime.tracking.tracker import Tracker
 from trained_models.autoencoder.crops import SIZE, face_crop
 from trained_models.autoencoder.dataset import Pairs
-from trained_models.autoencoder.reader import (
-    OnnxInTorch,
-    Reader,
-    lips_apart,
-)
+from trained_models.autoencoder.reader import OnnxInTorch, Reader, lips_apart
 from trained_models.autoencoder.training import FACE, Training
 
 

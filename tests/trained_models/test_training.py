@@ -52,10 +52,7 @@ def trainings(tmp_path: Path) -> dict[str, tuple[Callable[[], Any], Any]]:
             lambda: flow.FlowTraining(replace(flow.PLAN, warm_up_steps=2), (8, 8, 8, 8)),
             flow.FlowSamples([a_flow_sample()], 3, plain=True),
         ),
-        "lips": (
-            lambda: DecoderTraining(replace(PLAN, warm_up_steps=2), SLIM),
-            LipSamples([a_take()], plain=True),
-        ),
+        "lips": (lambda: DecoderTraining(replace(PLAN, warm_up_steps=2), SLIM), LipSamples([a_take()], plain=True)),
     }
 
 

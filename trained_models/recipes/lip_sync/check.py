@@ -145,10 +145,7 @@ def check(bundle: Path, data: Path, variant: str = "fast") -> dict[str, str]:
         found.append(in_step(opened, envelope(samples, len(opened))))
         print(f"{voice}: {found[-1]}", flush=True)
     assert speech is not None
-    facts = {
-        "voices": f"espeak-ng, held out: {_range(found)}; recipe's check",
-        "silence": _silence(rig, still, speech),
-    }
+    facts = {"voices": f"espeak-ng, held out: {_range(found)}; recipe's check", "silence": _silence(rig, still, speech)}
     if person_files(data):
         facts["held_out_lips"] = _held_out(rig, data)
     network.close()
