@@ -215,7 +215,7 @@ def test_samples_are_read_as_written_and_new_ones_are_found(tmp_path: Path) -> N
     assert len(dataset.held_out().codes) == 14
 
 
-def test_offset_and_correlation_are_found() -> None:
+def test_offset_correlation_and_loudness_are_measured() -> None:
     rng = np.random.default_rng(8)
     loud = np.convolve(rng.uniform(0, 1, 220), np.ones(5) / 5, "same").astype(np.float32)
     late = check.in_step(0.2 * np.roll(loud, 2), loud)
@@ -223,14 +223,11 @@ def test_offset_and_correlation_are_found() -> None:
     assert late.r > 0.95 > late.r_at_0
     assert check.in_step(np.roll(loud, -3), loud).offset == pytest.approx(-3, abs=0.05)
     assert check.in_step(np.zeros_like(loud), loud).r == 0
-
-
-def test_loudness_is_that_of_each_pictures_time() -> None:
     sound = np.zeros(32_000, np.float32)
     sound[16_000:17_600] = 0.5
-    loud = check.envelope(sound, 50)
-    assert 25 <= int(loud.argmax()) <= 28
-    assert loud[:23].max() < 1e-5
+    heard = check.envelope(sound, 50)
+    assert 25 <= int(heard.argmax()) <= 28
+    assert heard[:23].max() < 1e-5
 
 
 def test_windows_are_those_of_the_live_voice() -> None:
@@ -240,11 +237,21 @@ def test_windows_are_those_of_the_live_voice() -> None:
     assert spoken.speech == 1
 
 
-def test_the_bundle_is_small_and_says_what_it_measured() -> None:
-    bundle = load_bundle(built_in_folder() / "lip-sync")
-    assert bundle.path("lip_sync.onnx").stat().st_size < 4e6
-    assert (bundle.card.identity.kind, bundle.card.input.size) == ("none", net.SIZE)
-    assert {"export", "work", "held_out"} <= set(bundle.card.measured.facts)
+@pytest.mark.parametrize(
+    ("bundle", "file", "most", "facts"),
+    [
+        ("lip-sync", "lip_sync.onnx", 4e6, {"export", "work", "held_out"}),
+        ("lip-sync", "fine.onnx", 10e6, {"fine_export", "fine_work"}),
+        ("motion", "refine.onnx", 4e6, {"export", "work", "held_out_mouth", "held_out_eyes"}),
+    ],
+)
+def test_a_built_in_network_is_small_and_says_what_it_measured(
+    bundle: str, file: str, most: float, facts: set[str]
+) -> None:
+    found = load_bundle(built_in_folder() / bundle)
+    assert found.path(file).stat().st_size < most
+    assert found.card.identity.kind == "none"
+    assert facts <= set(found.card.measured.facts)
 
 
 def test_the_built_in_model_moves_mouths_and_nothing_else() -> None:

@@ -2,12 +2,28 @@
 
 import platform
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 import cv2
 import numpy as np
+import torch
+
+from realtime.families.face_swap.skin_detail import DETAIL_FILE
+from trained_models.autoencoder.crops import finder
+from trained_models.autoencoder.dataset import Pairs
+from trained_models.autoencoder.export import to_onnx
+from trained_models.autoencoder.skin_detail import as_png, detail_of
+from trained_models.autoencoder.training import Plan
+from trained_models.autoencoder.weights import from_bundle, read_network
+from trained_models.learn.samples import FILE
+from trained_models.recipes.autoencoder.driver_mask import PLAN, prepare_drivers, read_mask, train_mask
+from trained_models.recipes.autoencoder.prepare import prepare_folder
+from trained_models.recipes.autoencoder.to_bundle import Story, gather_strangers, write_identity, write_preview
+from trained_models.recipes.autoencoder.train import train as do
+from trained_models.training.files import add_to_bundle
 
 BUNDLES = Path(__file__).resolve().parents[2]
 PATH = click.Path(path_type=Path)
@@ -24,9 +40,6 @@ def main() -> None:
 @click.option("--watch", type=float, metavar="S", help="Look for new shards every S seconds.")
 def prepare(raw: Path, out: Path, watch: float | None) -> None:
     """Find, cut and weigh the faces of rendered pairs: RAW/IDENTITY/shard_*.npz to OUT/IDENTITY."""
-    from trained_models.autoencoder.crops import finder
-    from trained_models.recipes.autoencoder.prepare import prepare_folder
-
     find = finder()
     while True:
         for folder in sorted(raw.iterdir()):
@@ -63,9 +76,6 @@ def train(
     **plan: Any,
 ) -> None:
     """Train NAMES together behind one encoder on DATA/NAME, or go on from OUT/state.pt."""
-    from trained_models.autoencoder.training import Plan
-    from trained_models.recipes.autoencoder.train import train as do
-
     begin = {name: BUNDLES / name for name in names} if from_bundles else {}
     begin |= {name: Path(path) for name, path in (text.split("=", 1) for text in start)}
     done = do(data, out, names, plan=Plan(**plan), hours=hours, steps=steps, start=begin, threads=threads)
@@ -77,9 +87,6 @@ def train(
 @click.argument("raw", type=PATH, nargs=-1, required=True)
 def drivers(out: Path, raw: tuple[Path, ...]) -> None:
     """Find and cut the drivers of pairs and strangers, for the mask: DATA/strangers, DATA/pairs/IDENTITY to OUT."""
-    from trained_models.autoencoder.crops import finder
-    from trained_models.recipes.autoencoder.driver_mask import prepare_drivers
-
     print(f"{prepare_drivers(raw, out, finder())} drivers")
 
 
@@ -90,12 +97,6 @@ def drivers(out: Path, raw: tuple[Path, ...]) -> None:
 @click.option("--threads", type=int, default=2)
 def mask(data: Path, out: Path, steps: int, threads: int) -> None:
     """Train where the driver's face shows, or go on; one for all identities."""
-    from dataclasses import replace
-
-    import torch
-
-    from trained_models.recipes.autoencoder.driver_mask import PLAN, train_mask
-
     torch.set_num_threads(threads)
     train_mask(data, out, replace(PLAN, steps=steps))
 
@@ -122,12 +123,6 @@ def export(
     hardware: str,
 ) -> None:
     """Write the bundle OUT; parity is measured on prepared pairs in DATA."""
-    from trained_models.autoencoder.dataset import Pairs
-    from trained_models.autoencoder.export import to_onnx
-    from trained_models.autoencoder.weights import read_network
-    from trained_models.recipes.autoencoder.driver_mask import read_mask
-    from trained_models.recipes.autoencoder.to_bundle import Story, write_identity, write_preview
-
     network, pairs = read_network(weights), Pairs(data)
     if mask:
         network.driver_mask = read_mask(mask)
@@ -148,13 +143,6 @@ def export(
 @click.argument("bundle", type=PATH)
 def detail(data: Path, bundle: Path) -> None:
     """Find what BUNDLE does not draw of its identity's skin in the prepared pairs DATA, and add it."""
-    from realtime.families.face_swap.skin_detail import DETAIL_FILE
-    from trained_models.autoencoder.crops import finder
-    from trained_models.autoencoder.dataset import Pairs
-    from trained_models.autoencoder.skin_detail import as_png, detail_of
-    from trained_models.autoencoder.weights import from_bundle
-    from trained_models.training.files import add_to_bundle
-
     found = detail_of(from_bundle(bundle), Pairs(data), finder())
     if found is None:
         raise SystemExit(f"{data}: no face in its pictures is found by the tracker")
@@ -166,9 +154,6 @@ def detail(data: Path, bundle: Path) -> None:
 @click.argument("raw", type=PATH)
 def strangers(raw: Path) -> None:
     """Gather the drivers that `masquerade learn` is packaged with from rendered shards."""
-    from trained_models.learn.samples import FILE
-    from trained_models.recipes.autoencoder.to_bundle import gather_strangers
-
     print(gather_strangers(raw, FILE), "crops")
 
 

@@ -4,6 +4,17 @@ from dataclasses import replace
 from pathlib import Path
 
 import click
+import torch
+
+from trained_models.recipes.lip_sync import dataset, decoder_training, encoder_training
+from trained_models.recipes.lip_sync.check import check as measured
+from trained_models.recipes.lip_sync.dataset import Dataset, finish_fast, finish_fine, held_out_clips
+from trained_models.recipes.lip_sync.fine import FINE_PLAN, SHUT, FineTraining, widened
+from trained_models.recipes.lip_sync.samples import render as render_people
+from trained_models.recipes.lip_sync.sync_critic import train_sync_critic
+from trained_models.recipes.lip_sync.to_bundle import load_weights
+from trained_models.training.ema import run
+from trained_models.training.files import add_to_bundle
 
 DATA = Path.home() / ".cache" / "masquerade" / "lip_sync"
 ROOT = Path(__file__).resolve().parents[2]
@@ -28,9 +39,7 @@ def main() -> None: ...
 @click.option("--step", type=int, default=1, help="Several processes share the people: --first 0 and 1, --step 2.")
 def render(data: Path, first: int, end: int, step: int) -> None:
     """Render people who speak; resumes, and ends when DATA/STOP appears."""
-    from trained_models.recipes.lip_sync.samples import render as do
-
-    for number in do(data, range(first, end, step)):
+    for number in render_people(data, range(first, end, step)):
         print(f"person {number}", flush=True)
 
 
@@ -63,12 +72,6 @@ def train(
     begin: Path | None,
 ) -> None:
     """Train the audio encoder, then the decoder; resumes from RUN_FOLDER; ends when RUN_FOLDER/STOP appears."""
-    import torch
-
-    from trained_models.recipes.lip_sync import dataset, decoder_training, encoder_training
-    from trained_models.recipes.lip_sync.to_bundle import load_weights
-    from trained_models.training.ema import run
-
     torch.set_num_threads(1)
     if variant == "fine":
         _train_fine(run_folder, data, steps, not no_critic, begin or CHECKPOINT)
@@ -89,12 +92,6 @@ def train(
 
 def _train_fine(run_folder: Path, data: Path, steps: int | None, critic: bool, begin: Path) -> None:
     """The critic, then the fine decoder, from the first one's weights."""
-    from trained_models.recipes.lip_sync.dataset import Dataset, held_out_clips
-    from trained_models.recipes.lip_sync.fine import FINE_PLAN, SHUT, FineTraining, widened
-    from trained_models.recipes.lip_sync.sync_critic import train_sync_critic
-    from trained_models.recipes.lip_sync.to_bundle import load_weights
-    from trained_models.training.ema import run
-
     first, samples = load_weights(begin), Dataset(data, SHUT)
     clips = samples.clips()
     judge = train_sync_critic(clips, held_out_clips(data), run_folder) if critic else None
@@ -111,8 +108,6 @@ def _train_fine(run_folder: Path, data: Path, steps: int | None, critic: bool, b
 @click.option("--checkpoint", type=PATH, help="Where the weights go, to be trained on from: the repository's.")
 def export(run_folder: Path, data: Path, out: Path, variant: str, checkpoint: Path | None) -> None:
     """Write the bundle of a run, with parity checked; the fine variant is put beside the fast one."""
-    from trained_models.recipes.lip_sync.dataset import finish_fast, finish_fine
-
     if variant == "fine":
         print(finish_fine(run_folder, data, out, CHECKPOINT, checkpoint or FINE_CHECKPOINT))
     else:
@@ -126,10 +121,7 @@ def export(run_folder: Path, data: Path, out: Path, variant: str, checkpoint: Pa
 @click.option("--write", is_flag=True, help="Put what was found on the card.")
 def check(data: Path, bundle: Path, variant: str, write: bool) -> None:
     """Measure lips against voices, silence, and held-out people."""
-    from trained_models.recipes.lip_sync.check import check as do
-    from trained_models.training.files import add_to_bundle
-
-    facts = do(bundle, data, variant)
+    facts = measured(bundle, data, variant)
     if write:
         add_to_bundle(bundle, {}, {"measured": facts})
 

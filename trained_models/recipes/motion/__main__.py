@@ -5,6 +5,25 @@ from functools import partial
 from pathlib import Path
 
 import click
+import torch
+
+from realtime.families.motion.mesh.head import open_head
+from realtime.models.library import face_folder
+from realtime.tracking.tracker import Tracker
+from trained_models.recipes.face import mesh_file
+from trained_models.recipes.motion import flow as flows
+from trained_models.recipes.motion import frames, refiner, samples
+from trained_models.recipes.motion.avatars import SITTERS, write_avatar
+from trained_models.recipes.motion.to_bundle import (
+    add_flow,
+    load_flow,
+    load_refiner,
+    save_flow,
+    save_refiner,
+    write_motion,
+)
+from trained_models.recipes.sample_files import finished
+from trained_models.training.ema import run
 
 DATA = Path.home() / ".cache" / "masquerade" / "motion"
 ROOT = Path(__file__).resolve().parents[2]
@@ -16,6 +35,7 @@ HELD_OUT = 4
 PATH = click.Path(path_type=Path)
 data_option = click.option("--data", type=PATH, default=DATA, show_default=True)
 threads_option = click.option("--threads", type=int, default=1)
+checkpoint_option = click.option("--from-checkpoint", is_flag=True, help="A new run starts from the kept weights.")
 
 
 @click.group(help=__doc__)
@@ -28,9 +48,7 @@ def main() -> None: ...
 @click.option("--end", type=int, default=200)
 def render(data: Path, first: int, end: int) -> None:
     """Render people, 16 pictures each; resumes, and ends when DATA/STOP appears."""
-    from trained_models.recipes.motion.frames import render as do
-
-    for number in do(data, first, end):
+    for number in frames.render(data, first, end):
         print(f"person {number}", flush=True)
 
 
@@ -40,13 +58,10 @@ def render(data: Path, first: int, end: int) -> None:
 @click.option("--end", type=int, default=200)
 def patches(data: Path, first: int, end: int) -> None:
     """Find faces, move them by geometry, cut patches; resumes."""
-    from realtime.families.motion.mesh.head import open_head
-    from realtime.models.library import face_folder
-    from realtime.tracking.tracker import Tracker
-    from trained_models.recipes.motion.samples import prepare, stacked
-
     head, tracker = open_head(BUNDLE / "mesh.npz"), Tracker(face_folder(), provider="cpu")
-    for number in prepare(data, "patches", range(first, end), lambda person: stacked(head, person, tracker.find)):
+    for number in samples.prepare(
+        data, "patches", range(first, end), lambda person: samples.stacked(head, person, tracker.find)
+    ):
         print(f"patches {number}", flush=True)
     tracker.close()
 
@@ -56,19 +71,15 @@ def patches(data: Path, first: int, end: int) -> None:
 @data_option
 @click.option("--steps", type=int, default=8000)
 @threads_option
-def train(run_folder: Path, data: Path, steps: int, threads: int) -> None:
+@checkpoint_option
+def train(run_folder: Path, data: Path, steps: int, threads: int, from_checkpoint: bool) -> None:
     """Train the refiner; resumes from RUN_FOLDER/state.pt, and ends when RUN_FOLDER/STOP appears."""
-    import torch
-
-    from trained_models.recipes.motion.refiner import PLAN, RefinerTraining
-    from trained_models.recipes.motion.samples import Samples, patch_files, read_patches, spread
-    from trained_models.training.ema import run
-
     torch.set_num_threads(threads)
-    files = patch_files(data)
-    held_out = spread(Samples(read_patches(files[:HELD_OUT]), plain=True), 14)
-    samples = Samples(read_patches(files[HELD_OUT:]))
-    run(RefinerTraining(replace(PLAN, steps=steps)), lambda: samples, held_out, run_folder)
+    files = samples.patch_files(data)
+    held_out = samples.spread(samples.Samples(samples.read_patches(files[:HELD_OUT]), plain=True), 14)
+    learnt = samples.Samples(samples.read_patches(files[HELD_OUT:]))
+    begin = load_refiner(CHECKPOINT) if from_checkpoint else None
+    run(refiner.RefinerTraining(replace(refiner.PLAN, steps=steps)), lambda: learnt, held_out, run_folder, begin=begin)
 
 
 @main.command()
@@ -77,18 +88,13 @@ def train(run_folder: Path, data: Path, steps: int, threads: int) -> None:
 @click.option("--out", type=PATH, default=BUNDLE)
 def export(run_folder: Path, data: Path, out: Path) -> None:
     """Write the bundle of a run, with parity checked."""
-    from trained_models.recipes.face import mesh_file
-    from trained_models.recipes.motion.refiner import PLAN, RefinerTraining
-    from trained_models.recipes.motion.samples import Samples, patch_files, read_patches, spread
-    from trained_models.recipes.motion.to_bundle import save_refiner, write_motion
-
-    files = patch_files(data)
-    held_out = spread(Samples(read_patches(files[:HELD_OUT]), plain=True), 14)
-    training = RefinerTraining()
+    files = samples.patch_files(data)
+    held_out = samples.spread(samples.Samples(samples.read_patches(files[:HELD_OUT]), plain=True), 14)
+    training = refiner.RefinerTraining()
     training.load(run_folder / "state.pt")
     errors = training.judge(held_out)
-    story = {"people": len(files) - HELD_OUT, "samples": len(Samples(read_patches(files[HELD_OUT:])))}
-    story |= {"steps": training.step_number, "batch": PLAN.batch, "seed": PLAN.seed}
+    story = {"people": len(files) - HELD_OUT, "samples": len(samples.Samples(samples.read_patches(files[HELD_OUT:])))}
+    story |= {"steps": training.step_number, "batch": refiner.PLAN.batch, "seed": refiner.PLAN.seed}
     story |= {"hours": round(training.seconds / 3600, 2), "hardware": "AMD EPYC, one of two shared cores"}
     measured = {
         f"held_out_{name}": f"{errors[name]:.4f} of 1, by geometry alone {errors[f'{name}_geometry']:.4f}: the log"
@@ -106,29 +112,20 @@ def export(run_folder: Path, data: Path, out: Path) -> None:
 @click.option("--end", type=int, default=200)
 @click.option("--steps", type=int, default=1500)
 @threads_option
-def flow(run_folder: Path, data: Path, out: Path, end: int, steps: int, threads: int) -> None:
+@checkpoint_option
+def flow(run_folder: Path, data: Path, out: Path, end: int, steps: int, threads: int, from_checkpoint: bool) -> None:
     """Make the flow network for hair and neck: samples, training (resumes), bundle."""
-    import torch
-
-    from realtime.families.motion.mesh.head import open_head
-    from realtime.models.library import face_folder
-    from realtime.tracking.tracker import Tracker
-    from trained_models.recipes.motion.flow import PLAN, FlowSamples, FlowTraining, read_samples, stacked
-    from trained_models.recipes.motion.samples import prepare
-    from trained_models.recipes.motion.to_bundle import add_flow, save_flow
-    from trained_models.recipes.sample_files import finished
-    from trained_models.training.ema import run
-
     torch.set_num_threads(threads)
     tracker = Tracker(face_folder(), provider="cpu")
-    make = partial(stacked, open_head(BUNDLE / "mesh.npz"), find=tracker.find)
-    for number in prepare(data, "flow", range(end), make):
+    make = partial(flows.stacked, open_head(BUNDLE / "mesh.npz"), find=tracker.find)
+    for number in samples.prepare(data, "flow", range(end), make):
         print(f"samples {number}", flush=True)
     tracker.close()
-    files, plan = finished(data / "flow"), replace(PLAN, steps=steps)
-    held_out = FlowSamples(read_samples(files[:HELD_OUT]), plan.seed, plain=True).batch(0, 48)
-    samples = FlowSamples(read_samples(files[HELD_OUT:]), plan.seed)
-    done = run(FlowTraining(plan), lambda: samples, held_out, run_folder)
+    files, plan = finished(data / "flow"), replace(flows.PLAN, steps=steps)
+    held_out = flows.FlowSamples(flows.read_samples(files[:HELD_OUT]), plan.seed, plain=True).batch(0, 48)
+    learnt = flows.FlowSamples(flows.read_samples(files[HELD_OUT:]), plan.seed)
+    begin = load_flow(FLOW_CHECKPOINT) if from_checkpoint else None
+    done = run(flows.FlowTraining(plan), lambda: learnt, held_out, run_folder, begin=begin)
     errors = done.judge(held_out)
     story = {"people": len(files) - HELD_OUT, "steps": done.step_number, "batch": plan.batch}
     story["hours"] = round(done.seconds / 3600, 2)
@@ -142,8 +139,6 @@ def flow(run_folder: Path, data: Path, out: Path, end: int, steps: int, threads:
 @click.option("--out", type=PATH, default=AVATARS)
 def avatars(names: tuple[str, ...], out: Path) -> None:
     """Draw the built-in avatars."""
-    from trained_models.recipes.motion.avatars import SITTERS, write_avatar
-
     for sitter in SITTERS:
         if not names or sitter.name in names:
             print(write_avatar(sitter, out), flush=True)
