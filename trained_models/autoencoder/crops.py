@@ -14,8 +14,7 @@ from trained_models.autoencoder.augment import Pixels
 from trained_models.autoencoder.dataset import WEIGHT_UNIT
 
 FACE_TYPE = "whole_face"
-COVERAGE = 1.75
-"""Tighter than the face type's own 2.13: a fifth more pixels on the face, the open jaw still inside."""
+COVERAGE = 1.75  # tighter than the face type's own 2.13: a fifth more pixels on the face, the open jaw still inside
 SIZE = 160
 FINE_SIZE = 240
 MARGIN = 12

@@ -18,12 +18,10 @@ from trained_models.autoencoder.augment import Pixels, mirrored_blendshapes, web
 
 Floats = npt.NDArray[np.float32]
 
-SELF_SHARE = 0.05
-"""How often the identity itself is the driver."""
+SELF_SHARE = 0.05  # how often the identity itself is the driver
 BLANK_CODE_SHARE = 0.35
 """How often the picture's code is withheld, so that expression and pose are taken from the condition."""
-FOREIGN_SHARE = 0.4
-"""How often the faint readings come from another sample."""
+FOREIGN_SHARE = 0.4  # how often the faint readings come from another sample
 FAINT = np.array([0, 6, 7, 8, 27, 28, 29, 32, 34, 35, 36, 37, 40, 41, 42, 43, 46, 47, 48, 49, 50, 51])
 """Cheeks, nose, mouthFunnel and the smaller movements of the lips, by MediaPipe's numbers.
 
@@ -33,10 +31,8 @@ ones (jaw, smile, pucker, lids, brows, gaze) when a driver's readings fit no fac
 """
 JAW_OPEN = 25
 SMILES = [44, 45]
-RARE_SHARE = 0.15
-"""How often a sample is taken from the talking smiles: seldom rendered, often seen."""
-WEIGHT_UNIT = 16
-"""The stored weight map's 1.0."""
+RARE_SHARE = 0.15  # how often a sample is taken from the talking smiles: seldom rendered, often seen
+WEIGHT_UNIT = 16  # the stored weight map's 1.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,7 @@ OUTPUTS = ("celeb_face", "celeb_mask", "visible", "features")
 LEAST_PSNR_DB = 45.0
 GROWN = 7
 """A square of so many pixels: the identity's mask is grown by half of it, so that its chin covers a longer one."""
-STEEPER, DOUBT = 2.5, 2.0
-"""A probability of 0.5 becomes 0.88, 0.7 becomes 0.98 and 0.2 becomes 0.19."""
+STEEPER, DOUBT = 2.5, 2.0  # A probability of 0.5 becomes 0.88, 0.7 becomes 0.98 and 0.2 becomes 0.19
 
 
 class Exported(nn.Module):

@@ -74,8 +74,7 @@ BLENDSHAPES = 52
 ANGLES = 3
 LIPS = 3
 TOLD = BLENDSHAPES + ANGLES + LIPS
-GROWTH = 3
-"""Pixels drawn along each side of a cell of the last map: the fast head draws 2."""
+GROWTH = 3  # pixels drawn along each side of a cell of the last map: the fast head draws 2
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,14 +23,11 @@ from trained_models.autoencoder.dataset import Pairs
 from trained_models.autoencoder.network import SwapNetwork
 
 VIEWS_RAD = (-0.35, 0.0, 0.35)
-EACH = 24
-"""Pictures a view: noise and highlights, which move, are down to a fifth."""
+EACH = 24  # pictures a view: noise and highlights, which move, are down to a fifth
 FINER_PX = 7.0
 """Detail is what a Gaussian of this sigma takes away, in pixels of a `FINE_SIZE` crop: the rest is drawn already."""
-GAIN = 1.3
-"""Of the detail: aligned as well as may be, a mean still keeps three quarters of a single picture's."""
-LARGEST = 0.5
-"""Of a logarithm; what is larger is no skin."""
+GAIN = 1.3  # of the detail: aligned as well as may be, a mean still keeps three quarters of a single picture's
+LARGEST = 0.5  # of a logarithm; what is larger is no skin
 NOSTRILS = (64, 98, 2, 327, 294, 19)
 APART_PX = 18
 """Brows, eyes, nostrils and lips are left alone with half of this around them, unrolled: nearer, trackers take it for

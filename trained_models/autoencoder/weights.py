@@ -21,8 +21,7 @@ from trained_models.training.files import fill, save_halves
 
 Floats = np.ndarray[tuple[int, ...], np.dtype[np.float32]]
 
-NORM_EPS = 1e-5
-"""What torch's batch norm adds to a variance."""
+NORM_EPS = 1e-5  # what torch's batch norm adds to a variance
 
 
 def save_weights(network: SwapNetwork, path: Path, facts: dict[str, float]) -> None:

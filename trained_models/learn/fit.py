@@ -18,8 +18,7 @@ from trained_models.learn.learner import Learner
 from trained_models.learn.sheets import Drivers, sheet, write_sheet
 from trained_models.training.ema import batches_ahead
 
-LONGEST_STEP_S = 10.0
-"""What takes longer was a pause: a machine asleep or a program stopped has not trained."""
+LONGEST_STEP_S = 10.0  # what takes longer was a pause: a machine asleep or a program stopped has not trained
 
 STATE, LOG, PREVIEW = "state.pt", "log.jsonl", "preview.jpg"
 

@@ -24,12 +24,9 @@ from trained_models.autoencoder.crops import MARGIN, SIZE, face_crop, margin_cro
 
 Floats = npt.NDArray[np.float32]
 
-RATE_HZ = 15.0
-"""How many frames a second are looked at: more are hardly different from their neighbours."""
-MOST_FRAMES = 3000
-"""Of all clips together: minutes of footage are thinned out evenly."""
-SMALL = 40
-"""Side of the coarse picture that covered faces are told by."""
+RATE_HZ = 15.0  # how many frames a second are looked at: more are hardly different from their neighbours
+MOST_FRAMES = 3000  # of all clips together: minutes of footage are thinned out evenly
+SMALL = 40  # side of the coarse picture that covered faces are told by
 
 Find = Callable[[Frame], list[Face]]
 Shape = Callable[[Floats, tuple[int, int]], npt.NDArray[np.float64]]

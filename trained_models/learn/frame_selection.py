@@ -12,22 +12,19 @@ from trained_models.autoencoder.crops import SIZE
 from trained_models.learn.footage import SMALL, Looks, unmoved
 from trained_models.learn.sheets import BLINKS, JAW_OPEN, SMILES, spread_deg
 
-SURE = 0.9
-"""The tracker's score of an uncovered face is 1.00; of one behind a hand it may be less."""
+SURE = 0.9  # the tracker's score of an uncovered face is 1.00; of one behind a hand it may be less
 JUMP_PX = 4.0
 """Landmarks that far off those before and after (mean, size and place taken out) have slipped; speech gives 2.6."""
 
 # A hand 0.3 to 3 s long before a rendered face left 0.09 to 0.21 of it strange; all else stayed below 0.08.
 STRANGE = 0.085
 STRANGE_LIGHT = 28.0
-STRANGE_COLOUR = 9.0
-"""Steps of 8-bit CIELAB, after the frame's own shift of brightness and tone was taken out."""
+STRANGE_COLOUR = 9.0  # steps of 8-bit CIELAB, after the frame's own shift of brightness and tone was taken out
 
 NEIGHBOURS = 9
 APART_S = 2.5
 """The frames compared with are at least so far away in time: what covers the face now must not be on them too."""
-LIKE = 1.5
-"""Farther in pose and expression than this there is nothing to compare with, and the frame passes."""
+LIKE = 1.5  # farther in pose and expression than this there is nothing to compare with, and the frame passes
 
 _PUCKER = 38
 _COARSE_FROM_CROP = np.array([[1.0, 0, 0], [0, 1, 0]]) * (SMALL / SIZE)
@@ -82,17 +79,13 @@ def _jumps(looks: Looks) -> npt.NDArray[np.float64]:
 # Measured on a rendered and two filmed people at 160 pixels: sharp faces read 0.14 to 0.22 (`footage.sharpness`),
 # one through a rendered webcam 0.13, the sharp ones under a Gaussian of sigma 2 and 3 pixels 0.075 to 0.078 and 0.05.
 BLURRED = 0.075
-BLURRED_FOR_THEM = 0.6
-"""A frame below this share of the person's median is moved or out of focus."""
+BLURRED_FOR_THEM = 0.6  # A frame below this share of the person's median is moved or out of focus
 
 LEAST_SIDE_PX = 64.0
-FARTHEST_DEG = 40.0
-"""Turned or nodded beyond this, half the face is out of sight and what the tracker reads is a guess."""
-INSIDE = 0.98
-"""The least share of the landmarks that must be in the picture."""
+FARTHEST_DEG = 40.0  # turned or nodded beyond this, half the face is out of sight and what the tracker reads is a guess
+INSIDE = 0.98  # the least share of the landmarks that must be in the picture
 
-ALIKE = 0.22
-"""Two frames nearer than this in `_feel` are duplicates."""
+ALIKE = 0.22  # two frames nearer than this in `_feel` are duplicates
 MOST_KEPT = 1500
 
 LEAST_SECONDS = 8.0

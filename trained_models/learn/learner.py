@@ -28,17 +28,13 @@ from trained_models.autoencoder.training import Plan, decayed, device_of, train_
 from trained_models.autoencoder.weights import settle_norms
 from trained_models.training.ema import EmaTraining
 
-STRANGERS = 0.25
-"""Share of the codes shown that are a stranger's own."""
-MOVED = 0.45
-"""Share of them that are the person's, moved to where a stranger's lie."""
+STRANGERS = 0.25  # share of the codes shown that are a stranger's own
+MOVED = 0.45  # share of them that are the person's, moved to where a stranger's lie
 READINGS_RATE = 0.3
 """The layers that understand readings learn slower: what a clip does not show, they know from the start."""
 READING_LAYERS = ("condition", "told")
-READ_BACK_RATE = 5e-4
-"""What these learn at first when the drawn face is read; it falls to nothing along half a cosine."""
-READ_BACK_AVERAGE = 0.98
-"""A short memory: a hundred such steps may be all."""
+READ_BACK_RATE = 5e-4  # what these learn at first when the drawn face is read; it falls to nothing along half a cosine
+READ_BACK_AVERAGE = 0.98  # A short memory: a hundred such steps may be all
 LIPS_GAIN = 1.15
 """The lips are taken for so much farther apart than told, as by the identity learnt from: else they part 0.86 times as
 far as the driver's (docs/studies/lip-distance-input.md). How far it has to be for this face is read back in the end

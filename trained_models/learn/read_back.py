@@ -31,8 +31,7 @@ WATCHED = {"jaw": (25,), "blinks": (9, 10), "smile": (44, 45)}
 FOLLOWED = 1.22
 """What is read so of Ada on the packaged driver: her lips part 0.98 times as far as the driver's over eleven of them
 (`masquerade bench quality`). Here every fifth frame is read, and the driver's readings are steadied."""
-SURE_R = 0.7
-"""Lips that follow worse tell nothing of how far they would part."""
+SURE_R = 0.7  # lips that follow worse tell nothing of how far they would part
 LEAST, MOST = 0.8, 1.4
 
 Followed = tuple[float, float, float]

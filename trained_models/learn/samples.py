@@ -15,8 +15,7 @@ from trained_models.autoencoder.dataset import Shard, save_shard
 from trained_models.learn.footage import Looks
 
 HELD_OUT = "held_out"
-BLOCK_S = 1.5
-"""Held out are whole stretches of time: neighbours are too alike for a test."""
+BLOCK_S = 1.5  # held out are whole stretches of time: neighbours are too alike for a test
 EVERY_BLOCK = 8
 
 _AS_IT_IS = np.array([[1.0, 0, 0], [0, 1, 0]])

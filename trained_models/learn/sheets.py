@@ -22,11 +22,9 @@ from trained_models.learn.footage import Floats, Looks
 
 JAW_OPEN = 25
 BLINKS = [9, 10]
-SMILES = [44, 45]
-"""MediaPipe's numbers of the blendshapes."""
+SMILES = [44, 45]  # mediaPipe's numbers of the blendshapes
 
-FEW = 8
-"""Fewer frames than this of a kind, and the table says what to film."""
+FEW = 8  # fewer frames than this of a kind, and the table says what to film
 
 SHEET_COLUMNS, SHEET_ROWS, SHEET_SIDE = 10, 6, 96
 

@@ -24,8 +24,7 @@ from trained_models.learn.run_dir import RunDir, footage_key, free_name
 from trained_models.learn.samples import HELD_OUT, load_drivers, save_frames
 from trained_models.learn.sheets import drivers_of, kept_sheet, table, write_sheet
 
-START = "ada"
-"""The packaged identity whose encoder stays, and whose decoder is begun with."""
+START = "ada"  # the packaged identity whose encoder stays, and whose decoder is begun with
 KEPT_SHEET = "kept.jpg"
 DEFAULT_LIMITS = fitting.Limits()
 

@@ -90,8 +90,7 @@ def use_one_core() -> None:
     cv2.setNumThreads(1)
 
 
-_worker: Any = None
-"""A worker process's own; made by the pool's initializer."""
+_worker: Any = None  # A worker process's own; made by the pool's initializer
 
 
 def in_processes(

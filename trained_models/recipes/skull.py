@@ -25,10 +25,8 @@ from trained_models.recipes.sample_files import decoded, read_arrays
 
 Doubles = npt.NDArray[np.float64]
 
-LEAST_FORWARD = 0.80
-"""Faces turned further than 37° are left out: more than half of what is read there is guessed."""
-RIDGE = 0.01
-"""Of the mean variance, added to each: directions in which nobody was seen to vary are not trusted."""
+LEAST_FORWARD = 0.80  # faces turned further than 37° are left out: more than half of what is read there is guessed
+RIDGE = 0.01  # of the mean variance, added to each: directions in which nobody was seen to vary are not trusted
 
 
 @dataclass(frozen=True, slots=True, eq=False)

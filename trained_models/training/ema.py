@@ -14,8 +14,7 @@ from torch import Tensor, nn
 
 Network = TypeVar("Network", bound=nn.Module)
 Made = TypeVar("Made", covariant=True)
-STOP = "STOP"
-"""A file of this name in a folder ends what works there."""
+STOP = "STOP"  # A file of this name in a folder ends what works there
 
 
 def cosine_rate(

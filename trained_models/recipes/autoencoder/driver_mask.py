@@ -24,13 +24,10 @@ PLAN = Plan(batch=16, steps=12000, peak_rate=2e-3, last_rate=2e-5, average=0.998
 OVERLAP, STEADY = 1.0, 1.0
 """Beside cross entropy, 1: of what overlaps, and of two cameras' masks of one moment being alike."""
 CHECKED = 384
-HELD_OUT_EVERY = 10
-"""Every so many shards one is not trained on."""
-COVERED = 0.2
-"""How often something more is laid over a face: patches of any colour, which nobody renders."""
+HELD_OUT_EVERY = 10  # every so many shards one is not trained on
+COVERED = 0.2  # how often something more is laid over a face: patches of any colour, which nobody renders
 
-SHADOWED = 0.5
-"""How often small shadows are laid on it, which are no hole: rendered noses cast too few."""
+SHADOWED = 0.5  # how often small shadows are laid on it, which are no hole: rendered noses cast too few
 
 LARGE = SIZE + 2 * MARGIN
 

@@ -21,8 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 BUNDLE = ROOT / "lip-sync"
 CHECKPOINT = ROOT / "recipes" / "checkpoints" / "lip_sync.npz"
 FINE_CHECKPOINT = CHECKPOINT.with_name("lip_sync_fine.npz")
-AGAIN = 1e-3
-"""The decoder's highest rate where it is no beginner."""
+AGAIN = 1e-3  # the decoder's highest rate where it is no beginner
 PATH = click.Path(path_type=Path)
 data_option = click.option("--data", type=PATH, default=DATA, show_default=True)
 variant_option = click.option("--variant", type=click.Choice(["fast", "fine"]), default="fast")

@@ -20,16 +20,12 @@ HALVES = np.array([SEEN / 2, ROWS / 2], np.float32)
 AT_REST, WIDE, SAME = 0.3, 0.3, 0.06
 """How often the face that is shown is at rest; how often it is open wider than it shall be, but shall be open too: else
 a network learns that open mouths are to be shut; and how often it says already what it shall say."""
-SEAM = 2.0
-"""Lips that are nearer to each other meet; those that are twice as far apart are open: pixels."""
-GAPS = (0.0, 20.0)
-"""How far mouths are open that are shut before they are shown: pixels."""
-FAR, CHOICE = 0.6, 4
-"""How often the mouth to draw is the most different of some: mouths that hardly move teach little."""
+SEAM = 2.0  # lips that are nearer to each other meet; those that are twice as far apart are open: pixels
+GAPS = (0.0, 20.0)  # how far mouths are open that are shut before they are shown: pixels
+FAR, CHOICE = 0.6, 4  # how often the mouth to draw is the most different of some: mouths that hardly move teach little
 UNSEEN, TREMBLE = 0.06, (0.6, 0.25)
 """How often nothing is told of the lips, and how far the outlines are off, all together and each point: pixels."""
-RETONED = 0.4
-"""How often the inside of the mouth that is shown is lighter, darker or of another colour: real ones are."""
+RETONED = 0.4  # how often the inside of the mouth that is shown is lighter, darker or of another colour: real ones are
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,12 +18,9 @@ from trained_models.recipes.lip_sync.to_bundle import Facts, add_fine, load_weig
 from trained_models.recipes.sample_files import finished
 from trained_models.training.onnx_export import Parity
 
-HELD_OUT = 6
-"""The first people are never trained on."""
-SAID, HELD_SAID = 11, 12
-"""Seeds."""
-MOST_STRESS, LEAST_R = 1.5, 0.35
-"""What the encoder does not hear (a tongue between the teeth) is not made louder."""
+HELD_OUT = 6  # the first people are never trained on
+SAID, HELD_SAID = 11, 12  # seeds
+MOST_STRESS, LEAST_R = 1.5, 0.35  # what the encoder does not hear (a tongue between the teeth) is not made louder
 HELD_SAYINGS = 24
 
 

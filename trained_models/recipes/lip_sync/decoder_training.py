@@ -16,10 +16,8 @@ ALONE = 0.15
 """How much the moved face counts by itself, without what is painted: else all would be painted, and blurred."""
 PAINT_COSTS = 0.001
 EDGES = 3.0
-LED = 1.0
-"""How much the field is led by the lips' corners, middles and outlines, whose way is known."""
-SLIP = 0.03
-"""Codes are learnt with this much noise: the encoder is never exact."""
+LED = 1.0  # how much the field is led by the lips' corners, middles and outlines, whose way is known
+SLIP = 0.03  # codes are learnt with this much noise: the encoder is never exact
 
 
 def led(field: Tensor, points: Tensor, moves: Tensor) -> Tensor:

@@ -20,8 +20,7 @@ from trained_models.training.ema import EmaTraining, Plan
 Rng = np.random.Generator
 
 PLAN = Plan(batch=64, steps=1600, peak_rate=1.5e-3, last_rate=1.5e-5, average=0.0)
-MEASURED_FROM = 1_000_000
-"""Batches from this number on are measured on, and no training comes that far."""
+MEASURED_FROM = 1_000_000  # batches from this number on are measured on, and no training comes that far
 
 DB_A_STEP, FLOOR_DB = 100.0 / 8.0, -80.0
 """A mel value of -4 is -80 dB, and 8 more are 100 dB more (`realtime.audio.mel`)."""

@@ -78,19 +78,14 @@ def _where(values: Tensor, opened: Tensor) -> Tensor:
     return (values * near).sum() / (near.sum() + 1e-3)
 
 
-LOOKS, ALIKE, IN_STEP = 1.3, 1.3, 0.2
-"""The shares of the discriminator's opinion, of what it sees, and of the critic."""
-DISCRIMINATOR_RATE, FROM = 8e-4, 300
-"""The discriminator learns by itself first."""
-IN_STEP_FROM = 4000
-"""The critic joins when mouths are mouths."""
-SHUT = 0.4
-"""How often an open mouth is shut before it is shown."""
+LOOKS, ALIKE, IN_STEP = 1.3, 1.3, 0.2  # the shares of the discriminator's opinion, of what it sees, and of the critic
+DISCRIMINATOR_RATE, FROM = 8e-4, 300  # the discriminator learns by itself first
+IN_STEP_FROM = 4000  # the critic joins when mouths are mouths
+SHUT = 0.4  # how often an open mouth is shut before it is shown
 COVERED, INSIDE, ELSEWHERE = 0.15, 1.0, 0.2
 """Where a mouth opens, what is painted shall cover what was there, and have the truth's colours by itself: else lips
 shine through, and all that is inside is a veil. Elsewhere nothing shall be painted: else lips that meet are tinted."""
-CLIPS, EVERY = 2, 2
-"""So many clips are judged by the critic, at every second step."""
+CLIPS, EVERY = 2, 2  # so many clips are judged by the critic, at every second step
 FINE_PLAN = Plan(steps=5600, peak_rate=1.6e-3, last_rate=3e-5)
 
 
@@ -177,8 +172,7 @@ def _share(share: float, wanted: Tensor, loss: Tensor, pictures: Tensor) -> Tens
     return loss * (share * wanted / _pull(loss, pictures).clamp_min(1e-6)).clamp_max(1e3).detach()
 
 
-NOISE = 0.03
-"""Of a layer's weights, in their own standard deviations: what the first steps take back."""
+NOISE = 0.03  # of a layer's weights, in their own standard deviations: what the first steps take back
 
 
 def _copies(narrow: int, wide: int) -> Tensor:

@@ -46,17 +46,13 @@ ROUNDERS = tuple(CODE.index(name) for name in ("mouthFunnel", "mouthPucker"))
 
 
 SIZE = 128
-TOP = 48
-"""The decoder looks at the rows from here down; what is above stays."""
+TOP = 48  # the decoder looks at the rows from here down; what is above stays
 ROWS = SIZE - TOP
-FARTHEST = 0.35
-"""How far the field may reach, in halves of the crop's width."""
+FARTHEST = 0.35  # how far the field may reach, in halves of the crop's width
 Widths = tuple[int, int, int]
-WIDTHS: Widths = (24, 44, 72)
-"""Channels at a half, a quarter and an eighth of the crop's size."""
+WIDTHS: Widths = (24, 44, 72)  # channels at a half, a quarter and an eighth of the crop's size
 FINE_WIDTHS: Widths = (56, 96, 144)
-FINISH = 24
-"""The fine decoder's, and how many it has at the crop's own size."""
+FINISH = 24  # the fine decoder's, and how many it has at the crop's own size
 CLOSED, PARTED = 0.03, 0.1
 """Below the first the fine decoder paints nothing between the lips, from the second on all that it would."""
 

@@ -38,17 +38,14 @@ if TYPE_CHECKING:
 Floats = npt.NDArray[np.float32]
 
 SEED = 20266
-FIRST_PERSON = 900_000
-"""People of the takes are counted from here."""
+FIRST_PERSON = 900_000  # people of the takes are counted from here
 TAKES, PICTURES = 5, 16
-SIDE, SEEN = 160, 128
-"""Of a stored picture, and of the crop in its middle."""
+SIDE, SEEN = 160, 128  # of a stored picture, and of the crop in its middle
 DRAWN = 256
 CARTOONS = 0.3
 BAKE_VIEWS = 32
 FRAMES_A_PICTURE = 3.2
-BEFORE = 24
-"""Mel frames kept before the first window: what a room still echoes."""
+BEFORE = 24  # mel frames kept before the first window: what a room still echoes
 MEL_KEPT = 120
 JPEG_QUALITY = 95
 
@@ -221,8 +218,7 @@ def render(data: Path, numbers: Iterable[int], seed: int = SEED) -> Iterator[int
     yield from fill_folder(data / "takes", numbers, lambda number: studio.film(number, seed, stopped), stopped)
 
 
-ROOM, LARGER = 40, 2
-"""Pixels added round a tight crop and how often it is enlarged, so that the tracker finds the face."""
+ROOM, LARGER = 40, 2  # pixels added round a tight crop and how often it is enlarged, so that the tracker finds the face
 
 
 def large(picture: Pixels) -> Pixels:

@@ -19,8 +19,7 @@ VARIANTS = (
     *("+klatt", "+klatt2", "+klatt4", "+anika", "+david", "+linda", "+steph", "+john", "+belinda", "+paul", "+whisper"),
 )
 HELD_OUT_LANGUAGES = ("en-gb-x-rp", "nb", "sk")
-HELD_OUT_VARIANTS = ("+adam", "+alicia", "+grandpa", "+michel")
-"""Never trained on."""
+HELD_OUT_VARIANTS = ("+adam", "+alicia", "+grandpa", "+michel")  # never trained on
 
 TEXTS = (
     "My mother bought a big brown bag of apples at the market, but Peter forgot to pay for them.",
@@ -60,8 +59,7 @@ OPEN_DB, LEAST, MOST = 0.045, 0.4, 1.35
 """How much wider a mouth opens for each decibel of loudness above the speaker's usual, and the limits of that."""
 SHOWN = 1
 """Mel frames from a picture's time to the middle of the time that it is seen, about: curves are of frames' middles."""
-WIDER, ROUNDED = 1.25, 0.75
-"""The tables of visemes are those of a quiet speaker with very round lips."""
+WIDER, ROUNDED = 1.25, 0.75  # the tables of visemes are those of a quiet speaker with very round lips
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -21,14 +21,10 @@ from trained_models.recipes.lip_sync.network import ROWS, SIZE, TOP, Conv
 from trained_models.recipes.lip_sync.samples import PICTURES, SEEN, SIDE, Floats, SpokenSamples, window_of
 from trained_models.recipes.motion.samples import colours
 
-MOUTHS = 5
-"""200 ms of pictures at 25 a second: as much as a window of sound lasts (Chung and Zisserman 2016)."""
-HIGH, WIDE = 56, 72
-"""A mouth's picture, cut from the 80 x 128 that the decoder makes."""
-ABOVE = 20
-"""Rows of it above the middle of the lips at rest."""
-NEAREST, FARTHEST = 6, 24
-"""By how many frames of sound, 12.5 ms each, a wrong sound is early or late."""
+MOUTHS = 5  # 200 ms of pictures at 25 a second: as much as a window of sound lasts (Chung and Zisserman 2016)
+HIGH, WIDE = 56, 72  # A mouth's picture, cut from the 80 x 128 that the decoder makes
+ABOVE = 20  # rows of it above the middle of the lips at rest
+NEAREST, FARTHEST = 6, 24  # by how many frames of sound, 12.5 ms each, a wrong sound is early or late
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +102,7 @@ def mouths(faces: Tensor, corners: npt.NDArray[np.int64]) -> Tensor:
     return torch.stack([face[..., y : y + HIGH, x : x + WIDE] for face, (x, y) in zip(faces, corners, strict=True)])
 
 
-SHARP = 12.0
-"""Cosines times this are logits."""
+SHARP = 12.0  # cosines times this are logits
 LENGTH = 96
 
 

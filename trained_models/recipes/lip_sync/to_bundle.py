@@ -14,12 +14,10 @@ from trained_models.training.onnx_export import Parity, export_halves, giga_flop
 Facts = dict[str, str | int | float]
 Fed = list[tuple[Tensor, Tensor, Tensor]]
 """`mel` (1, 1, 80, 16), `faces` (1, 6, 128, 128) and `lips` (1, 2, 128, 128) each."""
-TOLERANCE = 2e-4
-"""Of colours 0..1: a twentieth of a grey level."""
+TOLERANCE = 2e-4  # of colours 0..1: a twentieth of a grey level
 KEPT_WHOLE = ["GridSample", "Resize"]
 """Where a face's pixels are looked up, half precision would be a thirtieth of a pixel."""
-FINE_SIDE = 256
-"""The side of the fine variant's picture: a face in 720p is as large or larger."""
+FINE_SIDE = 256  # the side of the fine variant's picture: a face in 720p is as large or larger
 FAILS = (
     "the inside of a mouth is soft, also where a filmed person's own teeth were seen; a part of how far that person "
     "opens the mouth still shows through; teeth may smear beyond 30 degrees of yaw; smiles and laughter in a voice are "

@@ -30,8 +30,7 @@ ROOT = Path(__file__).resolve().parents[2]
 BUNDLE, AVATARS, FACE = ROOT / "motion", ROOT / "avatars", ROOT / "face"
 CHECKPOINT = ROOT / "recipes" / "checkpoints" / "motion.npz"
 FLOW_CHECKPOINT = CHECKPOINT.with_name("motion_around.npz")
-HELD_OUT = 4
-"""The first people are never trained on."""
+HELD_OUT = 4  # the first people are never trained on
 PATH = click.Path(path_type=Path)
 data_option = click.option("--data", type=PATH, default=DATA, show_default=True)
 threads_option = click.option("--threads", type=int, default=1)

@@ -40,8 +40,7 @@ from trained_models.training.ema import EmaTraining, Plan
 
 Floats = npt.NDArray[np.float32]
 
-PICTURE_SIDE = 128
-"""Pictures are compared at this size."""
+PICTURE_SIDE = 128  # pictures are compared at this size
 MIRRORED_POSE = np.array([1, -1, -1, -1, 1, 1], np.float32)
 
 
@@ -149,11 +148,9 @@ class FlowSamples:
 
 
 PLAN = Plan(batch=12, steps=1500, peak_rate=2e-3, last_rate=2e-5, average=0.99, seed=7)
-ROUGH = 0.15
-"""What a step between neighbouring cells costs, against colour."""
+ROUGH = 0.15  # what a step between neighbouring cells costs, against colour
 WIDTHS = (16, 24, 32, 48)
-REACH = 0.1
-"""Of the crop's side, for an answer of 1."""
+REACH = 0.1  # of the crop's side, for an answer of 1
 
 
 def _conv(taken: int, given: int, stride: int = 1) -> nn.Sequential:

@@ -26,16 +26,13 @@ from trained_models.recipes.sample_files import (
 )
 
 SEED = 20265
-FIRST_PERSON = 700_000
-"""People are counted from here."""
+FIRST_PERSON = 700_000  # people are counted from here
 SIZE = 320
 MOMENTS = 15
-CARTOONS = 0.3
-"""Share of drawn characters."""
+CARTOONS = 0.3  # share of drawn characters
 BAKE_VIEWS = 64
 JPEG_QUALITY = 96
-SHOWN_TEETH = 0.25
-"""Share of people who smile on the picture that is to be moved."""
+SHOWN_TEETH = 0.25  # share of people who smile on the picture that is to be moved
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -17,11 +17,9 @@ SIDES = 8  # of a tube
 FRAMES = ((25, 25, 28), (70, 45, 30), (150, 150, 155), (175, 140, 80), (120, 30, 35), (30, 50, 90), (200, 190, 180))
 METALS = ((212, 175, 95), (200, 200, 205), (220, 160, 130))
 LENS_RING = 32
-HAT_STYLES = ("buzz", "short", "fringe", "slick", "bun", "bald")
-"""Hair that a hat can be put on."""
+HAT_STYLES = ("buzz", "short", "fringe", "slick", "bun", "bald")  # hair that a hat can be put on
 
-GLASSES, DARK = 0.25, 0.1
-"""How many people wear glasses, and how many of those dark ones."""
+GLASSES, DARK = 0.25, 0.1  # how many people wear glasses, and how many of those dark ones
 
 
 @dataclass(frozen=True, slots=True, eq=False)

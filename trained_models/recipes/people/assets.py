@@ -16,12 +16,9 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.floating[Any]]
 Ints = npt.NDArray[np.int64]
 
-VERTICES = 19158
-"""All vertices of the MakeHuman mesh: body, eyes, teeth, tongue, lashes, clothes."""
-BODY_VERTICES = 13380
-"""The first so many are skin."""
-SPINE = ("neck01", "neck02", "neck03", "head")
-"""The bones that turn the head, from below."""
+VERTICES = 19158  # all vertices of the MakeHuman mesh: body, eyes, teeth, tongue, lashes, clothes
+BODY_VERTICES = 13380  # the first so many are skin
+SPINE = ("neck01", "neck02", "neck03", "head")  # the bones that turn the head, from below
 
 
 @dataclass(frozen=True, slots=True, eq=False)

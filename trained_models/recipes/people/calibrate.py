@@ -97,12 +97,9 @@ def reader(draw: Callable[[Floats], Any], tracker: "Tracker") -> Read:
     return read
 
 
-LEVELS = np.array([0.2, 0.4, 0.65, 1.0])
-"""Shares of `Wanted.most` at which a sweep is read."""
-LEAST_SHARE = 0.25
-"""Of the usual gain: an action is never weaker."""
-UNSEEN = 0.04
-"""A reading this near to the one at rest says nothing about the amplitude."""
+LEVELS = np.array([0.2, 0.4, 0.65, 1.0])  # shares of `Wanted.most` at which a sweep is read
+LEAST_SHARE = 0.25  # of the usual gain: an action is never weaker
+UNSEEN = 0.04  # A reading this near to the one at rest says nothing about the amplitude
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,8 +140,7 @@ TOGETHER = (
 
 REST = {"browInnerUp": 0.10, "browOuterUp": 0.15, "browDown": 0.08, "eyeSquint": 0.30, "mouthPucker": 0.10}
 """The most that a face at rest may read."""
-REST_STEPS = np.array([0.25, 0.5, 0.75, 1.0])
-"""Shares of `LEAST` that are tried."""
+REST_STEPS = np.array([0.25, 0.5, 0.75, 1.0])  # shares of `LEAST` that are tried
 LEAST = {"browInnerUp": -0.9, "browOuterUp": -0.9, "browDown": -0.9, "eyeSquint": -0.7, "mouthPucker": -0.35}
 
 

@@ -22,8 +22,7 @@ HAIR = (
 )
 IRISES = ((60, 140, 220), (60, 170, 110), (150, 90, 200), (190, 120, 50), (90, 60, 40))
 INK = np.array([0.035, 0.025, 0.03], np.float32)
-STEP_DM = 0.10
-"""A jump in depth between neighbours that gets an outline; between hairs, four times as much."""
+STEP_DM = 0.10  # A jump in depth between neighbours that gets an outline; between hairs, four times as much
 
 
 def cartoon_shape(seed: int, shape: Shape) -> Shape:

@@ -15,8 +15,7 @@ from trained_models.recipes.people.geometry import smoothstep
 from trained_models.recipes.people.gpu import Shelf, context, program
 from trained_models.recipes.people.topology import topology
 
-LOW, HIGH = np.array([0.64, 0.145]), np.array([1.0, 0.835])
-"""The part of the body's texture space that holds the head."""
+LOW, HIGH = np.array([0.64, 0.145]), np.array([1.0, 0.835])  # the part of the body's texture space that holds the head
 WIDTH, HEIGHT = 1024, 1962
 
 

@@ -24,13 +24,10 @@ if TYPE_CHECKING:
     from trained_models.recipes.people.renderer import Renderer
 
 SEED = 20262
-FIRST_PERSON = 500_000
-"""People of the clips are counted from here."""
+FIRST_PERSON = 500_000  # people of the clips are counted from here
 FPS = 25.0
-CARTOONS = 0.25
-"""Share of drawn characters."""
-OCCLUDED = 0.35
-"""Share of clips in which something comes before the face."""
+CARTOONS = 0.25  # share of drawn characters
+OCCLUDED = 0.35  # share of clips in which something comes before the face
 BAKE_VIEWS = 64
 
 

@@ -11,12 +11,10 @@ from trained_models.recipes.people.assets import Floats
 
 Pixels = npt.NDArray[np.uint8]
 
-SPREAD = (0.030, 0.012, 0.006)
-"""How far light spreads under skin, dm, for red, green, blue (standard deviation)."""
+SPREAD = (0.030, 0.012, 0.006)  # how far light spreads under skin, dm, for red, green, blue (standard deviation)
 MIDDLE = 0.25
 BRIGHTEST = 30.0
-COARSEST = 1.2
-"""A blur of this deviation in pixels is still smooth."""
+COARSEST = 1.2  # A blur of this deviation in pixels is still smooth
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,8 +30,7 @@ if TYPE_CHECKING:
     from trained_models.recipes.people.renderer import Renderer
 
 SIZE = 256
-TARGET_SIZE = 320
-"""The identity is drawn larger: from this the crop of a fine variant is cut without blowing it up."""
+TARGET_SIZE = 320  # the identity is drawn larger: from this the crop of a fine variant is cut without blowing it up
 DRIVER_BAKE_VIEWS = 64
 
 
@@ -92,20 +91,17 @@ class Studio:
 
 
 SEED = 20261
-OCCLUDED = 0.3
-"""The share of drivers who hold something before their face."""
+OCCLUDED = 0.3  # the share of drivers who hold something before their face
 SAMPLES = 100
 SAMPLES_PER_PERSON = 25
-FIRST_PERSON = 100_000
-"""People of the pairs are counted from here; seeds below are free for tests and clips."""
+FIRST_PERSON = 100_000  # people of the pairs are counted from here; seeds below are free for tests and clips
 SHADED_EVERY = 5
 """Every so many drivers one wears sunglasses: seldom worn, but easily taken for a face by a network that saw few."""
 SHADED_FROM = 1_000_000
 STRANGERS_SEED = 20263
 STRANGERS_PER_SHARD = 25
 STRANGERS_OCCLUDED = 0.5
-STRANGERS_FROM = 50_000
-"""Turn of the first driver who drives nobody: pairs do not come that far."""
+STRANGERS_FROM = 50_000  # turn of the first driver who drives nobody: pairs do not come that far
 JPEG_QUALITY = 95
 
 

@@ -80,5 +80,4 @@ IDENTITIES = {
     "fern": PersonSpec(512, "bun", cartoon=True, wears=False),  # drawn, with large green eyes
 }
 """Who can be worn, by the name of the bundle."""
-DRIVER = PersonSpec(401, "short", wears=False)
-"""The man of the bundled driving clip."""
+DRIVER = PersonSpec(401, "short", wears=False)  # the man of the bundled driving clip

@@ -29,8 +29,7 @@ from trained_models.recipes.people.topology import topology
 SHADOW_SIZE = 768
 NEAR, FAR = 0.5, 60.0  # dm
 LOWER_LIP_AND_CHIN = np.array([496, 455, 494, 474])
-EYE_TURN = (28.0, 32.0)
-"""Degrees of gaze, up or down and sideways, at which the lids' own action is full."""
+EYE_TURN = (28.0, 32.0)  # degrees of gaze, up or down and sideways, at which the lids' own action is full
 VERGENCE = 1.0  # degrees that each eye turns inwards
 
 Sight = Callable[[Floats], tuple[Any, Any]]

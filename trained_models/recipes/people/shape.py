@@ -10,10 +10,8 @@ from trained_models.recipes.people.assets import Floats
 from trained_models.recipes.people.geometry import fit_sphere, rotation
 from trained_models.recipes.people.topology import lip_vertices, topology
 
-HEAD_SHARES = (0.15, 0.15, 0.2, 0.5)
-"""How much of the head's turn each bone of the spine takes."""
-LIP_GAP = -0.020
-"""Resting lips overlap by 2 mm; the model's own gap differs from person to person."""
+HEAD_SHARES = (0.15, 0.15, 0.2, 0.5)  # how much of the head's turn each bone of the spine takes
+LIP_GAP = -0.020  # resting lips overlap by 2 mm; the model's own gap differs from person to person
 
 FACE_PARTS = ("head-", "forehead", "eyebrows", "eye-", "eyes", "nose", "mouth", "ear-", "chin", "cheek", "neck-")
 GROTESQUE = (

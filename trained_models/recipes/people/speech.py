@@ -81,8 +81,7 @@ def viseme(sound: str) -> str:
 SYNCHRONOUS, PHONEME_EVENTS, PHONEME, END = 2, 1, 7, 0  # constants of speak_lib.h
 RATE, PITCH = 1, 3
 SHORTEST_S = 0.005
-LEAD_S = 0.04
-"""Lips move a little before the sound."""
+LEAD_S = 0.04  # lips move a little before the sound
 LIP_OPENERS = (*("mouthLowerDownLeft", "mouthLowerDownRight"), *("mouthUpperUpLeft", "mouthUpperUpRight"))
 
 

@@ -174,8 +174,7 @@ def lash_texture(seed: int, count: int = 55, width: float = 1.0) -> npt.NDArray[
     return out
 
 
-REST_HEIGHT = 7.432
-"""Painted 3 mm higher, MediaPipe reads raised brows at rest."""
+REST_HEIGHT = 7.432  # painted 3 mm higher, MediaPipe reads raised brows at rest
 
 
 @dataclass(frozen=True, slots=True)
