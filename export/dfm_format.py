@@ -1,10 +1,8 @@
-"""The .dfm format: a swap network as DeepFaceLab itself exports it, for DeepFaceLive and facefusion.
+"""Rewrites a swap network to the .dfm format, as DeepFaceLab itself exports it for DeepFaceLive and facefusion.
 
-Names, layout, colour order and the order of the outputs are those of `export.networks.autoencoder.DfmLayout`.
-DeepFaceLab writes opset 12 and IR version 7, and programs that read .dfm files bring runtimes of their day
-along; so the graph is written down to those versions here, operator by operator. Only operators that these
-networks need are known; a graph with any other is refused. (onnx's own converter does not know the way: it has
-no step for Pow from 15 to 14.)
+DeepFaceLab writes opset 12 and IR version 7, and programs that read .dfm files bring runtimes of their day along. Only
+operators that these networks need are known; a graph with any other is refused. (onnx's own converter has no step for
+Pow from 15 to 14.) Names, layout and order of the outputs are those of `export.networks.autoencoder.DfmLayout`.
 """
 
 from collections.abc import Callable, Mapping
@@ -62,19 +60,11 @@ def _constants(model: onnx.ModelProto) -> dict[str, onnx.TensorProto]:
     return found
 
 
-def _same(node: NodeProto, constants: _Constants) -> None:
-    """Means the same in both versions, as these networks use it."""
-
-
-def _drop(*names: str) -> _Step:
-    """An attribute that came later, here at the value that says what was always so."""
-
-    def step(node: NodeProto, constants: _Constants) -> None:
-        kept = [attribute for attribute in node.attribute if attribute.name not in names]
-        del node.attribute[:]
-        node.attribute.extend(kept)
-
-    return step
+def _drop(node: NodeProto, name: str) -> None:
+    """Drops an attribute that came later, here at the value that says what was always so."""
+    kept = [attribute for attribute in node.attribute if attribute.name != name]
+    del node.attribute[:]
+    node.attribute.extend(kept)
 
 
 def _reshape(node: NodeProto, constants: _Constants) -> None:
@@ -83,13 +73,13 @@ def _reshape(node: NodeProto, constants: _Constants) -> None:
     zero = any(attribute.name == "allowzero" and attribute.i for attribute in node.attribute)
     if zero and (shape is None or 0 in numpy_helper.to_array(shape)):
         raise ModelError("a .dfm cannot hold a Reshape to nothing: export a bundle instead")
-    _drop("allowzero")(node, constants)
+    _drop(node, "allowzero")
 
 
 def _axes_as_attribute(node: NodeProto, constants: _Constants) -> None:
     """Axes were an attribute before they were an input."""
+    _drop(node, "noop_with_empty_axes")
     if len(node.input) < 2 or not node.input[1]:
-        _drop("noop_with_empty_axes")(node, constants)
         return
     axes = constants.get(node.input[1])
     if axes is None:
@@ -98,41 +88,16 @@ def _axes_as_attribute(node: NodeProto, constants: _Constants) -> None:
     first = node.input[0]
     del node.input[:]
     node.input.append(first)
-    _drop("noop_with_empty_axes")(node, constants)
     node.attribute.append(helper.make_attribute("axes", numbers))
 
 
+_SAME = (
+    "Add Cast Concat Constant Conv Cos DepthToSpace Div Flatten Gemm LeakyRelu Less LessOrEqual MatMul Mul Not Pow "
+    "Reciprocal Sigmoid Sqrt Sub Transpose Where"
+)
+"""Operators that mean the same in both versions, as these networks use them."""
 _STEPS: Mapping[str, _Step] = MappingProxyType(
-    dict.fromkeys(
-        (
-            "Add",
-            "Cast",
-            "Concat",
-            "Constant",
-            "Conv",
-            "Cos",
-            "DepthToSpace",
-            "Div",
-            "Flatten",
-            "Gemm",
-            "LeakyRelu",
-            "Less",
-            "LessOrEqual",
-            "MatMul",
-            "Mul",
-            "Not",
-            "Pow",
-            "Reciprocal",
-            "Sigmoid",
-            "Sqrt",
-            "Sub",
-            "Transpose",
-            "Where",
-        ),
-        _same,
-    )
-    | {
-        "Reshape": _reshape,
-        **dict.fromkeys(("Unsqueeze", "Squeeze", "ReduceMean", "ReduceSum"), _axes_as_attribute),
-    }
+    dict.fromkeys(_SAME.split(), lambda node, constants: None)
+    | dict.fromkeys(("Unsqueeze", "Squeeze", "ReduceMean", "ReduceSum"), _axes_as_attribute)
+    | {"Reshape": _reshape}
 )

@@ -8,7 +8,7 @@ ONNX Runtime's own converter (`onnxruntime.transformers.float16`) keeps single o
 go through float16, which is what must not happen to positions.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
 
 import numpy as np
@@ -17,7 +17,6 @@ import onnx_ir as ir
 
 from export.passes import constant, is_float, simplify, sweep
 from realtime.errors import ModelError
-from realtime.text import printable
 
 LARGEST = float(np.finfo(np.float16).max)
 FULL, HALF = ir.DataType.FLOAT, ir.DataType.FLOAT16
@@ -29,6 +28,7 @@ KEPT: Mapping[str, str] = MappingProxyType(
     {
         "GridSample": "near the edge of a picture, positions in -1..1 would move in steps of 1/16 px at 256 px",
         **dict.fromkeys(("Softmax", "LogSoftmax", "Exp", "Log", "Pow", "Sqrt", "Reciprocal", "Div"), _STEEP),
+        **dict.fromkeys(("Less", "LessOrEqual", "Greater", "GreaterOrEqual"), "a morph would cut elsewhere"),
         **dict.fromkeys(("Cos", "Sin", "Tan"), "large arguments lose their phase"),
         **dict.fromkeys(("ReduceSum", "ReduceMean", "ReduceSumSquare", "ReduceL2", "GlobalAveragePool"), _SUMS),
         **dict.fromkeys(("InstanceNormalization", "LayerNormalization", "GroupNormalization"), _SUMS),
@@ -43,12 +43,11 @@ LEADING = frozenset(
 """Arithmetic that stays in float32 where its result goes into a kept operator."""
 
 
-def to_fp16(model: onnx.ModelProto, keep: Iterable[str] = ()) -> onnx.ModelProto:
+def to_fp16(model: onnx.ModelProto) -> onnx.ModelProto:
     """A copy of a float32 graph that calculates in float16 but for `KEPT`, with Casts where the two meet.
 
-    `keep`: names of nodes, or kinds of operators, that stay in float32 too. Nodes stay as well where a constant is
-    beyond float16 or ONNX knows no float16 form of the operator. Raises ModelError for a name in `keep` that the
-    graph does not have, and for graphs within graphs (If, Loop), which none of our networks needs.
+    Nodes stay in float32 as well where a constant is beyond float16 or ONNX knows no float16 form of the operator.
+    Raises ModelError for graphs within graphs (If, Loop), which none of our networks needs.
     """
     copy = ir.from_proto(model)
     simplify(copy)  # folds weights stored in half: they are cast to float32 by no node any more
@@ -57,7 +56,15 @@ def to_fp16(model: onnx.ModelProto, keep: Iterable[str] = ()) -> onnx.ModelProto
         if any(attribute.type in GRAPHS for attribute in node.attributes.values()):
             raise ModelError(f"the graph has a {node.op_type} with a graph inside: use --precision fp32")
     opset = graph.opset_imports.get("", 1)
-    kept = _kept(graph, set(keep), opset)
+    kept: set[ir.Node] = set()
+    for node in reversed(list(graph)):
+        leads = node.op_type in LEADING and any(
+            user in kept and not _is_looked_up(user, number)
+            for output in node.outputs
+            for user, number in output.uses()
+        )
+        if leads or node.op_type in KEPT or not _has_half_form(node, opset) or _beyond_half(node):
+            kept.add(node)
     converter = _Converter(graph)
     for node in list(graph):
         if node in kept:
@@ -67,25 +74,6 @@ def to_fp16(model: onnx.ModelProto, keep: Iterable[str] = ()) -> onnx.ModelProto
     converter.finish()
     sweep(copy)
     return ir.to_proto(copy)
-
-
-def _kept(graph: ir.Graph, keep: set[str], opset: int) -> set[ir.Node]:
-    """The nodes that stay in float32."""
-    unknown = keep - {node.name for node in graph} - {node.op_type for node in graph}
-    if unknown:
-        named = printable(", ".join(sorted(unknown)), 80)
-        raise ModelError(f"the graph has no node or operator {named} to keep in float32: take it out of keep")
-    kept = set()
-    for node in reversed(list(graph)):
-        leads = node.op_type in LEADING and any(
-            user in kept and not _is_looked_up(user, number)
-            for output in node.outputs
-            for user, number in output.uses()
-        )
-        named_or_known = node.name in keep or node.op_type in keep or node.op_type in KEPT
-        if leads or named_or_known or not _has_half_form(node, opset) or _beyond_half(node):
-            kept.add(node)
-    return kept
 
 
 def _is_looked_up(node: ir.Node, number: int) -> bool:

@@ -21,11 +21,10 @@ from typing import Any, Literal
 
 import numpy as np
 import onnx
-from onnx import numpy_helper
 from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantType, create_calibrator
 from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 
-from export.parity import Feed, Kind, Parity, compare
+from export.parity import Feed, Kind, compare
 from realtime.errors import ModelError
 from realtime.inference.ort import open_session
 
@@ -38,8 +37,6 @@ LAYERS: Mapping[Form, tuple[str, ...]] = MappingProxyType(
         "tensorrt": ("Conv", "ConvTranspose", "Gemm", "MatMul"),
     }
 )
-LEAST_OPSET = 13
-"""The first with a scale for each channel."""
 LEAST_SHARE = 0.002
 """A layer with a smaller share of the work is not worth the error of rounding it."""
 LEAST_WORK = 0.5
@@ -72,9 +69,11 @@ def quantise(
     """Quantises a float32 network of static shapes, calibrated on `samples` (feeds by input name).
 
     As many layers become int8 as keep `outputs` within `export.parity.LIMITS`; None asks for all of them, whatever
-    it costs. Raises ModelError where too little of the work could be int8, or the model cannot be quantised.
+    it costs. Raises ModelError where too little of the work could be int8 to be worth it.
     """
-    exact = _prepared(model)
+    exact = onnx.shape_inference.infer_shapes(model, data_prop=True)
+    for number, node in enumerate(exact.graph.node):
+        node.name = node.name or f"{node.op_type}:{number}"
     work = _work(exact, LAYERS[form])
     if not work or not samples:
         raise ModelError("int8 needs layers that it could speed up and samples to calibrate with: export it in fp16")
@@ -82,44 +81,34 @@ def quantise(
     ranges = _ranges(exact, samples)
     chosen = list(work)
     if outputs is not None:
-        with closing(_Judge(exact, samples, outputs, shown_by)) as judge:
-            chosen = _choose(work, lambda nodes, count: judge.strain(_rounded(exact, nodes, ranges, form), count), say)
-        share = sum(work[node] for node in chosen)
-        if share < LEAST_WORK:
-            raise ModelError(
-                f"only {share:.0%} of the work can be int8 within the limits (least is {LEAST_WORK:.0%}): export it "
-                "with --precision fp16, or give more pictures with --calibration"
-            )
+        judged = samples[:: max(1, len(samples) // CHOSEN_ON)][:CHOSEN_ON]
+        reference = open_session(exact.SerializeToString(), provider="cpu")
+
+        def strain(nodes: Collection[str], count: int | None) -> float:
+            candidate = _rounded(exact, nodes, ranges, form).SerializeToString()
+            with closing(open_session(candidate, provider="cpu")) as session:
+                return compare(reference, session, judged[:count], outputs, shown_by).strain("int8")
+
+        with closing(reference):
+            chosen = _choose(work, strain, say)
+    share = sum(work[node] for node in chosen)
+    if share < LEAST_WORK:
+        raise ModelError(
+            f"only {share:.0%} of the work can be int8 within the limits (least is {LEAST_WORK:.0%}): export it "
+            "with --precision fp16, or give more pictures with --calibration"
+        )
     made = _rounded(exact, chosen, ranges, form)
     made.producer_name, made.producer_version = "masquerade", ""
     onnx.checker.check_model(made, full_check=True)
     facts = {
         "form": form,
-        "work_in_int8": round(sum(work[node] for node in chosen), 3),
+        "work_in_int8": round(share, 3),
         "layers_in_int8": len(chosen),
         "kept_in_fp32": sorted(set(work) - set(chosen)),
         "calibration_samples": len(samples),
     }
-    say(f"int8: {len(chosen)} of {len(work)} layers, {facts['work_in_int8']:.0%} of the work")
+    say(f"int8: {len(chosen)} of {len(work)} layers, {share:.0%} of the work")
     return Quantised(made, facts)
-
-
-def _prepared(model: onnx.ModelProto) -> onnx.ModelProto:
-    """A copy with every shape inferred and a name for every node. Raises ModelError for what can't be quantised."""
-    opset = max((o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), default=0)
-    if opset < LEAST_OPSET:
-        raise ModelError(f"its ONNX opset is {opset}, int8 needs {LEAST_OPSET} or later: export the model again")
-    if any(node.op_type == "DequantizeLinear" for node in model.graph.node):
-        raise ModelError("the model is quantised already: give the fp32 file")
-    for tensor in model.graph.initializer:
-        if tensor.data_type == onnx.TensorProto.FLOAT and not np.isfinite(numpy_helper.to_array(tensor)).all():
-            raise ModelError(f"{tensor.name!r} has values that are no numbers: this model can't be quantised")
-    copy = onnx.shape_inference.infer_shapes(model, data_prop=True)
-    names = [node.name for node in copy.graph.node]
-    for number, node in enumerate(copy.graph.node):
-        if not node.name or names.count(node.name) > 1:
-            node.name = f"{node.op_type}:{number}"
-    return copy
 
 
 def _work(model: onnx.ModelProto, operators: Collection[str]) -> dict[str, float]:
@@ -133,11 +122,8 @@ def _work(model: onnx.ModelProto, operators: Collection[str]) -> dict[str, float
     for node in model.graph.node:
         if node.op_type not in LAYERS["tensorrt"] or node.input[1] not in weights or node.input[0] in weights:
             continue
-        places = shapes.get(node.input[0] if node.op_type == "ConvTranspose" else node.output[0], [])
-        if not places or min(places) < 1:
-            raise ModelError(f"the shape of {node.name!r} is not known, so it can't be quantised: export static shapes")
-        channels = places[1] if node.op_type.startswith("Conv") else places[-1]
-        uses = math.prod(places) // channels
+        places = shapes[node.input[0] if node.op_type == "ConvTranspose" else node.output[0]]
+        uses = math.prod(places) // (places[1] if node.op_type.startswith("Conv") else places[-1])
         costs[node.name] = (node.op_type, weights[node.input[1]] * (uses + WORK_OF_A_WEIGHT))
     total = sum(cost for _, cost in costs.values())
     return {
@@ -215,30 +201,6 @@ def _rounded(exact: onnx.ModelProto, chosen: Collection[str], ranges: Any, form:
     result: onnx.ModelProto = quantizer.model.model
     del result.graph.value_info[:]
     return result
-
-
-class _Judge:
-    """Compares rounded networks with the exact one on a few samples, evenly taken."""
-
-    def __init__(
-        self,
-        exact: onnx.ModelProto,
-        samples: Sequence[Feed],
-        outputs: Mapping[str, Kind],
-        shown_by: Mapping[str, str],
-    ) -> None:
-        self._exact = open_session(exact.SerializeToString(), provider="cpu")
-        self._samples = samples[:: max(1, len(samples) // CHOSEN_ON)][:CHOSEN_ON]
-        self._outputs, self._shown_by = outputs, shown_by
-
-    def strain(self, model: onnx.ModelProto, count: int | None) -> float:
-        """How much of what the limits allow is used up, on `count` samples or all."""
-        with closing(open_session(model.SerializeToString(), provider="cpu")) as session:
-            found: Parity = compare(self._exact, session, self._samples[:count], self._outputs, self._shown_by)
-        return found.strain("int8")
-
-    def close(self) -> None:
-        self._exact.close()
 
 
 def _choose(work: Mapping[str, float], strain: Callable[[Collection[str], int | None], float], say: Say) -> list[str]:

@@ -13,9 +13,6 @@ from export.options import ExportOptions
 from export.parity import Precision
 from export.plan import ExportPlan, NetworkSpec
 
-COMPARISONS = frozenset({"Less", "LessOrEqual", "Greater", "GreaterOrEqual"})
-"""They stay in float32: in float16 AMP's morph would cut at another channel."""
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Converted:
@@ -41,7 +38,7 @@ def convert_precision(
     if options.precision == "fp32" or not spec.heavy:
         return Converted(model, spec, "fp32", {})
     if options.precision == "fp16":
-        return Converted(to_fp16(model, {node.op_type for node in model.graph.node} & COMPARISONS), spec, "fp16", {})
+        return Converted(to_fp16(model), spec, "fp16", {})
     faces = faces_for_calibration(options.calibration)
     done = quantise(
         model,

@@ -61,17 +61,6 @@ def test_arithmetic_is_half_and_what_needs_more_is_not() -> None:
     assert 50 < psnr(model, half) < 100
 
 
-def test_what_is_named_stays_in_float32() -> None:
-    first = next(node.name for node in warping().graph.node if node.op_type == "Conv")
-    assert types(to_fp16(warping(), keep=[first]))["Conv"] == {"FLOAT16", "FLOAT"}
-    assert types(to_fp16(warping(), keep=["Conv", "Resize"]))["Conv"] == {"FLOAT"}
-
-
-def test_a_name_that_is_not_there_is_refused() -> None:
-    with pytest.raises(ModelError, match="no node or operator Konv"):
-        to_fp16(warping(), keep=["Konv"])
-
-
 def test_weights_beyond_half_stay_with_their_node() -> None:
     model = warping(scale=1e6)
     half = to_fp16(model)

@@ -194,25 +194,7 @@ def test_a_layer_that_hurts_stays_in_fp32_and_the_others_do_not() -> None:
     assert all("\n" not in line for line in said)
 
 
-def with_opset(version: int) -> onnx.ModelProto:
-    model = picture_network()
-    model.opset_import[0].version = version
-    return model
-
-
-def without_shapes() -> onnx.ModelProto:
-    model = picture_network()
-    for port in (*model.graph.input, *model.graph.output):
-        for size in port.type.tensor_type.shape.dim[2:]:
-            size.dim_param = "side"
-    return model
-
-
 def test_what_cannot_be_quantised_is_named() -> None:
-    broken = picture_network()
-    broken.graph.initializer[0].CopyFrom(
-        numpy_helper.from_array(np.full((12, 3, 3, 3), np.inf, np.float32), "first.weight")
-    )
     endless = picture_network()
     endless.graph.initializer[0].CopyFrom(
         numpy_helper.from_array(np.full((12, 3, 3, 3), 3e38, np.float32), "first.weight")
@@ -220,13 +202,9 @@ def test_what_cannot_be_quantised_is_named() -> None:
     empty = picture_network()
     del empty.graph.node[:-1]
     empty.graph.node[0].input[0] = "face"
-    for model, says in (
-        (with_opset(12), "opset is 12"),
-        (without_shapes(), "export static shapes"),
-        (broken, "no numbers"),
-        (endless, "no numbers"),
-        (quantise(picture_network(), SEEN, DRAWN).model, "quantised already"),
-        (empty, "needs layers"),
+    for model, samples, says in (
+        (endless, SEEN, "no numbers"),
+        (empty, SEEN, "needs layers"),
+        (picture_network(), [], "samples to calibrate"),
     ):
-        assert says in one_line(lambda model=model: quantise(model, SEEN, DRAWN))
-    assert "samples to calibrate" in one_line(lambda: quantise(picture_network(), [], DRAWN))
+        assert says in one_line(lambda model=model, samples=samples: quantise(model, samples, DRAWN))
