@@ -7,7 +7,7 @@ from typing import Annotated
 import cv2
 import numpy as np
 import numpy.typing as npt
-from pydantic import AfterValidator, Field, ValidationError
+from pydantic import AfterValidator, ValidationError
 
 from realtime.capture.picture import decode_picture
 from realtime.errors import ConfigError
@@ -15,15 +15,16 @@ from realtime.frame import Pixels
 from realtime.imaging.resize import scaled_into
 from realtime.models.bundle import hash_file
 from realtime.models.card import (
+    Digest,
+    FileName,
     Identity,
     IdentityKind,
     Line,
+    Name,
+    Schema,
     Table,
     Title,
-    bundle_name,
-    digest,
     first_fault,
-    plain_file,
     read_card_text,
     read_table,
     refusal,
@@ -70,15 +71,15 @@ def _shows_somebody(identity: Identity) -> Identity:
 class PictureFile(Table):
     """The picture beside the card, and its hash."""
 
-    file: Annotated[str, AfterValidator(plain_file)]
-    sha256: Annotated[str, AfterValidator(digest)]
+    file: FileName
+    sha256: Digest
 
 
 class AvatarCard(Table):
     """Everything `avatar.toml` says; field names are the file's own, but for `schema`."""
 
-    schema_version: Annotated[int, Field(alias="schema", ge=1, le=1)]
-    name: Annotated[str, AfterValidator(bundle_name)]
+    schema_version: Schema
+    name: Name
     title: Title
     licence: Line
     identity: Annotated[Identity, AfterValidator(_shows_somebody)]

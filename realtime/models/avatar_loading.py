@@ -3,6 +3,7 @@
 import logging
 import math
 import os
+import re
 import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -23,10 +24,7 @@ log = logging.getLogger(__name__)
 MOST_AVATARS = 40
 """So many are kept ready at most: each takes 5 to 20 MB, by its size and the output's."""
 
-PICTURE_SUFFIXES = frozenset(
-    f".{kind}"
-    for kind in ("png", "jpg", "jpeg", "webp", "gif", "bmp", "tif", "tiff", "avif", "jp2", "ppm", "pgm", "hdr", "exr")
-)
+_PICTURE = re.compile(r"\.(png|jpe?g|webp|gif|bmp|tiff?|avif|jp2|ppm|pgm|hdr|exr)", re.I)
 
 LEAST_FACE_PX = 48
 """Of a face's height: a smaller one has no lips to move."""
@@ -51,33 +49,23 @@ def choose_avatars(spec: str | None) -> tuple[StoredAvatar, ...]:
         return built_in
     path = Path(spec)
     try:
-        if path.is_dir() and not _is_name(spec):
-            return _in_folder(path)
-        if path.is_file() and not _is_name(spec):
-            return (_avatar_of_picture(path),)
+        if AVATARS.folder(spec) is None:  # a file of the same name in the current folder does not hide an avatar
+            if path.is_dir():
+                return _in_folder(path)
+            if path.is_file():
+                return (_avatar_of_picture(path),)
     except (OSError, ValueError) as error:
         raise ConfigError(f"--avatar {printable(spec)} cannot be read: check the path") from error
     return (AVATARS.find(spec),)
 
 
-def _is_name(spec: str) -> bool:
-    """True for an avatar's name: a file of the same name in the current folder does not hide it."""
-    try:
-        AVATARS.find(spec)
-    except Exception:  # unknown or broken: then a path is a path
-        return False
-    return True
-
-
 def _in_folder(folder: Path) -> tuple[StoredAvatar, ...]:
-    files = sorted(f for f in folder.iterdir() if f.suffix.lower() in PICTURE_SUFFIXES and not f.name.startswith("."))
+    files = sorted(f for f in folder.iterdir() if _PICTURE.fullmatch(f.suffix) and not f.name.startswith("."))
     if not files:
         raise ConfigError(f"there is no picture in {printable(folder)}: give a folder of pictures, or one picture")
     if len(files) > MOST_AVATARS:
-        raise ConfigError(
-            f"{printable(folder)} has {len(files)} pictures, and {MOST_AVATARS} at most are kept ready: "
-            "take a folder with fewer"
-        )
+        many = f"has {len(files)} pictures, and {MOST_AVATARS} at most are kept ready"
+        raise ConfigError(f"{printable(folder)} {many}: take a folder with fewer")
     found: dict[str, StoredAvatar] = {}
     for file in files:
         avatar = _avatar_of_picture(file)
@@ -146,24 +134,15 @@ def usable_face(name: str, faces: Sequence[Face]) -> Face:
     """The largest of the faces in an avatar's picture. Raises ConfigError, which says what is wrong with it."""
     if not faces:
         raise ConfigError(f"avatar {name}: no face was found in the picture: take one that shows a face from the front")
-    face = max(faces, key=_height)
+    face = max(faces, key=lambda face: face.box[3] - face.box[1])
     if len(faces) > 1:
         log.warning("avatar %s: there are %d faces in the picture, the largest is taken", name, len(faces))
-    height = _height(face)
-    if height < LEAST_FACE_PX:
-        raise ConfigError(
-            f"avatar {name}: its face is {height:.0f} pixels high, at least {LEAST_FACE_PX} are needed: "
-            "take a larger picture, or cut it closer"
-        )
-    pitch, yaw, _ = (abs(math.degrees(angle)) for angle in head_angles(face.pose).tolist())
-    if max(pitch, yaw) > MOST_TURN_DEG:
-        raise ConfigError(
-            f"avatar {name}: its face is turned by {max(pitch, yaw):.0f} degrees, at most {MOST_TURN_DEG:.0f} will do: "
-            "take a picture from the front"
-        )
-    return face
-
-
-def _height(face: Face) -> float:
     _, top, _, bottom = face.box
-    return bottom - top
+    pitch, yaw, _ = (abs(math.degrees(angle)) for angle in head_angles(face.pose).tolist())
+    if bottom - top < LEAST_FACE_PX:
+        wrong = f"{bottom - top:.0f} pixels high, at least {LEAST_FACE_PX} are needed: take a larger picture"
+    elif max(pitch, yaw) > MOST_TURN_DEG:
+        wrong = f"turned by {max(pitch, yaw):.0f} degrees, at most {MOST_TURN_DEG:.0f} will do: take one from the front"
+    else:
+        return face
+    raise ConfigError(f"avatar {name}: its face is {wrong}")

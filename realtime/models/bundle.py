@@ -4,18 +4,16 @@ import hashlib
 import os
 import stat
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from realtime.errors import ModelError
-from realtime.models.card import CARD_FILE, ModelCard, parse_card, read_card, refusal
+from realtime.models.card import CARD_FILE, ModelCard, parse_card, read_card_text, refusal
 from realtime.text import printable
 
 PREVIEW_FILE = "preview.jpg"
 MAX_FILE_BYTES = 2 << 30
 """The most that one ONNX file can be (protobuf's limit); hashing an endless file would never end."""
-
-_digests: dict[tuple[str, int, int, int, int], str] = {}
-"""Digests already computed in this process, by what changes when a file does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +64,10 @@ def open_bundle(folder: Path, card_text: bytes | None = None) -> Bundle:
         home = folder.resolve(strict=True)
     except (OSError, RuntimeError, ValueError) as error:
         raise ModelError(f"no bundle at {printable(folder)}: see the ones there are (masquerade models)") from error
-    _stays_inside(home, CARD_FILE)
-    card = read_card(home) if card_text is None else parse_card(card_text, home)
+    _check(home, CARD_FILE)
+    card = parse_card(read_card_text(home) if card_text is None else card_text, home)
     for file, wanted in card.files.items():
-        _stays_inside(home, file)
-        got = _digest(home, file)
-        if got != wanted:
-            what = f"{file} is not the file its card names (sha256 {got[7:15]}…, expected {wanted[7:15]}…)"
-            raise refusal(home, what, "it was changed or damaged, get the bundle again")
+        _check(home, file, wanted)
     return Bundle(home, card)
 
 
@@ -83,29 +77,32 @@ def hash_file(path: Path) -> str:
         return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
 
 
-def _stays_inside(home: Path, file: str) -> None:
-    """Refuse a link that leads out of the bundle: its target is not what was handed over."""
-    try:
-        target = (home / file).resolve()
-    except (OSError, RuntimeError) as error:  # a loop of links
-        raise refusal(home, f"{file} is a link that leads nowhere", "get the bundle again") from error
-    if not target.is_relative_to(home):
-        raise refusal(home, f"{file} is a link out of the folder", "put the file itself there")
+@lru_cache(maxsize=1024)
+def _known_hash(path: Path, inode: int, size: int, changed: tuple[int, int]) -> str:
+    """The hash of a file, computed once until one of the arguments is another."""
+    return hash_file(path)
 
 
-def _digest(home: Path, file: str) -> str:
+def _check(home: Path, file: str, wanted: str | None = None) -> None:
+    """Refuses a link out of the bundle, whose target is not what was handed over, and another hash than `wanted`."""
     path = home / file
     try:
+        if not path.resolve().is_relative_to(home):
+            raise refusal(home, f"{file} is a link out of the folder", "put the file itself there")
+        if wanted is None:
+            return
         found = os.stat(path)
         if not stat.S_ISREG(found.st_mode):
             raise refusal(home, f"{file} is not a file", "get the bundle again")
         if found.st_size > MAX_FILE_BYTES:
             raise refusal(home, f"{file} is larger than 2 GiB, which no model is", "get the bundle again")
-        key = (str(path), found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
-        if key not in _digests:
-            _digests[key] = hash_file(path)
-        return _digests[key]
+        got = _known_hash(path, found.st_ino, found.st_size, (found.st_mtime_ns, found.st_ctime_ns))
     except FileNotFoundError as error:
         raise refusal(home, f"{file} is missing", "get the bundle again") from error
+    except RuntimeError as error:
+        raise refusal(home, f"{file} is a link that leads nowhere", "get the bundle again") from error
     except OSError as error:
         raise refusal(home, f"{file} cannot be read ({error.strerror})", "look at its permissions") from error
+    if got != wanted:
+        what = f"{file} is not the file its card names (sha256 {got[7:15]}…, expected {wanted[7:15]}…)"
+        raise refusal(home, what, "it was changed or damaged, get the bundle again")

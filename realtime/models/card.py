@@ -7,16 +7,20 @@ and every refusal is one line that can be printed to a terminal as it is.
 import re
 import tomllib
 import unicodedata
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from realtime.errors import ConfigError, ModelError
 from realtime.text import printable, unprintable
 
 CARD_FILE = "model.toml"
+MAX_CARD_BYTES = 64 * 1024
+"""Far above any honest card."""
+MAX_LINE_BYTES = 4 * 1024
+"""Python's TOML reader takes time quadratic in a dotted key's length: 20 s for one that fills a card."""
+MAX_DEPTH = 8
 
 Family = Literal["swap", "motion", "lip-sync", "landmarks"]
 IdentityKind = Literal["synthetic", "self", "consented", "none"]
@@ -25,7 +29,6 @@ ValueRange = Literal["0..1", "-1..1", "0..255"]
 
 NAME_PATTERN = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _FILE_PATTERN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9 ._+()-]{0,127}")
-_SHA256_PATTERN = re.compile(r"sha256:[0-9a-f]{64}")
 # Windows opens a device for these, whatever the folder and the suffix.
 _DEVICE_NAMES = {"con", "prn", "aux", "nul", *(f"{d}{n}" for d in ("com", "lpt") for n in range(10))}
 # Formats that can carry code: a model file is data.
@@ -39,12 +42,6 @@ def bundle_name(text: str) -> str:
     return text
 
 
-def _one_line(text: str) -> str:
-    if not text.strip():
-        raise ValueError("it is empty")
-    return text.strip()
-
-
 def plain_file(name: str) -> str:
     """`name` if it can be a data file's beside a card. Raises ValueError."""
     if not _FILE_PATTERN.fullmatch(name) or name.endswith((".", " ")) or ".." in name:
@@ -56,32 +53,19 @@ def plain_file(name: str) -> str:
     return name
 
 
-def digest(text: str) -> str:
-    """`text` if it is a hash as cards write it. Raises ValueError."""
-    if not _SHA256_PATTERN.fullmatch(text):
-        raise ValueError('a hash is written "sha256:" and 64 digits 0-9a-f')
-    return text
-
-
-Line = Annotated[str, Field(max_length=500), AfterValidator(_one_line)]
-Title = Annotated[str, Field(max_length=80), AfterValidator(_one_line)]
+Name = Annotated[str, AfterValidator(bundle_name)]
+FileName = Annotated[str, AfterValidator(plain_file)]
+Digest = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
+Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
+Title = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=80)]
+Side = Annotated[int, Field(ge=16, le=1024)]
+Schema = Annotated[int, Field(alias="schema", ge=1, le=1)]
 
 
 class Table(BaseModel):
-    """A table whose keys and types are fixed."""
+    """A table of a card: frozen, without other keys and types than these."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-
-class _OpenTable(BaseModel):
-    """A table of free facts: its keys are kept as they are."""
-
-    model_config = ConfigDict(frozen=True, extra="allow", strict=True)
-
-    @property
-    def facts(self) -> Mapping[str, Any]:
-        """The keys and values as written."""
-        return self.model_extra or {}
 
 
 class Identity(Table):
@@ -102,7 +86,7 @@ class Identity(Table):
         return self.kind in ("synthetic", "self")
 
 
-class Input(_OpenTable):
+class Input(Table):
     """What a network wants to be fed; a .dfm says itself all but `face_type` and `coverage`.
 
     `size`: the crop's side in pixels. `coverage`: the crop's side as a multiple of the mean face's, None for
@@ -111,7 +95,7 @@ class Input(_OpenTable):
     thing.
     """
 
-    size: Annotated[int, Field(ge=16, le=1024)] | None = None
+    size: Side | None = None
     face_type: FaceTypeName | None = None
     coverage: Annotated[float, Field(ge=0.1, le=8.0, strict=False)] | None = None
     colour: Literal["BGR", "RGB"] = "BGR"
@@ -124,7 +108,7 @@ class Input(_OpenTable):
     subject: Literal["face", "any"] = "face"
 
 
-class Output(_OpenTable):
+class Output(Table):
     """The names of a swap network's outputs; `driver_mask` None where it has none.
 
     `driver_mask`: where the driver's own face is, a soft mask to be shaped with the other; `visible`: where it shows,
@@ -138,63 +122,42 @@ class Output(_OpenTable):
     visible: str | None = None
     features: str | None = None
     fine: str | None = None
-    fine_size: Annotated[int, Field(ge=16, le=1024)] | None = None
-
-
-class Facts(_OpenTable):
-    """[training] and [measured]: any keys."""
+    fine_size: Side | None = None
 
 
 class ModelCard(Table):
-    """Everything `model.toml` says. Frozen; field names are the file's own, but for `schema`."""
+    """Everything `model.toml` says. Field names are the file's own, but for `schema`; of `training` and `measured` any
+    keys."""
 
-    schema_version: Annotated[int, Field(alias="schema", ge=1, le=1)]
-    name: Annotated[str, AfterValidator(bundle_name)]
+    schema_version: Schema
+    name: Name
     title: Title
     family: Family
     licence: Line
     description: Line | None = None
     identity: Identity
-    files: Annotated[
-        dict[Annotated[str, AfterValidator(plain_file)], Annotated[str, AfterValidator(digest)]],
-        Field(min_length=1, max_length=64),
-    ]
+    files: Annotated[dict[FileName, Digest], Field(min_length=1, max_length=64)]
     input: Input = Input()
     output: Output = Output()
-    training: Facts = Facts()
-    measured: Facts = Facts()
+    training: dict[str, Any] = {}
+    measured: dict[str, Any] = {}
 
     @model_validator(mode="after")
     def _fits_the_family(self) -> "ModelCard":
         if self.family == "landmarks":
             return self
-        for table, extra in (("input", self.input.facts), ("output", self.output.facts)):
-            if extra:
-                raise ValueError(f"[{table}] has the unknown key {printable(min(extra), 40)!r}")
         if self.family == "swap":
             if self.identity.kind == "none":
                 raise ValueError('a swap model shows somebody: identity.kind = "none" is not possible')
             if self.input.face_type is None:
                 raise ValueError("a swap model's [input] needs face_type")
             if any(file.lower().endswith(".dfm") for file in self.files):
-                return self  # a .dfm says itself what it is fed
+                return self  # it says its size itself
         elif self.input.layout != "NCHW":
             raise ValueError(f'a {self.family} model\'s [input] has layout "{self.input.layout}", only "NCHW" is run')
         if self.input.size is None:
             raise ValueError(f"a {self.family} model's [input] needs size")
         return self
-
-
-MAX_CARD_BYTES = 64 * 1024
-"""Far above any honest card."""
-MAX_LINE_BYTES = 4 * 1024
-"""Python's TOML reader takes time quadratic in a dotted key's length: 20 s for one that fills a card."""
-MAX_DEPTH = 8
-
-
-def read_card(folder: Path) -> ModelCard:
-    """The card of a bundle folder. Raises ModelError with what is wrong and what to do."""
-    return parse_card(read_card_text(folder), folder)
 
 
 def read_card_text(folder: Path, name: str = CARD_FILE) -> bytes:
@@ -219,10 +182,9 @@ def parse_card(raw: bytes, folder: Path) -> ModelCard:
     if type(schema) is int and schema > 1:
         raise refusal(folder, f"{CARD_FILE} has schema {printable(schema, 20)}, this version reads 1", "update")
     if "identity" not in table:
+        how = 'masquerade models add FOLDER --identity self --statement "…"'
         raise refusal(
-            folder,
-            "its card does not say whose face it is",
-            'add it with masquerade models add FOLDER --identity self --statement "…", or write [identity] into it',
+            folder, "its card does not say whose face it is", f"add it with {how}, or write [identity] into it"
         )
     try:
         return ModelCard.model_validate(table)
@@ -243,15 +205,7 @@ def read_table(raw: bytes, folder: Path, name: str = CARD_FILE) -> dict[str, Any
         table = tomllib.loads(raw.decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:  # ValueError: bad TOML, bad UTF-8, endless integers
         raise refusal(folder, f"{name} is not TOML ({printable(error, 80)})") from error
-    _check_text(table, folder, name)
-    return table
-
-
-def _check_text(table: dict[str, Any], folder: Path, name: str) -> None:
-    """Refuse depth, characters and numbers that could harm whoever walks or prints the card.
-
-    Not recursive itself.
-    """
+    # Depth, characters and numbers that could harm whoever walks or prints the card; not by recursion.
     waiting: list[tuple[object, int, str]] = [(table, 0, "")]
     while waiting:
         value, depth, top = waiting.pop()
@@ -269,6 +223,7 @@ def _check_text(table: dict[str, Any], folder: Path, name: str) -> None:
             bad = unprintable(value, allow="\n\t" if top in ("training", "measured") else "")
             if bad:
                 raise refusal(folder, f"{name} has the character {bad} in {printable(top, 40)}")
+    return table
 
 
 def first_fault(error: ValidationError) -> str:
@@ -278,6 +233,8 @@ def first_fault(error: ValidationError) -> str:
     message = first["msg"].removeprefix("Value error, ")
     if first["type"] == "missing":
         return f"its card has no {where}"
+    if first["type"] == "extra_forbidden":
+        return f"its card has the unknown key {where}"
     if isinstance(first["input"], dict) or not where:
         return f"its card is wrong: {(where + ': ') if where else ''}{message}"
     return f"its card has {where} = {printable(repr(first['input']), 60)}: {message}"
@@ -308,7 +265,9 @@ def validate_line(option: str, text: str | None, do: str, limit: int = 500) -> s
         raise ConfigError(f"{option} is missing: {do}")
     odd = unprintable(text.strip())
     if odd or len(text) > limit:
-        raise ConfigError(f"{option} {f'holds the character {odd}' if odd else 'is longer than {limit} letters'}: {do}")
+        raise ConfigError(
+            f"{option} {f'holds the character {odd}' if odd else f'is longer than {limit} letters'}: {do}"
+        )
     return text.strip()
 
 

@@ -80,22 +80,16 @@ class Broken:
 
 @dataclass(frozen=True)
 class Library(Generic[Item]):
-    """All items of one kind, each in a folder called as the item: the built-in ones, then the user's own.
+    """All items of one kind, each in a folder called as the item: those in `built_in`, then the user's own.
 
-    `noun` is what an item is called, `command` what lists them and the name of the user's folder, `card_file` what a
-    folder's card is called, `built_in_in` where in the built-in folder they lie, `open_item` what verifies one.
+    `command` lists them and is the name of the user's folder; `open_item` verifies the one in a folder.
     """
 
     noun: str
     command: str
     card_file: str
-    built_in_in: str
+    built_in: Path
     open_item: Callable[[Path], Item]
-
-    @property
-    def built_in(self) -> Path:
-        """The folder of the built-in items."""
-        return built_in_folder() / self.built_in_in
 
     @property
     def own(self) -> Path:
@@ -129,24 +123,14 @@ class Library(Generic[Item]):
         """The item of that name, verified. Raises ModelError, with the nearest name that there is."""
         folder = self.folder(name)
         if folder is None:
-            raise self.unknown(name)
+            raise self._unknown(name)
         return self._open(folder)
 
-    def unknown(self, name: str) -> ModelError:
-        """The error for a name that no item has, with the nearest that there is."""
+    def _unknown(self, name: str) -> ModelError:
         near = difflib.get_close_matches(name.lower(), [folder.name for folder in self.folders()], 1)
         hint = f"did you mean {printable(near[0], 64)}? " if near else ""
         see = f"see the ones there are (masquerade {self.command})"
         return ModelError(f"there is no {self.noun} {printable(name, 80)!r}: {hint}{see}")
-
-    def check_free(self, name: str) -> None:
-        """Raises ConfigError where a new item cannot have that name."""
-        try:
-            bundle_name(name)
-        except ValueError as error:
-            raise ConfigError(f"{printable(name, 80)!r} cannot be a name ({error}): give another --name") from error
-        if self.folder(name) or os.path.lexists(self.own / name):
-            raise ConfigError(f"{self.noun} {name} is there already: give another --name, or remove it first")
 
     @contextmanager
     def adding(self, name: str) -> Iterator[Path]:
@@ -154,7 +138,12 @@ class Library(Generic[Item]):
 
         Raises ConfigError for the name, DeviceError where it cannot be stored.
         """
-        self.check_free(name)
+        try:
+            bundle_name(name)
+        except ValueError as error:
+            raise ConfigError(f"{printable(name, 80)!r} cannot be a name ({error}): give another --name") from error
+        if self.folder(name) or os.path.lexists(self.own / name):
+            raise ConfigError(f"{self.noun} {name} is there already: give another --name, or remove it first")
         try:
             self.own.mkdir(parents=True, exist_ok=True)
             for old in self.own.glob(f"{UNFINISHED}*"):  # left by a killed program
@@ -174,7 +163,7 @@ class Library(Generic[Item]):
         if folder is None:
             if self.folder(name):
                 raise ConfigError(f"{name} comes with masquerade: only your own {self.command} can be removed")
-            raise self.unknown(name)
+            raise self._unknown(name)
         try:
             if folder.is_symlink():
                 folder.unlink()
@@ -192,8 +181,8 @@ class Library(Generic[Item]):
         return item
 
 
-BUNDLES = Library("model", "models", CARD_FILE, ".", open_bundle)
-AVATARS = Library("avatar", "avatars", AVATAR_FILE, "avatars", open_avatar)
+BUNDLES = Library("model", "models", CARD_FILE, built_in_folder(), open_bundle)
+AVATARS = Library("avatar", "avatars", AVATAR_FILE, built_in_folder() / "avatars", open_avatar)
 
 
 def load_bundle(name_or_folder: str | Path) -> Bundle:
@@ -213,24 +202,6 @@ def load_bundle(name_or_folder: str | Path) -> Bundle:
     return BUNDLES.find(name_or_folder)
 
 
-def add_model(
-    path: Path,
-    *,
-    inspect: Callable[[Path], object],
-    name: str | None = None,
-    identity: str | None = None,
-    statement: str | None = None,
-    face_type: str | None = None,
-) -> Bundle:
-    """`add_folder` for a bundle's folder, else `add_file`. Raises ConfigError, ModelError, DeviceError."""
-    if not path.is_dir():
-        given = face_type or "whole_face"
-        return add_file(path, inspect=inspect, name=name, identity=identity, statement=statement, face_type=given)
-    if name or face_type:
-        raise ConfigError(f"{printable(path)} is a bundle and brings its own card: give its folder without those")
-    return add_folder(path, identity=identity, statement=statement)
-
-
 def add_file(
     file: Path,
     *,
@@ -242,12 +213,10 @@ def add_file(
     title: str | None = None,
     licence: str | None = None,
 ) -> Bundle:
-    """Make a bundle of the user's own from a .dfm, and record whose face it is.
+    """Make a bundle of the user's own from a .dfm, and record whose face it is and how they agreed.
 
-    `inspect` opens the network and raises ModelError where it is no .dfm. `identity` is `self`, `consented` or
-    `synthetic`; `statement` says in one line who it is and how they agreed: both must be given. A .dfm does not record
-    its `face_type`; DeepFaceLab's are mostly `whole_face`. Raises ConfigError for the arguments, ModelError for the
-    file, DeviceError where it cannot be stored; then nothing is left behind.
+    `inspect` opens the network and raises ModelError where it is no .dfm; which `face_type` it has no .dfm records.
+    Raises ConfigError for the arguments, ModelError for the file, DeviceError where it cannot be stored.
     """
     said = require_consent(identity, statement)
     if face_type not in get_args(FaceTypeName):
@@ -281,16 +250,11 @@ def add_folder(folder: Path, *, identity: str | None = None, statement: str | No
     card = _completed(folder, identity, statement) if identity or statement else None
     bundle = open_bundle(folder, card)
     with BUNDLES.adding(bundle.name) as unfinished:
-        for file in bundle.card.files:
-            shutil.copyfile(bundle.folder / file, unfinished / file)
-        if card is None:
-            shutil.copyfile(bundle.folder / CARD_FILE, unfinished / CARD_FILE)
-        else:
-            (unfinished / CARD_FILE).write_bytes(card)
-        for file in _COMPANIONS:
+        (unfinished / CARD_FILE).write_bytes(card or read_card_text(bundle.folder))
+        for file in {*bundle.card.files, *_COMPANIONS}:
             source = bundle.folder / file
-            wanted = file not in bundle.card.files and source.is_file() and not source.is_symlink()
-            if wanted and source.stat().st_size <= _COMPANION_BYTES:
+            kept = source.is_file() and not source.is_symlink() and source.stat().st_size <= _COMPANION_BYTES
+            if kept or file in bundle.card.files:
                 shutil.copyfile(source, unfinished / file)
         copied = open_bundle(unfinished).card  # what was copied counts, not what was there a moment ago
         for file in copied.files:
@@ -352,22 +316,19 @@ def _completed(folder: Path, identity: str | None, statement: str | None) -> byt
 
 def _check_readable(file: Path) -> None:
     if file.suffix.lower() != ".dfm":
-        raise ConfigError(f"{printable(file)} is neither a .dfm nor a bundle's folder: give one of these")
-    if not file.is_file():
-        raise ConfigError(f"there is no file {printable(file)}: check the path")
-    try:
-        with file.open("rb") as opened:
-            empty = not opened.read(1)
-    except OSError as error:
-        raise ConfigError(f"{printable(file)} cannot be read ({error.strerror}): check its permissions") from error
-    if file.stat().st_size > MAX_FILE_BYTES:
-        raise ConfigError(f"{printable(file)} is larger than 2 GiB, which no .dfm is: give another file")
-    if empty:
-        raise ConfigError(f"{printable(file)} is empty: get the file again")
+        wrong = "is neither a .dfm nor a bundle's folder: give one of these"
+    elif not file.is_file():
+        wrong = "is no file: check the path"
+    elif not os.access(file, os.R_OK):
+        wrong = "cannot be read: check its permissions"
+    elif not 0 < file.stat().st_size <= MAX_FILE_BYTES:
+        wrong = "is empty, or larger than any .dfm (2 GiB): get the file again"
+    else:
+        return
+    raise ConfigError(f"{printable(file)} {wrong}")
 
 
 def _visible_folders(place: Path) -> list[Path]:
-    """The folders in a place by name, without hidden ones; none where there is no such place yet."""
     try:
         return sorted(entry for entry in place.iterdir() if not entry.name.startswith((".", "_")) and entry.is_dir())
     except OSError:  # not made yet, or not ours to read

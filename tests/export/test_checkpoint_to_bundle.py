@@ -46,7 +46,7 @@ def test_a_deepfacelab_model_becomes_a_bundle(shared: Path, tmp_path: Path) -> N
     assert (card.name, card.title, card.family) == ("microdf", "Eve", "swap")
     assert (card.identity.kind, card.identity.statement) == ("synthetic", "Random weights.")
     assert (card.input.size, card.input.face_type, card.input.layout) == (64, "whole_face", "NCHW")
-    assert card.training.facts["kind"] == "SAEHD df-ud"
+    assert card.training["kind"] == "SAEHD df-ud"
     wanted = recorded(folder / "microdf_SAEHD_out.npz")
     drawn = on_cpu(bundle.path("swap.onnx")).run({"face": planar(wanted["in_face"][:1])})
     for ours, theirs in SAEHD_OUTPUTS.items():
@@ -99,7 +99,7 @@ def test_a_motion_model_becomes_three_networks(shared: Path, tmp_path: Path) -> 
     card = bundle.card
     assert (card.name, card.family, card.identity.kind) == ("fomm_small", "motion", "none")
     assert (card.input.size, card.input.colour) == (256, "RGB")
-    assert card.training.facts["align_corners"] is False, "a zip file is of today's PyTorch"
+    assert card.training["align_corners"] is False, "a zip file is of today's PyTorch"
     assert "--no-align-corners, by the age" in said[0]
     networks = {file: on_cpu(bundle.path(file)) for file in card.files if file.endswith(".onnx")}
     wanted = recorded(shared / "reference" / "fomm_small.npz")

@@ -74,5 +74,5 @@ def test_the_export_is_the_network_and_fits_the_bundle(sample: FlowSample, tmp_p
     for file in (built_in_folder() / "motion").iterdir():
         (home / file.name).write_bytes(file.read_bytes())
     add_flow(home, network, batch, {"steps": 3}, {"held_out": "0.02"})
-    assert open_bundle(home).card.measured.facts["around_held_out"] == "0.02"
+    assert open_bundle(home).card.measured["around_held_out"] == "0.02"
     assert tomllib.loads((home / "model.toml").read_text())["training"]["around_steps"] == 3
