@@ -15,16 +15,7 @@ import numpy as np
 
 from benchmarks.footprint import Feed, Way, footprint, noise
 from benchmarks.interleaved import speedup, take_turns
-from benchmarks.report import (
-    aligned,
-    chart_option,
-    check_outputs,
-    json_option,
-    number,
-    one_line,
-    stamp,
-    write_json,
-)
+from benchmarks.report import aligned, chart_option, check_outputs, finish, json_option, number, stamp
 from export.parity import Kind, compare
 from realtime.errors import ConfigError, MasqueradeError, ModelError
 from realtime.inference.ort import open_session
@@ -80,10 +71,10 @@ def backends(
             for count in counts:
                 entry = measure_network(bundle.path(file), ways, count, runs=runs, seconds=seconds)
                 report["networks"].append({"model": bundle.name, "family": bundle.card.family, **entry})
-                click.echo("\n".join(told(report["networks"][-1])))
+                title = f"{bundle.name}: {file}, {entry['megabytes']} MB, threads {count}"
+                click.echo("\n".join(table(title, entry["results"])))
         click.echo("\n".join(f"not here: {name}: {why}" for name, why in missing.items()))
-    click.echo(one_line(report["stamp"]))
-    write_json(report, json_file)
+    finish(report, json_file)
     if chart is not None:
         from benchmarks.charts import draw_backends
 
@@ -179,29 +170,24 @@ def _files(models: Sequence[str]) -> list[tuple[Bundle, str]]:
     return found
 
 
-def told(network: dict[str, Any]) -> list[str]:
-    """One network's ways, a row each, and below it what did not run."""
-    title = f"{network['model']}: {network['file']}, {network['megabytes']} MB, threads {network['threads']}"
+def table(title: str, results: Sequence[dict[str, Any]]) -> list[str]:
+    """The ways to run one network, a row each, and below it what did not run."""
     rows: list[Sequence[str]] = [
-        ("way", "p50", "p95", "p99", "cpu", "faster", "memory", "opened", "worst", "PSNR"),
-        ("", "ms", "ms", "ms", "ms", "times", "MB", "ms", "", "dB"),
+        ("way", "best", "p50", "p95", "cpu", "faster", "by cpu", "memory", "opened", "worst", "PSNR"),
+        ("", "ms", "ms", "ms", "ms", "times", "times", "MB", "ms", "", "dB"),
     ]
     failed = []
-    for result in network["results"]:
-        way = f"{result['provider']} {result['precision']}"
+    for result in results:
+        way = result.get("title") or f"{result['provider']} {result['precision']}"
         if "error" in result:
             failed.append(f"  {way} does not run: {result['error']}")
             continue
-        times = [*(result["wall_ms"][p] for p in ("p50", "p95", "p99")), result["cpu_ms"]["p50"]]
-        cells = [number(v) for v in (*times, result["times_as_fast"]["in_rounds"])]
-        cells += [number(result.get(name), 0) for name in ("memory_mb", "open_ms")]
-        rows.append((way, *cells, *worst_difference(result["difference"])))
+        times = [*(result["wall_ms"][p] for p in ("min", "p50", "p95")), result["cpu_ms"]["p50"]]
+        gains = [number(result["times_as_fast"][how], 2) for how in ("in_rounds", "in_cpu_time")]
+        cost = [number(result.get(name), 0) for name in ("memory_mb", "open_ms")]
+        difference = result["difference"]
+        known = difference if isinstance(difference, list) else []
+        worst = f"{max(entry['worst'] for entry in known):.1e}" if known else str(difference)[:40]
+        psnr = min((entry["psnr_db"] for entry in known if entry["psnr_db"] is not None), default=None)
+        rows.append((way, *map(number, times), *gains, *cost, worst, number(psnr)))
     return [title, *aligned(rows), *failed]
-
-
-def worst_difference(difference: Any) -> tuple[str, str]:
-    """The worst difference over the outputs, and the lowest PSNR of those that are pictures."""
-    if not isinstance(difference, list):
-        return str(difference)[:40], "–"
-    signal = [entry["psnr_db"] for entry in difference if entry["psnr_db"] is not None]
-    return f"{max(entry['worst'] for entry in difference):.1e}", number(min(signal, default=None))

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from benchmarks.interleaved import Times, take_turns
-from benchmarks.report import check_outputs, json_option, one_line, stamp, write_json
+from benchmarks.report import check_outputs, finish, json_option, stamp
 from realtime.errors import ConfigError
 from realtime.frame import Floats, Pixels
 from realtime.imaging.affine import Matrix, cut
@@ -142,7 +142,6 @@ def blend_cost(
         raise ConfigError(f"--size {size}: give it as WIDTHxHEIGHT, like 1280x720")
     scene = Scene(int(width), int(height), face_px, crop_px)
     difference = np.abs(scene.ours().astype(np.int16) - scene.full_frame())
-    where = stamp()
     runs = [measure(scene, threads, frames) for threads in counts]
     for run in runs:
         ours, plain, faster = run["ours_ms"], run["full_frame_ms"], run["times_faster"]
@@ -153,7 +152,6 @@ def blend_cost(
             f"{faster['wall_p50']:.1f} times faster ({faster['cpu_p50']:.1f} by CPU time)"
         )
     click.echo(f"the two differ by {difference.mean():.2f} levels on average, {difference.max()} at most")
-    click.echo(one_line(where))
     report = {
         "schema": SCHEMA,
         "benchmark": "blend",
@@ -164,6 +162,6 @@ def blend_cost(
         "color_transfer": "rct",
         "difference_levels": {"mean": round(float(difference.mean()), 3), "max": int(difference.max())},
         "runs": runs,
-        **where,
+        **stamp(),
     }
-    write_json(report, json_file)
+    finish(report, json_file)

@@ -14,17 +14,7 @@ from typing import Any
 import click
 
 from benchmarks.measured_run import TAIL, MeasuredRun
-from benchmarks.report import (
-    chart_option,
-    check_outputs,
-    json_option,
-    number,
-    one_line,
-    parsed_settings,
-    set_option,
-    stamp,
-    write_json,
-)
+from benchmarks.report import chart_option, check_outputs, finish, json_option, number, parse_set, set_option, stamp
 from benchmarks.timings import Window, figures, throughput, window
 from realtime.capture.open_source import open_source
 from realtime.clock import Clock, now_ns
@@ -97,8 +87,7 @@ def latency(
         ours, theirs = (contest[side]["wall_ms"]["p50"] for side in ("ours", "upstream"))
         times = f"{contest['times_as_fast']['in_rounds']} times as fast (promised {contest['wanted']:g})"
         click.echo(f"upstream's network {theirs} ms a frame, our whole frame {ours} ms: {times}")
-    click.echo(one_line(where))
-    write_json(report, json_file)
+    finish(report, json_file)
     if chart is not None:
         from benchmarks.charts import draw_latency
 
@@ -110,7 +99,7 @@ def latency(
 def configure(source: str | None, total: int, settings: Sequence[str], flags: dict[str, Any]) -> RunConfig:
     """The run's configuration, the null sink its only output. Raises ConfigError."""
     given = {name: value for name, value in flags.items() if value is not None}
-    given |= parsed_settings(settings, RunConfig.model_fields) | {"output": ("null",), "loop": True}
+    given |= parse_set(settings, RunConfig.model_fields) | {"output": ("null",), "loop": True}
     clip = str(built_in_folder() / "clips" / "driving.mp4")
     if load_bundle(given.get("model", "ada")).card.family == "lip-sync":
         if source is not None or given["pace"] == "all":

@@ -16,7 +16,6 @@ from benchmarks.charts import Sheet, draw_lips, draw_quality, save_sheets
 from benchmarks.clips import open_clip
 from benchmarks.goals import judge_all, table
 from benchmarks.metrics import Metric, Missing
-from benchmarks.metrics.acting import moving
 from benchmarks.metrics.identity import GALLERY, Retrieval, across_clips, embedding_of, known_embedding, load_gallery
 from benchmarks.metrics.landmarks import LandmarkError
 from benchmarks.metrics.masks import MaskTruth, open_truth
@@ -25,19 +24,7 @@ from benchmarks.quality_lips import speak_clips
 from benchmarks.quality_motion import drive_avatars
 from benchmarks.readers import ReaderName, TrackerReader, choose_reader, open_second_reader
 from benchmarks.reenactment import drive_themselves
-from benchmarks.report import (
-    FILE,
-    aligned,
-    chart_option,
-    check_outputs,
-    json_option,
-    number,
-    one_line,
-    parsed_settings,
-    set_option,
-    stamp,
-    write_json,
-)
+from benchmarks.report import FILE, chart_option, check_outputs, finish, json_option, parse_set, set_option, stamp
 from benchmarks.rig import ClipRecord, SwapRig, swap_figures
 from realtime.config import RunConfig, make_config
 from realtime.errors import ConfigError
@@ -92,7 +79,7 @@ def quality(
     """How well the output follows its driver, frame by frame, on real clips."""
     check_outputs(json_file, chart, sheet)
     given = {key: value for key, value in flags.items() if value is not None}
-    config = make_config({}, {"source": "clips", **parsed_settings(settings, Settings.model_fields), **given})
+    config = make_config({}, {"source": "clips", **parse_set(settings, Settings.model_fields), **given})
     if config.mirror:
         raise ConfigError("--set mirror=true: a mirrored output can't be compared with its driver; leave it out")
     which = choose_reader(reader)
@@ -112,12 +99,11 @@ def quality(
         part, sheets = speak_clips(clips, bundle, config, avatar, **how)
     else:
         part, sheets = _swap(clips, bundle, config, which, frames, None if quick else SecondLook(bundle, worn, gallery))
-    where = stamp()
-    click.echo(f"{one_line(where)}; read by {which}")
+    click.echo(f"read by {which}")
     report = {
         "schema": SCHEMA,
         "kind": "quality",
-        "stamp": where,
+        "stamp": stamp(),
         "asked": {
             "model": config.model,
             "settings": config.settings().model_dump(exclude={"model"}),
@@ -131,7 +117,7 @@ def quality(
         "reader": which,
         **part,
     }
-    write_json(report, json_file)
+    finish(report, json_file)
     if sheet is not None:
         save_sheets(sheets, sheet)
     if chart is not None:
@@ -183,13 +169,15 @@ def _swap(
             truth = open_truth(clip)
             metrics = [truth, Seam(), *(left_out if second is None else second.metrics())]
             known = [truth.true] if isinstance(truth, MaskTruth) else []
-            records.append(SwapRig(finders[0], swapper, live, readers, metrics, *known).work(source, page, frames))
+            record = SwapRig(finders[0], swapper, live, readers, metrics, *known).work(source, page, frames)
             if second is not None:
-                records[-1].static = SwapRig(finders[1], swapper, live).static(records[-1].still)
-            found.append(swap_figures(records[-1]))
+                record.static = SwapRig(finders[1], swapper, live).static(record.still)
+            records.append(record)
+            found.append(swap_figures(record))
             ran = {"detect": finders[0].ran_on, "swap": swapper.ran_on}
             precision = {"detect": "fp32", "swap": swapper.precision}
-        click.echo("\n".join(channel_table(found[-1])))
+        failed = f"; {record.failed} failed, the first: {record.first_failure}" if record.failed else ""
+        click.echo(f"{clip.name}: {record.frames} frames, {record.replaced} replaced{failed}")
     overall = judge_all(found, "swap")
     table(found, overall, click.echo)
     report = {
@@ -201,13 +189,3 @@ def _swap(
         "across_clips": across_clips(*([r.portraits[who] for r in records] for who in ("output", "driver"))),
     }
     return report, sheets
-
-
-def channel_table(clip: dict[str, Any]) -> list[str]:
-    """One clip's moving blendshapes, a line each, with the ceiling's figures."""
-    rows: list[Sequence[str]] = [("channel", "std", "r", "gain", "ceiling r", "gain")]
-    for name in moving(clip["blendshapes"]):
-        one, top = clip["blendshapes"][name], clip["ceiling"]["blendshapes"].get(name, {})
-        rows.append((name, *(number(v, 2) for v in (one["std"], one["r"], one["gain"], top.get("r"), top.get("gain")))))
-    failed = f"; {clip['failed']} failed, the first: {clip['first_failure']}" if clip["failed"] else ""
-    return [f"{clip['clip']}: {clip['frames']} frames, {clip['coverage']['replaced']} replaced{failed}", *aligned(rows)]

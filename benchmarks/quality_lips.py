@@ -18,7 +18,7 @@ from benchmarks.metrics import Bools, Reals
 from benchmarks.metrics.acting import opening
 from benchmarks.metrics.lips import envelope, lip_offset, lip_points, lip_shape_error, motion_at_rest
 from benchmarks.quality_motion import Say, open_avatars
-from benchmarks.readers import Reader, ReaderName, TrackerReader
+from benchmarks.readers import ReaderName, TrackerReader
 from benchmarks.rig import frames_of
 from realtime.audio.delay_line import ReadAhead
 from realtime.audio.mel import Resampler
@@ -134,7 +134,7 @@ def speak(
     bundle: Bundle,
     config: RunConfig,
     avatar: Avatar,
-    reader: Reader,
+    reader: TrackerReader,
     see: Callable[[int, Pixels, Face | None], None],
 ) -> tuple[list[Face | None], dict[str, str]]:
     """(the output's face in every picture, where it ran): the avatar says it all. Raises MasqueradeError.

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -39,20 +39,8 @@ _SHIFTS = ((0, 0), (9, 0), (-9, 0), (0, 9), (0, -9))
 """The predictor gives whole pixels and leans on its start: five starts averaged give finer points."""
 
 
-class Reader(Protocol):
-    """Reads the one face of a video, frame by frame, unfiltered; one reader a video."""
-
-    def read(self, frame: Frame) -> Face | None: ...
-
-    def visible(self, frame: Frame) -> bool:
-        """True if a face is there, whatever the frames before held. Call it after `read`."""
-        ...
-
-    def close(self) -> None: ...
-
-
 class TrackerReader:
-    """A face tracker as runs open it, but without its filter; mediapipe is other code than what drives the swap."""
+    """Reads the one face of a video, frame by frame: a tracker as runs open it, but without its filter."""
 
     def __init__(self, name: ReaderName, config: RunConfig) -> None:
         self._finder: Any = open_tracker(config.model_copy(update={"detector": name, "faces": 1}))
@@ -92,19 +80,7 @@ class Found:
     shape: Any
 
 
-class SecondReader(Protocol):
-    """Finds one face in a picture alone, and says whose it looks like."""
-
-    def find(self, pixels: Pixels, box: Box) -> Found | None:
-        """The largest face within twice the box (x0, y0, x1, y1), or None."""
-        ...
-
-    def embedding(self, found: Found) -> Reals:
-        """(128,) float64; the same person lies within about 0.6 (dlib's own threshold)."""
-        ...
-
-
-class DlibReader:
+class SecondReader:
     """dlib's detector, five points and embedding. Raises ModelError where the files are not the known ones."""
 
     def __init__(self, folder: Path) -> None:
@@ -118,7 +94,7 @@ class DlibReader:
         self._network: Any = dlib.face_recognition_model_v1(network)
 
     def find(self, pixels: Pixels, box: Box) -> Found | None:
-        """The largest face within twice the box, or None."""
+        """The largest face within twice the box (x0, y0, x1, y1), or None."""
         x0, y0, x1, y1 = box
         side = _ROOM * max(x1 - x0, y1 - y0)
         if not side > 8:
@@ -143,16 +119,16 @@ class DlibReader:
         return Found(read / scale + (left, top), crop, shapes[0])
 
     def embedding(self, found: Found) -> Reals:
-        """(128,) float64."""
+        """(128,) float64; the same person lies within about 0.6 (dlib's own threshold)."""
         return np.array(self._network.compute_face_descriptor(found.crop, found.shape), dtype=np.float64)
 
 
-def open_second_reader() -> DlibReader | str:
+def open_second_reader() -> SecondReader | str:
     """The second reader, or what to install for it."""
     spec = find_spec("face_recognition_models")
     if find_spec("dlib") is None or spec is None or not spec.submodule_search_locations:
         return 'needs dlib and its models: pip install "masquerade[quality]"'
-    return DlibReader(Path(next(iter(spec.submodule_search_locations))) / "models")
+    return SecondReader(Path(next(iter(spec.submodule_search_locations))) / "models")
 
 
 def middle_of(size: tuple[int, int]) -> Box:

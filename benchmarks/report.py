@@ -46,7 +46,7 @@ def check_outputs(json_file: Path | None, chart: Path | None = None, sheet: Path
             raise ConfigError(f"{file} can't be written: the folder {file.absolute().parent} does not exist")
 
 
-def parsed_settings(settings: Sequence[str], known: Collection[str]) -> dict[str, Any]:
+def parse_set(settings: Sequence[str], known: Collection[str]) -> dict[str, Any]:
     """What `--set KEY=VALUE` asks for. Raises ConfigError."""
     given = {}
     for setting in settings:
@@ -57,8 +57,9 @@ def parsed_settings(settings: Sequence[str], known: Collection[str]) -> dict[str
     return given
 
 
-def write_json(report: Mapping[str, Any], file: Path | None) -> None:
-    """Write the report, where it was asked for."""
+def finish(report: Mapping[str, Any], file: Path | None) -> None:
+    """Print where it was measured, and write the report where it was asked for."""
+    click.echo(one_line(report.get("stamp", report)))
     if file is not None:
         file.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
 

@@ -9,10 +9,11 @@ to its advantage. A SAEHD model is run by DeepFaceLive: ONNX Runtime with option
 DeepFaceLab writes it: pictures channels last, a bias as an addition of its own, depth-to-space spelled out.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import cycle
 from typing import Any
 
 import numpy as np
@@ -22,10 +23,10 @@ import torch
 from onnx import helper, numpy_helper
 from torch import nn
 
-from benchmarks.backends import ways_here, worst_difference
+from benchmarks.backends import table, ways_here
 from benchmarks.interleaved import speedup, take_turns
 from benchmarks.quality_motion import open_avatars
-from benchmarks.report import aligned, number
+from benchmarks.report import number
 from benchmarks.rig import frames_of
 from export.dfm_format import to_dfm
 from export.families.first_order_motion import FRAME, motion_networks
@@ -307,46 +308,19 @@ def judge(family: str, results: Sequence[dict[str, Any]]) -> list[dict[str, Any]
 def told(family: dict[str, Any]) -> list[str]:
     """One family's contest in columns, with its verdict."""
     title = f"{family['family']}: {family['what']}, threads {family['threads']}; {family['results'][0]['runs']} rounds"
-    rows: list[Sequence[str]] = [
-        ("way", "best", "p50", "cpu", "faster", "by best", "by cpu", "worst", "PSNR"),
-        ("", "ms", "ms", "ms", "times", "times", "times", "", "dB"),
-    ]
-    for result in family["results"]:
-        gain = result["times_as_fast"]
-        times = (result["wall_ms"]["min"], result["wall_ms"]["p50"], result["cpu_ms"]["p50"])
-        gains = (number(gain[how], 2) for how in ("in_rounds", "of_best", "in_cpu_time"))
-        rows.append((result["title"], *map(number, times), *gains, *worst_difference(result["difference"])))
     missing = [f"  not measured: {name}: {why}" for name, why in family["not_measured"].items()]
     judged = [
         f"  {'met' if target['met'] else 'missed'}: {target['what']}: {target['wanted']:g} times wanted, "
         f"{number(target['reached'], 2)} reached ({target['by']})"
         for target in family["targets"]
     ]
-    return [title, *aligned(rows), *missing, *judged]
+    return [*table(title, family["results"]), *missing, *judged]
 
 
-class Player:
-    """Lets an engine work off the same frames round and round, forwards and backwards, a frame a call."""
-
-    def __init__(self, frames: list[Frame], engine: Engine) -> None:
-        # There and back: nothing jumps, and the tracker never starts anew.
-        self._frames = frames + frames[-2:0:-1]
-        self._engine = engine
-        self._at = 0
-        self.missed = 0
-
-    def __len__(self) -> int:
-        return len(self._frames)
-
-    def __call__(self) -> object:
-        """One frame."""
-        frame = self._frames[self._at % len(self._frames)]
-        result = self._engine(Frame(frame.pixels, self._at, now_ns(), self._at / 30.0))
-        self._at += 1
-        if result.error is not None:
-            raise result.error
-        self.missed += result.pixels is None
-        return result
+def round_and_round(frames: Sequence[Frame]) -> Iterator[Frame]:
+    """The frames forwards and backwards for ever, 30 a second: nothing jumps, and the tracker never starts anew."""
+    for seq, frame in enumerate(cycle([*frames, *frames[-2:0:-1]])):
+        yield Frame(frame.pixels, seq, now_ns(), seq / 30.0)
 
 
 def whole_frame(
@@ -370,13 +344,21 @@ def whole_frame(
         frames = list(frames_of(source, FRAMES))
         if len(frames) < FRAMES:
             raise ConfigError(f"{source.name} has {len(frames)} frames, {FRAMES} are needed: give a longer source")
-        play = Player(frames, Engine(tracker, effect, lambda: settings, now_ns))
-        for _ in range(len(play)):
-            play()  # the neutral pose is found, and everything warm
+        engine, shown, missed = Engine(tracker, effect, lambda: settings, now_ns), round_and_round(frames), 0
+
+        def ours() -> None:
+            nonlocal missed
+            result = engine(next(shown))
+            if result.error is not None:
+                raise result.error
+            missed += result.pixels is None
+
+        for _ in range(2 * FRAMES):
+            ours()  # the neutral pose is found, and everything warm
         upstream = contest()
         theirs = partial(upstream.theirs(torch.get_num_threads()).run, upstream.feeds[0])
-        times = take_turns({"upstream": theirs, "ours": play}, rounds, warm_up=1, seconds=seconds)
-        ran = {"ran_on": effect.ran_on, "precision": effect.precision, "without_a_picture": play.missed}
+        times = take_turns({"upstream": theirs, "ours": ours}, rounds, warm_up=1, seconds=seconds)
+        ran = {"ran_on": effect.ran_on, "precision": effect.precision, "without_a_picture": missed}
     ratio = speedup(times["upstream"], times["ours"])
     return {
         "what": f"{upstream.what}, eager PyTorch fp32, source encoded again; ours: the whole frame",

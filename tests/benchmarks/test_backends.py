@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.backends import REFERENCE, measure_network, told, ways_here
+from benchmarks.backends import REFERENCE, measure_network, table, ways_here
 from benchmarks.charts import draw_backends
 from benchmarks.footprint import Way, footprint, measure, noise
 from benchmarks.report import stamp
@@ -65,8 +65,8 @@ def test_a_network_on_every_way(measured: dict[str, Any]) -> None:
 
 
 def test_it_is_told_in_columns(measured: dict[str, Any]) -> None:
-    title, columns, units, *rows, failed = told(measured)
-    assert title == "face: blendshapes.onnx, 0.9 MB, threads 1"
+    title, columns, units, *rows, failed = table("a title", measured["results"])
+    assert title == "a title"
     assert len({len(line) for line in (columns, units, *rows)}) == 1
     assert [row.split()[:2] for row in rows] == [["cpu", "fp32"], ["cpu", "auto"]]
     assert failed.startswith("  cuda fp8 does not run: there is no precision")

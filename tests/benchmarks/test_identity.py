@@ -20,7 +20,7 @@ from benchmarks.metrics.identity import (
     nearest,
     steadiness,
 )
-from benchmarks.readers import EMBEDDING_SHA256, Box, DlibReader, Found, choose_reader, open_second_reader
+from benchmarks.readers import EMBEDDING_SHA256, Box, Found, SecondReader, choose_reader, open_second_reader
 from realtime.errors import ConfigError, ModelError
 from realtime.frame import Pixels
 from realtime.models.library import built_in_folder
@@ -171,10 +171,10 @@ def test_dlib_knows_the_preview_again() -> None:
 def test_other_weights_are_refused(tmp_path: Path) -> None:
     pytest.importorskip("dlib")
     with pytest.raises(ModelError, match="reinstall"):
-        DlibReader(tmp_path)
+        SecondReader(tmp_path)
     (tmp_path / "shape_predictor_5_face_landmarks.dat").write_bytes(b"something else")
     with pytest.raises(ModelError, match="not the file"):
-        DlibReader(tmp_path)
+        SecondReader(tmp_path)
 
 
 def test_the_reader_asked_for_must_be_there() -> None:

@@ -154,9 +154,9 @@ def test_the_command_measures_the_bundled_clip_as_a_run_would_show_it(
     providers: list[str] = []
 
     class NotedTracker(parts.Tracker):
-        def __init__(self, *, provider: str, **more: Any) -> None:
+        def __init__(self, *where: Any, provider: str, **more: Any) -> None:
             providers.append(provider)
-            super().__init__(provider=provider, **more)
+            super().__init__(*where, provider=provider, **more)
 
     monkeypatch.setattr(parts, "Tracker", NotedTracker)
     clip, report_file = built_in_folder() / "clips" / "driving.mp4", tmp_path / "q.json"

@@ -7,14 +7,10 @@ import numpy as np
 import onnx
 import pytest
 from click.testing import CliRunner
-from fakes import FakeClock, FakeFinder, FakeSource
-from puppets import ToyPuppet, a_puppeteer
+from fakes import FakeSource
 
 from benchmarks.latency import configure, latency
 from realtime.errors import ConfigError
-from realtime.frame import Frame
-from realtime.pipeline.engine import Engine
-from realtime.settings import Settings
 
 torch = pytest.importorskip("torch", reason="the contest needs the extra `export`")
 
@@ -123,20 +119,11 @@ def test_both_sides_compute_the_same_on_seeded_weights() -> None:
 
 
 def test_frames_go_round_without_a_jump() -> None:
-    seen: list[int] = []
-
-    class Noting(FakeFinder):
-        def __call__(self, frame: Frame) -> Any:
-            seen.append(int(frame.pixels[0, 0, 0]))
-            return super().__call__(frame)
-
     source = FakeSource([np.full((120, 160, 3), n, np.uint8) for n in range(4)])
     frames = [frame for _ in range(4) if (frame := source.read()) is not None]
-    play = contests.Player(frames, Engine(Noting(), a_puppeteer(ToyPuppet()), Settings, FakeClock()))
-    for _ in range(len(play) + 3):
-        play()
-    assert seen == [0, 1, 2, 3, 2, 1, 0, 1, 2]
-    assert play.missed == 0
+    shown = [next(shown) for shown in [contests.round_and_round(frames)] for _ in range(9)]
+    assert [int(frame.pixels[0, 0, 0]) for frame in shown] == [0, 1, 2, 3, 2, 1, 0, 1, 2]
+    assert [frame.seq for frame in shown] == list(range(9))
 
 
 def test_our_whole_frame_and_their_network_take_turns() -> None:
