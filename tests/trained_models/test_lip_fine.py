@@ -194,8 +194,8 @@ def test_the_fine_export_is_the_network_and_is_told_on_the_card(tmp_path: Path) 
         to_bundle.add_fine(tmp_path / "talk", finer, samples, {"steps": 5})
     bundle = load_bundle(tmp_path / "talk")
     assert bundle.card.output.fine_size == 256
-    assert bundle.card.training.facts["fine_steps"] == 5
-    assert {"work", "silence", "fine_work", "fine_export"} <= set(bundle.card.measured.facts)
+    assert bundle.card.training["fine_steps"] == 5
+    assert {"work", "silence", "fine_work", "fine_export"} <= set(bundle.card.measured)
     live = open_lip_sync(bundle, provider="cpu", threads=1)
     # One flat colour on a fine chequer: what the field moves stays as sharp, what is above stays to the bit.
     face = np.random.default_rng(0).integers(0, 255, (256, 256, 3), np.uint8)

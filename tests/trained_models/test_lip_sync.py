@@ -251,7 +251,7 @@ def test_a_built_in_network_is_small_and_says_what_it_measured(
     found = load_bundle(built_in_folder() / bundle)
     assert found.path(file).stat().st_size < most
     assert found.card.identity.kind == "none"
-    assert facts <= set(found.card.measured.facts)
+    assert facts <= set(found.card.measured)
 
 
 def test_the_built_in_model_moves_mouths_and_nothing_else() -> None:
