@@ -18,7 +18,7 @@ export function numbers(report, delay) {
   find("p95").textContent = ms(latency.p95) + (Number.isFinite(delay) ? ` (+ ${delay.toFixed(0)} to this page)` : "");
   find("dropped").textContent = report.frames ? String(report.frames.dropped) : "–";
   const precision = report.precision || {};
-  const providers = Object.entries(report.providers || {}).map(([what, where]) => `${what}: ${where} ${precision[what] || ""}`);
+  const providers = Object.entries(report.providers || {}).map(([what, where]) => `${what}: ${where}${where.includes(precision[what]) ? "" : ` ${precision[what] || ""}`}`);
   find("provider").textContent = providers.join(", ") || "–";
   const size = report.size ? ` at ${report.size.join("×")}` : "";
   find("ends").textContent = `${report.source || "–"}${size}, ${(report.outputs || []).join(" and ")}`;

@@ -38,31 +38,6 @@ SLOWEST_S = 1.0
 """No page may say that it holds back more sound."""
 
 
-class Throttle:
-    """Learns from a run's reports when the page gives way to a call; with the page as only output it never does."""
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._seen, self._until_ns = (0, 0), 0
-
-    def note(self, report: Mapping[str, Any]) -> None:
-        """Look at a newer report."""
-        frames = report.get("frames", {})
-        captured, dropped = frames.get("captured", 0), frames.get("dropped", 0)
-        more, lost = captured - self._seen[0], dropped - self._seen[1]
-        if all(name == "page" for name in report.get("outputs", ())):
-            self._until_ns = 0
-        elif more > 0 and lost > BUSY_SHARE * more:
-            self._until_ns = self._clock() + round(BUSY_FOR_S * NS_PER_S)
-        if more > 0:
-            self._seen = captured, dropped
-
-    @property
-    def hz(self) -> float | None:
-        """Pictures a second at most, None for all."""
-        return BUSY_HZ if self._clock() < self._until_ns else None
-
-
 class Viewer:
     """One open page."""
 
@@ -85,8 +60,7 @@ class Preview:
     """Serves frames and a status over WebSockets. Everything but `offer` runs on the page's loop.
 
     `status` gives what the page shows beside the picture, None where it shows nothing; `largest` is the (width, height)
-    that no picture exceeds; `most_hz` how often a page gets one, None for as often as it can. `delays_ns` holds, for
-    the last pictures, the time from the hand-over to the moment the page had drawn it.
+    that no picture exceeds. `delays_ns` holds, for the last pictures, the time from `offer` to drawn by the page.
     """
 
     def __init__(
@@ -95,10 +69,9 @@ class Preview:
         clock: Clock,
         status: Callable[[], dict[str, Any]] | None = None,
         largest: tuple[int, int] = LARGEST,
-        most_hz: Callable[[], float | None] = lambda: None,
     ) -> None:
         self._loop, self._clock, self._status, self._largest = loop, clock, status, largest
-        self._most_hz = most_hz
+        self._counted, self._busy_until_ns = (0, 0), 0
         self._viewers: set[Viewer] = set()
         self._newest: tuple[Frame, int] | None = None
         self._jpeg: tuple[int, bytes] | None = None
@@ -120,6 +93,22 @@ class Preview:
     def viewers(self) -> int:
         """How many pages look."""
         return len(self._viewers)
+
+    def note_load(self, report: Mapping[str, Any]) -> None:
+        """Learn from a run's report whether it is short of time; with the page as its only output it may be."""
+        frames = report.get("frames", {})
+        counted = frames.get("captured", 0), frames.get("dropped", 0)
+        captured, dropped = counted[0] - self._counted[0], counted[1] - self._counted[1]
+        if all(name == "page" for name in report.get("outputs", ())):
+            self._busy_until_ns = 0
+        elif dropped > BUSY_SHARE * captured >= 0:
+            self._busy_until_ns = self._clock() + round(BUSY_FOR_S * NS_PER_S)
+        self._counted = counted
+
+    @property
+    def busy(self) -> bool:
+        """True while pages get fewer pictures, so that a call gets its own in time."""
+        return self._clock() < self._busy_until_ns
 
     def _wake(self) -> None:
         for viewer in self._viewers:
@@ -163,8 +152,8 @@ class Preview:
                 self._jpeg = (shown_ns, encode_jpeg(frame.pixels, self._largest))
             viewer.sent.append(shown_ns)
             await viewer.socket.send_bytes(self._jpeg[1])
-            if (most_hz := self._most_hz()) is not None:
-                await asyncio.sleep(1 / most_hz)
+            if self.busy:
+                await asyncio.sleep(1 / BUSY_HZ)
                 viewer.fresh.clear()  # the next one is the newest; what came meanwhile has aged
 
     async def _send_status(self, viewer: Viewer, status: Callable[[], dict[str, Any]]) -> None:

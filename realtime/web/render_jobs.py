@@ -5,7 +5,9 @@ import itertools
 import logging
 import os
 import shutil
+import stat
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -45,49 +47,47 @@ _LIVE_ONLY = {"model", "avatar", "mirror", "panic", "reference", "on_miss", "opa
 State = Literal["waiting", "running", "done", "failed"]
 
 
-class Results:
-    """The finished .mp4 files in `folder`, by default the user's own. Read anew each time: two runs may share it."""
+def results_folder() -> Path:
+    """Where the finished files lie, which two runs may share."""
+    return user_home() / "results"
 
-    def __init__(self, folder: Path | None = None) -> None:
-        self.folder = folder or user_home() / "results"
 
-    def files(self) -> list[Path]:
-        """The finished files, newest first, without links and empty files."""
-        found: list[tuple[int, Path]] = []
-        try:
-            for path in self.folder.iterdir():
-                at = path.lstat()
-                if path.suffix == ".mp4" and path.is_file() and not path.is_symlink() and at.st_size > 0:
-                    found.append((at.st_mtime_ns, path))
-        except OSError:  # no folder yet, or a file that just went
-            pass
-        return [path for _, path in sorted(found, reverse=True)]
+def results() -> list[Path]:
+    """The finished files, newest first, without links and empty files."""
+    found: list[tuple[int, Path]] = []
+    with suppress(OSError):  # no folder yet, or a file that just went
+        for path in results_folder().glob("*.mp4"):
+            at = path.lstat()
+            if stat.S_ISREG(at.st_mode) and at.st_size > 0:
+                found.append((at.st_mtime_ns, path))
+    return [path for _, path in sorted(found, reverse=True)]
 
-    def keep(self, finished: Path, stem: str) -> str:
-        """Move a finished file here; gives its name, which is new. `stem` is a safe name. Raises DeviceError."""
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            for number in itertools.count(1):
-                name = f"{stem}.mp4" if number == 1 else f"{stem}-{number}.mp4"
-                try:
-                    (self.folder / name).open("xb").close()  # reserves the name
-                except FileExistsError:
-                    continue
-                os.replace(finished, self.folder / name)
-                return name
-        except OSError as error:
-            raise storage_error("the file cannot be stored in", self.folder, error, "make room there") from error
-        raise AssertionError("numbers do not end")
 
-    def remove(self, name: str) -> None:
-        """Delete a finished file. Its name is compared, and never part of a path. Raises ConfigError, DeviceError."""
-        file = next((file for file in self.files() if file.name == name), None)
-        if file is None:
-            raise ConfigError(f"there is no file {printable(name, 80)!r}: it was removed, or never made")
-        try:
-            file.unlink()
-        except OSError as error:
-            raise storage_error(f"{name} cannot be removed from", self.folder, error, "close what uses it") from error
+def keep_result(finished: Path, stem: str) -> str:
+    """Move a finished file there; gives its name, which is new. `stem` is a safe name. Raises DeviceError."""
+    folder = results_folder()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for number in itertools.count(1):
+            name = f"{stem}.mp4" if number == 1 else f"{stem}-{number}.mp4"
+            with suppress(FileExistsError):
+                (folder / name).open("xb").close()  # reserves the name
+                break
+        os.replace(finished, folder / name)
+        return name
+    except OSError as error:
+        raise storage_error("the file cannot be stored in", folder, error, "make room there") from error
+
+
+def remove_result(name: str) -> None:
+    """Delete a finished file. Its name is compared, and never part of a path. Raises ConfigError, DeviceError."""
+    file = next((file for file in results() if file.name == name), None)
+    if file is None:
+        raise ConfigError(f"there is no file {printable(name, 80)!r}: it was removed, or never made")
+    try:
+        file.unlink()
+    except OSError as error:
+        raise storage_error(f"{name} cannot be removed from", file.parent, error, "close what uses it") from error
 
 
 @dataclass(slots=True, eq=False)
@@ -130,10 +130,7 @@ class RenderJobs:
     `child` is the command that gets a run's options as JSON; one without progress for `stalled_s` is stopped.
     """
 
-    def __init__(
-        self, results: Results | None = None, child: Sequence[str] = CHILD, stalled_s: float = STALLED_S
-    ) -> None:
-        self.results = results or Results()
+    def __init__(self, child: Sequence[str] = CHILD, stalled_s: float = STALLED_S) -> None:
         self._child, self._stalled_s = child, stalled_s
         self._numbers = itertools.count(1)
         self._jobs: list[Job] = []
@@ -201,7 +198,7 @@ class RenderJobs:
         await render(options, on_progress=on_progress, on_note=on_note, command=self._child, stalled_s=self._stalled_s)
         if not unfinished.is_file():
             raise MasqueradeError("it said it was done, but there is no file: try it again")
-        job.result = self.results.keep(unfinished, job.stem)  # a rename on one disk
+        job.result = keep_result(unfinished, job.stem)  # a rename on one disk
 
     async def close(self) -> None:
         """Cancel everything, and wait until it is gone."""
@@ -332,9 +329,8 @@ async def _drop(request: web.Request) -> web.StreamResponse:
 
 @routes.get("/api/results")
 async def _list(request: web.Request) -> web.StreamResponse:
-    results = request.app[JOBS].results
-    files = await asyncio.to_thread(lambda: listed(results.files()))
-    return web.json_response({"folder": str(results.folder), "files": files})
+    files = await asyncio.to_thread(lambda: listed(results()))
+    return web.json_response({"folder": str(results_folder()), "files": files})
 
 
 @routes.post("/api/results")
@@ -342,10 +338,10 @@ async def _remove(request: web.Request) -> web.StreamResponse:
     do, name = await read_strings(request, "do", "name")
     if do != "remove":
         raise Refused(400, "a finished file can be removed")
-    await asyncio.to_thread(request.app[JOBS].results.remove, name)
+    await asyncio.to_thread(remove_result, name)
     return web.json_response({})
 
 
 @routes.get("/api/results/{name}")
 async def _file(request: web.Request) -> web.StreamResponse:
-    return listed_file(request, await asyncio.to_thread(request.app[JOBS].results.files))
+    return listed_file(request, await asyncio.to_thread(results))

@@ -19,7 +19,7 @@ from realtime.web import controls as controls_room
 from realtime.web import gallery, recordings, render_jobs, settings, upload
 from realtime.web.auth import HEADERS, Auth, Refused, refusal
 from realtime.web.controls import CONTROLS, Controls
-from realtime.web.preview import PREVIEW, Preview, Throttle, VoicePreview
+from realtime.web.preview import PREVIEW, Preview, VoicePreview
 from realtime.web.render_jobs import RenderJobs
 
 _SCRIPTS = "page sound talk state settings gallery adding charts keyboard recordings making devices dropping"
@@ -59,8 +59,7 @@ class Page:
         self._auth = Auth(self.port)
         self.url = self.new_url()
         self._loop = asyncio.new_event_loop()
-        self._throttle = Throttle(clock)
-        self._preview = Preview(self._loop, clock, self._status, most_hz=lambda: self._throttle.hz)
+        self._preview = Preview(self._loop, clock, self._status)
         self._own = Preview(self._loop, clock, largest=OWN_LARGEST)
         self._voice = VoicePreview(lambda: self.controls, self._preview.delay_ms, clock)
         self._notices = Notices(clock)
@@ -193,7 +192,7 @@ class Page:
     def _status(self) -> dict[str, Any]:
         run = self.controls
         report = run.report()
-        self._throttle.note(report)
+        self._preview.note_load(report)
         return {
             "report": report,
             "settings": run.get_settings().model_dump(),

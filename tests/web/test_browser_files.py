@@ -20,7 +20,7 @@ from realtime.frame import Floats, Frame
 from realtime.output.video_file import VideoFile
 from realtime.output.virtual_camera import CameraSwitch
 from realtime.web.controls import LiveDevices
-from realtime.web.render_jobs import Results
+from realtime.web.render_jobs import results
 
 GIVES_IT_BACK = """
 import json, shutil, signal, sys
@@ -132,7 +132,7 @@ def test_a_video_becomes_a_file(opened: Opened, video: Path, tmp_path: Path) -> 
         assert [fault for fault in tab.faults if "400" not in fault] == []
 
     walk(opened, story)
-    assert Results().files() == []
+    assert results() == []
     assert list(opened.folder.glob(".incoming-*")) == []
 
 

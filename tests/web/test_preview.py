@@ -1,6 +1,7 @@
 """What open pages get: fewer pictures while a call is short of time, and the voice in step with them."""
 
 import asyncio
+from contextlib import ExitStack
 from typing import Any
 
 import cv2
@@ -17,7 +18,7 @@ from realtime.audio.speech_buffer import SpeechBuffer
 from realtime.audio.vad import NoVad
 from realtime.frame import Floats, Frame
 from realtime.settings import Settings
-from realtime.web.preview import BUSY_FOR_S, BUSY_HZ, MOST_LISTENERS, Preview, Throttle, packed
+from realtime.web.preview import BUSY_FOR_S, MOST_LISTENERS, Preview, packed
 
 START = 100 * NS
 DELAY_S = 0.3
@@ -29,60 +30,60 @@ def report(captured: int, dropped: int, *outputs: str) -> dict[str, Any]:
 
 def test_pages_get_fewer_pictures_where_frames_are_dropped_and_a_call_sees_them() -> None:
     now = NS
-    throttle = Throttle(lambda: now)
     camera = "camera /dev/video9"
-    for seen, hz in (
-        ({"state": "starting"}, None),
-        (report(100, 0, camera), None),
-        (report(130, 15, camera), BUSY_HZ),
-        (report(130, 15), None),  # the camera was switched off: the page is all there is
-        (report(160, 16, camera), None),
-        (report(190, 30, camera), BUSY_HZ),  # for a while
-    ):
-        throttle.note(seen)
-        assert throttle.hz == hz, seen
-    now += round(BUSY_FOR_S * NS)
-    assert throttle.hz is None
-    throttle.note(report(20, 15, camera))  # another run's numbers: no judgement
-    assert throttle.hz is None
+
+    async def story() -> None:
+        nonlocal now
+        preview = Preview(asyncio.get_running_loop(), lambda: now)
+        for seen, busy in (
+            ({"state": "starting"}, False),
+            (report(100, 0, camera), False),
+            (report(130, 15, camera), True),
+            (report(130, 15), False),  # the camera was switched off: the page is all there is
+            (report(160, 16, camera), False),
+            (report(190, 30, camera), True),  # for a while
+        ):
+            preview.note_load(seen)
+            assert preview.busy == busy, seen
+        now += round(BUSY_FOR_S * NS)
+        assert not preview.busy
+        preview.note_load(report(20, 15, camera))  # another run's numbers: no judgement
+        assert not preview.busy
+
+    asyncio.run(story())
 
 
-def test_a_throttled_page_gets_the_newest_picture_and_not_one_that_aged() -> None:
+def test_a_page_of_a_busy_run_gets_the_newest_picture_and_not_one_that_aged() -> None:
     sent: list[int] = []
-    waits: list[float] = []
 
     class Socket:
-        """Notes how light the pictures are. With the first a new one is offered at once, and another while it waits."""
+        """Notes how light the pictures are. With the first a new one is offered at once, and more while it waits."""
 
         async def send_bytes(self, data: bytes) -> None:
             picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
             assert picture is not None
             sent.append(round(float(picture.mean())))
-            if len(sent) == 1:
-                offer(100)
-                offer(200)
+            offer(100)
 
         def __aiter__(self) -> "Socket":
             return self
 
         async def __anext__(self) -> Any:
             while len(sent) < 2:
-                offer(250) if waits else None
-                await asyncio.sleep(0)
+                await asyncio.sleep(0.001)
+                if sent:
+                    offer(250)
             raise StopAsyncIteration
-
-    def rate() -> float:
-        waits.append(1.0)
-        return 1000.0
-
-    async def story() -> None:
-        live.append(Preview(asyncio.get_running_loop(), lambda: len(sent), most_hz=rate))
-        offer(10)
-        socket: Any = Socket()
-        await asyncio.wait_for(live[0].serve(socket), 60)
 
     def offer(level: int) -> None:
         live[0].offer(Frame(pixels(level), level, 0))
+
+    async def story() -> None:
+        live.append(Preview(asyncio.get_running_loop(), lambda: len(sent)))
+        live[0].note_load(report(10, 9, "camera /dev/video9"))
+        offer(10)
+        socket: Any = Socket()
+        await asyncio.wait_for(live[0].serve(socket), 60)
 
     live: list[Preview] = []
     asyncio.run(story())
@@ -168,12 +169,10 @@ def test_who_may_not_listen_does_not() -> None:
             with opened.browser.socket("/ws/sound") as ws:
                 ws.send(said)
                 assert ws.next().type in ENDED
-        listeners = [opened.browser.socket("/ws/sound") for _ in range(MOST_LISTENERS)]
-        for listener in listeners:
-            listener.__enter__()
-        refused(503)
-        for listener in listeners:
-            listener.__exit__(None, None, None)
+        with ExitStack() as stack:
+            for _ in range(MOST_LISTENERS):
+                stack.enter_context(opened.browser.socket("/ws/sound"))
+            refused(503)
 
 
 def test_listeners_are_told_that_it_is_over() -> None:

@@ -14,7 +14,7 @@ from pages import Opened, open_page
 
 from realtime.models.library import built_in_folder
 from realtime.pipeline.render_process import CHILD
-from realtime.web.render_jobs import HEADER_BYTES, Results, media_suffix
+from realtime.web.render_jobs import HEADER_BYTES, media_suffix, results
 
 MP4 = b"\0\0\0\x18ftypisom" + bytes(800)
 
@@ -55,7 +55,7 @@ def until(opened: Opened, *states: str, share: float | None = None) -> list[dict
                 return jobs
 
 
-def results(opened: Opened) -> list[str]:
+def listed(opened: Opened) -> list[str]:
     return sorted(file["name"] for file in opened.browser.get("/api/results").json["files"])
 
 
@@ -79,7 +79,7 @@ def test_files_are_made_one_after_the_other_listed_played_and_removed() -> None:
         names = ["my-clip-as-ada.mp4", "my-clip-as-ada-2.mp4", "video-as-mira.mp4"]
         assert [job["result"] for job in jobs] == names
         assert [job["who"] for job in jobs] == ["Ada", "Ada", "Mira"]
-        assert results(opened) == sorted(names)
+        assert listed(opened) == sorted(names)
         options = browser.get("/api/results/video-as-mira.mp4").json
         expected = {"model": "motion", "avatar": "mira", "sharpen": 35, "provider": "cpu", "pace": "all"}
         assert {key: options[key] for key in expected} == expected
@@ -89,14 +89,14 @@ def test_files_are_made_one_after_the_other_listed_played_and_removed() -> None:
         assert part.headers["Content-Disposition"].startswith("attachment")
         remove = {"do": "remove", "name": "my-clip-as-ada.mp4"}
         assert browser.post("/api/results", remove).status == 200
-        assert results(opened) == sorted(names[1:])
+        assert listed(opened) == sorted(names[1:])
         assert browser.post("/api/results", remove).status == 400
         assert drop(opened, 1) == 200
         until(opened, "done", "done")
         opened.page.close()
         assert unfinished(opened) == []
         # The next run finds them.
-        assert [file.name for file in Results().files()] == [names[2], names[1]]
+        assert [file.name for file in results()] == [names[2], names[1]]
 
 
 def test_progress_is_shown_and_what_is_cancelled_leaves_nothing() -> None:
@@ -117,7 +117,7 @@ def test_progress_is_shown_and_what_is_cancelled_leaves_nothing() -> None:
         until(opened, "running", "waiting")
         opened.page.close()
         assert unfinished(opened) == []
-        assert Results().files() == []
+        assert results() == []
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ def test_what_cannot_be_made_says_why_in_one_line_and_the_next_goes_on(script: s
         assert str(opened.folder) not in jobs[0]["said"]
         opened.page.close()
         assert unfinished(opened) == []
-        assert Results().files() == []
+        assert results() == []
 
 
 def test_what_is_no_video_or_no_identity_is_refused_at_once() -> None:
@@ -215,7 +215,7 @@ def test_a_real_file_becomes_a_real_file(tmp_path: Path) -> None:
         jobs = until(opened, "done", "failed")
         assert "My Clip.mp4" in jobs[1]["said"]
         assert str(opened.folder) not in jobs[1]["said"]
-        (made,) = Results().files()
+        (made,) = results()
         with av.open(str(made)) as result:
             pictures = [frame.to_ndarray(format="bgr24") for frame in result.decode(video=0)]
             assert "ada" in str(result.metadata)
