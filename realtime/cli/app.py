@@ -60,7 +60,7 @@ def devices() -> None:
 
 @app.command()
 def doctor() -> None:
-    """Check the set-up; says how to mend what is wrong."""
+    """Check the set-up and say how to fix what is wrong."""
     from realtime.cli.doctor import checks
 
     well = True

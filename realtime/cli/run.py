@@ -35,34 +35,40 @@ def _run_options(command: F) -> F:
 @click.option("--source", help="Camera (0, /dev/video2, a name), file, picture, stream address, or synthetic.")
 @click.option("--model", help="A bundle's name or folder (masquerade models).")
 @click.option("--avatar", help="Who moves or speaks: a name (masquerade avatars), a picture, a folder of pictures.")
-@click.option("--sound", help="mic, mic:NAME or a file: the voice that lip-sync models speak with, others go with.")
+@click.option(
+    "--sound", help="mic, mic:NAME or a file: the voice that drives lip-sync models, or goes along with others."
+)
 @click.option("--virtual-microphone/--no-virtual-microphone", default=None, help="Let calls hear the voice, in step.")
 @click.option("--output", multiple=True, help="camera[:DEVICE], FILE.mp4|.mkv|.webm, page or null. Repeatable.")
 @click.option("--pace", help="live drops frames to keep up; all processes every frame of a file.")
-@click.option("--loop/--no-loop", default=None, help="Begin a file again when it ends.")
+@click.option("--loop/--no-loop", default=None, help="Start a file again when it ends.")
 @click.option("--precision", help="auto, fp32, fp16 or bf16 for the swap network.")
 @click.option("--detector", help="own or mediapipe.")
-@click.option("--faces", type=int, help="How many people get the face (1 to 8).")
-@click.option("--on-miss", "on_miss", help="What goes out without a face: hold, card or blur (raw with --allow-raw).")
+@click.option("--faces", type=int, help="How many faces are replaced (1 to 8).")
+@click.option(
+    "--on-miss", "on_miss", help="What is sent without a face: hold, card (a slate) or blur; raw with --allow-raw."
+)
 @click.option("--allow-raw", is_flag=True, default=None, help="Permit --on-miss raw: your own face may be seen.")
-@click.option("--mask-erode", "mask_erode", type=int)
-@click.option("--mask-blur", "mask_blur", type=int)
-@click.option("--opacity", type=float)
+@click.option("--mask-erode", "mask_erode", type=int, help="Shrink the mask, in pixels of a 224-pixel crop.")
+@click.option("--mask-blur", "mask_blur", type=int, help="Soften the mask's edge, in pixels of a 224-pixel crop.")
+@click.option("--opacity", type=float, help="How much of the new face is shown, 0 to 1; below 1 needs --allow-raw.")
 @click.option("--color-transfer", "color_transfer", help="none, rct, lct, mkl or idt.")
-@click.option("--sharpen", type=int)
-@click.option("--variant", help="fast, or fine: a larger face for more time, where the model has it.")
+@click.option("--sharpen", type=int, help="Unsharp mask in percent, 0 to 200.")
+@click.option("--variant", help="fast, or fine: a sharper face for more time, where the model has it.")
 @click.option("--morph", type=float, help="The morph factor of AMP models, 0 to 1.")
 @click.option("--movement", help="relative to your neutral pose, or absolute.")
-@click.option("--region", help="What of your motion an avatar takes over: all, expression, head, lips or eyes.")
-@click.option("--background", help="Behind and beside an avatar: kept, blurred, #rrggbb or a picture.")
-@click.option("--adapt-scale/--no-adapt-scale", "adapt_scale", default=None, help="Motion as large as the avatar.")
-@click.option("--idle/--no-idle", default=None, help="A picture that speaks blinks, breathes and moves a little.")
+@click.option("--region", help="Which part of your motion an avatar follows: all, expression, head, lips or eyes.")
+@click.option("--background", help="Behind an avatar: kept, blurred, #rrggbb or a picture file.")
+@click.option(
+    "--adapt-scale/--no-adapt-scale", "adapt_scale", default=None, help="Scale motion with the avatar's head."
+)
+@click.option("--idle/--no-idle", default=None, help="A speaking picture blinks, breathes and sways.")
 @click.option("--voice-offset-ms", type=int, help="How much later than measured a call hears the voice.")
 @click.option("--steadiness", type=float, help="Strength of the landmark filter: 0 is off, 1 the default.")
 @click.option("--config", "config_file", type=click.Path(path_type=Path), help="A TOML file with these options.")
 @_run_options
 def run(config_file: Path | None, output: tuple[str, ...], **flags: Any) -> None:
-    """The live loop."""
+    """Run the live loop: source in, character out."""
     from realtime.config import make_config, read_toml
 
     given = {name: value for name, value in flags.items() if value is not None}
@@ -74,12 +80,12 @@ def run(config_file: Path | None, output: tuple[str, ...], **flags: Any) -> None
 
 @click.command()
 @click.option("--source", help="0 for your camera; the bundled clip if not given.")
-@click.option("--model", help="The identity to wear; motion for a picture that moves.")
-@click.option("--avatar", help="What a motion model moves; those built in if not given.")
+@click.option("--model", help="The identity to show, or motion for a still picture that moves (masquerade models).")
+@click.option("--avatar", help="The picture that a motion model moves; the built-in ones if not given.")
 @click.option("--headless", is_flag=True, help="Don't open a browser.")
 @_run_options
 def demo(source: str | None, headless: bool, **flags: Any) -> None:
-    """See it work on what is built in."""
+    """See it work on the built-in clip, or on your camera."""
     from realtime.config import make_config
     from realtime.models.library import built_in_folder
     from realtime.output.virtual_camera import find_virtual_camera
