@@ -28,7 +28,8 @@ from benchmarks.report import FILE, chart_option, check_outputs, finish, json_op
 from benchmarks.rig import ClipRecord, SwapRig, swap_figures
 from realtime.config import RunConfig, make_config
 from realtime.errors import ConfigError
-from realtime.families.face_swap.open_swapper import open_swapper
+from realtime.families.face_swap.effect import open_swapper
+from realtime.inference.session import report as report_of
 from realtime.models.bundle import Bundle
 from realtime.models.library import load_bundle
 from realtime.pipeline.parts import open_tracker
@@ -161,7 +162,7 @@ def _swap(
     for clip, page in zip(clips, sheets, strict=True):
         with ExitStack() as parts:
             # One for each clip: it gets to know its driver's resting face, and the next one's is another.
-            swapper = open_swapper(bundle, provider=config.provider, precision=config.precision, settings=lambda: live)
+            swapper = open_swapper(bundle, provider=config.provider, precision=config.precision)
             parts.callback(swapper.close)
             finders = [parts.enter_context(closing(open_tracker(config))) for _ in range(1 if second is None else 2)]
             readers = [parts.enter_context(closing(TrackerReader(which, config))) for _ in range(4)]
@@ -174,8 +175,8 @@ def _swap(
                 record.static = SwapRig(finders[1], swapper, live).static(record.still)
             records.append(record)
             found.append(swap_figures(record))
-            ran = {"detect": finders[0].ran_on, "swap": swapper.ran_on}
-            precision = {"detect": "fp32", "swap": swapper.precision}
+            ran = {"detect": finders[0].ran_on, "swap": report_of(swapper.sessions).provider}
+            precision = {"detect": "fp32", "swap": report_of(swapper.sessions).precision}
         failed = f"; {record.failed} failed, the first: {record.first_failure}" if record.failed else ""
         click.echo(f"{clip.name}: {record.frames} frames, {record.replaced} replaced{failed}")
     overall = judge_all(found, "swap")

@@ -28,11 +28,11 @@ from realtime.audio.speech_buffer import SpeechBuffer
 from realtime.clock import NS_PER_S, StageTimer, now_ns
 from realtime.config import RunConfig
 from realtime.errors import ConfigError
-from realtime.families.lip_sync.idle import find_head
-from realtime.families.lip_sync.open_model import open_lips
-from realtime.families.motion.canvas import read_background
+from realtime.families.lip_sync.effect import open_lips
+from realtime.families.lip_sync.idle import find_mesh_head
 from realtime.families.motion.mesh.head import Head
 from realtime.frame import Floats, Frame, Pixels
+from realtime.inference.session import report
 from realtime.models.avatar import Avatar
 from realtime.models.bundle import Bundle
 from realtime.tracking.face import Face
@@ -147,18 +147,19 @@ def speak(
     blank = np.zeros((size[1], size[0], 3), np.uint8)
     faces: list[Face | None] = []
     settings = config.settings()
-    how: dict[str, Any] = {"provider": config.provider, "precision": config.precision, "background": read_background}
+    how: dict[str, Any] = {"provider": config.provider, "precision": config.precision}
     with ExitStack() as opened:
         ahead = ReadAhead(lambda: Played(voice.samples), lambda: SpeechBuffer(exact=True))
         speech = opened.enter_context(closing(ahead))
-        effect = opened.enter_context(closing(open_lips(bundle, speech, [avatar], **how)))
+        effect = opened.enter_context(closing(open_lips(bundle, [avatar], speech=speech, **how)))
         for number, at_s in enumerate(voice.times().tolist()):
             frame = Frame(blank, number, now_ns(), at_s)
             picture = effect(frame, [], settings, StageTimer(now_ns))
             assert picture is not None  # an avatar is always there
             faces.append(reader.read(frame.with_pixels(picture)))
             see(number, picture, faces[-1])
-        return faces, {"swap": effect.ran_on, "precision": effect.precision}
+        on = report(effect.sessions)
+        return faces, {"swap": on.provider, "precision": on.precision}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -201,7 +202,7 @@ def speak_clips(
     say: Say,
 ) -> tuple[dict[str, Any], list[Sheet]]:
     """(the report's part, a contact sheet a clip and avatar). `quick`: short rests. Raises MasqueradeError."""
-    head = find_head()
+    head = find_mesh_head()
     if head is None:
         raise ConfigError("a mouth's shape is read with the motion model's mesh: reinstall masquerade")
     avatars = open_avatars(spec, with_face=True)

@@ -21,11 +21,11 @@ from realtime.capture.source import Source
 from realtime.clock import now_ns
 from realtime.config import RunConfig
 from realtime.families.effect import Effect
-from realtime.families.motion.canvas import Canvas, read_background
-from realtime.families.motion.effect import ReenactmentEffect
-from realtime.families.motion.motion_model import Drawn
-from realtime.families.motion.open_model import open_puppet
+from realtime.families.motion.canvas import Canvas
+from realtime.families.motion.effect import ReenactmentEffect, open_motion_model
+from realtime.families.motion.motion_model import DrawnCrop
 from realtime.frame import Frame, Pixels
+from realtime.inference.session import report as report_of
 from realtime.models.avatar import Avatar
 from realtime.models.avatar_loading import choose_avatars, ready_avatars
 from realtime.models.bundle import Bundle
@@ -49,7 +49,7 @@ class Still:
         canvas = Canvas(avatar, size, None)
         canvas.place(source.crop_from_avatar, source.size)
         self.side: int = source.size
-        self.show: Callable[[Drawn], Pixels] = canvas.show
+        self.show: Callable[[DrawnCrop], Pixels] = canvas.show
         self.still: Pixels = canvas.still
         self._mask: Floats | None = None
         self._share: Floats = np.zeros(0, np.float32)
@@ -58,7 +58,7 @@ class Still:
         """(H, W) 0..1: how much of each pixel is the crop's under its mask: white laid in less black laid in."""
         if self._mask is not mask:
             black = np.zeros((self.side, self.side, 3), np.uint8)
-            light, dark = (self.show(Drawn(crop, mask)) for crop in (np.full_like(black, 255), black))
+            light, dark = (self.show(DrawnCrop(crop, mask)) for crop in (np.full_like(black, 255), black))
             self._mask, self._share = mask, (light.astype(np.float32) - dark).max(axis=2) / np.float32(255)
         return self._share
 
@@ -78,9 +78,9 @@ def open_avatars(spec: str | None, *, with_face: bool) -> list[Avatar]:
 
 def open_watched(bundle: Bundle, avatars: Sequence[Avatar], config: RunConfig) -> tuple[Effect, Watched]:
     """The effect as `masquerade run` makes it, and the motion model in it. Close the first."""
-    model: Any = Watched(open_puppet(bundle, provider=config.provider, precision=config.precision))
+    model: Any = Watched(open_motion_model(bundle, provider=config.provider, precision=config.precision))
     try:
-        return ReenactmentEffect(model, avatars, background=read_background), model
+        return ReenactmentEffect(model, avatars), model
     except BaseException:
         model.close()
         raise
@@ -152,7 +152,7 @@ class MotionRig:
         return static_jitter(self._engine, still, moving)
 
     def _at_rest(self, frame: Frame) -> Still:
-        self._still = self._still or Still(self._avatar, self._model.result("cast"), frame.size)
+        self._still = self._still or Still(self._avatar, self._model.result("encode_source"), frame.size)
         return self._still
 
     def _one(self, frame: Frame, record: DriveRecord, sheet: Sheet | None) -> None:
@@ -246,7 +246,7 @@ def drive_avatars(
     found: list[dict[str, Any]] = []
     sheets: list[Sheet] = []
     ran: dict[str, str] = {}
-    with closing(open_puppet(bundle, provider=config.provider)) as model:
+    with closing(open_motion_model(bundle, provider=config.provider)) as model:
         avatars = open_avatars(spec, with_face=model.needs_face)
     second = None if quick else second_reader(say)
     settings = config.settings()
@@ -265,7 +265,8 @@ def drive_avatars(
                 record = rigs[0].work(source, sheets[-1], frames)
                 if not quick:
                     record.static = rigs[1].static(record.still)
-                ran = {"detect": finder.ran_on, "motion": effect.ran_on, "precision": effect.precision}
+                on = report_of(effect.sessions)
+                ran = {"detect": finder.ran_on, "motion": on.provider, "precision": on.precision}
             found.append(motion_figures(record))
             say(f"{clip.name} moves {avatar.name}: {record.driven} of {record.frames} frames driven")
     overall = judge_all(found, "motion")

@@ -18,10 +18,11 @@ from benchmarks.rig import frames_of
 from realtime.capture.source import Source
 from realtime.config import RunConfig
 from realtime.errors import ConfigError
+from realtime.families.motion.effect import open_motion_model
 from realtime.families.motion.motion_model import Motion, MotionModel
-from realtime.families.motion.open_model import open_puppet
 from realtime.families.motion.reference_pose import badness
 from realtime.frame import Frame, Pixels
+from realtime.inference.session import report as report_of
 from realtime.models.avatar import Avatar
 from realtime.models.bundle import Bundle
 from realtime.models.library import face_folder
@@ -96,16 +97,16 @@ def reenact(
     faces = _tracked(shown)
     chosen = calmest(faces)
     picture, neutral = shown[chosen].pixels, faces[chosen]
-    encoded = model.cast(picture, neutral)
+    encoded = model.encode_source(picture, neutral)
     still = Still(
         Avatar(Path(source.name).stem, source.name, "synthetic", picture, None, neutral), encoded, source.size
     )
-    reference = model.perceive(shown[chosen], neutral, 0.0)
+    reference = model.encode_driving(shown[chosen], neutral, 0.0)
     compared, undriven = Reenacted(second), 0
     for frame, face in zip(shown, faces, strict=True):
         if face is None or frame is shown[chosen]:
             continue
-        driving = model.perceive(frame, face, 0.0)
+        driving = model.encode_driving(frame, face, 0.0)
         made = still.still
         if driving is None or reference is None:
             undriven += 1
@@ -142,13 +143,13 @@ def drive_themselves(
     found: list[dict[str, Any]] = []
     sheets: list[Sheet] = []
     second = None if quick else second_reader(say)
-    with closing(open_puppet(bundle, provider=config.provider, precision=config.precision)) as model:
+    with closing(open_motion_model(bundle, provider=config.provider, precision=config.precision)) as model:
         for clip in clips:
             sheets.append(Sheet(f"{clip.name}: truth"))
             with closing(open_clip(clip, config.size)) as source:
                 found.append(reenact(source, model, second, sheets[-1], frames))
             say(f"{clip.name}: {found[-1]['frames']} frames, {found[-1]['undriven']} without a driver")
-        ran_on, precision = model.ran_on, model.precision
+        ran_on, precision, _ = report_of(model.sessions)
     overall = judge_all(found, "reenactment")
     table(found, overall, say)
     report = {

@@ -21,7 +21,9 @@ from realtime.clock import now_ns
 from realtime.errors import ConfigError
 from realtime.families.face_swap.effect import FaceSwap
 from realtime.frame import Frame, Pixels
+from realtime.imaging.affine import Matrix
 from realtime.imaging.blend import Swapped
+from realtime.inference.session import Session
 from realtime.pipeline.engine import Engine, FaceFinder, Result
 from realtime.settings import Settings
 from realtime.tracking.face import Face
@@ -160,13 +162,14 @@ class OwnFace:
     it. Obeys `Swapper`.
     """
 
-    ran_on, precision, spent_ns, title = "nothing", "fp32", 0, "the driver's own face"
+    sessions: Sequence[Session] = ()
+    title = "the driver's own face"
 
     def __init__(self, swapper: Watched) -> None:
         self._swapper = swapper
         self.face_type, self.size, self.coverage = swapper.face_type, swapper.size, swapper.coverage
 
-    def __call__(self, crop: Pixels, face: Face) -> Swapped:
+    def __call__(self, crop: Pixels, face: Face, crop_from_frame: Matrix, settings: Settings, /) -> Swapped:
         """The crop, as large as what the network made of it, and the network's masks."""
         made: Swapped | None = self._swapper.result()
         if made is None:

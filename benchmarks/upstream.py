@@ -43,13 +43,11 @@ from realtime.capture.open_source import open_source
 from realtime.clock import now_ns
 from realtime.config import RunConfig
 from realtime.errors import ConfigError, ModelError
-from realtime.families.motion.canvas import read_background
-from realtime.families.motion.effect import ReenactmentEffect
-from realtime.families.motion.open_model import open_puppet
+from realtime.families.motion.effect import ReenactmentEffect, open_motion_model
 from realtime.frame import Frame
 from realtime.inference.ort import open_session
 from realtime.inference.providers import cpu_flags
-from realtime.inference.session import Session
+from realtime.inference.session import Session, report
 from realtime.models.library import load_bundle
 from realtime.pipeline.engine import Engine
 from realtime.pipeline.parts import open_tracker
@@ -335,9 +333,9 @@ def whole_frame(
     In turns in this process. Raises MasqueradeError.
     """
     with ExitStack() as opened:
-        model = open_puppet(load_bundle(config.model or ""), provider=config.provider, precision=config.precision)
+        model = open_motion_model(load_bundle(config.model or ""), provider=config.provider, precision=config.precision)
         avatars = open_avatars(config.avatar, with_face=model.needs_face)
-        effect = opened.enter_context(closing(ReenactmentEffect(model, avatars, background=read_background)))
+        effect = opened.enter_context(closing(ReenactmentEffect(model, avatars)))
         tracker = opened.enter_context(closing(open_tracker(config)))
         source = opened.enter_context(closing(open_source(config.source, size=config.size, pace="all")))
         settings = config.settings()
@@ -358,7 +356,8 @@ def whole_frame(
         upstream = contest()
         theirs = partial(upstream.theirs(torch.get_num_threads()).run, upstream.feeds[0])
         times = take_turns({"upstream": theirs, "ours": ours}, rounds, warm_up=1, seconds=seconds)
-        ran = {"ran_on": effect.ran_on, "precision": effect.precision, "without_a_picture": missed}
+        on = report(effect.sessions)
+        ran = {"ran_on": on.provider, "precision": on.precision, "without_a_picture": missed}
     ratio = speedup(times["upstream"], times["ours"])
     return {
         "what": f"{upstream.what}, eager PyTorch fp32, source encoded again; ours: the whole frame",

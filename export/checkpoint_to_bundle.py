@@ -15,9 +15,9 @@ from export.plan import ExportPlan
 from export.precision import Converted, convert_precision
 from export.to_onnx import Exported, to_onnx, verify
 from realtime.families.face_swap.dfm import inspect_dfm
-from realtime.families.face_swap.open_swapper import open_swapper
+from realtime.families.face_swap.effect import open_swapper
 from realtime.families.lip_sync.network import open_lip_sync
-from realtime.families.motion.first_order.network import open_motion
+from realtime.families.motion.first_order.network import open_first_order
 from realtime.models.atomic_dir import atomic_dir
 from realtime.models.bundle import Bundle
 from realtime.models.card import name_from, title_from
@@ -109,7 +109,7 @@ def _prove(bundle: Bundle) -> None:
     if bundle.card.family == "swap":
         opened = open_swapper(bundle, provider="cpu", precision="fp32")
     elif bundle.card.family == "motion":
-        opened = open_motion(bundle, provider="cpu", precision="fp32")
+        opened = open_first_order(bundle, provider="cpu", precision="fp32")
     else:
         opened = open_lip_sync(bundle, provider="cpu", precision="fp32")
     opened.close()

@@ -7,6 +7,8 @@ from types import MappingProxyType
 import numpy as np
 import numpy.typing as npt
 
+from realtime.clock import NS_PER_S
+
 Pixels = npt.NDArray[np.uint8]
 """(H, W, 3) uint8 BGR, C-contiguous."""
 
@@ -43,6 +45,11 @@ class Frame:
     def size(self) -> tuple[int, int]:
         """(width, height) in pixels."""
         return self.pixels.shape[1], self.pixels.shape[0]
+
+    @property
+    def time_s(self) -> float:
+        """The picture's time in seconds: within its file where it has one, else the clock's."""
+        return self.captured_ns / NS_PER_S if self.media_s is None else self.media_s
 
     def with_pixels(self, pixels: Pixels) -> "Frame":
         """The same moment with another picture."""

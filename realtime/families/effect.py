@@ -1,56 +1,130 @@
-"""What the engine puts in front of people: one protocol for all families of models."""
+"""What every family of models is: an `Effect` that makes pictures, and a `Family` record of what it needs."""
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
 
+from realtime.audio.delay_line import Speech
 from realtime.clock import StageTimer
+from realtime.errors import ModelError
 from realtime.frame import Frame, Pixels
+from realtime.inference.session import Session
+from realtime.models.avatar import Avatar
+from realtime.models.bundle import Bundle
+from realtime.models.card import ModelCard
 from realtime.settings import Settings
+from realtime.text import printable
 from realtime.tracking.face import Face
+
+FINE_FILE = "fine.onnx"
+"""The network of a bundle's `fine` variant, where it has one."""
 
 
 class Effect(Protocol):
-    """One identity ready to be worn, networks and all. Called from the engine's thread only."""
+    """Turns frames into synthetic pictures of one identity. Owns its networks; one thread."""
 
     @property
     def title(self) -> str:
-        """The identity's name as people read it: that of the last picture, or of the next where none was made."""
+        """The identity's display name: that of the last picture, or of the next where none was made."""
         ...
 
     @property
-    def ran_on(self) -> str:
-        """The provider that really ran."""
-        ...
-
-    @property
-    def precision(self) -> str:
-        """What the arithmetic really was: fp32, bf16, fp16 or int8."""
-        ...
-
-    @property
-    def spent_ns(self) -> int:
-        """Nanoseconds spent inside the networks since they were loaded."""
+    def sessions(self) -> Sequence[Session]:
+        """The loaded networks, for `realtime.inference.session.report`."""
         ...
 
     @property
     def resting(self) -> bool:
-        """True where the last picture shows nobody's motion: the driver is not to be read, the picture is calm."""
+        """True where nobody drives the last picture: it is calm."""
         ...
 
     def prepare(self, size: tuple[int, int], settings: Settings) -> None:
-        """Make ready for frames of (width, height), so that the first one does not wait. May be left out.
+        """Make ready for frames of (width, height), so that the first one does not wait. Optional.
 
-        Raises MasqueradeError where the character cannot be shown.
+        Raises MasqueradeError where the identity cannot be shown.
         """
         ...
 
     def __call__(self, frame: Frame, faces: Sequence[Face], settings: Settings, timer: StageTimer) -> Pixels | None:
         """The synthetic picture of one frame, a new (H, W, 3) array of the frame's size; None where there is none.
 
-        `faces` are those in the picture. The time of the stages `align`, `swap` and `blend` goes into `timer`.
+        The time of the stages `align`, `swap` and `blend` goes into `timer`.
         """
         ...
 
     def close(self) -> None:
-        """Give the networks back. May be called twice."""
+        """Close the networks. May be called twice."""
         ...
+
+
+class OpenEffect(Protocol):
+    """Loads a bundle's networks and makes them an effect."""
+
+    def __call__(
+        self,
+        bundle: Bundle,
+        avatars: Sequence[Avatar] = (),
+        *,
+        speech: Speech | None = None,
+        provider: str = "auto",
+        precision: str = "auto",
+        threads: int | None = None,
+        open_session: Callable[..., Session] | None = None,
+    ) -> Effect:
+        """`avatars`, `speech` (not owned): where the family takes them. `open_session`: instead of ONNX Runtime's.
+
+        Raises ModelError or ConfigError; nothing is left open then.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """What is known of one family of models. A new family is a folder with one of these, listed in `FAMILIES`.
+
+    `name`: as in cards. `check`: raises ValueError where a card lacks what the family needs. `open` None: its bundles
+    are parts of masquerade and no identity; `hint` says so to who asks for one, or else how to use a bundle.
+    `avatars`: whether an effect shows pictures given with --avatar. `speaks`: it needs a voice, which moves a mouth.
+    `shows_source`: without avatars the faces of the source are seen. `exported_as`: the kinds of checkpoints that
+    `masquerade export` makes it from.
+    """
+
+    name: str
+    check: Callable[[ModelCard], None]
+    hint: str
+    open: OpenEffect | None = None
+    avatars: Literal["none", "optional", "required"] = "none"
+    speaks: bool = False
+    shows_source: bool = False
+    exported_as: tuple[str, ...] = ()
+
+    @property
+    def takes_avatars(self) -> bool:
+        """Whether --avatar has a meaning."""
+        return self.avatars != "none"
+
+    def needs_faces(self, card: ModelCard) -> bool:
+        """Whether avatars must show a face."""
+        return self.takes_avatars and card.input.subject == "face"
+
+
+def check_known_keys(card: ModelCard) -> None:
+    """Refuse keys in [input] and [output] that no code reads: most are misspelt. Raises ValueError."""
+    for table, extra in (("input", card.input.facts), ("output", card.output.facts)):
+        if extra:
+            raise ValueError(f"[{table}] has the unknown key {printable(min(extra), 40)!r}")
+
+
+def check_picture_input(card: ModelCard) -> None:
+    """What networks of square pictures in NCHW layout need of a card. Raises ValueError."""
+    whose = f"a {card.family} model's [input]"
+    if card.input.size is None:
+        raise ValueError(f"{whose} needs size")
+    if card.input.layout != "NCHW":
+        raise ValueError(f'{whose} has layout "{card.input.layout}", only "NCHW" is run')
+    check_known_keys(card)
+
+
+def unfit(card: ModelCard, what: str) -> ModelError:
+    """The error of a bundle whose networks are not what its family or its card says."""
+    return ModelError(f"model {card.name}: {what}: export it again")

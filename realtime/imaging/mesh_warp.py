@@ -18,7 +18,7 @@ _SHIFT = 4
 _CROSS = np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]], np.uint8)
 
 
-class Weave:
+class MeshWarp:
     """Turns moved points into a map, (2, side, side) float32 x and y, over and over. One thread.
 
     `points` (n, 2): where the mesh lies at rest, in pixels of the map. `behind`: triangles painted first, in the order

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from realtime.errors import ModelError
 from realtime.frame import Floats, Pixels
-from realtime.inference.session import Array
+from realtime.inference.session import Array, TensorSpec
 
 Range = Literal["0..1", "-1..1", "0..255"]
 
@@ -77,3 +77,15 @@ class CropFormat:
 
 def _pixels(picture: npt.NDArray[np.generic]) -> Pixels:
     return np.asarray(picture, np.uint8)
+
+
+def check_port(model: str, name: str, port: TensorSpec, shape: tuple[int, ...]) -> None:
+    """Raise ModelError unless `port` takes float32 of `shape`; dynamic sizes fit anything."""
+    fits = len(port.shape) == len(shape) and all(
+        have is None or have == want for have, want in zip(port.shape, shape, strict=True)
+    )
+    if not fits or port.dtype != np.float32:
+        raise ModelError(
+            f"model {model}: {name!r} is {port} {port.dtype}, needed is {shape} float32: "
+            "correct the card or export it again"
+        )

@@ -1,15 +1,14 @@
 """Who is shown: chosen by name, loaded beside the running identity, taken over by the engine when ready."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 
 from realtime.audio.delay_line import Speech
-from realtime.errors import ConfigError
+from realtime.errors import ConfigError, ModelError
+from realtime.families import family_of
 from realtime.families.effect import Effect
-from realtime.families.face_swap.effect import FaceSwap
-from realtime.families.motion.canvas import read_background
 from realtime.models.avatar import Avatar, StoredAvatar
 from realtime.models.avatar_loading import MOST_AVATARS, Find, choose_avatars, ready_avatars
 from realtime.models.bundle import Bundle
@@ -54,7 +53,7 @@ class Selection:
         """True where the badge is the user's choice, whichever avatar is shown."""
         if self.avatars:
             return all(avatar.card.identity.may_hide_badge for avatar in self.avatars)
-        if self.bundle.card.family == "lip-sync":
+        if family_of(self.bundle.card).shows_source:
             return False  # the face is the video's, and no card says whose that is
         return self.bundle.card.identity.may_hide_badge
 
@@ -76,8 +75,8 @@ class Selection:
 def select_identity(model: str, avatar: str | None) -> Selection:
     """The bundle of that name or folder, and the avatars that `--avatar` names. Raises ConfigError, ModelError."""
     bundle = load_bundle(model)
-    family = bundle.card.family
-    wanted = family == "motion" or (family == "lip-sync" and avatar is not None)
+    avatars = family_of(bundle.card).avatars
+    wanted = avatars == "required" or (avatars == "optional" and avatar is not None)
     return Selection(bundle, choose_avatars(avatar) if wanted else ())
 
 
@@ -111,7 +110,6 @@ def open_effect(
     *,
     provider: str,
     precision: str,
-    settings: Callable[[], Settings],
     find: Find | None = None,
     speech: Speech | None = None,
 ) -> Effect:
@@ -119,28 +117,14 @@ def open_effect(
 
     `speech`: what a lip-sync model says; not owned. Raises MasqueradeError.
     """
-    bundle = selection.bundle
-    if bundle.card.family == "lip-sync":
-        from realtime.families.lip_sync.open_model import open_lips
-
-        if speech is None:
-            raise ConfigError(f"{bundle.name} is a lip-sync model and has no voice: give one with --sound mic or FILE")
-        ready = _with_faces(selection, find) if selection.avatars else []
-        return open_lips(bundle, speech, ready, background=read_background, provider=provider, precision=precision)
-    if bundle.card.family != "motion":
-        from realtime.families.face_swap.open_swapper import open_swapper
-
-        return FaceSwap(open_swapper(bundle, provider=provider, precision=precision, settings=settings))
-    from realtime.families.motion.effect import ReenactmentEffect
-    from realtime.families.motion.open_model import open_puppet
-
-    puppet = open_puppet(bundle, provider=provider, precision=precision)
-    try:
-        avatars = _with_faces(selection, find) if puppet.needs_face else ready_avatars(selection.avatars, None)
-        return ReenactmentEffect(puppet, avatars, background=read_background)
-    except BaseException:
-        puppet.close()
-        raise
+    card = selection.bundle.card
+    family = family_of(card)
+    if family.open is None:
+        raise ModelError(f"model {card.name} cannot be shown: {family.hint}")
+    avatars: Sequence[Avatar] = ()
+    if selection.avatars:
+        avatars = _with_faces(selection, find) if family.needs_faces(card) else ready_avatars(selection.avatars, None)
+    return family.open(selection.bundle, avatars, speech=speech, provider=provider, precision=precision)
 
 
 def _with_faces(selection: Selection, find: Find | None) -> list[Avatar]:

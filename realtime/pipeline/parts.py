@@ -138,7 +138,6 @@ def open_parts(
             open_effect,
             provider=config.provider,
             precision=config.precision,
-            settings=settings.get,
             speech=voice.speech if voice is not None else None,
         )
         effect = load(selection)

@@ -6,6 +6,7 @@ from typing import Any
 from realtime import __version__
 from realtime.clock import NS_PER_S
 from realtime.families.motion.canvas import read_background
+from realtime.inference.session import report
 from realtime.output.recorder import Recorder
 from realtime.output.virtual_camera import OFF
 from realtime.pipeline.active_identity import reselect
@@ -145,16 +146,18 @@ class Session:
         """The status line: frames a second, latency, drops, what runs, and what goes out."""
         tally, voice = self.parts.tally, self.parts.voice
         sound = voice.state if voice is not None else "ok"
+        ran = report(self.loop.engine.effect.sessions)
         return (
             f"{max(tally.fps, 0):5.1f} fps   latency p50 {tally.latency.percentile_ms(50):.0f} "
             f"p95 {tally.latency.percentile_ms(95):.0f} ms   dropped {tally.dropped}   "
-            f"{self.loop.engine.effect.ran_on}   {self.loop.state}{'' if sound == 'ok' else f'   {sound}'}"
+            f"{ran.provider}   {self.loop.state}{'' if sound == 'ok' else f'   {sound}'}"
         )
 
     def report(self) -> dict[str, Any]:
         """The metrics so far, as the contract shapes them."""
         parts = self.parts
         selection, effect = parts.identities.active.selection, parts.identities.active.effect
+        ran = report(effect.sessions)
         return {
             "schema": 1,
             "model": selection.bundle.name,
@@ -166,8 +169,8 @@ class Session:
             "changing": parts.identities.changing,
             "outputs": [sink.name for sink in parts.sinks if sink.name not in (Recorder.name, OFF)],
             "size": list(parts.size),
-            "providers": {"detect": parts.tracker.ran_on, "swap": effect.ran_on},
-            "precision": {"detect": "fp32", "swap": effect.precision},
+            "providers": {"detect": parts.tracker.ran_on, "swap": ran.provider},
+            "precision": {"detect": "fp32", "swap": ran.precision},
             "source": parts.source.name,
             **({"sound": parts.voice.report()} if parts.voice is not None else {}),
             **parts.tally.report(),

@@ -50,7 +50,7 @@ def test_a_box_stays_in_the_picture_or_is_none() -> None:
 class Trembler(FakeSwapper):
     """Paints another brightness each time."""
 
-    def __call__(self, crop: Pixels, face: Face) -> Swapped:
+    def __call__(self, crop: Pixels, face: Face, *rest: object) -> Swapped:
         self.value = 180 if self.value == 200 else 200
         return super().__call__(crop, face)
 

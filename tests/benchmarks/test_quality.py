@@ -34,7 +34,7 @@ class MaskedSwapper(FakeSwapper):
         super().__init__()
         self.draw = draw
 
-    def __call__(self, crop: Pixels, face: Face) -> Swapped:
+    def __call__(self, crop: Pixels, face: Face, *rest: object) -> Swapped:
         made = super().__call__(crop, face)
         return Swapped(made.pixels, self.draw(made.mask))
 

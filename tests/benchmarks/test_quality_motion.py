@@ -8,7 +8,7 @@ import pytest
 from acting import FakeReader, texture
 from click.testing import CliRunner
 from fakes import SIZE, FakeFinder, FakeSource, a_face
-from puppets import ToyPuppet, an_avatar
+from puppets import ToyModel, an_avatar
 
 from benchmarks.charts import Sheet
 from benchmarks.goals import GOALS, judge_all
@@ -39,9 +39,9 @@ def a_rig(
     kind: type[ReenactmentEffect[Any, Any]] = ReenactmentEffect,
     lost: tuple[int, ...] = (),
 ) -> MotionRig:
-    model: Any = Watched(ToyPuppet())
+    model: Any = Watched(ToyModel())
     avatar = an_avatar("ann", 90)
-    effect = kind(model, [avatar], background=lambda text: None)
+    effect = kind(model, [avatar])
     # The tracker sees the canonical head; the readers read the acting.
     finder = FakeFinder(lambda seq: [] if seq in lost else [a_face()])
     return MotionRig(finder, effect, model, avatar, CALM, [FakeReader(), output or FakeReader(), FakeReader()])

@@ -23,7 +23,7 @@ from export.options import ExportOptions  # noqa: E402
 from export.torch_file import fill  # noqa: E402
 from realtime.cli.models import add_model  # noqa: E402
 from realtime.errors import ConfigError, DeviceError, MasqueradeError, ModelError  # noqa: E402
-from realtime.families.face_swap.open_swapper import open_swapper  # noqa: E402
+from realtime.families.face_swap.effect import open_swapper  # noqa: E402
 from realtime.families.lip_sync.network import open_lip_sync  # noqa: E402
 from realtime.models.bundle import hash_file, open_bundle  # noqa: E402
 

@@ -17,7 +17,7 @@ from export.checkpoint_to_bundle import export_checkpoint  # noqa: E402
 from export.dfm_format import to_dfm  # noqa: E402
 from export.options import ExportOptions  # noqa: E402
 from realtime.cli.models import add_model  # noqa: E402
-from realtime.families.face_swap.open_swapper import open_swapper  # noqa: E402
+from realtime.families.face_swap.effect import open_swapper  # noqa: E402
 
 OUTPUTS = ("out_face_mask", "out_celeb_face", "out_celeb_face_mask")
 

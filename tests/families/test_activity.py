@@ -2,13 +2,13 @@
 
 import numpy as np
 
-from realtime.families.motion.effect import GRACE_S, REST_S, RISE_S, Presence
+from realtime.families.motion.effect import GRACE_S, REST_S, RISE_S, DriverActivity
 
 RATE = 100
 
 
 def strengths(script: list[tuple[bool, float]]) -> list[float]:
-    presence, now_s, out = Presence(), 0.0, []
+    presence, now_s, out = DriverActivity(), 0.0, []
     for readable, seconds in script:
         for _ in range(round(seconds * RATE)):
             out.append(presence(readable, now_s))
@@ -39,7 +39,7 @@ def test_nothing_jumps_whatever_comes() -> None:
 
 
 def test_time_that_stands_still_or_runs_back_changes_nothing_much() -> None:
-    presence = Presence()
+    presence = DriverActivity()
     presence(True, 10.0)
     assert presence(False, 10.0) == 1.0
     assert presence(False, 3.0) == 1.0

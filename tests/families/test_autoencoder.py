@@ -9,7 +9,7 @@ from fakes import a_face
 
 from realtime.errors import ModelError
 from realtime.families.face_swap.autoencoder import Autoencoder
-from realtime.families.face_swap.open_swapper import open_swapper
+from realtime.families.face_swap.effect import open_swapper
 from realtime.frame import Pixels
 from realtime.inference.image_format import CropFormat
 from realtime.inference.session import Array, TensorSpec
@@ -40,6 +40,9 @@ def ours(*inputs: str, **answers: Array) -> Script:
         "celeb_mask": np.zeros((1, 1, S, S), np.float32),
     } | answers
     return Script({name: ports[name] for name in inputs}, given)
+
+
+NOWHERE = np.eye(2, 3)
 
 
 def eve(tmp_path: Path, **changes: object) -> Bundle:
@@ -115,7 +118,7 @@ def test_the_network_gets_the_crop_and_what_it_asks_for(tmp_path: Path) -> None:
     )
     swapper = wear(eve(tmp_path), script)
     for seed in (1, 2):
-        swapper(a_crop(seed=seed), face)
+        swapper(a_crop(seed=seed), face, NOWHERE, Settings())
     for seed, fed in zip((1, 2), script.fed, strict=True):
         np.testing.assert_allclose(fed["face"][0], a_crop(seed=seed).transpose(2, 0, 1) / 255, atol=1e-6)
         np.testing.assert_array_equal(fed["blendshapes"], face.blendshapes[None])
@@ -124,10 +127,10 @@ def test_the_network_gets_the_crop_and_what_it_asks_for(tmp_path: Path) -> None:
 
 
 def test_the_morph_follows_the_settings(tmp_path: Path) -> None:
-    script, now = ours("face", "morph"), [0.25]
-    swapper = open_swapper(eve(tmp_path), open_session=script.open, settings=lambda: Settings(morph=now[0]))
-    for now[0] in (0.25, 1.0):
-        swapper(a_crop(), a_face())
+    script = ours("face", "morph")
+    swapper = wear(eve(tmp_path), script)
+    for morph in (0.25, 1.0):
+        swapper(a_crop(), a_face(), NOWHERE, Settings(morph=morph))
     assert [fed["morph"].tolist() for fed in script.fed] == [[0.25], [1.0]]
     assert script.fed[0]["morph"].dtype == np.float32
 
@@ -135,14 +138,16 @@ def test_the_morph_follows_the_settings(tmp_path: Path) -> None:
 @pytest.mark.parametrize("extra", [(), ("blendshapes",), ("pose",), ("lips",), ("morph",)])
 def test_any_of_the_further_inputs_may_be_absent(tmp_path: Path, extra: tuple[str, ...]) -> None:
     script = ours("face", *extra)
-    wear(eve(tmp_path), script)(a_crop(), a_face())
+    wear(eve(tmp_path), script)(a_crop(), a_face(), NOWHERE, Settings())
     assert set(script.fed[0]) == {"face", *extra}
 
 
 def test_the_answer_is_the_face_and_its_mask(tmp_path: Path) -> None:
     drawn = np.random.default_rng(3).random((1, 3, S, S), dtype=np.float32)
     mask = np.random.default_rng(4).random((1, 1, S, S), dtype=np.float32)
-    swapped = wear(eve(tmp_path), ours("face", celeb_face=drawn, celeb_mask=mask))(a_crop(), a_face())
+    swapped = wear(eve(tmp_path), ours("face", celeb_face=drawn, celeb_mask=mask))(
+        a_crop(), a_face(), NOWHERE, Settings()
+    )
     np.testing.assert_array_equal(swapped.pixels, np.rint(drawn[0].transpose(1, 2, 0) * 255))
     np.testing.assert_array_equal(swapped.mask, mask[0, 0])
     assert swapped.driver_mask is None
@@ -151,7 +156,7 @@ def test_the_answer_is_the_face_and_its_mask(tmp_path: Path) -> None:
 def test_the_card_names_the_outputs(tmp_path: Path) -> None:
     bundle = eve(tmp_path, output={"face": "f", "mask": "m", "driver_mask": "d"})
     one, three = np.ones((1, 1, S, S), np.float32), np.ones((1, 3, S, S), np.float32)
-    swapped = wear(bundle, ours("face", d=one / 2, m=one, f=three))(a_crop(), a_face())
+    swapped = wear(bundle, ours("face", d=one / 2, m=one, f=three))(a_crop(), a_face(), NOWHERE, Settings())
     assert (swapped.pixels == 255).all()
     assert (swapped.mask == 1).all()
     assert swapped.driver_mask is not None
@@ -168,7 +173,7 @@ def test_it_says_what_the_engine_asks(tmp_path: Path) -> None:
         S,
         2.5,
     )
-    assert (swapper.ran_on, swapper.precision, swapper.spent_ns) == ("Script", "fp32", 7)
+    assert swapper.sessions == [script]
     assert script.opened_with == {"provider": "cuda", "precision": "fp32", "threads": 3}
     swapper.close()
     assert script.closed == 1
@@ -180,14 +185,14 @@ def test_values_that_are_no_numbers_are_an_error(tmp_path: Path, bad: float, out
     script = ours("face")
     script.answers[output][0, 0, 5, 5] = bad  # type: ignore[index]
     swapper = wear(eve(tmp_path), script)
-    assert "no numbers" in one_line(lambda: swapper(a_crop(), a_face()))
+    assert "no numbers" in one_line(lambda: swapper(a_crop(), a_face(), NOWHERE, Settings()))
 
 
 def test_an_answer_of_another_shape_is_an_error(tmp_path: Path) -> None:
     free = {"celeb_face": TensorSpec((None,) * 4, F32), "celeb_mask": TensorSpec((None,) * 4, F32)}
     answers: dict[str, Array] = {name: np.zeros((1, 1, 9, 9), np.float32) for name in free}
     swapper = wear(eve(tmp_path), Script({"face": TensorSpec((1, 3, S, S), F32)}, answers, free))
-    assert "promises (1, 3, 32, 32)" in one_line(lambda: swapper(a_crop(), a_face()))
+    assert "promises (1, 3, 32, 32)" in one_line(lambda: swapper(a_crop(), a_face(), NOWHERE, Settings()))
 
 
 UNFIT = {
@@ -220,18 +225,6 @@ def test_a_missing_output_is_named_with_those_there_are(tmp_path: Path) -> None:
 def test_a_card_that_is_wrong_about_the_size_is_refused(tmp_path: Path) -> None:
     bundle = eve(tmp_path, input={"size": 64, "face_type": "full"})
     assert "(1, 3, 64, 64)" in one_line(lambda: wear(bundle, ours("face")))
-
-
-@pytest.mark.parametrize(
-    ("family", "says"),
-    [("motion", "use it live"), ("lip-sync", "--sound mic"), ("landmarks", "nobody to wear")],
-)
-def test_other_families_cannot_be_worn_yet(tmp_path: Path, family: str, says: str) -> None:
-    def never(model: Path, **_: object) -> Script:
-        raise AssertionError("nothing may be loaded")
-
-    bundle = eve(tmp_path, family=family)
-    assert says in one_line(lambda: open_swapper(bundle, open_session=never))
 
 
 def test_a_session_that_cannot_open_is_not_hidden(tmp_path: Path) -> None:

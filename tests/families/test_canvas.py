@@ -7,7 +7,7 @@ from fakes import a_face
 from puppets import an_avatar
 
 from realtime.families.motion.canvas import Canvas, blurred_cover, border_mask, cover, region_mask
-from realtime.families.motion.motion_model import Drawn
+from realtime.families.motion.motion_model import DrawnCrop
 from realtime.families.motion.reference_pose import portrait_crop
 from realtime.frame import Pixels
 from realtime.imaging.affine import Matrix, cut
@@ -40,19 +40,19 @@ def test_the_crop_of_the_picture_laid_into_the_picture_changes_nothing(width: in
     picture = smooth(width, height) if width < 400 else cv2.resize(smooth(320, 180), (width, height))
     avatar = Avatar("a", "A", "synthetic", np.asarray(picture, np.uint8), None, face)
     stage, matrix = placed(avatar, crop)
-    drawn = Drawn(cut(avatar.pixels, matrix, crop, "edge"), border_mask(crop))
+    drawn = DrawnCrop(cut(avatar.pixels, matrix, crop, "edge"), border_mask(crop))
     for share in (1.0, 0.4):
         off = np.abs(stage.show(drawn, share).astype(int) - stage.still)
         # A crop of 64 pixels is coarser than what it is laid into.
         assert off.mean() < 1.0 + 60.0 / crop
         assert np.percentile(off, 99) < 4 + 900 / crop
-    shifted = Drawn(np.roll(drawn.pixels, 2, axis=1), drawn.mask)
+    shifted = DrawnCrop(np.roll(drawn.pixels, 2, axis=1), drawn.mask)
     assert np.abs(stage.show(shifted).astype(int) - stage.still).mean() > off.mean()
 
 
 def test_outside_the_mask_every_byte_is_the_stills() -> None:
     stage, _ = placed(an_avatar("a", 90, (640, 360)))
-    white = Drawn(np.full((64, 64, 3), 255, np.uint8), border_mask(64))
+    white = DrawnCrop(np.full((64, 64, 3), 255, np.uint8), border_mask(64))
     picture = stage.show(white)
     changed = (picture != stage.still).any(axis=2)
     rows, columns = np.nonzero(changed)
@@ -67,7 +67,7 @@ def test_outside_the_mask_every_byte_is_the_stills() -> None:
 
 def test_a_fading_crop_is_in_between() -> None:
     stage, _ = placed(an_avatar("a", 90, (640, 360)))
-    white = Drawn(np.full((64, 64, 3), 250, np.uint8), border_mask(64))
+    white = DrawnCrop(np.full((64, 64, 3), 250, np.uint8), border_mask(64))
     full, half = stage.show(white).astype(int), stage.show(white, 0.5).astype(int)
     assert np.abs(half - (full + stage.still) / 2).max() <= 1
 
@@ -89,7 +89,7 @@ def test_a_crop_beyond_the_picture_is_not_seen_beside_it() -> None:
     face = a_face((50, 60), 90)
     avatar = Avatar("a", "A", "synthetic", np.full((130, 100, 3), 90, np.uint8), None, face)
     stage, _ = placed(avatar)
-    white = Drawn(np.full((64, 64, 3), 255, np.uint8), border_mask(64))
+    white = DrawnCrop(np.full((64, 64, 3), 255, np.uint8), border_mask(64))
     picture = stage.show(white)
     width = 100 * 180 / 130
     beside = round((SIZE[0] - width) / 2) - 3

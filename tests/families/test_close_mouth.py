@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from test_lip_masks import outline_in
 
-from realtime.families.lip_sync.lower_face import shut_mouth, shutting
+from realtime.families.lip_sync.lower_face import close_mouth, shutting
 from realtime.families.lip_sync.network import LIP_POINTS, lip_planes
 from realtime.families.motion.mesh.head import CHIN, UNDER_NOSE
 from realtime.frame import Pixels
@@ -45,7 +45,7 @@ def dark(picture: Pixels) -> int:
 def test_the_inside_of_the_mouth_is_gone_and_the_chin_stays(opened: float) -> None:
     crop = a_crop(opened)
     assert dark(crop) > 50
-    shut, outline = shut_mouth(crop, landmarks(opened), AS_IT_IS)
+    shut, outline = close_mouth(crop, landmarks(opened), AS_IT_IS)
     assert dark(shut) < 30  # the line where they meet
     mole = np.flatnonzero(np.abs(shut[:, 64].astype(int) - MOLE).max(axis=1) < 40)
     assert 0.05 * 16 * opened < MOLE_Y - mole.mean() < 16 * opened  # as far as the lower lip at most
@@ -69,7 +69,7 @@ def test_pixels_keep_their_order() -> None:
 
 def test_lips_that_meet_stay_as_they_are() -> None:
     crop = a_crop(0.0)
-    shut, outline = shut_mouth(crop, landmarks(0.0), AS_IT_IS)
+    shut, outline = close_mouth(crop, landmarks(0.0), AS_IT_IS)
     assert shut is crop
     np.testing.assert_allclose(outline, outline_in(MIDDLE, 16.0, 0.0), atol=1e-4)
 
@@ -79,8 +79,8 @@ def test_the_crop_may_be_any_part_of_the_frame() -> None:
     matrix = np.array([[0.5, 0.0, 7.0], [0.0, 0.25, -3.0]])
     points = landmarks(0.4)
     points[:, 0], points[:, 1] = (points[:, 0] - 7) / 0.5, (points[:, 1] + 3) / 0.25
-    shut, outline = shut_mouth(crop, points, matrix)
-    same, expected = shut_mouth(crop, landmarks(0.4), AS_IT_IS)
+    shut, outline = close_mouth(crop, points, matrix)
+    same, expected = close_mouth(crop, landmarks(0.4), AS_IT_IS)
     np.testing.assert_allclose(shut, same, atol=1)
     np.testing.assert_allclose(outline, expected, atol=1e-3)
 
@@ -88,6 +88,6 @@ def test_the_crop_may_be_any_part_of_the_frame() -> None:
 def test_a_mouth_beyond_the_crop_breaks_nothing() -> None:
     points = landmarks(0.4)
     points[:, :2] += (300, -200)
-    shut, outline = shut_mouth(a_crop(0.4), points, AS_IT_IS)
+    shut, outline = close_mouth(a_crop(0.4), points, AS_IT_IS)
     assert shut.shape == (S, S, 3)
     assert np.isfinite(outline).all()

@@ -8,8 +8,8 @@ from bundles import Script, a_bundle, one_line
 from fakes import a_face
 
 from realtime.errors import ModelError
-from realtime.families.face_swap.dfm import DfmFacts, dfm_wiring, inspect_dfm
-from realtime.families.face_swap.open_swapper import open_swapper
+from realtime.families.face_swap.dfm import dfm_wiring, inspect_dfm
+from realtime.families.face_swap.effect import open_swapper
 from realtime.inference.image_format import CropFormat
 from realtime.inference.ort import open_session
 from realtime.inference.session import Array, Session, TensorSpec
@@ -94,7 +94,7 @@ def test_from_the_file_to_the_picture(shared: Path, tmp_path: Path, monkeypatch:
     recorded = np.load(shared / f"reference/saehd/{name}_SAEHD_out.npz")
     crop = np.rint(recorded["in_face"][0] * 255).astype(np.uint8)
     swapper = open_swapper(load_bundle(name), provider="cpu", precision="fp32", threads=1)
-    swapped = swapper(crop, a_face())
+    swapped = swapper(crop, a_face(), np.eye(2, 3), Settings())
     session = on_cpu(load_bundle(name).path(f"{name}.dfm"))
     expected = session.run({"in_face:0": crop[None].astype(np.float32) / 255})
     levels = expected["out_celeb_face:0"][0] * 255
@@ -120,11 +120,10 @@ def test_the_morph_follows_the_live_settings(shared: Path, tmp_path: Path, monke
     )
     recorded = np.load(shared / "reference/amp/microamp_AMP_out_ort.npz")
     crop = np.rint(recorded["in_face"][0] * 255).astype(np.uint8)
-    now = Settings()
-    swapper = open_swapper(bundle, provider="cpu", precision="fp32", threads=1, settings=lambda: now)
+    swapper = open_swapper(bundle, provider="cpu", precision="fp32", threads=1)
     for morph in (0.0, 0.25, 0.75, 1.0):
-        now = Settings(morph=morph)
-        near = np.abs(swapper(crop, a_face()).pixels - recorded[f"out_celeb_face_m{morph}"][0] * 255)
+        swapped = swapper(crop, a_face(), np.eye(2, 3), Settings(morph=morph))
+        near = np.abs(swapped.pixels - recorded[f"out_celeb_face_m{morph}"][0] * 255)
         assert near.max() < 3
     swapper.close()
 
@@ -142,8 +141,8 @@ def test_a_dfm_is_told_the_morph_only_if_it_asks(tmp_path: Path) -> None:
     (folder / "eve.dfm").rename(other / "eve.dfm")
     for inputs in (SAEHD_IN, AMP_IN):
         script = Script(dict(inputs), answers(), OUT)
-        swapper = open_swapper(open_bundle(other), settings=lambda: Settings(morph=0.25), open_session=script.open)
-        swapped = swapper(np.zeros((R, R, 3), np.uint8), a_face())
+        swapper = open_swapper(open_bundle(other), open_session=script.open)
+        swapped = swapper(np.zeros((R, R, 3), np.uint8), a_face(), np.eye(2, 3), Settings(morph=0.25))
         assert script.fed[0].keys() == inputs.keys()
         assert script.fed[0].get("morph_value:0", np.array([0.25])).tolist() == [0.25]
         # By position: the driver's mask, the face, the face's mask.
@@ -214,7 +213,8 @@ def test_what_is_no_dfm_is_refused_with_its_reason(case: str) -> None:
 
 def test_a_network_is_tried_before_it_is_taken() -> None:
     fine = Script(dict(AMP_IN), answers(), OUT)
-    assert inspect_dfm(Path("a.dfm"), lambda _: fine) == DfmFacts(R, morph=True)
+    wiring = inspect_dfm(Path("a.dfm"), lambda _: fine)
+    assert (wiring.form.size, wiring.morph) == (R, "morph_value:0")
     assert fine.closed == 1
     broken = Script(dict(SAEHD_IN), answers(np.nan), OUT)
     assert "no numbers" in one_line(lambda: inspect_dfm(Path("a.dfm"), lambda _: broken))
@@ -231,7 +231,7 @@ def test_a_damaged_dfm_is_refused_by_the_real_runtime(shared: Path, tmp_path: Pa
     }
     (tmp_path / "a.dfm").write_bytes(broken[damage])
     with pytest.raises(ModelError, match=r"a\.dfm"):
-        inspect_dfm(tmp_path / "a.dfm", on_cpu)
+        inspect_dfm(tmp_path / "a.dfm")
 
 
 def a_tiny_dfm(file: Path, *, amp: bool) -> Path:
@@ -258,12 +258,10 @@ def a_tiny_dfm(file: Path, *, amp: bool) -> Path:
 def test_a_real_network_is_added_and_worn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, amp: bool) -> None:
     monkeypatch.setenv("MASQUERADE_HOME", str(tmp_path))
     file = a_tiny_dfm(tmp_path / "tiny.dfm", amp=amp)
-    bundle = add_file(
-        file, inspect=inspect_dfm, identity="synthetic", statement="Nobody: the negative of whoever looks in."
-    )
-    assert inspect_dfm(bundle.path(bundle.model)) == DfmFacts(R, amp)
-    swapper = open_swapper(bundle, settings=lambda: Settings(morph=0.5))
-    swapped = swapper(np.full((R, R, 3), (51, 102, 153), np.uint8), a_face())
+    bundle = add_file(file, inspect=inspect_dfm, identity="synthetic", statement="Nobody: a negative.")
+    swapper = open_swapper(bundle)
+    crop = np.full((R, R, 3), (51, 102, 153), np.uint8)
+    swapped = swapper(crop, a_face(), np.eye(2, 3), Settings(morph=0.5))
     weight = 0.5 if amp else 1.0
     expected = [round((255 - level) * weight + 1e-3) for level in (51, 102, 153)]
     assert swapped.pixels[0, 0].tolist() == pytest.approx(expected, abs=1)  # auto may mean bf16

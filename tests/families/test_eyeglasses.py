@@ -1,15 +1,15 @@
-"""Spectacles found in an avatar's picture, and drawn stiff and before the face."""
+"""Eyeglasses found in an avatar's picture, and drawn stiff and before the face."""
 
 import cv2
 import numpy as np
 import pytest
 from mesh_faces import a_face, a_shape, head
 
-from realtime.families.motion.mesh.eyeglasses import find_spectacles, wear
+from realtime.families.motion.mesh.eyeglasses import draw_eyeglasses, find_eyeglasses
 from realtime.families.motion.mesh.head import EYES, OVAL, turned
-from realtime.families.motion.mesh.model import MeshPuppet, geometry
+from realtime.families.motion.mesh.model import MeshModel, geometry
 from realtime.families.motion.mesh.motion import Moved
-from realtime.families.motion.mesh.source import MeshCast
+from realtime.families.motion.mesh.source import MeshSource
 from realtime.frame import Doubles, Pixels
 from realtime.tracking.face import Face
 
@@ -60,11 +60,11 @@ def rim_centre(pixels: Pixels) -> Doubles:
     return np.array([xs.mean(), ys.mean()])
 
 
-def cast_of(picture: Pixels, face: Face) -> MeshCast:
-    return MeshPuppet(head()).cast(picture, face)
+def cast_of(picture: Pixels, face: Face) -> MeshSource:
+    return MeshModel(head()).encode_source(picture, face)
 
 
-def turned_by(cast: MeshCast, degrees: tuple[float, float, float]) -> Moved:
+def turned_by(cast: MeshSource, degrees: tuple[float, float, float]) -> Moved:
     return Moved(cast.rest.shape, turned(np.radians(degrees)) @ cast.rest.turn, np.zeros(2), 1.0, np.zeros(2))
 
 
@@ -72,26 +72,26 @@ def turned_by(cast: MeshCast, degrees: tuple[float, float, float]) -> Moved:
 @pytest.mark.parametrize("lens", [False, True])
 def test_rims_are_found_and_what_is_seen_through_them_is_left(turn: tuple[float, float, float], lens: bool) -> None:
     cast = cast_of(*a_wearer(turn, lens=lens))
-    assert cast.worn is not None
-    assert cast.worn.dark == lens
+    assert cast.eyeglasses is not None
+    assert cast.eyeglasses.dark == lens
     drawn = np.abs(cast.still.astype(int) - FRAME).max(axis=2) < 40
-    assert (cast.worn.cover[drawn] > 128).mean() > 0.9
+    assert (cast.eyeglasses.cover[drawn] > 128).mean() > 0.9
     for eye in EYES:
         x, y = np.rint(cast.flat[eye.iris]).astype(int)
-        assert (cast.worn.cover[y, x] > 128) == lens
+        assert (cast.eyeglasses.cover[y, x] > 128) == lens
     assert (np.abs(cast.skin.astype(int) - FRAME).max(axis=2) < 40).sum() < 0.02 * drawn.sum()
 
 
 @pytest.mark.parametrize("brows", [False, True])
 def test_a_bare_face_wears_nothing(brows: bool) -> None:
-    assert cast_of(*a_wearer(rims=False, brows=brows)).worn is None
+    assert cast_of(*a_wearer(rims=False, brows=brows)).eyeglasses is None
 
 
 def test_at_rest_the_picture_is_as_it_was() -> None:
     cast = cast_of(*a_wearer())
-    assert cast.worn is not None
+    assert cast.eyeglasses is not None
     pixels = cast.still.copy()
-    wear(pixels, cast.worn, cast.rest, turned_by(cast, (0, 0, 0)))
+    draw_eyeglasses(pixels, cast.eyeglasses, cast.rest, turned_by(cast, (0, 0, 0)))
     assert np.abs(pixels.astype(int) - cast.still).max() <= 1
 
 
@@ -124,4 +124,4 @@ def test_raised_brows_do_not_bend_them() -> None:
 
 def test_a_picture_of_one_colour_has_none() -> None:
     cast = cast_of(*a_wearer())
-    assert find_spectacles(np.full_like(cast.still, 128), cast.flat, cast.rest) is None
+    assert find_eyeglasses(np.full_like(cast.still, 128), cast.flat, cast.rest) is None

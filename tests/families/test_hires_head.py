@@ -8,8 +8,7 @@ from bundles import Script, a_bundle, one_line
 from fakes import a_face
 
 from realtime.families.face_swap.autoencoder import FINE_FILE
-from realtime.families.face_swap.effect import Swapper
-from realtime.families.face_swap.open_swapper import open_swapper
+from realtime.families.face_swap.effect import Swapper, open_swapper
 from realtime.inference.session import Session, TensorSpec
 from realtime.models.bundle import Bundle, hash_file, open_bundle
 from realtime.settings import Settings
@@ -51,20 +50,20 @@ def fine_network(shape: tuple[int, ...] = MAP, size: int = FINE) -> Script:
     return Script({"features": TensorSpec(shape, F32)}, {"fine_face": np.full((1, 3, size, size), 0.8, np.float32)})
 
 
-def worn(bundle: Bundle, first: Script, fine: Script, settings: Settings) -> Swapper:
+def worn(bundle: Bundle, first: Script, fine: Script) -> Swapper:
     def opened(model: Path, **_: object) -> Session:
         return fine if model.name == FINE_FILE else first
 
-    return open_swapper(bundle, open_session=opened, settings=lambda: settings)
+    return open_swapper(bundle, open_session=opened)
 
 
 def test_the_variant_chooses_the_network_that_draws(tmp_path: Path) -> None:
     first, fine, crop = first_network(), fine_network(), np.zeros((S, S, 3), np.uint8)
     bundle = a_fine_bundle(tmp_path / "eve")
-    fast = worn(bundle, first, fine, Settings(variant="fast"))(crop, a_face())
+    fast = worn(bundle, first, fine)(crop, a_face(), np.eye(2, 3), Settings(variant="fast"))
     assert fast.pixels.shape == (S, S, 3)
     assert fine.fed == []
-    large = worn(bundle, first, fine, Settings(variant="fine"))(crop, a_face())
+    large = worn(bundle, first, fine)(crop, a_face(), np.eye(2, 3), Settings(variant="fine"))
     assert large.pixels.shape == (FINE, FINE, 3)
     assert large.pixels.max() == round(0.8 * 255)
     assert large.mask.shape == (FINE, FINE)
@@ -75,8 +74,8 @@ def test_the_variant_chooses_the_network_that_draws(tmp_path: Path) -> None:
 
 def test_both_networks_are_counted_and_closed(tmp_path: Path) -> None:
     first, fine = first_network(), fine_network()
-    some = worn(a_fine_bundle(tmp_path / "eve"), first, fine, Settings())
-    assert some.spent_ns == first.spent_ns + fine.spent_ns
+    some = worn(a_fine_bundle(tmp_path / "eve"), first, fine)
+    assert some.sessions == [first, fine]
     some.close()
     assert (first.closed, fine.closed) == (1, 1)
 
@@ -95,7 +94,7 @@ def test_networks_that_do_not_fit_are_refused_and_closed(
 ) -> None:
     first = first_network()
     fine.closed = 0
-    line = one_line(lambda: worn(a_fine_bundle(tmp_path / "eve", **output), first, fine, Settings()))
+    line = one_line(lambda: worn(a_fine_bundle(tmp_path / "eve", **output), first, fine))
     assert said in line
     assert (first.closed, fine.closed) == (1, 1)
 
@@ -107,5 +106,5 @@ def test_a_fine_network_without_a_word_in_the_card_is_refused(tmp_path: Path) ->
     line = f'[files]\n"{FINE_FILE}" = "{hash_file(made / FINE_FILE)}"'
     card = card.replace("[files]", line).replace("size = 64", f"size = {S}")
     (made / "model.toml").write_text(card, encoding="utf-8")
-    said = one_line(lambda: worn(open_bundle(made), first_network(), fine_network(), Settings()))
+    said = one_line(lambda: worn(open_bundle(made), first_network(), fine_network()))
     assert "[output] in its card must say fine" in said

@@ -5,7 +5,7 @@ import pytest
 from mesh_faces import a_face, a_picture, a_shape, head
 
 from realtime.errors import ModelError
-from realtime.families.lip_sync.idle import IdleLife, IdlePose, IdleStill, bring_to_life, driven, find_head
+from realtime.families.lip_sync.idle import IdleLife, IdlePose, IdleStill, bring_to_life, driven, find_mesh_head
 from realtime.families.motion.canvas import Canvas
 from realtime.families.motion.mesh.head import EYES, INNER_LIPS, read, rotation_vector
 from realtime.families.motion.mesh.motion import freedom, move
@@ -135,6 +135,6 @@ def test_without_the_motion_model_there_is_no_head(caplog: pytest.LogCaptureFixt
     def missing(name: str) -> None:
         raise ModelError(f"model {name} is not there")
 
-    assert find_head(missing) is None  # type: ignore[arg-type]
+    assert find_mesh_head(missing) is None  # type: ignore[arg-type]
     assert ["will not blink" in record.getMessage() for record in caplog.records] == [True]
-    assert find_head() is not None
+    assert find_mesh_head() is not None

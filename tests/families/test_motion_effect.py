@@ -1,11 +1,9 @@
 """The motion family in the loop: never the driver's pixels, a calm picture without one, neutral without a ritual."""
 
-from typing import Any
-
 import numpy as np
 import pytest
 from fakes import SIZE, FakeClock, a_face
-from puppets import ToyPuppet, a_puppeteer, an_avatar
+from puppets import ToyModel, a_puppeteer, an_avatar
 from shows import PLAIN, RATE, Show, light, turned
 
 from realtime.clock import StageTimer
@@ -206,14 +204,14 @@ def test_settings_reach_the_puppet_and_absolute_needs_no_neutral() -> None:
 
 
 def test_models_of_other_things_need_no_face_and_begin_at_the_first_frame() -> None:
-    show = Show(ToyPuppet(needs_face=False))
+    show = Show(ToyModel(needs_face=False))
     assert light(show(100, face=None)) == 90
     assert light(show(140, face=None)) > 120
     assert show.puppet.asked[-1][1] == 100
 
 
 def test_faces_that_come_and_go_mean_nothing_to_such_a_model() -> None:
-    show = Show(ToyPuppet(needs_face=False))
+    show = Show(ToyModel(needs_face=False))
     show(100)
     for turn in range(60):
         show(140, face=turned(0, track=turn) if turn % 2 else None)
@@ -231,9 +229,9 @@ def test_a_key_pressed_before_this_model_was_worn_is_not_pressed_now() -> None:
 
 
 def test_no_avatar_is_refused_and_all_is_closed() -> None:
-    puppet = ToyPuppet()
+    puppet = ToyModel()
     with pytest.raises(ConfigError, match="--avatar"):
-        ReenactmentEffect(puppet, [], background=lambda text: None)
+        ReenactmentEffect(puppet, [])
     puppeteer = a_puppeteer(puppet)
     puppeteer.close()
     puppeteer.close()
@@ -243,15 +241,10 @@ def test_no_avatar_is_refused_and_all_is_closed() -> None:
 def test_a_background_that_cannot_be_read_is_refused_first_and_later_leaves_the_old(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    def read(text: str) -> Any:
-        if text.startswith("/"):
-            raise ConfigError(f"{text} is no picture")
-        return None if text == "kept" else lambda size: np.full((size[1], size[0], 3), 7, np.uint8)
-
-    puppet = ToyPuppet()
-    puppeteer = ReenactmentEffect(puppet, [an_avatar("tall", 90, (60, 120))], background=read)
+    puppet = ToyModel()
+    puppeteer = ReenactmentEffect(puppet, [an_avatar("tall", 90, (60, 120))])
     bad = PLAIN.model_copy(update={"background": "/nowhere.png"})
-    with pytest.raises(ConfigError, match="no picture"):
+    with pytest.raises(ConfigError, match="is neither"):
         puppeteer.prepare(SIZE, bad)
     frame = Frame(np.zeros((SIZE[1], SIZE[0], 3), np.uint8), 0, 0, 0.0)
     timer = StageTimer(FakeClock())

@@ -7,7 +7,7 @@ from motion_networks import ToyNetwork
 
 from realtime.errors import ConfigError, ModelError
 from realtime.families.motion.first_order.keypoints import KeyPoints
-from realtime.families.motion.first_order.model import FirstOrderPuppet, Posed
+from realtime.families.motion.first_order.model import FirstOrderModel, Posed
 from realtime.families.motion.motion_model import Motion
 from realtime.frame import Frame, Pixels
 from realtime.imaging.align import crop_from_frame
@@ -19,15 +19,15 @@ def frame(picture: Pixels, seq: int = 0) -> Frame:
 
 
 def test_a_model_of_faces_needs_one() -> None:
-    puppet = FirstOrderPuppet(ToyNetwork())
+    puppet = FirstOrderModel(ToyNetwork())
     with pytest.raises(ConfigError, match="the avatar has none"):
-        puppet.cast(pixels(), None)
+        puppet.encode_source(pixels(), None)
 
 
 def test_a_model_of_other_things_takes_the_middle_of_any_picture() -> None:
-    puppet = FirstOrderPuppet(ToyNetwork(), needs_face=False)
+    puppet = FirstOrderModel(ToyNetwork(), needs_face=False)
     wide = ToyNetwork.picture_of(a_face((200, 150), 120))
-    cast, posed = puppet.cast(wide, None), puppet.perceive(frame(wide), None, 0.0)
+    cast, posed = puppet.encode_source(wide, None), puppet.encode_driving(frame(wide), None, 0.0)
     assert posed is not None
     for matrix in (cast.crop_from_avatar, posed.crop_from_frame):
         left, right = ((edge - matrix[0, 2]) / matrix[0, 0] for edge in (-0.5, 255.5))
@@ -35,21 +35,21 @@ def test_a_model_of_other_things_takes_the_middle_of_any_picture() -> None:
 
 
 def test_parts_of_a_face_that_is_none_are_said_once(caplog: pytest.LogCaptureFixture) -> None:
-    puppet = FirstOrderPuppet(ToyNetwork(), needs_face=False)
+    puppet = FirstOrderModel(ToyNetwork(), needs_face=False)
     wide = ToyNetwork.picture_of(a_face((200, 150), 120))
-    cast, posed = puppet.cast(wide, None), puppet.perceive(frame(wide), None, 0.0)
+    cast, posed = puppet.encode_source(wide, None), puppet.encode_driving(frame(wide), None, 0.0)
     assert posed is not None
     for _ in range(3):
         assert puppet.draw(cast, posed, posed, Motion(region="lips")).mask.max() == 1
     assert caplog.text.count("no face in the avatar") == 1
 
 
-def driven(puppet: FirstOrderPuppet, *poses: tuple[float, float, float]) -> list[Posed]:
+def driven(puppet: FirstOrderModel, *poses: tuple[float, float, float]) -> list[Posed]:
     """What the puppet sees of a face at (x, y) of a height, frame after frame. The toy network sees dots there."""
     found = []
     for seq, (x, y, height) in enumerate(poses):
         face = a_face((x, y), height)
-        posed = puppet.perceive(frame(ToyNetwork.picture_of(face), seq), face, 0.0)
+        posed = puppet.encode_driving(frame(ToyNetwork.picture_of(face), seq), face, 0.0)
         assert posed is not None
         found.append(posed)
     return found
@@ -58,7 +58,7 @@ def driven(puppet: FirstOrderPuppet, *poses: tuple[float, float, float]) -> list
 def test_the_squares_own_motion_does_not_move_the_avatar() -> None:
     """A head that stays while the square is still on its way to it gives key points that stay."""
     network = ToyNetwork()
-    puppet = FirstOrderPuppet(network, limits=None)
+    puppet = FirstOrderModel(network, limits=None)
     poses = driven(puppet, (200, 150, 120), *[(212, 150, 120)] * 12)
     squares = [p.crop_from_frame[0, 2] for p in poses[1:]]
     assert max(squares) - min(squares) > 1  # the square did move
@@ -69,9 +69,9 @@ def test_the_squares_own_motion_does_not_move_the_avatar() -> None:
 
 def test_the_heads_travel_is_carried_over_in_the_avatars_measure() -> None:
     network = ToyNetwork()
-    puppet = FirstOrderPuppet(network, limits=None)
+    puppet = FirstOrderModel(network, limits=None)
     still, moved = driven(puppet, (200, 150, 120), (218, 150, 120))
-    cast = puppet.cast(ToyNetwork.picture_of(a_face((300, 240), 240), (640, 480)), a_face((300, 240), 240))
+    cast = puppet.encode_source(ToyNetwork.picture_of(a_face((300, 240), 240), (640, 480)), a_face((300, 240), 240))
     puppet.draw(cast, still, still, Motion())
     home = network.drawn[-1].value.copy()
     np.testing.assert_allclose(home, cast.encoded.keypoints.value, atol=1e-5)
@@ -85,9 +85,9 @@ def test_the_heads_travel_is_carried_over_in_the_avatars_measure() -> None:
 @pytest.mark.parametrize("wild", ["far", "nan", "mirrored", "huge"])
 def test_wild_key_points_never_make_a_monster(region: str, wild: str) -> None:
     network = ToyNetwork()
-    puppet = FirstOrderPuppet(network)
+    puppet = FirstOrderModel(network)
     (still,) = driven(puppet, (200, 150, 120))
-    cast = puppet.cast(ToyNetwork.picture_of(a_face()), a_face())
+    cast = puppet.encode_source(ToyNetwork.picture_of(a_face()), a_face())
     chaos = np.random.default_rng(1)
     place, shape = still.place.copy(), still.shape.copy()
     if wild == "far":
@@ -114,9 +114,9 @@ def test_wild_key_points_never_make_a_monster(region: str, wild: str) -> None:
 
 def test_motion_fades_to_the_avatars_own_pose() -> None:
     network = ToyNetwork()
-    puppet = FirstOrderPuppet(network)
+    puppet = FirstOrderModel(network)
     still, moved = driven(puppet, (200, 150, 120), (215, 160, 126))
-    cast = puppet.cast(ToyNetwork.picture_of(a_face()), a_face())
+    cast = puppet.encode_source(ToyNetwork.picture_of(a_face()), a_face())
     away = []
     for strength in (1.0, 0.75, 0.5, 0.25, 0.0):
         puppet.draw(cast, moved, still, Motion(strength=strength))
@@ -128,33 +128,33 @@ def test_motion_fades_to_the_avatars_own_pose() -> None:
 
 def test_a_network_that_sees_nothing_is_no_driver() -> None:
     network = ToyNetwork()
-    puppet = FirstOrderPuppet(network)
+    puppet = FirstOrderModel(network)
     for bad in (np.zeros((10, 2)), np.full((10, 2), np.nan), np.linspace(0, 1, 20).reshape(10, 2)):
         network.says = KeyPoints(bad.astype(np.float32), np.tile(np.eye(2, dtype=np.float32), (10, 1, 1)))
-        assert puppet.perceive(frame(pixels()), a_face(), 1.0) is None
+        assert puppet.encode_driving(frame(pixels()), a_face(), 1.0) is None
         with pytest.raises(ModelError, match="no key points"):
-            puppet.cast(pixels(), a_face())
+            puppet.encode_source(pixels(), a_face())
     network.says = None
-    assert puppet.perceive(frame(pixels()), None, 1.0) is None
+    assert puppet.encode_driving(frame(pixels()), None, 1.0) is None
 
 
 def test_the_filter_steadies_and_starts_afresh_with_another_person() -> None:
     network = ToyNetwork()
-    steady, plain = FirstOrderPuppet(network), FirstOrderPuppet(network)
+    steady, plain = FirstOrderModel(network), FirstOrderModel(network)
     noise = np.random.default_rng(3)
     shown = []
     for seq in range(60):
         x, y = 200 + noise.normal(0, 0.6), 150 + noise.normal(0, 0.6)
         face = a_face((x, y), 120)
         picture = frame(ToyNetwork.picture_of(face), seq)
-        pair = [p.perceive(picture, face, s) for p, s in ((steady, 1.0), (plain, 0.0))]
+        pair = [p.encode_driving(picture, face, s) for p, s in ((steady, 1.0), (plain, 0.0))]
         shown.append([p.place for p in pair if p is not None])
     trembles = np.diff(np.array(shown)[20:], axis=0).std(axis=(0, 2, 3))
     assert trembles[0] < 0.6 * trembles[1]
     face = a_face((260, 150), 120)
     other = Face(face.landmarks, face.blendshapes, face.pose, face.score, track=7)
     picture = frame(ToyNetwork.picture_of(other), 60)
-    a, b = steady.perceive(picture, other, 1.0), plain.perceive(picture, other, 0.0)
+    a, b = steady.encode_driving(picture, other, 1.0), plain.encode_driving(picture, other, 0.0)
     assert a is not None
     assert b is not None
     np.testing.assert_allclose(a.place, b.place, atol=1e-6)
@@ -163,8 +163,8 @@ def test_the_filter_steadies_and_starts_afresh_with_another_person() -> None:
 def test_the_square_shows_the_head_with_hair_and_shoulders() -> None:
     """The face takes about half of the square's height; it is never turned."""
     face = a_face((200, 150), 120)
-    puppet = FirstOrderPuppet(ToyNetwork())
-    cast = puppet.cast(ToyNetwork.picture_of(face), face)
+    puppet = FirstOrderModel(ToyNetwork())
+    cast = puppet.encode_source(ToyNetwork.picture_of(face), face)
     assert cast.crop_from_avatar[0, 1] == cast.crop_from_avatar[1, 0] == 0
     top, chin = (
         face.landmarks[i, :2] @ cast.crop_from_avatar[:, :2].T + cast.crop_from_avatar[:, 2] for i in (10, 152)

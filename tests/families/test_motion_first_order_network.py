@@ -9,17 +9,17 @@ import pytest
 from bundles import Script, a_bundle, one_line
 
 from realtime.cli.app import main
-from realtime.families.face_swap.open_swapper import open_swapper
+from realtime.families.motion.effect import open_motion_model
 from realtime.families.motion.first_order.keypoints import KeyPoints, RelativeMotion
 from realtime.families.motion.first_order.network import (
     FRAME_FILE,
     KEYPOINTS_FILE,
     SOURCE_FILE,
-    MotionNetwork,
-    open_motion,
+    FirstOrderNetwork,
+    open_first_order,
 )
 from realtime.frame import Pixels
-from realtime.inference.session import Array, TensorSpec
+from realtime.inference.session import Array, TensorSpec, report
 from realtime.models.bundle import Bundle, hash_file, open_bundle
 
 S, K = 32, 3
@@ -87,7 +87,7 @@ def a_picture(seed: int = 1) -> Pixels:
 
 def test_the_avatar_is_encoded_once_and_drawn_often(bundle: Bundle) -> None:
     networks = Networks()
-    network = open_motion(bundle, provider="cpu", precision="fp32", threads=1, open_session=networks.open)
+    network = open_first_order(bundle, provider="cpu", precision="fp32", threads=1, open_session=networks.open)
     assert networks.options == [{"provider": "cpu", "precision": "fp32", "threads": 1}] * 3
     source, detector, frame = networks.scripts.values()
     proofs = [len(script.fed) for script in networks.scripts.values()]
@@ -106,7 +106,7 @@ def test_the_avatar_is_encoded_once_and_drawn_often(bundle: Bundle) -> None:
     np.testing.assert_array_equal(driving.value, numbers(K, 2))
     np.testing.assert_array_equal(avatar.keypoints.jacobian, numbers(K, 2, 2))
     assert (network.size, network.points, network.jacobians) == (S, K, True)
-    assert (network.ran_on, network.precision, network.spent_ns) == ("Script", "fp32", 21)
+    assert network.sessions == list(networks.scripts.values())
     network.close()
     network.close()
     assert networks.closed == [2, 2, 2]
@@ -114,7 +114,7 @@ def test_the_avatar_is_encoded_once_and_drawn_often(bundle: Bundle) -> None:
 
 def test_an_avatar_outlives_the_buffers_of_its_network(bundle: Bundle) -> None:
     networks = Networks()
-    network = open_motion(bundle, open_session=networks.open)
+    network = open_first_order(bundle, open_session=networks.open)
     avatar = network.encode(a_picture())
     for value in networks.scripts[SOURCE_FILE].answers.values():
         value[...] = 9  # a runtime writes its next answer in the same place
@@ -125,7 +125,7 @@ def test_an_avatar_outlives_the_buffers_of_its_network(bundle: Bundle) -> None:
 @pytest.mark.parametrize("small", [False, True])
 def test_a_network_without_jacobians(bundle: Bundle, small: bool) -> None:
     networks = Networks(jacobians=False, small=small)
-    network = open_motion(bundle, open_session=networks.open)
+    network = open_first_order(bundle, open_session=networks.open)
     assert not network.jacobians
     avatar, driving = network.encode(a_picture()), network.keypoints(a_picture(2))
     spread = np.array([[0, 0], [0.5, 0], [0, 0.5]], np.float32)
@@ -134,15 +134,6 @@ def test_a_network_without_jacobians(bundle: Bundle, small: bool) -> None:
     assert np.all(network.draw(avatar, moved) == 128)
     np.testing.assert_allclose(networks.scripts[FRAME_FILE].fed[-1]["driving_keypoints"], 0.375)
     assert not [name for name in networks.scripts[FRAME_FILE].fed[-1] if "jacobian" in name]
-
-
-def test_what_ran_where_is_told_for_each_that_differs(bundle: Bundle) -> None:
-    networks = Networks()
-    networks.scripts[KEYPOINTS_FILE].ran_on = "CPU"  # type: ignore[misc]
-    networks.scripts[KEYPOINTS_FILE].precision = "bf16"  # type: ignore[misc]
-    network = open_motion(bundle, open_session=networks.open)
-    assert network.ran_on == "source Script, keypoints CPU, frame Script"
-    assert network.precision == "source fp32, keypoints bf16, frame fp32"
 
 
 def rename(networks: Networks, file: str, side: str, old: str, new: str | None) -> None:
@@ -187,7 +178,7 @@ def test_networks_that_do_not_fit_are_refused_and_closed(bundle: Bundle, case: s
     spoil, says = UNFIT[case]
     networks = Networks()
     spoil(networks)
-    line = one_line(lambda: open_motion(bundle, open_session=networks.open))
+    line = one_line(lambda: open_first_order(bundle, open_session=networks.open))
     assert says in line
     assert "eve" in line
     assert networks.closed == [1, 1, 1]
@@ -197,7 +188,7 @@ def test_a_network_that_cannot_be_opened_closes_those_before_it(bundle: Bundle) 
     networks = Networks()
     del networks.scripts[FRAME_FILE]
     with pytest.raises(KeyError):
-        open_motion(bundle, open_session=networks.open)
+        open_first_order(bundle, open_session=networks.open)
     assert networks.closed == [1, 1]
 
 
@@ -209,7 +200,7 @@ def test_a_network_that_cannot_be_opened_closes_those_before_it(bundle: Bundle) 
     ],
 )
 def test_key_points_that_are_none_are_not_drawn(bundle: Bundle, part: str, value: float, says: str) -> None:
-    network = open_motion(bundle, open_session=Networks().open)
+    network = open_first_order(bundle, open_session=Networks().open)
     avatar = network.encode(a_picture())
     points = {"value": numbers(K, 2), "jacobian": numbers(K, 2, 2)}
     points[part] = points[part] * np.float32(value)
@@ -218,7 +209,7 @@ def test_key_points_that_are_none_are_not_drawn(bundle: Bundle, part: str, value
 
 def test_a_picture_that_is_none_is_refused(bundle: Bundle) -> None:
     networks = Networks()
-    network = open_motion(bundle, open_session=networks.open)
+    network = open_first_order(bundle, open_session=networks.open)
     avatar = network.encode(a_picture())
     networks.scripts[FRAME_FILE].answers["prediction"] = numbers(1, 3, S, S, of=np.nan)
     assert "no numbers" in one_line(lambda: network.draw(avatar, avatar.keypoints))
@@ -226,11 +217,11 @@ def test_a_picture_that_is_none_is_refused(bundle: Bundle) -> None:
 
 def test_other_families_and_missing_files_are_refused(tmp_path: Path) -> None:
     swap = open_bundle(a_bundle(tmp_path / "swap", name="swap"))
-    assert "family swap" in one_line(lambda: open_motion(swap, open_session=Networks().open))
+    assert "family swap" in one_line(lambda: open_motion_model(swap, open_session=Networks().open))
     lacks = motion_bundle(tmp_path / "eve")
     lacks.card.files.pop(FRAME_FILE)
     networks = Networks()
-    assert "lists no file 'frame.onnx'" in one_line(lambda: open_motion(lacks, open_session=networks.open))
+    assert "lists no file 'frame.onnx'" in one_line(lambda: open_first_order(lacks, open_session=networks.open))
     assert networks.closed[:2] == [1, 1]
 
 
@@ -241,7 +232,6 @@ def test_the_command_shows_what_it_is_for(bundle: Bundle, capsys: pytest.Capture
     shown = capsys.readouterr().out
     assert 'family = "motion"' in shown
     assert "# a still picture moves as you do: masquerade run --model eve --avatar" in shown
-    assert "it moves a picture and is nobody to wear" in one_line(lambda: open_swapper(bundle))
 
 
 def test_a_recorded_checkpoint_draws_what_upstream_drew(shared: Path, tmp_path: Path) -> None:
@@ -259,17 +249,17 @@ def test_a_recorded_checkpoint_draws_what_upstream_drew(shared: Path, tmp_path: 
         align_corners=True,
         out=tmp_path / "mgif",
     )
-    network = open_motion(open_bundle(export_checkpoint(request)), provider="cpu", precision="fp32", threads=1)
+    network = open_first_order(open_bundle(export_checkpoint(request)), provider="cpu", precision="fp32", threads=1)
     recorded = dict(np.load(shared / "reference" / "fomm_small_mgif.npz"))
     assert (network.size, network.points, network.jacobians) == (128, 10, True)
-    assert (network.ran_on, network.precision) == ("CPU", "fp32")
+    assert report(network.sessions)[:2] == ("CPU", "fp32")
     try:
         _compare(network, recorded, "_align_corners_true")
     finally:
         network.close()
 
 
-def _compare(network: MotionNetwork, recorded: dict[str, Any], corners: str) -> None:
+def _compare(network: FirstOrderNetwork, recorded: dict[str, Any], corners: str) -> None:
     bgr = {which: np.ascontiguousarray(recorded[which][:, :, ::-1]) for which in ("source", "initial", "driving")}
     avatar = network.encode(bgr["source"])
     points = {"source": avatar.keypoints, "initial": network.keypoints(bgr["initial"])}

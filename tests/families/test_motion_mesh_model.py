@@ -10,13 +10,14 @@ from bundles import Script, a_bundle, one_line
 from mesh_faces import MESH, a_face, a_picture, a_shape, blinking, head
 
 from realtime.errors import ConfigError, ModelError
+from realtime.families.motion.effect import open_motion_model
 from realtime.families.motion.mesh.head import INNER_LIPS, Reading, open_head
-from realtime.families.motion.mesh.model import MeshPuppet, open_mesh_puppet
-from realtime.families.motion.mesh.refiner import INPUTS, OUTPUTS, Mender, open_mender
-from realtime.families.motion.mesh.source import MeshCast
+from realtime.families.motion.mesh.model import MeshModel, open_mesh_model
+from realtime.families.motion.mesh.refiner import INPUTS, OUTPUTS, Refiner
+from realtime.families.motion.mesh.source import MeshSource
 from realtime.families.motion.motion_model import Motion
 from realtime.frame import Frame, Pixels
-from realtime.inference.session import TensorSpec
+from realtime.inference.session import TensorSpec, report
 from realtime.models.bundle import hash_file, open_bundle
 from realtime.models.library import built_in_folder, load_bundle
 from realtime.tracking.face import Face
@@ -26,54 +27,54 @@ PORTS = {name: TensorSpec(shape, F32) for name, shape in INPUTS.items()}
 FRAME = Frame(a_picture(64, 64), seq=0, captured_ns=0)
 
 
-def puppet_with(change: float | None = None) -> MeshPuppet:
+def puppet_with(change: float | None = None) -> MeshModel:
     if change is None:
-        return MeshPuppet(head())
-    return MeshPuppet(head(), Mender(a_session(change)))
+        return MeshModel(head())
+    return MeshModel(head(), Refiner(a_session(change)))
 
 
 def a_session(change: float) -> Script:
     return Script(PORTS, {name: np.full(shape, change, np.float32) for name, shape in OUTPUTS.items()})
 
 
-def reading(puppet: MeshPuppet, face: Face) -> Reading:
-    found = puppet.perceive(FRAME, face, 1.0)
+def reading(puppet: MeshModel, face: Face) -> Reading:
+    found = puppet.encode_driving(FRAME, face, 1.0)
     assert found is not None
     return found
 
 
-def drawn(puppet: MeshPuppet, cast: MeshCast, face: Face, **how: object) -> Pixels:
+def drawn(puppet: MeshModel, source: MeshSource, face: Face, **how: object) -> Pixels:
     neutral = reading(puppet, a_face())
-    return puppet.draw(cast, reading(puppet, face), neutral, Motion(**how)).pixels  # type: ignore[arg-type]
+    return puppet.draw(source, reading(puppet, face), neutral, Motion(**how)).pixels  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="module")
-def cast() -> MeshCast:
-    return puppet_with().cast(a_picture(), a_face())
+def source() -> MeshSource:
+    return puppet_with().encode_source(a_picture(), a_face())
 
 
-def within_lips(cast: MeshCast) -> Pixels:
+def within_lips(source: MeshSource) -> Pixels:
     import cv2
 
-    mask = np.zeros((cast.size, cast.size), np.uint8)
-    cv2.fillPoly(mask, [np.rint(cast.flat[INNER_LIPS]).astype(np.int32)], 255)
+    mask = np.zeros((source.size, source.size), np.uint8)
+    cv2.fillPoly(mask, [np.rint(source.flat[INNER_LIPS]).astype(np.int32)], 255)
     return cv2.dilate(mask, np.ones((9, 9), np.uint8))
 
 
-def test_a_cast_is_the_head_with_room_around_it(cast: MeshCast) -> None:
-    scale = cast.crop_from_avatar[0, 0]
-    assert cast.crop_from_avatar[1, 1] == scale > 0
-    assert cast.crop_from_avatar[0, 1] == cast.crop_from_avatar[1, 0] == 0
-    assert cast.still.shape == (cast.size, cast.size, 3)
-    points = a_face().landmarks[:, :2] * scale + cast.crop_from_avatar[:, 2]
-    np.testing.assert_allclose(cast.flat, points, atol=1e-3)
-    assert (points > 0.15 * cast.size).all()
-    assert (points < 0.85 * cast.size).all()
+def test_a_cast_is_the_head_with_room_around_it(source: MeshSource) -> None:
+    scale = source.crop_from_avatar[0, 0]
+    assert source.crop_from_avatar[1, 1] == scale > 0
+    assert source.crop_from_avatar[0, 1] == source.crop_from_avatar[1, 0] == 0
+    assert source.still.shape == (source.size, source.size, 3)
+    points = a_face().landmarks[:, :2] * scale + source.crop_from_avatar[:, 2]
+    np.testing.assert_allclose(source.flat, points, atol=1e-3)
+    assert (points > 0.15 * source.size).all()
+    assert (points < 0.85 * source.size).all()
 
 
 @pytest.mark.parametrize(("px_per_cm", "size"), [(2.0, 256), (8.0, 320), (40.0, 512)])
 def test_a_crop_is_as_large_as_the_picture_is_fine(px_per_cm: float, size: int) -> None:
-    found = puppet_with().cast(a_picture(900, 800), a_face(at=(450, 400), px_per_cm=px_per_cm))
+    found = puppet_with().encode_source(a_picture(900, 800), a_face(at=(450, 400), px_per_cm=px_per_cm))
     assert found.size == size
 
 
@@ -91,42 +92,42 @@ def test_a_crop_is_as_large_as_the_picture_is_fine(px_per_cm: float, size: int) 
 )
 def test_odd_avatars_move_all_the_same(face: Face) -> None:
     puppet = puppet_with(0.01)
-    cast = puppet.cast(a_picture(), face)
-    out = drawn(puppet, cast, a_face(a_shape(jaw_cm=2.0, shut=(0.5, 1.0)), turn_deg=(10, 20, 5)))
-    assert out.shape == cast.still.shape
-    assert np.abs(out.astype(int) - cast.still).mean() > 0.5
+    source = puppet.encode_source(a_picture(), face)
+    out = drawn(puppet, source, a_face(a_shape(jaw_cm=2.0, shut=(0.5, 1.0)), turn_deg=(10, 20, 5)))
+    assert out.shape == source.still.shape
+    assert np.abs(out.astype(int) - source.still).mean() > 0.5
 
 
-def test_the_mask_ends_within_the_crop(cast: MeshCast) -> None:
-    edge = np.concatenate([cast.mask[0], cast.mask[-1], cast.mask[:, 0], cast.mask[:, -1]])
+def test_the_mask_ends_within_the_crop(source: MeshSource) -> None:
+    edge = np.concatenate([source.mask[0], source.mask[-1], source.mask[:, 0], source.mask[:, -1]])
     assert not edge.any()
-    assert cast.mask[cast.size // 2, cast.size // 2] == 1
+    assert source.mask[source.size // 2, source.size // 2] == 1
 
 
-def test_no_strength_is_the_picture_itself(cast: MeshCast) -> None:
-    np.testing.assert_array_equal(drawn(puppet_with(), cast, a_face(turn_deg=(0, 20, 0)), strength=0.0), cast.still)
+def test_no_strength_is_the_picture_itself(source: MeshSource) -> None:
+    np.testing.assert_array_equal(drawn(puppet_with(), source, a_face(turn_deg=(0, 20, 0)), strength=0.0), source.still)
 
 
-def test_a_driver_in_neutral_changes_next_to_nothing(cast: MeshCast) -> None:
-    off = np.abs(drawn(puppet_with(), cast, a_face()).astype(int) - cast.still)
+def test_a_driver_in_neutral_changes_next_to_nothing(source: MeshSource) -> None:
+    off = np.abs(drawn(puppet_with(), source, a_face()).astype(int) - source.still)
     assert off.mean() < 1.0
     assert np.percentile(off, 97) <= 3
 
 
-def test_the_crops_border_never_moves(cast: MeshCast) -> None:
+def test_the_crops_border_never_moves(source: MeshSource) -> None:
     face = a_face(a_shape(jaw_cm=3.0), turn_deg=(15, 25, 20), at=(220, 190), px_per_cm=9)
-    out = drawn(puppet_with(), cast, face).astype(int)
+    out = drawn(puppet_with(), source, face).astype(int)
     for side in (np.s_[0], np.s_[-1], np.s_[:, 0], np.s_[:, -1]):
-        assert np.abs(out[side] - cast.still[side]).max() <= 25  # the map is half as fine as the crop
-        assert np.abs(out[side] - cast.still[side]).mean() < 2
+        assert np.abs(out[side] - source.still[side]).max() <= 25  # the map is half as fine as the crop
+        assert np.abs(out[side] - source.still[side]).mean() < 2
 
 
-def test_an_opened_mouth_shows_teeth_and_dark_not_stretched_lips(cast: MeshCast) -> None:
-    still, opened = cast.still, drawn(puppet_with(), cast, a_face(a_shape(jaw_cm=3.0)))
-    x, y = cast.flat[INNER_LIPS].mean(axis=0).astype(int)
-    below = int(1.5 * cast.rest.scale)
+def test_an_opened_mouth_shows_teeth_and_dark_not_stretched_lips(source: MeshSource) -> None:
+    still, opened = source.still, drawn(puppet_with(), source, a_face(a_shape(jaw_cm=3.0)))
+    x, y = source.flat[INNER_LIPS].mean(axis=0).astype(int)
+    below = int(1.5 * source.rest.scale)
     assert opened[y + below, x].mean() < 90
-    assert np.abs(opened.astype(int) - still)[: cast.size // 4].max() <= 3  # hair and brow stay
+    assert np.abs(opened.astype(int) - still)[: source.size // 4].max() <= 3  # hair and brow stay
 
 
 def test_a_shut_eye_is_covered_with_skin() -> None:
@@ -136,73 +137,73 @@ def test_a_shut_eye_is_covered_with_skin() -> None:
     puppet = puppet_with()
     x, y = np.rint(face.landmarks[468, :2]).astype(int)
     picture[y - 2 : y + 3, x - 5 : x + 6] = 10  # an iris
-    cast = puppet.cast(picture, face)
+    source = puppet.encode_source(picture, face)
     neutral = reading(puppet, face)
     shut = reading(puppet, blinking(a_face(a_shape(shut=(1.0, 1.0)), **large), 0.6, 0.6))  # type: ignore[arg-type]
-    dark = [int((puppet.draw(cast, r, neutral, Motion()).pixels < 60).sum()) for r in (neutral, shut)]
+    dark = [int((puppet.draw(source, r, neutral, Motion()).pixels < 60).sum()) for r in (neutral, shut)]
     assert dark[0] >= 60
     assert dark[1] < 0.3 * dark[0]
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_wild_drivers_give_calm_pictures(cast: MeshCast, seed: int) -> None:
+def test_wild_drivers_give_calm_pictures(source: MeshSource, seed: int) -> None:
     rng = np.random.default_rng(seed)
     puppet = puppet_with(0.01)
     wild = replace(
-        cast.rest,
-        shape=cast.rest.shape + rng.normal(0, 10.0**seed, (478, 3)),
+        source.rest,
+        shape=source.rest.shape + rng.normal(0, 10.0**seed, (478, 3)),
         place=rng.normal(0, 1e6, 2),
         scale=1e-5,
         blink=np.array([np.inf, -np.inf]) if seed == 3 else rng.normal(0, 5, 2),
     )
     with np.errstate(all="ignore"):
-        out = puppet.draw(cast, wild, cast.rest, Motion()).pixels
-    assert out.shape == cast.still.shape
-    corner = np.s_[: cast.size // 12, : cast.size // 12]
-    assert np.abs(out[corner].astype(int) - cast.still[corner]).mean() < 8
+        out = puppet.draw(source, wild, source.rest, Motion()).pixels
+    assert out.shape == source.still.shape
+    corner = np.s_[: source.size // 12, : source.size // 12]
+    assert np.abs(out[corner].astype(int) - source.still[corner]).mean() < 8
 
 
-def test_readings_that_are_no_numbers_leave_the_picture_at_rest(cast: MeshCast) -> None:
-    broken = replace(cast.rest, shape=np.full((478, 3), np.nan))
-    out = puppet_with().draw(cast, broken, cast.rest, Motion()).pixels
-    assert np.abs(out.astype(int) - cast.still).mean() < 1
+def test_readings_that_are_no_numbers_leave_the_picture_at_rest(source: MeshSource) -> None:
+    broken = replace(source.rest, shape=np.full((478, 3), np.nan))
+    out = puppet_with().draw(source, broken, source.rest, Motion()).pixels
+    assert np.abs(out.astype(int) - source.still).mean() < 1
 
 
 def test_no_face_is_a_miss_and_no_avatar() -> None:
     puppet = puppet_with()
     assert puppet.needs_face
-    assert puppet.perceive(FRAME, None, 1.0) is None
-    assert puppet.perceive(FRAME, replace(a_face(), landmarks=np.full((478, 3), np.nan, np.float32)), 1.0) is None
-    assert "no face" in one_line(lambda: puppet.cast(a_picture(), None), ConfigError)
+    assert puppet.encode_driving(FRAME, None, 1.0) is None
+    assert puppet.encode_driving(FRAME, replace(a_face(), landmarks=np.full((478, 3), np.nan, np.float32)), 1.0) is None
+    assert "no face" in one_line(lambda: puppet.encode_source(a_picture(), None), ConfigError)
 
 
-def test_the_network_paints_mouth_and_eyes_and_nothing_else(cast: MeshCast) -> None:
+def test_the_network_paints_mouth_and_eyes_and_nothing_else(source: MeshSource) -> None:
     speaking = a_face(a_shape(jaw_cm=1.0))
-    plain, mended = (drawn(puppet_with(change), cast, speaking).astype(int) for change in (None, 0.2))
+    plain, mended = (drawn(puppet_with(change), source, speaking).astype(int) for change in (None, 0.2))
     added = (mended - plain).sum(axis=2)
-    assert np.median(added[within_lips(cast) > 0]) > 3 * 45
+    assert np.median(added[within_lips(source) > 0]) > 3 * 45
     outer = np.ones_like(added, bool)
-    low, high = cast.flat.min(axis=0).astype(int), cast.flat.max(axis=0).astype(int)
+    low, high = source.flat.min(axis=0).astype(int), source.flat.max(axis=0).astype(int)
     outer[low[1] : high[1], low[0] : high[0]] = False
     assert not added[: low[1]].any()
     assert np.abs(added[outer]).mean() < 2
 
 
-def test_what_is_as_in_the_picture_is_not_mended(cast: MeshCast) -> None:
+def test_what_is_as_in_the_picture_is_not_mended(source: MeshSource) -> None:
     calm, shut = a_face(), blinking(a_face(a_shape(shut=(1.0, 0.0))), 0.6, 0.0)
     for face, moves in ((calm, False), (shut, True)):
-        plain, mended = (drawn(puppet_with(change), cast, face).astype(int) for change in (None, 0.2))
+        plain, mended = (drawn(puppet_with(change), source, face).astype(int) for change in (None, 0.2))
         changed = np.abs(mended - plain).sum(axis=2)
-        right, left = (cast.flat[iris].astype(int) for iris in (468, 473))
+        right, left = (source.flat[iris].astype(int) for iris in (468, 473))
         assert (changed[right[1], right[0]] > 60) == moves
         assert changed[left[1], left[0]] < 25
 
 
-def test_the_network_is_told_of_opening_and_rest(cast: MeshCast) -> None:
+def test_the_network_is_told_of_opening_and_rest(source: MeshSource) -> None:
     session = a_session(0.0)
-    puppet = MeshPuppet(head(), Mender(session))
-    drawn(puppet, cast, a_face(a_shape(jaw_cm=3.0)))
-    drawn(puppet, cast, a_face())
+    puppet = MeshModel(head(), Refiner(session))
+    drawn(puppet, source, a_face(a_shape(jaw_cm=3.0)))
+    drawn(puppet, source, a_face())
     opened, closed = (fed["mouth"][0] for fed in session.fed)
     assert opened[6].sum() > 3 * closed[6].sum()  # the opening
     np.testing.assert_array_equal(opened[3:6], closed[3:6])  # the picture at rest
@@ -210,22 +211,21 @@ def test_the_network_is_told_of_opening_and_rest(cast: MeshCast) -> None:
     assert session.fed[0]["eyes"].shape == INPUTS["eyes"]
     puppet.close()
     puppet.close()
-    assert session.closed == 2
+    assert session.closed
 
 
-def test_a_network_of_another_form_or_without_numbers_is_refused(cast: MeshCast) -> None:
+def test_a_network_of_another_form_or_without_numbers_is_refused(source: MeshSource) -> None:
     answers = {name: np.zeros(shape, np.float32) for name, shape in OUTPUTS.items()}
     wrong = Script({"mouth": PORTS["mouth"]}, answers)
-    assert "replace the motion bundle" in one_line(lambda: open_mender(Path("x"), open_session=lambda *a, **k: wrong))
-    assert wrong.closed == 1
+    assert "replace the motion bundle" in one_line(lambda: Refiner(wrong))
     puppet = puppet_with(float("nan"))
     with pytest.raises(ModelError, match="no numbers"):
-        drawn(puppet, cast, a_face())
+        drawn(puppet, source, a_face())
 
 
 def test_bundles_of_other_kinds_are_refused(tmp_path: Path) -> None:
     swap = open_bundle(a_bundle(tmp_path / "eve"))
-    assert "mesh.npz" in one_line(lambda: open_mesh_puppet(swap))
+    assert "a motion model is needed" in one_line(lambda: open_motion_model(swap))
     bad = tmp_path / "mesh.npz"
     bad.write_bytes(b"no mesh")
     assert "no mesh" in one_line(lambda: open_head(bad))
@@ -242,17 +242,17 @@ def test_a_bundle_without_a_network_moves_all_the_same(tmp_path: Path) -> None:
         "input": {"size": 256},
     }
     (home / "model.toml").write_text(tomli_w.dumps(card | tables), encoding="utf-8")
-    puppet = open_mesh_puppet(open_bundle(home))
-    assert (puppet.ran_on, puppet.precision, puppet.spent_ns) == ("CPU", "fp32", 0)
-    cast = puppet.cast(a_picture(), a_face())
-    assert np.abs(drawn(puppet, cast, a_face(turn_deg=(0, 15, 0))).astype(int) - cast.still).mean() > 2
+    model = open_mesh_model(open_bundle(home))
+    assert not model.sessions
+    source = model.encode_source(a_picture(), a_face())
+    assert np.abs(drawn(model, source, a_face(turn_deg=(0, 15, 0))).astype(int) - source.still).mean() > 2
 
 
 def test_the_built_in_model_opens_and_draws() -> None:
-    puppet = open_mesh_puppet(load_bundle(built_in_folder() / "motion"), provider="cpu", threads=1)
-    cast = puppet.cast(a_picture(), a_face())
-    before = puppet.spent_ns
-    out = drawn(puppet, cast, a_face(a_shape(jaw_cm=2.0), turn_deg=(0, 10, 0)))
-    assert out.shape == cast.still.shape
-    assert puppet.spent_ns > before
+    puppet = open_mesh_model(load_bundle(built_in_folder() / "motion"), provider="cpu", threads=1)
+    source = puppet.encode_source(a_picture(), a_face())
+    before = report(puppet.sessions).spent_ns
+    out = drawn(puppet, source, a_face(a_shape(jaw_cm=2.0), turn_deg=(0, 10, 0)))
+    assert out.shape == source.still.shape
+    assert report(puppet.sessions).spent_ns > before
     puppet.close()

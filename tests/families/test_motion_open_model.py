@@ -4,7 +4,8 @@ from pathlib import Path
 
 from bundles import a_bundle, one_line
 
-from realtime.families.motion.open_model import MESH_FILE, open_puppet
+from realtime.families.motion.effect import open_motion_model
+from realtime.families.motion.mesh.model import MESH_FILE
 from realtime.models.bundle import hash_file, open_bundle
 from realtime.models.library import load_bundle
 
@@ -12,10 +13,10 @@ from realtime.models.library import load_bundle
 def test_the_built_in_model_moves_faces() -> None:
     bundle = load_bundle("motion")
     assert MESH_FILE in bundle.card.files
-    puppet = open_puppet(bundle, provider="cpu")
+    puppet = open_motion_model(bundle, provider="cpu")
     try:
         assert puppet.needs_face
-        assert puppet.ran_on
+        assert len(puppet.sessions) == 2
     finally:
         puppet.close()
         puppet.close()
@@ -31,4 +32,4 @@ def test_a_bundle_that_is_no_kind_of_puppet_is_refused(tmp_path: Path) -> None:
         input={"size": 64},
     )
     (tmp_path / "x.onnx").rename(made / "x.onnx")
-    assert "this has neither" in one_line(lambda: open_puppet(open_bundle(made)))
+    assert "this has neither" in one_line(lambda: open_motion_model(open_bundle(made)))

@@ -9,8 +9,8 @@ from bundles import Script, a_bundle, one_line
 from fakes import a_face
 
 from realtime.families.face_swap.autoencoder import FINE_FILE
-from realtime.families.face_swap.open_swapper import open_swapper
-from realtime.families.face_swap.skin_detail import DETAIL_FILE, SIDE, UNCHANGED, SkinDetail, open_detail, unrolled
+from realtime.families.face_swap.effect import open_swapper
+from realtime.families.face_swap.skin_detail import DETAIL_FILE, SIDE, UNCHANGED, SkinDetail, open_skin_detail, unrolled
 from realtime.frame import Floats, Pixels
 from realtime.imaging.align import crop_from_frame
 from realtime.inference.session import Session, TensorSpec
@@ -127,8 +127,9 @@ def test_a_bundle_with_detail_has_it_in_both_variants(tmp_path: Path) -> None:
     face = a_face()
     matrix = crop_from_frame(face.landmarks, "full", size)
     for variant, side in (("fast", size), ("fine", fine_size)):
-        swapper = open_swapper(open_bundle(made), open_session=opened, settings=lambda v=variant: Settings(variant=v))
-        drawn = swapper(np.zeros((size, size, 3), np.uint8), face).pixels
+        swapper = open_swapper(open_bundle(made), open_session=opened)
+        matrix = crop_from_frame(face.landmarks, swapper.face_type, size, coverage=swapper.coverage)
+        drawn = swapper(np.zeros((size, size, 3), np.uint8), face, matrix, Settings(variant=variant)).pixels
         assert drawn.shape == (side, side, 3)
         x, y = (matrix[:, :2] @ face.landmarks[CHEEK, :2] + matrix[:, 2] + 0.5) * side / size - 0.5
         assert drawn[round(y), round(x)].max() < 120
@@ -150,6 +151,6 @@ def test_a_file_that_is_no_detail_is_named(tmp_path: Path, picture: Pixels | Non
         file.write_bytes(b"no picture")
     else:
         cv2.imwrite(str(file), picture)
-    message = one_line(lambda: open_detail(file, HEAD))
+    message = one_line(lambda: open_skin_detail(file, HEAD))
     assert said in message
     assert DETAIL_FILE in message

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from fakes import a_face
 
-from realtime.families.motion.first_order.model import SteadySquare
+from realtime.families.motion.first_order.model import SmoothCrop
 from realtime.families.motion.reference_pose import crop_of_square, portrait_crop, portrait_square
 
 
 def test_a_trembling_head_hardly_moves_it() -> None:
-    square, noise = SteadySquare(), np.random.default_rng(0)
+    square, noise = SmoothCrop(), np.random.default_rng(0)
     given, made = [], []
     for i in range(150):
         face = a_face((200 + noise.normal(0, 0.8), 150 + noise.normal(0, 0.8)), 120 + noise.normal(0, 0.8))
@@ -20,7 +20,7 @@ def test_a_trembling_head_hardly_moves_it() -> None:
 
 
 def test_a_head_that_walks_off_is_followed_within_half_a_second() -> None:
-    square = SteadySquare()
+    square = SmoothCrop()
     for i in range(30):
         square(a_face((200, 150), 120).landmarks, 0, i / 30)
     for i in range(15):
@@ -29,7 +29,7 @@ def test_a_head_that_walks_off_is_followed_within_half_a_second() -> None:
 
 
 def test_another_person_or_a_gap_starts_afresh() -> None:
-    square = SteadySquare()
+    square = SmoothCrop()
     square(a_face((200, 150), 120).landmarks, 0, 0.0)
     there = a_face((300, 150), 100).landmarks
     assert square(there, 1, 0.03) == pytest.approx(portrait_square(there))

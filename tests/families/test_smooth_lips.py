@@ -6,7 +6,7 @@ from fakes import a_face
 from test_close_mouth import AS_IT_IS, CHIN_Y, LIP, MIDDLE, NOSE_Y, S, a_crop, dark, landmarks
 from test_lip_masks import outline_in
 
-from realtime.families.lip_sync.lower_face import SteadyLips, shut_mouth
+from realtime.families.lip_sync.lower_face import SmoothLips, close_mouth
 from realtime.families.lip_sync.network import LIP_POINTS, lip_planes
 from realtime.frame import Pixels
 from realtime.tracking.face import Face
@@ -39,17 +39,17 @@ def width(picture: Pixels) -> int:
 
 def test_the_first_picture_is_only_shut() -> None:
     crop = a_crop(0.45)
-    made, outline = SteadyLips()(crop, a_speaker(landmarks(0.45)), AS_IT_IS, 0.0)
-    shut, met = shut_mouth(crop, landmarks(0.45), AS_IT_IS)
+    made, outline = SmoothLips()(crop, a_speaker(landmarks(0.45)), AS_IT_IS, 0.0)
+    shut, met = close_mouth(crop, landmarks(0.45), AS_IT_IS)
     np.testing.assert_allclose(made, shut, atol=1)
     np.testing.assert_allclose(outline, met, atol=1e-4)
     assert dark(made) < 30
     still = a_crop(0.0)
-    assert SteadyLips()(still, a_speaker(landmarks(0.0)), AS_IT_IS, 0.0)[0] is still
+    assert SmoothLips()(still, a_speaker(landmarks(0.0)), AS_IT_IS, 0.0)[0] is still
 
 
 def test_lips_that_widen_for_a_word_are_as_wide_as_usual() -> None:
-    steady = SteadyLips()
+    steady = SmoothLips()
     for k in range(25):
         made, outline = steady(drawn(14.0), a_speaker(lips_of(14.0)), AS_IT_IS, k / 25)
     usual = width(made)
@@ -65,7 +65,7 @@ def test_lips_that_widen_for_a_word_are_as_wide_as_usual() -> None:
 
 
 def test_another_mouth_that_stays_becomes_the_usual_one() -> None:
-    steady = SteadyLips()
+    steady = SmoothLips()
     for k in range(25):
         steady(drawn(14.0), a_speaker(lips_of(14.0)), AS_IT_IS, k / 25)
     for k in range(25, 125):
@@ -75,7 +75,7 @@ def test_another_mouth_that_stays_becomes_the_usual_one() -> None:
 
 @pytest.mark.parametrize(("track", "at_s"), [(2, 1.0), (1, 60.0), (1, 0.5)])
 def test_another_speaker_and_a_jump_in_time_start_afresh(track: int, at_s: float) -> None:
-    steady = SteadyLips()
+    steady = SmoothLips()
     for k in range(25):
         steady(drawn(14.0), a_speaker(lips_of(14.0)), AS_IT_IS, k / 25)
     crop = drawn(19.0)
@@ -84,7 +84,7 @@ def test_another_speaker_and_a_jump_in_time_start_afresh(track: int, at_s: float
 
 def test_where_the_mouth_is_is_never_steadied() -> None:
     """A head that moves takes its lips along at once: only their shape is held."""
-    steady = SteadyLips()
+    steady = SmoothLips()
     for k in range(25):
         steady(drawn(14.0), a_speaker(lips_of(14.0)), AS_IT_IS, k / 25)
     points = lips_of(14.0)

@@ -1,7 +1,6 @@
 """A still picture that speaks: its mouth moves in speech only, and no pixel of a camera gets out."""
 
 import itertools
-from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -18,7 +17,6 @@ from realtime.audio.speech_buffer import MelWindow
 from realtime.errors import ConfigError
 from realtime.families.lip_sync.effect import TalkingAvatar
 from realtime.families.lip_sync.network import open_lip_sync
-from realtime.families.motion.canvas import Background
 from realtime.frame import Pixels
 from realtime.models.avatar import Avatar
 from realtime.settings import Settings
@@ -26,21 +24,10 @@ from realtime.settings import Settings
 SIZE = (320, 180)
 
 
-def nowhere(text: str) -> Background | None:
-    if text == "nowhere":
-        raise ConfigError("background nowhere is not there")
-    return None
-
-
-def talking(
-    tmp_path: Path,
-    speech: Says,
-    *avatars: Avatar,
-    background: Callable[[str], Background | None] = nowhere,
-) -> tuple[TalkingAvatar, Lips]:
+def talking(tmp_path: Path, speech: Says, *avatars: Avatar) -> tuple[TalkingAvatar, Lips]:
     script = Lips()
     network = open_lip_sync(lip_bundle(tmp_path / "eve"), open_session=script.open)
-    return TalkingAvatar(network, speech, avatars or [an_avatar("ann", 90)], background=background), script
+    return TalkingAvatar(network, speech, avatars or [an_avatar("ann", 90)]), script
 
 
 def camera(value: int = 7) -> Pixels:
@@ -74,12 +61,7 @@ def test_the_mouth_moves_and_nothing_of_the_camera_is_seen(tmp_path: Path) -> No
     assert half is not None
     assert np.abs(half.astype(int) - rest).sum() < np.abs(said.astype(int) - rest).sum()
     assert {"align", "swap", "blend"} <= set(timed.spans)
-    assert (character.title, character.ran_on, character.precision, character.resting) == (
-        "Ann",
-        "Script",
-        "fp32",
-        False,
-    )
+    assert (character.title, character.sessions, character.resting) == ("Ann", [script], False)
     character.close()
     assert script.closed
 
@@ -132,16 +114,16 @@ def test_avatars_are_changed_live_and_a_bad_background_is_not_taken(
 def test_without_a_picture_or_a_face_there_is_nobody_to_speak(tmp_path: Path) -> None:
     network = open_lip_sync(lip_bundle(tmp_path / "eve"), open_session=Lips().open)
     with pytest.raises(ConfigError, match="--avatar"):
-        TalkingAvatar(network, Says(), [], background=nowhere)
+        TalkingAvatar(network, Says(), [])
     faceless = Avatar("tree", "Tree", "synthetic", camera())
     with pytest.raises(ConfigError, match="tree has no face"):
-        TalkingAvatar(network, Says(), [faceless], background=nowhere)
+        TalkingAvatar(network, Says(), [faceless])
 
 
 def living(tmp_path: Path, speech: Says) -> TalkingAvatar:
     network = open_lip_sync(lip_bundle(tmp_path / "eve"), open_session=Lips().open)
     avatar = Avatar("ann", "Ann", "synthetic", a_picture(), None, a_mesh_face())
-    return TalkingAvatar(network, speech, [avatar], background=nowhere, head=head())
+    return TalkingAvatar(network, speech, [avatar], head=head())
 
 
 def over(character: TalkingAvatar, settings: Settings, start: int = 0, count: int = 100) -> list[Pixels]:

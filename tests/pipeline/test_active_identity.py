@@ -60,7 +60,6 @@ def test_a_motion_model_is_opened_with_its_avatars(tmp_path: Path) -> None:
         selection,
         provider="cpu",
         precision="fp32",
-        settings=Settings,
         find=lambda pixels: [a_face((100, 120), 100)] if pixels[0, 0, 0] == 2 else [],
     )
     try:

@@ -60,7 +60,7 @@ def test_a_face_half_out_of_the_picture_is_replaced_as_far_as_it_is_seen() -> No
 
 def test_a_covered_face_is_a_miss_and_no_error() -> None:
     class Blind(FakeSwapper):
-        def __call__(self, crop, face):  # type: ignore[no-untyped-def]
+        def __call__(self, crop, face, *rest):  # type: ignore[no-untyped-def]
             good = super().__call__(crop, face)
             good.mask[...] = 0
             return good

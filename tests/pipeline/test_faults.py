@@ -93,7 +93,7 @@ class FaultySwapper(FakeSwapper):
         super().__init__()
         self.fault, self.stage = fault, stage
 
-    def __call__(self, crop: Pixels, face: Face) -> Swapped:
+    def __call__(self, crop: Pixels, face: Face, *rest: object) -> Swapped:
         if self.stage == "swap":
             self.fault.strike()
         good = super().__call__(crop, face)

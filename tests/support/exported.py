@@ -11,8 +11,8 @@ from export.parity import Precision, Runs
 from export.plan import NetworkSpec
 from export.to_onnx import Exported, to_onnx, verify
 from realtime.families.motion.first_order.keypoints import KeyPoints, RelativeMotion
-from realtime.families.motion.first_order.model import FirstOrderPuppet
-from realtime.families.motion.first_order.network import open_motion
+from realtime.families.motion.first_order.model import FirstOrderModel
+from realtime.families.motion.first_order.network import open_first_order
 from realtime.families.motion.motion_model import Motion
 from realtime.frame import Frame, Pixels
 from realtime.inference.ort import open_session
@@ -94,12 +94,12 @@ def check_motion(networks: Mapping[str, Runs], wanted: Mapping[str, Any], *, ali
 def check_animation(folder: Path, wanted: Mapping[str, Any], *, align_corners: bool) -> None:
     """The whole animation is upstream's, in every mode: fixed squares, no filter, no limits."""
     corners = "_align_corners_true" if align_corners else ""
-    network = open_motion(open_bundle(folder), provider="cpu", precision="fp32", threads=1)
-    puppet = FirstOrderPuppet(network, needs_face=False, limits=None)
+    network = open_first_order(open_bundle(folder), provider="cpu", precision="fp32", threads=1)
+    puppet = FirstOrderModel(network, needs_face=False, limits=None)
     try:
-        cast = puppet.cast(_bgr(wanted["source"]), None)
-        initial = puppet.perceive(Frame(_bgr(wanted["initial"]), 0, 0, 0.0), None, 0.0)
-        driving = puppet.perceive(Frame(_bgr(wanted["driving"]), 1, 0, 0.04), None, 0.0)
+        cast = puppet.encode_source(_bgr(wanted["source"]), None)
+        initial = puppet.encode_driving(Frame(_bgr(wanted["initial"]), 0, 0, 0.0), None, 0.0)
+        driving = puppet.encode_driving(Frame(_bgr(wanted["driving"]), 1, 0, 0.04), None, 0.0)
         assert np.array_equal(cast.crop_from_avatar, [[1, 0, 0], [0, 1, 0]])
         assert driving is not None
         # Without relative movement there is no scale to adapt.

@@ -11,6 +11,7 @@ from realtime.families.effect import Effect
 from realtime.families.face_swap.effect import FaceSwap
 from realtime.frame import Frame, Pixels
 from realtime.imaging.blend import Swapped
+from realtime.inference.session import Session
 from realtime.models.library import built_in_folder
 from realtime.pipeline.active_identity import ActiveIdentity, IdentitySwitch
 from realtime.pipeline.engine import Engine
@@ -124,15 +125,13 @@ class FakeSwapper:
     face_type = "whole_face"
     size = 32
     coverage = None
-    ran_on = "fake"
-    precision = "fp32"
-    spent_ns = 0
+    sessions: Sequence[Session] = ()
 
     def __init__(self, value: int = 200, title: str = "Fake", fault: Callable[[], None] | None = None) -> None:
         self.value, self.title, self._fault = value, title, fault
         self.closed = 0
 
-    def __call__(self, crop: Pixels, face: Face) -> Swapped:
+    def __call__(self, crop: Pixels, face: Face, *rest: object) -> Swapped:
         if self._fault is not None:
             self._fault()
         picture = np.full((self.size, self.size, 3), self.value, np.uint8)

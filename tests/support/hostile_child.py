@@ -128,7 +128,7 @@ def add_model(path: Path) -> str:
 
 def load_model(path: Path) -> str:
     """A bundle's folder, up to the network that its card names; a link or a pipe must not be followed."""
-    from realtime.families.face_swap.open_swapper import open_swapper
+    from realtime.families.face_swap.effect import open_swapper
     from realtime.models.library import BUNDLES, load_bundle
 
     BUNDLES.entries()

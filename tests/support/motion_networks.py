@@ -1,11 +1,14 @@
 """A motion network that needs no weights: its key points are the dots that a test drew."""
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 
 from realtime.families.motion.first_order.keypoints import KeyPoints
 from realtime.families.motion.first_order.network import EncodedSource
 from realtime.frame import Pixels
+from realtime.inference.session import Session
 from realtime.tracking.face import Face
 
 LANDMARKS = (10, 152, 234, 454, 33, 263, 1, 61, 291, 199)
@@ -17,20 +20,19 @@ COLOURS = np.array(
 
 
 class ToyNetwork:
-    """Stands in for `MotionNetwork`. `drawn` keeps what it was asked to draw; `says` replaces what it sees.
+    """Stands in for `FirstOrderNetwork`. `drawn` keeps what it was asked to draw; `says` replaces what it sees.
 
     A picture of key points is plain grey, as light as the mean place of them.
     """
 
     size, points, jacobians = 256, len(LANDMARKS), True
-    ran_on, precision = "toy", "fp32"
+    sessions: Sequence[Session] = ()
 
     def __init__(self) -> None:
         self.says: KeyPoints | None = None
         self.drawn: list[KeyPoints] = []
         self.encoded = 0
         self.closed = 0
-        self.spent_ns = 0
 
     @staticmethod
     def picture_of(face: Face, size: tuple[int, int] = (400, 300)) -> Pixels:
@@ -62,7 +64,6 @@ class ToyNetwork:
 
     def draw(self, avatar: EncodedSource, moved: KeyPoints) -> Pixels:
         self.drawn.append(moved)
-        self.spent_ns += 1
         light = float(np.clip(128 + 100 * moved.value.mean(), 0, 255))
         return np.full((self.size, self.size, 3), round(light), np.uint8)
 

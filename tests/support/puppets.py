@@ -7,26 +7,27 @@ from fakes import a_face
 
 from realtime.families.motion.canvas import border_mask
 from realtime.families.motion.effect import ReenactmentEffect
-from realtime.families.motion.motion_model import Drawn, Motion
+from realtime.families.motion.motion_model import DrawnCrop, Motion
 from realtime.families.motion.reference_pose import portrait_crop
 from realtime.frame import Floats, Frame, Pixels
 from realtime.imaging.affine import Matrix
+from realtime.inference.session import Session
 from realtime.models.avatar import Avatar
 from realtime.tracking.face import Face
 
 SIDE = 64
 
 
-class ToyCast:
+class ToySource:
     def __init__(self, colour: int, crop_from_avatar: Matrix) -> None:
         self.size, self.colour, self.crop_from_avatar = SIDE, colour, crop_from_avatar
         self.mask: Floats = border_mask(SIDE)
 
 
-class ToyPuppet:
+class ToyModel:
     """Its driving pose is one number, the frame's first pixel; a crop is as light as the avatar, plus the motion."""
 
-    ran_on, precision, spent_ns = "toy", "fp32", 0
+    sessions: Sequence[Session] = ()
 
     def __init__(self, *, needs_face: bool = True) -> None:
         self.needs_face = needs_face
@@ -35,21 +36,21 @@ class ToyPuppet:
         self.closed = 0
         self.asked: list[tuple[float, float | None, Motion]] = []
 
-    def cast(self, picture: Pixels, face: Face | None) -> ToyCast:
+    def encode_source(self, picture: Pixels, face: Face | None) -> ToySource:
         self.casts += 1
         landmarks = (face or a_face((picture.shape[1] / 2, picture.shape[0] / 2))).landmarks
-        return ToyCast(int(picture[picture.shape[0] // 2, picture.shape[1] // 2, 0]), portrait_crop(landmarks, SIDE))
+        return ToySource(int(picture[picture.shape[0] // 2, picture.shape[1] // 2, 0]), portrait_crop(landmarks, SIDE))
 
-    def perceive(self, frame: Frame, face: Face | None, steadiness: float) -> float | None:
+    def encode_driving(self, frame: Frame, face: Face | None, steadiness: float) -> float | None:
         return float(frame.pixels[0, 0, 0]) if self.readable(frame) else None
 
     def between(self, a: float, b: float, share: float) -> float:
         return a + share * (b - a)
 
-    def draw(self, cast: ToyCast, driving: float, reference: float | None, how: Motion) -> Drawn:
+    def draw(self, cast: ToySource, driving: float, reference: float | None, how: Motion) -> DrawnCrop:
         self.asked.append((driving, reference, how))
         motion = how.strength * (driving - (reference or 0.0))
-        return Drawn(np.full((SIDE, SIDE, 3), round(np.clip(cast.colour + motion, 0, 255)), np.uint8), cast.mask)
+        return DrawnCrop(np.full((SIDE, SIDE, 3), round(np.clip(cast.colour + motion, 0, 255)), np.uint8), cast.mask)
 
     def close(self) -> None:
         self.closed += 1
@@ -66,5 +67,5 @@ def an_avatar(name: str, colour: int, size: tuple[int, int] = (160, 120), alpha:
     return Avatar(name, name.title(), "synthetic", np.full((height, width, 3), colour, np.uint8), shown, face)
 
 
-def a_puppeteer(puppet: ToyPuppet, avatars: Sequence[Avatar] | None = None) -> "ReenactmentEffect[ToyCast, float]":
-    return ReenactmentEffect(puppet, avatars or [an_avatar("ann", 90)], background=lambda text: None)
+def a_puppeteer(puppet: ToyModel, avatars: Sequence[Avatar] | None = None) -> "ReenactmentEffect[ToySource, float]":
+    return ReenactmentEffect(puppet, avatars or [an_avatar("ann", 90)])

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 from fakes import SIZE, FakeClock, a_face
-from puppets import ToyPuppet, a_puppeteer
+from puppets import ToyModel, a_puppeteer
 
 from realtime.clock import StageTimer
 from realtime.families.motion.effect import ReenactmentEffect
@@ -20,8 +20,8 @@ RATE = 25
 class Show:
     """Turns frames into pictures at 25 a second; `value` is the driver's pose, `RAW` everywhere else."""
 
-    def __init__(self, puppet: ToyPuppet | None = None, avatars: Any = None) -> None:
-        self.puppet = puppet or ToyPuppet()
+    def __init__(self, puppet: ToyModel | None = None, avatars: Any = None) -> None:
+        self.puppet = puppet or ToyModel()
         self.puppeteer: ReenactmentEffect[Any, float] = a_puppeteer(self.puppet, avatars)
         self.seq = 0
 

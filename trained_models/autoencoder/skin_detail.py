@@ -15,7 +15,7 @@ import torch
 from realtime.families.face_swap.skin_detail import SIDE, UNCHANGED, unrolled
 from realtime.families.motion.mesh.head import VERTICES, open_head
 from realtime.frame import Doubles, Floats, Ints
-from realtime.imaging.mesh_warp import Weave
+from realtime.imaging.mesh_warp import MeshWarp
 from realtime.models.library import built_in_folder
 from trained_models.autoencoder.augment import Pixels
 from trained_models.autoencoder.crops import FINE_SIZE, REGIONS, FindOne
@@ -69,7 +69,7 @@ class Unroller:
     def __call__(self, view: View) -> tuple[Floats, Floats, Floats]:
         """The picture's detail, the drawn one's (SIDE, SIDE, 3), and how much each pixel tells (SIDE, SIDE)."""
         mask = cv2.erode((view.mask > 200).astype(np.uint8), np.ones((9, 9), np.uint8)).astype(np.float32)
-        weave = Weave(SIDE, view.points[:, :2].astype(np.float64), self._triangles, np.empty((0, 3), np.intp))
+        weave = MeshWarp(SIDE, view.points[:, :2].astype(np.float64), self._triangles, np.empty((0, 3), np.intp))
         x, y = weave(self._flat)
         # A part of the face seen from the front is as large unrolled as in the picture; one seen from the side is not.
         (x_down, x_across), (y_down, y_across) = np.gradient(x), np.gradient(y)

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from realtime.errors import ModelError
-from realtime.families.face_swap.open_swapper import open_swapper
+from realtime.families.face_swap.effect import open_swapper
 from realtime.families.face_swap.skin_detail import DETAIL_FILE
 from realtime.frame import Pixels
 from realtime.models.bundle import PREVIEW_FILE, Bundle

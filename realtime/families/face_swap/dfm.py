@@ -6,7 +6,6 @@ The file does not record the face type it was trained on: whoever adds it must s
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,14 +19,6 @@ from realtime.text import printable
 
 SIZES = range(16, 1025)
 """The sides in pixels that are taken; DeepFaceLab's own are 64 to 640."""
-
-
-@dataclass(frozen=True, slots=True)
-class DfmFacts:
-    """What a .dfm says about itself: its side in pixels, and whether it has a morph factor (AMP)."""
-
-    size: int
-    morph: bool
 
 
 def dfm_wiring(session: Session, name: str) -> Wiring:
@@ -67,8 +58,8 @@ def _on_cpu(file: Path) -> Session:
     return open_session(file, provider="cpu", precision="fp32")
 
 
-def inspect_dfm(file: Path, open_session: Callable[[Path], Session] = _on_cpu) -> DfmFacts:
-    """What a .dfm says about itself, after one picture went through it. Raises ModelError if it is none."""
+def inspect_dfm(file: Path, open_session: Callable[[Path], Session] = _on_cpu) -> Wiring:
+    """The wiring of a .dfm, after one picture went through it. Raises ModelError if it is none."""
     session = open_session(file)
     try:
         wiring = dfm_wiring(session, file.name)
@@ -78,7 +69,7 @@ def inspect_dfm(file: Path, open_session: Callable[[Path], Session] = _on_cpu) -
         drawn = session.run(feed)
         wiring.form.pixels(drawn[wiring.drawn])
         wiring.form.mask(drawn[wiring.mask])
-        return DfmFacts(wiring.form.size, wiring.morph is not None)
+        return wiring
     finally:
         session.close()
 

@@ -1,88 +1,56 @@
-"""The `swap` family as a character: each face of the frame replaced in its own place."""
+"""Replaces each face of the frame by an identity's, in its own place."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from realtime.audio.delay_line import Speech
 from realtime.clock import StageTimer
+from realtime.errors import ModelError
+from realtime.families.effect import FINE_FILE
+from realtime.families.face_swap.autoencoder import Autoencoder, HiresHead, own_wiring
+from realtime.families.face_swap.dfm import dfm_wiring
+from realtime.families.face_swap.skin_detail import DETAIL_FILE, open_skin_detail
 from realtime.frame import Frame, Pixels
-from realtime.imaging.affine import cut
+from realtime.imaging.affine import Matrix, cut
 from realtime.imaging.align import crop_from_frame
 from realtime.imaging.blend import Swapped, Uncovered, blend
 from realtime.imaging.masks import oval_mask
+from realtime.inference.session import Session, opening_networks
+from realtime.models.avatar import Avatar
+from realtime.models.bundle import Bundle
+from realtime.models.library import built_in_folder
 from realtime.settings import Settings
 from realtime.tracking.face import Face
+from realtime.tracking.pose import HeadPose
 
 
 class Swapper(Protocol):
-    """One identity ready to be worn. Called from the engine's thread only."""
+    """One identity's networks, which draw its face over the one in a crop. One thread."""
 
-    @property
-    def face_type(self) -> str:
-        """`half`, `mid-full`, `full`, `whole_face` or `head`: how `align` must cut the crop."""
-        ...
+    title: str
+    """The identity's display name."""
+    face_type: str
+    """`half`, `mid-full`, `full`, `whole_face` or `head`: how `align` must cut the crop."""
+    size: int
+    """The crop's side in pixels."""
+    coverage: float | None
+    """The crop's side as a multiple of the mean face's, None for the face type's own."""
+    sessions: Sequence[Session]
 
-    @property
-    def size(self) -> int:
-        """The crop's side in pixels."""
-        ...
-
-    @property
-    def coverage(self) -> float | None:
-        """The crop's side as a multiple of the mean face's, None for the face type's own."""
-        ...
-
-    @property
-    def title(self) -> str:
-        """The identity's name as people read it."""
-        ...
-
-    @property
-    def ran_on(self) -> str:
-        """The provider that really ran."""
-        ...
-
-    @property
-    def precision(self) -> str:
-        """What the arithmetic really was: fp32, bf16, fp16 or int8."""
-        ...
-
-    @property
-    def spent_ns(self) -> int:
-        """Nanoseconds spent inside the network since it was loaded."""
-        ...
-
-    def __call__(self, crop: Pixels, face: Face) -> Swapped: ...
+    def __call__(self, crop: Pixels, face: Face, crop_from_frame: Matrix, settings: Settings, /) -> Swapped: ...
 
     def close(self) -> None: ...
 
 
 class FaceSwap:
-    """A `Effect` made of one swap network. Owns `swapper` and closes it."""
+    """An `Effect` made of one swap network. Owns `swapper` and closes it."""
 
     resting = False
 
     def __init__(self, swapper: Swapper) -> None:
         self._swapper = swapper
-
-    @property
-    def title(self) -> str:
-        """The identity's name as people read it."""
-        return self._swapper.title
-
-    @property
-    def ran_on(self) -> str:
-        """The provider that really ran."""
-        return self._swapper.ran_on
-
-    @property
-    def precision(self) -> str:
-        """What the arithmetic really was."""
-        return self._swapper.precision
-
-    @property
-    def spent_ns(self) -> int:
-        """Nanoseconds spent inside the network since it was loaded."""
-        return self._swapper.spent_ns
+        self.title = swapper.title
+        self.sessions = swapper.sessions
 
     def prepare(self, size: tuple[int, int], settings: Settings) -> None:
         """Nothing: a crop is as large in every frame."""
@@ -92,24 +60,81 @@ class FaceSwap:
         pixels: Pixels | None = None
         try:
             for face in faces:
-                pixels = self._put_on(frame.pixels if pixels is None else pixels, face, settings, timer)
+                pixels = self._replace(frame.pixels if pixels is None else pixels, face, settings, timer)
         except Uncovered:
             # A hand before the face, say: no picture to show, and nothing is broken.
             return None
         return pixels
 
-    def _put_on(self, pixels: Pixels, face: Face, settings: Settings, timer: StageTimer) -> Pixels:
+    def _replace(self, pixels: Pixels, face: Face, settings: Settings, timer: StageTimer) -> Pixels:
         swapper = self._swapper
         matrix = crop_from_frame(face.landmarks, swapper.face_type, swapper.size, coverage=swapper.coverage)
         crop = cut(pixels, matrix, swapper.size)
         region = oval_mask(face.landmarks, matrix, swapper.size)
         timer.lap("align")
-        swapped = swapper(crop, face)
+        swapped = swapper(crop, face, matrix, settings)
         timer.lap("swap")
         picture = blend(pixels, crop, swapped, matrix, settings, region)
         timer.lap("blend")
         return picture
 
     def close(self) -> None:
-        """Give the network back. May be called twice."""
+        """Close the network. May be called twice."""
         self._swapper.close()
+
+
+def open_face_swap(
+    bundle: Bundle,
+    avatars: Sequence[Avatar] = (),
+    *,
+    speech: Speech | None = None,
+    provider: str = "auto",
+    precision: str = "auto",
+    threads: int | None = None,
+    open_session: Callable[..., Session] | None = None,
+) -> FaceSwap:
+    """The bundle's identity, ready. Avatars and a voice change nothing here. Raises as `open_swapper`."""
+    return FaceSwap(
+        open_swapper(bundle, provider=provider, precision=precision, threads=threads, open_session=open_session)
+    )
+
+
+def open_swapper(
+    bundle: Bundle,
+    *,
+    provider: str = "auto",
+    precision: str = "auto",
+    threads: int | None = None,
+    open_session: Callable[..., Session] | None = None,
+) -> Autoencoder:
+    """A swap bundle's networks, loaded and warm. `open_session` stands in for ONNX Runtime's.
+
+    Raises ModelError for a bundle whose network is not what its card says; nothing is left open then.
+    """
+    card = bundle.card
+    if card.family != "swap":
+        raise ModelError(f"model {card.name} is of the family {card.family}: a swap model is needed here")
+    file = bundle.model
+    with opening_networks(
+        provider=provider, precision=precision, threads=threads, open_session=open_session
+    ) as open_network:
+        session, fine = open_network(bundle.path(file)), None
+        if file == "swap.onnx":
+            wiring = own_wiring(session, card)
+            if FINE_FILE in card.files:
+                fine = HiresHead.of(open_network(bundle.path(FINE_FILE)), card, session)
+        else:
+            wiring = dfm_wiring(session, card.name)
+        detail = None
+        if DETAIL_FILE in card.files:
+            head = HeadPose(built_in_folder() / "face" / "pose.npz")
+            detail = open_skin_detail(bundle.path(DETAIL_FILE), head.canonical)
+        return Autoencoder(
+            session,
+            wiring,
+            title=card.title,
+            face_type=card.input.face_type or "whole_face",
+            coverage=card.input.coverage,
+            fine=fine,
+            detail=detail,
+        )

@@ -108,7 +108,7 @@ def delaunay(points: Doubles) -> Ints:
     return np.array([three for three in found if None not in three], np.intp)
 
 
-def open_detail(file: Path, canonical: Doubles) -> SkinDetail:
+def open_skin_detail(file: Path, canonical: Doubles) -> SkinDetail:
     """A bundle's detail. Raises ModelError for a file that is no such picture."""
     try:
         texture = decode_picture(file)

@@ -25,8 +25,8 @@ from realtime.families.motion.mesh.head import (
 )
 from realtime.families.motion.mesh.model import MESH_FILE, geometry
 from realtime.families.motion.mesh.motion import AJAR, BLINK_SHUT, SHUT, move
-from realtime.families.motion.mesh.source import MeshCast, make_cast
-from realtime.families.motion.motion_model import Drawn, Motion
+from realtime.families.motion.mesh.source import MeshSource, make_source
+from realtime.families.motion.motion_model import DrawnCrop, Motion
 from realtime.frame import Doubles, Pixels
 from realtime.imaging.affine import Matrix, invert
 from realtime.models.avatar import Avatar
@@ -154,7 +154,7 @@ class IdleStill:
     def __init__(self, head: Head, avatar: Avatar, stage: Canvas, life: IdleLife) -> None:
         assert avatar.face is not None
         self._stage, self._life = stage, life
-        self._cast = make_cast(head, stage.picture, avatar.face)
+        self._cast = make_source(head, stage.picture, avatar.face)
         stage.place(self._cast.crop_from_avatar, self._cast.size)
         self._jaw = np.column_stack([self._cast.flat[_LOWER], np.ones(len(_LOWER))])
 
@@ -170,10 +170,10 @@ class IdleStill:
         driving = driven(cast.rest, self._life(at_s))
         moved = move(cast.rest, driving, cast.rest, Motion(strength=strength), cast.free)
         points = cast.points(moved)
-        picture = self._stage.show(Drawn(geometry(cast, points, moved), cast.mask), strength / _FADES_BELOW)
+        picture = self._stage.show(DrawnCrop(geometry(cast, points, moved), cast.mask), strength / _FADES_BELOW)
         return picture, self._went(cast, points)
 
-    def _went(self, cast: MeshCast, points: Doubles) -> Matrix:
+    def _went(self, cast: MeshSource, points: Doubles) -> Matrix:
         """The affine map of least squares that takes jaw and lips where they are now, in the canvas."""
         in_crop = np.linalg.lstsq(self._jaw, points[_LOWER, :2], rcond=None)[0].T
         canvas_from_crop = self._stage.canvas_from_crop
@@ -213,7 +213,7 @@ def _opening(shape: Doubles, eye: EyePoints, width: float) -> float:
     return float((shape[eye.upper[middle], 1] - shape[eye.lower[middle], 1]).mean()) / max(width, 1e-6)
 
 
-def find_head(load: Callable[[str], Bundle] = load_bundle) -> Head | None:
+def find_mesh_head(load: Callable[[str], Bundle] = load_bundle) -> Head | None:
     """The mesh of the built-in motion model; None, and that said once, where it is not there."""
     try:
         return open_head(load(MODEL).path(MESH_FILE))

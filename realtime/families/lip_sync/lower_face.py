@@ -120,7 +120,7 @@ _OUTER_TOP, _OUTER_BOTTOM = np.arange(11), np.append(np.arange(10, 20), 0)
 """Of a ring of `lip_outline`: the points of the upper lip and of the lower one, without and with the corners."""
 
 
-def shut_mouth(crop: Pixels, landmarks: Points, crop_from_frame: Matrix) -> tuple[Pixels, Floats]:
+def close_mouth(crop: Pixels, landmarks: Points, crop_from_frame: Matrix) -> tuple[Pixels, Floats]:
     """`crop` with its lips together, (S, S, 3), and their outline in it, (40, 2) as `lip_outline` has it.
 
     `landmarks` (478, 2 or 3) are those of the frame. Where the lips meet already, `crop` itself.
@@ -203,7 +203,7 @@ _CORNERS = (0, 10)
 """Of a `lip_outline`."""
 
 
-class SteadyLips:
+class SmoothLips:
     """Follows one speaker's lips, frame by frame."""
 
     def __init__(self) -> None:
@@ -291,7 +291,7 @@ def changed(new: Pixels, old: Pixels) -> Floats:
     return np.asarray(np.clip(share, 0.0, 1.0), np.float32)
 
 
-def match_rim(new: Pixels, old: Pixels, mask: Floats) -> Pixels:
+def match_seam(new: Pixels, old: Pixels, mask: Floats) -> Pixels:
     """`new`, (S, S, 3) uint8 BGR, with a smooth change of tone that takes it to `old` where the mask fades.
 
     A membrane as in Poisson editing (Pérez et al. 2003), by one normalised convolution (Knutsson and Westin 1993) in

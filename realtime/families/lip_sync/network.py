@@ -1,33 +1,38 @@
-"""The `lip-sync` family: a face and 200 ms of sound become the face that says it (Wav2Lip).
+"""A lip-sync network: a face and 200 ms of sound become the face that says it (Wav2Lip).
 
 A bundle holds one network, `lip_sync.onnx`: `mel` (1, 1, 80, 16) and `faces` (1, 6, S, S) give `mouth`
 (1, 3, S, S), float32. The six channels are the face with its lower half black, which the network fills, and
 the face as it is, which tells how the person looks; colour order and range are the card's. A network that asks for
-`lips` (1, 2, S, S) is told besides where the face's own lips are (`lip_planes`); Wav2Lip's do not. A bundle may hold a
-fine variant beside it (`fine_lips`).
+`lips` (1, 2, S, S) gets besides where the face's own lips are (`lip_planes`); Wav2Lip's do not. A bundle may hold a
+fine variant beside it (`HiresLips`).
 """
 
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Mapping, Sequence
 
 import cv2
 import numpy as np
 
 from realtime.errors import ModelError
-from realtime.families.face_swap.autoencoder import FINE_FILE, check_port, unfit
+from realtime.families.effect import FINE_FILE, unfit
 from realtime.families.motion.mesh.head import INNER_LIPS, OUTER_LIPS
 from realtime.frame import Floats, Pixels
 from realtime.imaging.affine import Matrix, Points
-from realtime.inference.image_format import CropFormat
-from realtime.inference.session import Array, Session
+from realtime.inference.image_format import CropFormat, check_port
+from realtime.inference.session import Array, Session, opening_networks
 from realtime.models.bundle import Bundle
 from realtime.models.card import ModelCard
 
 FIELD, PAINT, SEEN = "field", "paint", "seen"
 
 
-class FineLips:
-    """Owns `session` and closes it. `size`: the side in pixels of its pictures; the network's own is smaller."""
+class HiresLips:
+    """The fine variant: a second network that says where pixels go, and a larger picture made of that.
+
+    It takes what the first one takes and gives, each as large as its own small picture, `field` (1, 2, S, S): the way
+    from each pixel to where its colour comes from, across and down, in sides of the picture; `paint` (1, 3, S, S): what
+    is not in the face, teeth and tongue; `seen` (1, 1, S, S): how much of that shows. The field moves the face's own
+    pixels in the larger picture of `size` pixels a side, so lips and skin stay as sharp as the frame is.
+    """
 
     def __init__(self, session: Session, card: ModelCard, first: Session) -> None:
         """Raises ModelError where it, the card and the `first` network disagree."""
@@ -111,10 +116,11 @@ class LipSyncNetwork:
     `size`: the side in pixels of its pictures.
     """
 
-    def __init__(self, session: Session, card: ModelCard, fine: FineLips | None = None) -> None:
+    def __init__(self, session: Session, card: ModelCard, fine: HiresLips | None = None) -> None:
         size = card.input.size
         assert size is not None  # a lip-sync card has it
         self.size = size
+        self.sessions: Sequence[Session] = [session] if fine is None else [session, fine.session]
         self._fine = fine
         self._session = session
         self._form = CropFormat(size, card.input.layout, card.input.colour, card.input.range)
@@ -130,21 +136,6 @@ class LipSyncNetwork:
     def asks_for_lips(self) -> bool:
         """Whether it wants to be told where the lips are."""
         return self._lips is not None
-
-    @property
-    def ran_on(self) -> str:
-        """The provider that really ran."""
-        return self._session.ran_on
-
-    @property
-    def precision(self) -> str:
-        """What the arithmetic really was."""
-        return self._session.precision
-
-    @property
-    def spent_ns(self) -> int:
-        """Nanoseconds spent inside the network since it was loaded."""
-        return self._session.spent_ns + (self._fine.session.spent_ns if self._fine else 0)
 
     def side(self, variant: str) -> int:
         """How large its pictures are in a variant, `fast` or `fine`; where there is no fine one, the same in both."""
@@ -182,10 +173,9 @@ class LipSyncNetwork:
         return self._session.run(self._feed())[MOUTH]
 
     def close(self) -> None:
-        """Give the networks back. May be called twice."""
-        self._session.close()
-        if self._fine is not None:
-            self._fine.session.close()
+        """Close the networks. May be called twice."""
+        for session in self.sessions:
+            session.close()
 
     def _prove(self) -> None:
         """One picture through the network: what it declares is one thing, what it gives is another."""
@@ -209,36 +199,21 @@ def open_lip_sync(
     threads: int | None = None,
     open_session: Callable[..., Session] | None = None,
 ) -> LipSyncNetwork:
-    """A lip-sync bundle's networks, loaded, checked against its card, and warm.
+    """A lip-sync bundle's networks, checked against its card, and warm. `open_session` stands in for ONNX Runtime's.
 
-    `open_session` stands in for `realtime.inference.ort.open_session`, which is the default. Raises ModelError
-    for a bundle of another family or whose network is not what its card says; nothing is left open then.
+    Raises ModelError for a bundle of another family or whose network is not what its card says; nothing is left open
+    then.
     """
     card = bundle.card
     if card.family != "lip-sync":
         raise ModelError(f"model {card.name} is of the family {card.family}: a lip-sync model is needed here")
-    opened = ExitStack()
-
-    def network(name: str) -> Session:
-        session = (open_session or _runtime())(
-            bundle.path(name), provider=provider, precision=precision, threads=threads
-        )
-        opened.callback(session.close)
-        return session
-
-    with opened:
-        session, fine = network(LIP_SYNC_FILE), None
+    with opening_networks(
+        provider=provider, precision=precision, threads=threads, open_session=open_session
+    ) as open_network:
+        session, fine = open_network(bundle.path(LIP_SYNC_FILE)), None
         if FINE_FILE in card.files:
-            fine = FineLips(network(FINE_FILE), card, session)
-        ready = LipSyncNetwork(session, card, fine)
-        opened.pop_all()
-        return ready
-
-
-def _runtime() -> Callable[..., Session]:
-    from realtime.inference.ort import open_session  # heavy to import: only where a network is wanted
-
-    return open_session
+            fine = HiresLips(open_network(bundle.path(FINE_FILE)), card, session)
+        return LipSyncNetwork(session, card, fine)
 
 
 def _check(card: ModelCard, session: Session, form: CropFormat) -> None:

@@ -1,0 +1,21 @@
+"""The family `motion`: an avatar's still picture moves as a driver does."""
+
+from typing import Any
+
+from realtime.families.effect import Effect, Family, check_picture_input
+
+
+def _open(*args: Any, **options: Any) -> Effect:
+    from realtime.families.motion.effect import open_reenactment  # heavy: only where a network is wanted
+
+    return open_reenactment(*args, **options)
+
+
+MOTION = Family(
+    name="motion",
+    check=check_picture_input,
+    hint="a still picture moves as you do: masquerade run --model {name} --avatar NAME|FILE|FOLDER",
+    open=_open,
+    avatars="required",
+    exported_as=("first-order-motion",),
+)

@@ -1,7 +1,9 @@
-"""Where an avatar stands: its whole picture on a canvas of the output's size, and the moving crop laid into it."""
+"""Places an avatar's picture on a canvas of the output's size, and lays the moving crop into it."""
 
+import logging
 import re
-from collections.abc import Callable
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,13 +11,16 @@ import cv2
 import numpy as np
 
 from realtime.capture.picture import load_picture
-from realtime.errors import ConfigError
-from realtime.families.motion.motion_model import Drawn, Region
+from realtime.errors import ConfigError, MasqueradeError
+from realtime.families.motion.motion_model import DrawnCrop, Region
 from realtime.frame import Floats, Pixels
 from realtime.imaging.affine import Matrix, Points, invert, warp
 from realtime.imaging.align import IBUG_68
 from realtime.models.avatar import Avatar
+from realtime.settings import Settings
 from realtime.text import printable
+
+log = logging.getLogger(__name__)
 
 Background = Callable[[tuple[int, int]], Pixels]
 """Gives a picture of (width, height) to stand before."""
@@ -32,8 +37,8 @@ _EDGE = 0.012
 class Canvas:
     """An avatar's still picture on a canvas, with a place for the crop that moves.
 
-    `picture` is the avatar's own, over the background where it is transparent: what a puppet is to cast. After
-    `place`, `still` is the canvas, (H, W, 3) and read-only, `canvas_from_avatar` and `canvas_from_crop` say where
+    `picture` is the avatar's own, over the background where it is transparent: what a motion model encodes.
+    After `place`, `still` is the canvas, (H, W, 3) and read-only, `canvas_from_avatar` and `canvas_from_crop` say where
     things lie on it, and `show` lays crops into it.
     """
 
@@ -85,7 +90,7 @@ class Canvas:
         self.still.flags.writeable = False
         self._weights = None
 
-    def show(self, drawn: Drawn, share: float = 1.0) -> Pixels:
+    def show(self, drawn: DrawnCrop, share: float = 1.0) -> Pixels:
         """The whole picture with the crop in it, a new (H, W, 3) array. `share` fades the crop out, 1 to 0."""
         out = self.still.copy()
         if self._weights is None or self._weights.mask is not drawn.mask:
@@ -220,6 +225,49 @@ def product(a_from_b: Matrix, b_from_c: Matrix) -> Matrix:
     return np.hstack([a_from_b[:, :2] @ b_from_c[:, :2], a_from_b[:, :2] @ b_from_c[:, 2:] + a_from_b[:, 2:]])
 
 
+class AvatarEffect(ABC):
+    """What effects that show avatars share: a canvas for each, made anew for another size or background."""
+
+    def __init__(self, avatars: Sequence[Avatar]) -> None:
+        self._avatars = {avatar.name: avatar for avatar in avatars}
+        self._first = self._active = avatars[0]
+        self._canvases: dict[str, Canvas] = {}
+        self._ready_for: tuple[tuple[int, int], str] | None = None
+
+    @property
+    def title(self) -> str:
+        """The avatar's display name."""
+        return self._active.title
+
+    def prepare(self, size: tuple[int, int], settings: Settings) -> None:
+        """Set every avatar on a canvas of (width, height). Raises MasqueradeError.
+
+        A background that cannot be read is refused at the start; later the one before stays.
+        """
+        wanted = (size, settings.background)
+        if self._ready_for == wanted:
+            return
+        try:
+            background = read_background(settings.background)
+        except MasqueradeError as error:
+            if self._ready_for is None or self._ready_for[0] != size:
+                raise
+            log.warning("%s; the background stays as it is", error)
+        else:
+            self._make_canvases(size, background)
+        self._ready_for = wanted
+
+    @abstractmethod
+    def _make_canvases(self, size: tuple[int, int], background: Background | None) -> None:
+        """Fill `_canvases`, and what else depends on them. Raises MasqueradeError; then all is as before."""
+
+    def _select(self, settings: Settings, size: tuple[int, int]) -> None:
+        """Make the avatar that is asked for the active one, ready for that size."""
+        # An avatar that is still loading is not among them yet: the present one stays until then.
+        self._active = self._avatars.get(settings.avatar, self._active) if settings.avatar else self._first
+        self.prepare(size, settings)
+
+
 _COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
 
 
@@ -240,11 +288,7 @@ def read_background(text: str) -> Background | None:
             f"background = {printable(text, 80)!r} is neither kept, blurred, a colour like #336699 nor a picture's file"
         )
     pixels = load_picture(path)
-
-    def picture(size: tuple[int, int]) -> Pixels:
-        return cover(pixels, size)
-
-    return picture
+    return lambda size: cover(pixels, size)
 
 
 _FIRST = np.array([first for first, _ in IBUG_68])

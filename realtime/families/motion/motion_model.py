@@ -1,14 +1,16 @@
-"""What makes a still picture move: one protocol for all kinds of motion models.
+"""The interface of motion models, which make a still picture move.
 
-A puppet knows networks and limits; when to move, against which neutral, and where the result is put is
-decided in `realtime.families.motion.effect`.
+A motion model knows networks and limits; when to move, against which neutral pose, and where the result is put is
+decided in `realtime.families.motion.effect`. The terms are First Order Motion's: source and driving.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeVar
 
 from realtime.frame import Floats, Frame, Pixels
 from realtime.imaging.affine import Matrix
+from realtime.inference.session import Session
 from realtime.tracking.face import Face
 
 Region = Literal["all", "expression", "head", "lips", "eyes"]
@@ -19,9 +21,8 @@ Region = Literal["all", "expression", "head", "lips", "eyes"]
 class Motion:
     """How the driver's motion is taken over in one frame.
 
-    `relative`: by how much the driver differs from the neutral, else the driver's own pose and expression.
-    `adapt_scale`: movements grow with the avatar's head. `strength`: 0 is the avatar as in its picture, 1 is
-    fully driven.
+    `relative`: by how much the driver differs from the neutral pose, else the driver's own pose and expression.
+    `adapt_scale`: movements grow with the avatar's head. `strength`: 0 is the avatar as in its picture, 1 fully driven.
     """
 
     relative: bool = True
@@ -31,19 +32,19 @@ class Motion:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Drawn:
+class DrawnCrop:
     """An avatar's crop, drawn: `pixels` (S, S, 3) uint8 BGR, and where they replace the still picture.
 
-    `mask` is (S, S) float32 0..1, soft, 0 at the crop's border. It may be the same array for every frame, which
-    saves placing it anew: whoever gave one never writes into it.
+    `mask` is (S, S) float32 0..1, soft, 0 at the crop's border, never written to again. It may be the same array for
+    every frame, which saves placing it anew.
     """
 
     pixels: Pixels
     mask: Floats
 
 
-class Cast(Protocol):
-    """An avatar made ready by the puppet that will draw it; plain data.
+class SourceState(Protocol):
+    """An avatar encoded for the model that will draw it; plain data.
 
     `crop_from_avatar` has one positive scale and a shift; the crop may reach beyond the avatar's picture.
     """
@@ -55,12 +56,12 @@ class Cast(Protocol):
     def crop_from_avatar(self) -> Matrix: ...
 
 
-CastOf = TypeVar("CastOf", bound=Cast)
+SourceOf = TypeVar("SourceOf", bound=SourceState)
 DrivingOf = TypeVar("DrivingOf")
 
 
-class MotionModel(Protocol[CastOf, DrivingOf]):
-    """A motion model ready to draw. One thread. `needs_face`: False where it animates things without one.
+class MotionModel(Protocol[SourceOf, DrivingOf]):
+    """A motion model, loaded and warm. One thread. `needs_face`: False where it animates things without one.
 
     `DrivingOf` is what one frame says of the driver: a snapshot that never changes, kept for minutes.
     """
@@ -69,19 +70,13 @@ class MotionModel(Protocol[CastOf, DrivingOf]):
     def needs_face(self) -> bool: ...
 
     @property
-    def ran_on(self) -> str: ...
+    def sessions(self) -> Sequence[Session]: ...
 
-    @property
-    def precision(self) -> str: ...
-
-    @property
-    def spent_ns(self) -> int: ...
-
-    def cast(self, picture: Pixels, face: Face | None) -> CastOf:
-        """An avatar's whole picture, (H, W, 3) uint8 BGR, made ready. Raises MasqueradeError, in one line."""
+    def encode_source(self, picture: Pixels, face: Face | None) -> SourceOf:
+        """Encode an avatar's whole picture, (H, W, 3) uint8 BGR. Raises MasqueradeError."""
         ...
 
-    def perceive(self, frame: Frame, face: Face | None, steadiness: float) -> DrivingOf | None:
+    def encode_driving(self, frame: Frame, face: Face | None, steadiness: float) -> DrivingOf | None:
         """What the driver does in this frame; None where that cannot be read (covered, turned away)."""
         ...
 
@@ -89,8 +84,8 @@ class MotionModel(Protocol[CastOf, DrivingOf]):
         """A pose on the way from `a` (share 0) to `b` (share 1)."""
         ...
 
-    def draw(self, cast: CastOf, driving: DrivingOf, reference: DrivingOf | None, how: Motion) -> Drawn:
-        """The avatar's crop as `driving` has it move. `reference` is the driver's neutral, None only if absolute.
+    def draw(self, source: SourceOf, driving: DrivingOf, reference: DrivingOf | None, how: Motion) -> DrawnCrop:
+        """The avatar's crop as `driving` moves it. `reference` is the driver's neutral pose, None only if absolute.
 
         Whatever the driver does the result is within what the model can draw. Raises ModelError for a network
         that gives what is no picture.
@@ -98,5 +93,5 @@ class MotionModel(Protocol[CastOf, DrivingOf]):
         ...
 
     def close(self) -> None:
-        """Give the networks back. May be called twice."""
+        """Close the networks. May be called twice."""
         ...

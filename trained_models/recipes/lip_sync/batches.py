@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from realtime.families.lip_sync.lower_face import shut_mouth
+from realtime.families.lip_sync.lower_face import close_mouth
 from realtime.families.lip_sync.network import LIP_POINTS, PLANES, lip_planes
 from realtime.families.motion.mesh.head import CHIN, UNDER_NOSE
 from trained_models.recipes.lip_sync.network import JAW, ROWS, TOP
@@ -199,7 +199,7 @@ def _shut(picture: Pixels, matrix: Floats, lips: Floats, rng: np.random.Generato
     landmarks[LIP_POINTS] = outline
     landmarks[UNDER_NOSE, 1] = outline[:, 1].min() - SEEN * rng.uniform(0.05, 0.11)
     landmarks[CHIN, 1] = min(outline[:, 1].max() + SEEN * rng.uniform(0.11, 0.18), SEEN - 4)
-    shut, met = shut_mouth(np.asarray(crop, np.uint8), landmarks, np.eye(2, 3))
+    shut, met = close_mouth(np.asarray(crop, np.uint8), landmarks, np.eye(2, 3))
     moved = lips.copy()
     moved[-len(LIP_POINTS) :] = met
     for point, side in zip(lips[2:4], moved[2:4], strict=True):  # the middles go with the outline next to them

@@ -31,7 +31,7 @@ from realtime.families.motion.mesh.flow import (
 )
 from realtime.families.motion.mesh.head import Head, read
 from realtime.families.motion.mesh.motion import move
-from realtime.families.motion.mesh.source import MAP_SIDE, make_cast
+from realtime.families.motion.mesh.source import MAP_SIDE, make_source
 from realtime.families.motion.motion_model import Motion
 from realtime.tracking.face import Face
 from trained_models.recipes.motion.frames import Frames
@@ -74,7 +74,7 @@ def sample_of(head: Head, person: Frames, find: Callable[[Pixels], list[Face]]) 
     faces = find(person.frames[0])
     if not faces:
         return None
-    cast = make_cast(head, person.frames[0], faces[0])
+    cast = make_source(head, person.frames[0], faces[0])
     reference, size, to_map = read(head, faces[0]), (cast.size, cast.size), MAP_SIDE / cast.size
     rows: list[tuple[Pixels, npt.NDArray[np.float16], Pixels, Floats]] = []
     for frame in person.frames[1:]:

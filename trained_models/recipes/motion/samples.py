@@ -24,11 +24,11 @@ from realtime.families.motion.mesh.source import (
     EYE_SIDE,
     MOUTH_CHANNELS,
     MOUTH_SIDE,
-    MeshCast,
+    MeshSource,
     eye_feed,
     eye_guides,
     eye_place,
-    make_cast,
+    make_source,
     mouth_feed,
     mouth_guides,
     mouth_place,
@@ -56,7 +56,7 @@ class Patches:
     eye_truth: Pixels
 
 
-def follow(cast: MeshCast, seen: Reading) -> Moved:
+def follow(cast: MeshSource, seen: Reading) -> Moved:
     """The avatar moved exactly to a reading of the same person in the same crop, without limits or rules."""
     rest = cast.rest
     gaze = np.zeros(2)
@@ -73,7 +73,7 @@ def samples_of(head: Head, person: Frames, find: Callable[[Pixels], list[Face]])
     faces = find(person.frames[0])
     if not faces:
         return
-    cast = make_cast(head, person.frames[0], faces[0])
+    cast = make_source(head, person.frames[0], faces[0])
     scale, shift = cast.crop_from_avatar[0, 0], cast.crop_from_avatar[:, 2].astype(np.float32)
     rng = np.random.default_rng([person.person_seed, 5])
     for frame in person.frames[1:]:
@@ -98,7 +98,7 @@ def samples_of(head: Head, person: Frames, find: Callable[[Pixels], list[Face]])
         yield _sample(cast, moved, truth)
 
 
-def _sample(cast: MeshCast, moved: Moved, truth: Pixels) -> dict[str, Pixels | float]:
+def _sample(cast: MeshSource, moved: Moved, truth: Pixels) -> dict[str, Pixels | float]:
     points = cast.points(moved, exactly=True)
     drawn = geometry(cast, points, moved)
     px = cast.rest.scale * moved.zoom

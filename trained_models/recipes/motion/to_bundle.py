@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from realtime.families.motion.mesh.flow import AROUND, ELSEWHERE
-from realtime.families.motion.mesh.model import AROUND_FILE, MESH_FILE, REFINE_FILE
+from realtime.families.motion.mesh.model import FLOW_FILE, MESH_FILE, REFINE_FILE
 from realtime.families.motion.mesh.refiner import EYES_CHANGE, EYES_NAME, INPUTS, MOUTH, MOUTH_CHANGE
 from trained_models.recipes.motion.flow import FlowBatch, FlowNetwork, fed
 from trained_models.recipes.motion.refiner import Refiner, Widths
@@ -54,7 +54,7 @@ def write_motion(
         },
         "measured": {"export": str(parity), "work": f"{work:.2f} GFLOP a frame", **measured},
     }
-    (folder / AROUND_FILE).unlink(missing_ok=True)
+    (folder / FLOW_FILE).unlink(missing_ok=True)
     write_bundle(folder, head, {MESH_FILE: mesh, REFINE_FILE: model}, tables)
     return parity
 
@@ -66,7 +66,7 @@ def add_flow(folder: Path, network: FlowNetwork, samples: FlowBatch, training: F
     measured = measured | {"work": f"{work:.2f} GFLOP a frame", "export": str(parity)}
     tables = {"training": training, "measured": measured}
     named: dict[str, Any] = {t: {f"around_{k}": v for k, v in facts.items()} for t, facts in tables.items()}
-    add_to_bundle(folder, {AROUND_FILE: model}, named)
+    add_to_bundle(folder, {FLOW_FILE: model}, named)
     return parity
 
 

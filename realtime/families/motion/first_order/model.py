@@ -1,16 +1,15 @@
-"""A First Order Motion Model as a puppet: key points of a square around the driver move the avatar's.
+"""First Order Motion as a `MotionModel`: key points of a square around the driver move the avatar's.
 
 The square follows the face, so that any framing of the camera will do. Key points are carried back into the
 picture and from there into the square of the neutral pose: the head's travels are kept, the square's are not.
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from realtime.clock import NS_PER_S
 from realtime.errors import ConfigError, ModelError
 from realtime.families.motion.canvas import border_mask, region_mask
 from realtime.families.motion.first_order.keypoints import (
@@ -23,11 +22,12 @@ from realtime.families.motion.first_order.keypoints import (
     of_region,
     weakened,
 )
-from realtime.families.motion.first_order.network import EncodedSource, MotionNetwork
-from realtime.families.motion.motion_model import Drawn, Motion
+from realtime.families.motion.first_order.network import EncodedSource, FirstOrderNetwork
+from realtime.families.motion.motion_model import DrawnCrop, Motion
 from realtime.families.motion.reference_pose import crop_of_square, portrait_crop, portrait_square
 from realtime.frame import Doubles, Floats, Frame, Pixels
 from realtime.imaging.affine import Matrix, Points, cut, invert
+from realtime.inference.session import Session
 from realtime.tracking.face import Face
 from realtime.tracking.smoothing import MAX_STEP_S, OneEuro
 
@@ -38,8 +38,8 @@ At rest the square hardly moves; a head that walks off is followed within a thir
 """
 
 
-class SteadySquare:
-    """Where to look, from frame to frame."""
+class SmoothCrop:
+    """Follows a head slowly with a square, so that what the model looks at does not tremble itself."""
 
     def __init__(self) -> None:
         self._filter = OneEuro(*FOLLOW)
@@ -86,7 +86,7 @@ class Posed:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class FirstOrderCast:
+class FirstOrderSource:
     """An avatar, encoded: for one network only. `masks`: where each region lies, (size, size)."""
 
     size: int
@@ -96,7 +96,7 @@ class FirstOrderCast:
     has_face: bool
 
 
-class FirstOrderPuppet:
+class FirstOrderModel:
     """A `MotionModel` of the three networks. Owns `network` and closes it.
 
     `needs_face`: the model animates faces, and looks at a square that follows one; otherwise at the largest
@@ -104,12 +104,19 @@ class FirstOrderPuppet:
     motion pass.
     """
 
-    def __init__(self, network: MotionNetwork, *, needs_face: bool = True, limits: Limits | None = Limits()) -> None:  # noqa: B008
+    def __init__(
+        self,
+        network: FirstOrderNetwork,
+        *,
+        needs_face: bool = True,
+        limits: Limits | None = Limits(),  # noqa: B008
+    ) -> None:
         self.needs_face = needs_face
+        self.sessions: Sequence[Session] = network.sessions
         self._network = network
         self._limits = limits
-        self._follow = SteadySquare()
-        self._said = False
+        self._follow = SmoothCrop()
+        self._warned = False
         self._start()
 
     def _start(self) -> None:
@@ -117,22 +124,7 @@ class FirstOrderPuppet:
         self._last_s: float | None = None
         self._track: int | None = None
 
-    @property
-    def ran_on(self) -> str:
-        """The provider that really ran."""
-        return self._network.ran_on
-
-    @property
-    def precision(self) -> str:
-        """What the arithmetic really was."""
-        return self._network.precision
-
-    @property
-    def spent_ns(self) -> int:
-        """Nanoseconds spent inside the networks since they were loaded."""
-        return self._network.spent_ns
-
-    def cast(self, picture: Pixels, face: Face | None) -> FirstOrderCast:
+    def encode_source(self, picture: Pixels, face: Face | None) -> FirstOrderSource:
         """An avatar's picture, encoded. Raises ConfigError without a face where one is needed, ModelError."""
         size = self._network.size
         if self.needs_face:
@@ -149,11 +141,11 @@ class FirstOrderPuppet:
         if face is not None:
             masks["lips"] = region_mask(face.landmarks, crop_from_avatar, size, "lips")
             masks["eyes"] = region_mask(face.landmarks, crop_from_avatar, size, "eyes")
-        return FirstOrderCast(size, crop_from_avatar, encoded, masks, face is not None)
+        return FirstOrderSource(size, crop_from_avatar, encoded, masks, face is not None)
 
-    def perceive(self, frame: Frame, face: Face | None, steadiness: float) -> Posed | None:
+    def encode_driving(self, frame: Frame, face: Face | None, steadiness: float) -> Posed | None:
         """The driver's key points, steadied; None where the network sees nothing that it knows."""
-        now_s = frame.captured_ns / NS_PER_S if frame.media_s is None else frame.media_s
+        now_s = frame.time_s
         size = self._network.size
         track = None
         if self.needs_face:
@@ -186,14 +178,14 @@ class FirstOrderPuppet:
             a.crop_from_frame + share * (b.crop_from_frame - a.crop_from_frame),
         )
 
-    def draw(self, cast: FirstOrderCast, driving: Posed, reference: Posed | None, how: Motion) -> Drawn:
+    def draw(self, source: FirstOrderSource, driving: Posed, reference: Posed | None, how: Motion) -> DrawnCrop:
         """The avatar's crop, moved."""
-        if how.region in ("lips", "eyes") and not cast.has_face and not self._said:
-            self._said = True
+        if how.region in ("lips", "eyes") and not source.has_face and not self._warned:
+            self._warned = True
             log.warning("there is no face in the avatar to find %s in: all of it moves, without the head", how.region)
-        avatar = cast.encoded.keypoints
+        avatar = source.encoded.keypoints
         moved = weakened(avatar, self._moved(avatar, driving, reference, how), how.strength)
-        return Drawn(self._network.draw(cast.encoded, moved), cast.masks[how.region])
+        return DrawnCrop(self._network.draw(source.encoded, moved), source.masks[how.region])
 
     def _moved(self, avatar: KeyPoints, driving: Posed, reference: Posed | None, how: Motion) -> KeyPoints:
         size = self._network.size
@@ -211,7 +203,7 @@ class FirstOrderPuppet:
         return moved if self._limits is None else limited(avatar, moved, self._limits)
 
     def close(self) -> None:
-        """Give the networks back. May be called twice."""
+        """Close the networks. May be called twice."""
         self._network.close()
 
 

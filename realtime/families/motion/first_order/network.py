@@ -1,4 +1,4 @@
-"""The `motion` family: an avatar's still picture, moved as a driver moves (First Order Motion Model).
+"""The three networks of First Order Motion: an avatar's still picture, moved as a driver moves.
 
 A bundle holds three networks, so that what depends on the avatar alone is done once. `source.onnx` encodes the
 avatar's picture and finds its key points, `keypoints.onnx` finds a driving picture's, and `frame.onnx` draws
@@ -6,19 +6,16 @@ the avatar with its key points elsewhere. All take and give pictures as (1, 3, S
 order and range of the card. A network without Jacobians at its key points lacks those ports in all three.
 """
 
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from realtime.errors import ModelError
-from realtime.families.face_swap.autoencoder import check_port
 from realtime.families.motion.first_order.keypoints import KeyPoints
 from realtime.frame import Floats, Pixels
-from realtime.inference.image_format import CropFormat
-from realtime.inference.session import Array, Session
+from realtime.inference.image_format import CropFormat, check_port
+from realtime.inference.session import Array, Session, opening_networks
 from realtime.models.bundle import Bundle
 from realtime.models.card import ModelCard
 
@@ -40,7 +37,7 @@ _OPTIONAL = frozenset({"source_small", JACOBIANS})
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EncodedSource:
-    """An avatar, encoded once: what `MotionNetwork.draw` needs of it, and its own key points.
+    """An avatar, encoded once: what `FirstOrderNetwork.draw` needs of it, and its own key points.
 
     `feed`: by the names of the drawing network's inputs. Good for the network that made it only.
     """
@@ -49,18 +46,17 @@ class EncodedSource:
     keypoints: KeyPoints
 
 
-class MotionNetwork:
+class FirstOrderNetwork:
     """One motion model, loaded and warm. Owns its three sessions and closes them. One thread at a time.
 
     `size`: the side in pixels of all its pictures. `points`: how many key points it has. `jacobians`: False
     where it knows only where they are; then `keypoints` gives identities for them and `draw` ignores them.
     """
 
-    def __init__(self, sessions: Mapping[str, Session], card: ModelCard) -> None:
-        self._sessions = dict(sessions)
-        self._source, self._detector, self._frame = (
-            self._sessions[file] for file in (SOURCE_FILE, KEYPOINTS_FILE, FRAME_FILE)
-        )
+    def __init__(self, sessions: Sequence[Session], card: ModelCard) -> None:
+        """`sessions`: those of `source.onnx`, `keypoints.onnx` and `frame.onnx`."""
+        self.sessions = sessions
+        self._source, self._detector, self._frame = sessions
         size = card.input.size
         assert size is not None  # a motion card has it
         self._form = CropFormat(size, card.input.layout, card.input.colour, card.input.range)
@@ -69,21 +65,6 @@ class MotionNetwork:
         self._name = card.name
         self._picture: Floats = np.empty(self._form.shape(3), np.float32)
         self._prove()
-
-    @property
-    def ran_on(self) -> str:
-        """The provider that really ran; where the three differ, each with its network."""
-        return _merged({file: session.ran_on for file, session in self._sessions.items()})
-
-    @property
-    def precision(self) -> str:
-        """What the arithmetic really was; where the three differ, each with its network."""
-        return _merged({file: session.precision for file, session in self._sessions.items()})
-
-    @property
-    def spent_ns(self) -> int:
-        """Nanoseconds spent inside the networks since they were loaded."""
-        return sum(session.spent_ns for session in self._sessions.values())
 
     def encode(self, picture: Pixels) -> EncodedSource:
         """The avatar of a (S, S, 3) uint8 BGR picture, to be made once and drawn often. Raises ModelError."""
@@ -113,8 +94,8 @@ class MotionNetwork:
         return self._form.pixels(self._frame.run(feed)[PREDICTION])
 
     def close(self) -> None:
-        """Give the networks back. May be called twice."""
-        for session in self._sessions.values():
+        """Close the networks. May be called twice."""
+        for session in self.sessions:
             session.close()
 
     def _keypoints(self, given: Mapping[str, Array]) -> KeyPoints:
@@ -147,38 +128,24 @@ class MotionNetwork:
             )
 
 
-def open_motion(
+def open_first_order(
     bundle: Bundle,
     *,
     provider: str = "auto",
     precision: str = "auto",
     threads: int | None = None,
     open_session: Callable[..., Session] | None = None,
-) -> MotionNetwork:
-    """A motion bundle's networks, loaded, checked against each other and the card, and warm.
+) -> FirstOrderNetwork:
+    """The networks of a First Order Motion bundle, checked against each other and the card, and warm.
 
-    `open_session` stands in for `realtime.inference.ort.open_session`, which is the default. Raises ModelError
-    for a bundle of another family or whose networks do not fit together; nothing is left open then.
+    `open_session` stands in for ONNX Runtime's. Raises ModelError for networks that do not fit together, or a bundle
+    that lacks them; nothing is left open then.
     """
-    card = bundle.card
-    if card.family != "motion":
-        raise ModelError(f"model {card.name} is of the family {card.family}: a motion model is needed here")
-    with ExitStack() as stack:
-        sessions = {}
-        for file in (SOURCE_FILE, KEYPOINTS_FILE, FRAME_FILE):
-            path: Path = bundle.path(file)
-            session = (open_session or _runtime())(path, provider=provider, precision=precision, threads=threads)
-            stack.callback(session.close)
-            sessions[file] = session
-        network = MotionNetwork(sessions, card)
-        stack.pop_all()
-        return network
-
-
-def _runtime() -> Callable[..., Session]:
-    from realtime.inference.ort import open_session  # heavy to import: only where a network is wanted
-
-    return open_session
+    with opening_networks(
+        provider=provider, precision=precision, threads=threads, open_session=open_session
+    ) as open_network:
+        files = (SOURCE_FILE, KEYPOINTS_FILE, FRAME_FILE)
+        return FirstOrderNetwork([open_network(bundle.path(file)) for file in files], bundle.card)
 
 
 def _check(card: ModelCard, form: CropFormat, source: Session, detector: Session, frame: Session) -> tuple[int, bool]:
@@ -224,14 +191,6 @@ def _has(card: ModelCard, file: str, does: str, ports: Mapping[str, object], wan
             f"model {card.name}: {file} {does} {', '.join(sorted(ports)) or 'nothing'}; "
             f"wanted is {', '.join(sorted(wanted))}: export it again"
         )
-
-
-def _merged(by_file: Mapping[str, str]) -> str:
-    """The one value if all are the same, else each with its network's name."""
-    different = sorted(set(by_file.values()))
-    if len(different) == 1:
-        return different[0]
-    return ", ".join(f"{Path(file).stem} {value}" for file, value in by_file.items())
 
 
 def _batch(values: Floats) -> Floats:

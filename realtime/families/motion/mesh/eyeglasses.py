@@ -1,4 +1,4 @@
-"""Spectacles of an avatar, found once and drawn as a thing of their own: before the face, and stiff.
+"""Eyeglasses of an avatar, found once and drawn as a thing of their own: before the face, and stiff.
 
 Painted on a face's mesh they would lie in the skin, bend with brows and lids, and stay behind when a head turns. They
 are found as two like rims, each the mirror of the other, whose outer edge stands out from skin all round.
@@ -25,7 +25,7 @@ JUST_IN_CM, JUST_OUT_CM = 0.12, 0.22
 CLEAR = 40.0
 """A difference of colour (CIE Lab, lightness by half) beyond which an edge cannot be clearer."""
 ENOUGH_BELOW, ENOUGH_ABOVE, ENOUGH_EACH = 0.38, 0.27, 0.32
-"""The mean clearness of edges that spectacles have: below the eyes, where no brow is; elsewhere; and about either eye.
+"""The mean clearness of edges that eyeglasses have: below the eyes, where no brow is; elsewhere; and about either eye.
 Of 51 rendered and filmed faces without any none passes."""
 SEEN = 10.0
 """A colour this far from skin belongs to bridge or arms where these can be."""
@@ -37,7 +37,7 @@ _BELOW = np.abs(_TURNS - 1.5 * np.pi) < 0.4 * np.pi
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Spectacles:
+class Eyeglasses:
     """A layer of the crop: `cover` (S, S) uint8 says where it shows `pixels` (S, S, 3). `dark`: lenses hide the eyes.
 
     `front`: depth of the bridge in the head's frame, `edge`: where the arms begin, in centimetres. `box`: (x0, y0, x1,
@@ -74,8 +74,8 @@ class _Rim:
         return np.column_stack([eye[0] + sign * (self.aside + x), eye[1] + self.up + y])
 
 
-def find_spectacles(crop: Pixels, flat: Doubles, rest: Reading) -> Spectacles | None:
-    """The spectacles in a crop (S, S, 3) of landmarks (478, 2) and their reading; None where there are none."""
+def find_eyeglasses(crop: Pixels, flat: Doubles, rest: Reading) -> Eyeglasses | None:
+    """The eyeglasses in a crop (S, S, 3) of landmarks (478, 2) and their reading; None where there are none."""
     eyes = [rest.shape[eye.corners].mean(axis=0) for eye in EYES]
     lids = max(float(rest.shape[np.r_[eye.upper, eye.lower], 2].mean()) for eye in EYES)
     front = max(lids + BEFORE_LIDS_CM, float(rest.shape[[168, 6], 2].max()) + BEFORE_NOSE_CM)
@@ -100,19 +100,19 @@ def find_spectacles(crop: Pixels, flat: Doubles, rest: Reading) -> Spectacles | 
     reach = max(abs(eye[0]) for eye in eyes) + rim.aside + rim.width + 1.6
     middle = 0.5 * (eyes[0][1] + eyes[1][1]) + rim.up
     box = (-reach, middle - rim.height - 0.6, reach, middle + rim.height + 0.6)
-    return Spectacles(crop, cover, dark, front, place.edge, box)
+    return Eyeglasses(crop, cover, dark, front, place.edge, box)
 
 
-def without_spectacles(skin: Pixels, worn: Spectacles) -> Pixels:
-    """A crop (S, S, 3) with skin where the spectacles were, filled in from around them."""
-    mask = cv2.dilate((worn.cover > 8).astype(np.uint8), np.ones((3, 3), np.uint8))
+def without_eyeglasses(skin: Pixels, glasses: Eyeglasses) -> Pixels:
+    """A crop (S, S, 3) with skin where the eyeglasses were, filled in from around them."""
+    mask = cv2.dilate((glasses.cover > 8).astype(np.uint8), np.ones((3, 3), np.uint8))
     return np.asarray(cv2.inpaint(skin, mask, 3, cv2.INPAINT_TELEA), np.uint8)
 
 
-def wear(pixels: Pixels, worn: Spectacles, rest: Reading, moved: Moved) -> None:
-    """Lay the spectacles before a drawn crop (S, S, 3), in place."""
-    here, there = (_Place(rest, at, worn.front, worn.edge) for at in (still(rest), moved))
-    x0, y0, x1, y1 = worn.box
+def draw_eyeglasses(pixels: Pixels, glasses: Eyeglasses, rest: Reading, moved: Moved) -> None:
+    """Lay the eyeglasses before a drawn crop (S, S, 3), in place."""
+    here, there = (_Place(rest, at, glasses.front, glasses.edge) for at in (still(rest), moved))
+    x0, y0, x1, y1 = glasses.box
     corners = there.there(np.array([(x, y) for x in (x0, 0.0, x1) for y in (y0, y1)]))
     size = pixels.shape[0]
     low = np.clip(np.floor(corners.min(axis=0)) - 2, 0, size).astype(int)
@@ -121,15 +121,15 @@ def wear(pixels: Pixels, worn: Spectacles, rest: Reading, moved: Moved) -> None:
         return
     x, y = there.back(low, high)
     across, down = here.map(x, y)
-    seen = cv2.remap(worn.pixels, across, down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    share = cv2.remap(worn.cover, across, down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=0)
+    seen = cv2.remap(glasses.pixels, across, down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    share = cv2.remap(glasses.cover, across, down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=0)
     weight = share.astype(np.float32)[..., None] * np.float32(1 / 255)
     part = pixels[low[1] : high[1], low[0] : high[0]]
     part[...] = (part + (seen.astype(np.float32) - part) * weight + 0.5).astype(np.uint8)
 
 
 class _Place:
-    """From the spectacles' surface to the crop's pixels (y down), and back."""
+    """From the eyeglasses' surface to the crop's pixels (y down), and back."""
 
     def __init__(self, rest: Reading, moved: Moved, front: float, edge: float) -> None:
         turn = (rest.scale * moved.zoom) * moved.turn[:2] * np.array([[1.0], [-1.0]])
@@ -180,7 +180,7 @@ def _oddness(crop: Pixels, flat: Doubles) -> Floats:
 
 
 def _best(odd: Floats, eyes: list[Doubles], rest: Reading, front: float) -> _Rim | None:
-    """The rims whose edges are clearest; None where these are no spectacles'."""
+    """The rims whose edges are clearest; None where these are no eyeglasses'."""
     place = _Place(rest, still(rest), front, 99.0)
     best: _Rim | None = None
     steps = [np.arange(-0.2, 0.61, 0.2), np.arange(-1.0, 0.41, 0.2), np.arange(2.1, 4.2, 0.2), np.arange(1.3, 3.6, 0.2)]

@@ -4,9 +4,6 @@ One picture does not say how deep hair lies, where it ends and where the room be
 one head for everybody; a network that sees the picture says how far to look elsewhere, smoothly, and never in the face.
 """
 
-from collections.abc import Callable
-from pathlib import Path
-
 import cv2
 import numpy as np
 
@@ -78,8 +75,8 @@ def counted(face: Floats, pose: Floats) -> Floats:
     return np.asarray((1 - cv2.blur(face, (3, 3))) * _WINDOW * np.float32(amount(pose)), np.float32)
 
 
-class Around:
-    """The network, loaded and warm. Owns its session and closes it. One thread.
+class FlowNetwork:
+    """The network, loaded and warm. One thread.
 
     Raises ModelError for a network of another form.
     """
@@ -93,7 +90,7 @@ class Around:
         self._fed: Floats = np.zeros(INPUTS[AROUND], np.float32)
         self._feed: dict[str, Array] = {AROUND: self._fed}
 
-    def lead(self, where: Floats, face: Pixels, still: Pixels, pose: Floats) -> None:
+    def correct(self, where: Floats, face: Pixels, still: Pixels, pose: Floats) -> None:
         """Change a mesh's map, (2, s, s) in its pixels, in place. `face` (s, s) uint8: where the map draws the face;
         `still` (64, 64, 3): the avatar's crop. Raises ModelError where the network gives no numbers."""
         if not amount(pose) > 0:
@@ -107,30 +104,3 @@ class Around:
         side = where.shape[1]
         for axis, far in zip(where, away, strict=True):
             axis += cv2.resize(far, (side, side), interpolation=cv2.INTER_LINEAR) * np.float32(side)
-
-    def close(self) -> None:
-        """Give the network back. May be called twice."""
-        self.session.close()
-
-
-def open_around(
-    file: Path,
-    *,
-    provider: str = "auto",
-    precision: str = "auto",
-    threads: int | None = None,
-    open_session: Callable[..., Session] | None = None,
-) -> Around:
-    """The network of a motion bundle. `open_session` stands in for the real one. Raises ModelError."""
-    session = (open_session or _runtime())(file, provider=provider, precision=precision, threads=threads)
-    try:
-        return Around(session)
-    except ModelError:
-        session.close()
-        raise
-
-
-def _runtime() -> Callable[..., Session]:
-    from realtime.inference.ort import open_session  # heavy to import: only where a network is wanted
-
-    return open_session

@@ -3,9 +3,6 @@
 It sees the mouth and both eyes as geometry drew them and as they are in the avatar's picture, and says what to add.
 """
 
-from collections.abc import Callable
-from pathlib import Path
-
 import cv2
 import numpy as np
 
@@ -19,7 +16,7 @@ from realtime.families.motion.mesh.source import (
     MOUTH_CHANNELS,
     MOUTH_SIDE,
     MOUTH_WINDOW,
-    MeshCast,
+    MeshSource,
     eye_feed,
     eye_guides,
     eye_place,
@@ -32,7 +29,7 @@ from realtime.frame import Doubles, Floats, Pixels
 from realtime.inference.session import Array, Session
 
 FULL_CM = 0.5
-"""A mouth that moved this far is mended in full."""
+"""A mouth that moved this far is refined in full."""
 SHADE_SIDE = 11
 """How wide, in pixels of the patch, what is added within a mouth is spread."""
 
@@ -42,8 +39,8 @@ INPUTS = {MOUTH: (1, MOUTH_CHANNELS, MOUTH_SIDE, MOUTH_SIDE), EYES_NAME: (2, EYE
 OUTPUTS = {MOUTH_CHANGE: (1, 3, MOUTH_SIDE, MOUTH_SIDE), EYES_CHANGE: (2, 3, EYE_SIDE, EYE_SIDE)}
 
 
-class Mender:
-    """The network, loaded and warm. Owns its session and closes it. One thread.
+class Refiner:
+    """The network, loaded and warm. One thread.
 
     Raises ModelError for a network of another form.
     """
@@ -57,38 +54,34 @@ class Mender:
         self._mouth, self._eyes = (np.zeros(INPUTS[name], np.float32) for name in (MOUTH, EYES_NAME))
         self._feed: dict[str, Array] = {MOUTH: self._mouth, EYES_NAME: self._eyes}
 
-    def mend(self, pixels: Pixels, cast: MeshCast, points: Doubles, moved: Moved, strength: float) -> None:
+    def refine(self, pixels: Pixels, source: MeshSource, points: Doubles, moved: Moved, strength: float) -> None:
         """Paint a drawn crop better, in place; `strength` 0..1 is how much of it. Raises ModelError."""
-        place = mouth_place(points, cast.rest.scale * moved.zoom)
+        place = mouth_place(points, source.rest.scale * moved.zoom)
         guides, chin = mouth_guides(place, points)
-        mouth_feed(self._mouth[0], place.cut(pixels), cast.patches.mouth, guides, chin)
+        mouth_feed(self._mouth[0], place.cut(pixels), source.patches.mouth, guides, chin)
         spots = []
-        for number, (eye, ball) in enumerate(zip(EYES, cast.eyes, strict=True)):
+        for number, (eye, ball) in enumerate(zip(EYES, source.eyes, strict=True)):
             spot = eye_place(points, eye, ball.width * moved.zoom)
-            iris = cast.iris_place(points, moved, eye)
-            told = eye_guides(spot, points, eye, iris, ball.radius * moved.zoom)
-            eye_feed(self._eyes[number], spot.cut(pixels), cast.patches.eyes[number], told)
+            iris = source.iris_place(points, moved, eye)
+            eyes_guides = eye_guides(spot, points, eye, iris, ball.radius * moved.zoom)
+            eye_feed(self._eyes[number], spot.cut(pixels), source.patches.eyes[number], eyes_guides)
             spots.append(spot)
         given = self.session.run(self._feed)
         mouth = np.asarray(given[MOUTH_CHANGE], np.float32)
         eyes = np.asarray(given[EYES_CHANGE], np.float32)
         if not (np.isfinite(mouth).all() and np.isfinite(eyes).all()):
             raise ModelError("the refining network gave values that are no numbers: try --provider cpu")
-        amount = strength * mouth_moved(cast.rest.shape, moved.shape)
+        amount = strength * mouth_moved(source.rest.shape, moved.shape)
         if amount > 0:
             put_back(pixels, place, shaded(mouth[0], self._mouth[0, 6]) * np.float32(amount), MOUTH_WINDOW)
         for number, (eye, spot) in enumerate(zip(EYES, spots, strict=True)):
-            amount = strength * eye_moved(cast.rest.shape, moved.shape, eye)
+            amount = strength * eye_moved(source.rest.shape, moved.shape, eye)
             if amount > 0:
                 put_back(pixels, spot, eyes[number] * np.float32(amount), EYE_WINDOW)
 
-    def close(self) -> None:
-        """Give the network back. May be called twice."""
-        self.session.close()
-
 
 def mouth_moved(rest: Doubles, shape: Doubles) -> float:
-    """0..1: how far a mouth is from how it is in the picture, where there is nothing to mend."""
+    """0..1: how far a mouth is from how it is in the picture, where there is nothing to refine."""
     lips = np.concatenate([OUTER_LIPS, INNER_LIPS])
     return float(np.clip(np.abs(shape[lips] - rest[lips]).max() / FULL_CM, 0.0, 1.0))
 
@@ -112,26 +105,3 @@ def shaded(change: Floats, opening: Floats) -> Floats:
         spread = cv2.blur(channel * opening, size, borderType=cv2.BORDER_CONSTANT) / share
         smooth += opening * (spread - channel)
     return out
-
-
-def open_mender(
-    file: Path,
-    *,
-    provider: str = "auto",
-    precision: str = "auto",
-    threads: int | None = None,
-    open_session: Callable[..., Session] | None = None,
-) -> Mender:
-    """The network of a motion bundle. `open_session` stands in for the real one. Raises ModelError."""
-    session = (open_session or _runtime())(file, provider=provider, precision=precision, threads=threads)
-    try:
-        return Mender(session)
-    except ModelError:
-        session.close()
-        raise
-
-
-def _runtime() -> Callable[..., Session]:
-    from realtime.inference.ort import open_session  # heavy to import: only where a network is wanted
-
-    return open_session

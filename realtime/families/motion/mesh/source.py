@@ -7,8 +7,8 @@ import numpy as np
 
 from realtime.errors import ConfigError
 from realtime.families.motion.canvas import border_mask
-from realtime.families.motion.mesh.eyeglasses import Spectacles, find_spectacles, without_spectacles
-from realtime.families.motion.mesh.flow import SIDE as AROUND_SIDE
+from realtime.families.motion.mesh.eyeglasses import Eyeglasses, find_eyeglasses, without_eyeglasses
+from realtime.families.motion.mesh.flow import SIDE as FLOW_SIDE
 from realtime.families.motion.mesh.head import (
     CHIN,
     EYES,
@@ -29,7 +29,7 @@ from realtime.families.motion.mesh.interior import Eyeball, Layer, eyeball, fill
 from realtime.families.motion.mesh.motion import Moved, freedom, levers, placed, still
 from realtime.frame import Doubles, Floats, Ints, Pixels
 from realtime.imaging.affine import Matrix, warp
-from realtime.imaging.mesh_warp import Weave
+from realtime.imaging.mesh_warp import MeshWarp
 from realtime.tracking.face import Face
 
 MOUTH_SIDE, EYE_SIDE = 112, 64
@@ -247,9 +247,9 @@ MAP_SIDE = 256
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class MeshCast:
+class MeshSource:
     """An avatar; plain data. `rest` reads its picture in crop pixels (y up); `still` is its crop (S, S, 3),
-    `skin` the same without eyes, without a mouth that is open (`shows_mouth`), and without what is `worn`; `tiny` the
+    `skin` the same without eyes, without a mouth that is open (`shows_mouth`), and without `eyeglasses`; `tiny` the
     crop in 64 pixels."""
 
     size: int
@@ -264,11 +264,11 @@ class MeshCast:
     ring_follow: Doubles
     edge: Doubles
     flat: Doubles
-    weave: Weave
+    weave: MeshWarp
     eyes: tuple[Eyeball, Eyeball]
     mouth: Layer
     patches: Patches
-    worn: Spectacles | None
+    eyeglasses: Eyeglasses | None
     tiny: Pixels
     mask: Floats
 
@@ -301,7 +301,7 @@ class MeshCast:
         return np.asarray(middle + turn @ (ball.aside + moved.gaze * (1.0, -1.0) * ball.width))
 
 
-def make_cast(head: Head, picture: Pixels, face: Face) -> MeshCast:
+def make_source(head: Head, picture: Pixels, face: Face) -> MeshSource:
     """An avatar of a whole picture (H, W, 3) and the face in it. Raises ConfigError for a face that is none."""
     try:
         seen = read(head, face)
@@ -315,10 +315,10 @@ def make_cast(head: Head, picture: Pixels, face: Face) -> MeshCast:
     crop_from_avatar = np.array([[scale, 0.0, half - scale * middle[0]], [0.0, scale, half - scale * middle[1]]])
     landmarks = face.landmarks * np.float32(scale)
     landmarks[:, :2] += crop_from_avatar[:, 2].astype(np.float32)
-    return cast_crop(head, warp(picture, crop_from_avatar, size, size, "edge"), landmarks, face, crop_from_avatar)
+    return source_of_crop(head, warp(picture, crop_from_avatar, size, size, "edge"), landmarks, face, crop_from_avatar)
 
 
-def cast_crop(head: Head, crop: Pixels, landmarks: Floats, face: Face, crop_from_avatar: Matrix) -> MeshCast:
+def source_of_crop(head: Head, crop: Pixels, landmarks: Floats, face: Face, crop_from_avatar: Matrix) -> MeshSource:
     """An avatar of its crop, (S, S, 3), and the landmarks (478, 3) in it; blendshapes are `face`'s."""
     size = crop.shape[0]
     rest = read(head, Face(landmarks, face.blendshapes, face.pose, face.score))
@@ -330,15 +330,15 @@ def cast_crop(head: Head, crop: Pixels, landmarks: Floats, face: Face, crop_from
     edge = np.column_stack([border(outer, middle, size), np.zeros(COUNT)])
     points = np.concatenate([flat, around[:, :2], edge[:, :2]])
     to_map = MAP_SIDE / size
-    weave = Weave(MAP_SIDE, (points + 0.5) * to_map - 0.5, head.triangles, strips())
+    weave = MeshWarp(MAP_SIDE, (points + 0.5) * to_map - 0.5, head.triangles, strips())
     eyes = (eyeball(crop, flat, EYES[0]), eyeball(crop, flat, EYES[1]))
     shows_mouth = is_open(flat, rest.scale)
-    skin, worn = without_openings(crop, flat, shows_mouth), find_spectacles(crop, flat, rest)
-    return MeshCast(
+    skin, glasses = without_openings(crop, flat, shows_mouth), find_eyeglasses(crop, flat, rest)
+    return MeshSource(
         size=size,
         crop_from_avatar=crop_from_avatar,
         still=crop,
-        skin=skin if worn is None else without_spectacles(skin, worn),
+        skin=skin if glasses is None else without_eyeglasses(skin, glasses),
         shows_mouth=shows_mouth,
         rest=rest,
         free=freedom(rest.shape),
@@ -351,7 +351,7 @@ def cast_crop(head: Head, crop: Pixels, landmarks: Floats, face: Face, crop_from
         eyes=eyes,
         mouth=mouth(crop, flat, rest.scale),
         patches=patches_at_rest(crop, flat, rest.scale, (eyes[0].width, eyes[1].width)),
-        worn=worn,
-        tiny=np.asarray(cv2.resize(crop, (AROUND_SIDE, AROUND_SIDE), interpolation=cv2.INTER_AREA), np.uint8),
+        eyeglasses=glasses,
+        tiny=np.asarray(cv2.resize(crop, (FLOW_SIDE, FLOW_SIDE), interpolation=cv2.INTER_AREA), np.uint8),
         mask=border_mask(size),
     )
