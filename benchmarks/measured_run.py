@@ -8,9 +8,8 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from benchmarks.timings import Trace
-from realtime.capture.paced import Paced, SeekableSource
 from realtime.capture.source import Source
-from realtime.capture.wrappers import AroundSource
+from realtime.capture.wrappers import Paced, SeekableSource, SourceWrapper
 from realtime.clock import Clock
 from realtime.config import RunConfig
 from realtime.frame import Frame
@@ -36,7 +35,7 @@ class Use:
     memory_mb: list[float] = field(default_factory=list)
 
 
-class Counted(AroundSource):
+class Counted(SourceWrapper):
     """A source that notes when each frame was due and ends after `warm_up` + `count` of them.
 
     A source that ends sooner is rewound.
@@ -54,11 +53,11 @@ class Counted(AroundSource):
             self._use.at_end = (self._clock(), time.process_time_ns())
         if number >= self._last + TAIL:
             return None
-        frame = self._source.read()
-        rewind = getattr(self._source, "rewind", None)
+        frame = self.inner.read()
+        rewind = getattr(self.inner, "rewind", None)
         if frame is None and rewind is not None and number > 0:
             rewind()
-            frame = self._source.read()
+            frame = self.inner.read()
         if frame is None:
             return None
         # Rewound sources and cameras may number as they like; the trace needs one number a frame.
@@ -134,10 +133,10 @@ class MeasuredRun:
         self._before = set(threading.enumerate())
         parts = open_parts(config, clock=clock)
         source = parts.source
-        self.source_rate_hz = source.reel.rate_hz if isinstance(source, Paced) else source.rate_hz
+        self.source_rate_hz = source.inner.rate_hz if isinstance(source, Paced) else source.rate_hz
         # A faster file is thinned by Paced as in any run; a slower one is played faster.
-        if isinstance(source, Paced) and config.fps and source.reel.rate_hz <= config.fps * 1.01:
-            retimed: Any = Retimed(source.reel, config.fps)
+        if isinstance(source, Paced) and config.fps and source.inner.rate_hz <= config.fps * 1.01:
+            retimed: Any = Retimed(source.inner, config.fps)
             source = Paced(retimed, loop=True, clock=clock)
             parts.closing.callback(source.close)
         self._source = source

@@ -14,7 +14,9 @@ from av.container import InputContainer, OutputContainer
 
 from realtime.audio.source import HEARD_HZ
 from realtime.audio.speech_buffer import SpeechBuffer
+from realtime.capture.recording import Recording
 from realtime.capture.source import Source
+from realtime.capture.wrappers import innermost
 from realtime.clock import NS_PER_S
 from realtime.frame import Floats
 
@@ -85,9 +87,8 @@ class SoundTrack:
     @classmethod
     def of(cls, source: Source, silent: Callable[[], bool] = lambda: False) -> "SoundTrack | None":
         """The sound of a source; None where it has none, or is no file."""
-        inner = getattr(source, "reel", source)  # what `Paced` plays
-        path = getattr(inner, "path", None)
-        return cls.find(Path(path), silent) if path is not None and getattr(inner, "sound", False) else None
+        file = innermost(source)
+        return cls.find(Path(file.path), silent) if isinstance(file, Recording) and file.sound else None
 
     @classmethod
     def find(cls, path: Path, silent: Callable[[], bool] = lambda: False) -> "SoundTrack | None":

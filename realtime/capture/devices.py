@@ -8,12 +8,22 @@ import sys
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, Protocol
 
 import av
 import cv2
+import numpy as np
 
-from realtime.capture.camera import Camera, CameraFound, CameraGone, CameraRequest, Mode
-from realtime.capture.opencv_camera import OpenCvCamera
+from realtime.capture.webcam import (
+    USUAL_RATE_HZ,
+    USUAL_SIZE,
+    Camera,
+    CameraFound,
+    CameraGone,
+    CameraRequest,
+    Mode,
+    RawFrame,
+)
 from realtime.clock import NS_PER_S, Clock, now_ns
 from realtime.errors import DeviceError
 
@@ -42,7 +52,7 @@ def offered() -> list[CameraFound]:
     return [camera for camera in list_cameras() if not camera.own]
 
 
-def find(wish: CameraRequest, cameras: Iterable[CameraFound]) -> CameraFound:
+def find(request: CameraRequest, cameras: Iterable[CameraFound]) -> CameraFound:
     """The camera that is meant, by number, path or name; on coming back by its identity.
 
     0 means the first camera where no camera, or just our own virtual one, has that number. Raises
@@ -50,10 +60,10 @@ def find(wish: CameraRequest, cameras: Iterable[CameraFound]) -> CameraFound:
     """
     cameras = list(cameras)
     usable = [camera for camera in cameras if not camera.own]
-    if wish.known is not None:
-        again = _again(wish.known, usable)
-        return replace(again, beside=wish.known.beside, modes=again.modes or wish.known.modes)
-    chosen = _named(wish, cameras, usable)
+    if request.known is not None:
+        again = _again(request.known, usable)
+        return replace(again, beside=request.known.beside, modes=again.modes or request.known.modes)
+    chosen = _named(request, cameras, usable)
     beside = tuple(camera.identity for camera in cameras if camera.identity != chosen.identity)
     return replace(chosen, beside=beside)
 
@@ -69,9 +79,9 @@ def _again(known: CameraFound, usable: list[CameraFound]) -> CameraFound:
     raise DeviceError(f"camera {known.address} is not there: plug it in again")
 
 
-def _named(wish: CameraRequest, cameras: list[CameraFound], usable: list[CameraFound]) -> CameraFound:
+def _named(request: CameraRequest, cameras: list[CameraFound], usable: list[CameraFound]) -> CameraFound:
     """The camera of that number, path or (part of a) name."""
-    asked = wish.address.strip()
+    asked = request.address.strip()
     path = os.path.realpath(asked) if asked.startswith("/dev/") else asked
     for camera in cameras:
         if path in (camera.address, f"/dev/video{camera.address}"):
@@ -99,15 +109,15 @@ def _named(wish: CameraRequest, cameras: list[CameraFound], usable: list[CameraF
     raise DeviceError(f"there is no camera {asked}, only {there}: choose one of them; {_HELP}")
 
 
-def open_camera(wish: CameraRequest) -> Camera:
+def open_camera(request: CameraRequest) -> Camera:
     """Find and open a camera of this machine. Raises DeviceError."""
-    found = find(wish, list_cameras(with_modes=False))
+    found = find(request, list_cameras(with_modes=False))
     if _SYSTEM == "linux":
         from realtime.capture.v4l2 import V4l2Camera
 
-        return V4l2Camera(found, f"/dev/video{found.address}", wish)
+        return V4l2Camera(found, f"/dev/video{found.address}", request)
     backend = cv2.CAP_AVFOUNDATION if _SYSTEM == "darwin" else cv2.CAP_DSHOW
-    return OpenCvCamera(found, int(found.address), backend, wish)
+    return OpenCvCamera(found, int(found.address), backend, request)
 
 
 def delivered(camera: Camera, seconds: float = 1.0, clock: Clock = now_ns) -> Mode | None:
@@ -231,3 +241,87 @@ def _probed(backend: int) -> list[str]:
             break
         names.append(f"camera {number}")
     return names
+
+
+_MJPG_FROM = 1280 * 720  # uncompressed, USB 2 carries smaller pictures at 30 a second, not this
+_FAILURES = 5  # reads in a row: one alone is a hiccup of the driver
+
+
+class Capture(Protocol):
+    """The part of cv2.VideoCapture we use."""
+
+    def isOpened(self) -> bool: ...
+    def set(self, prop: int, value: float, /) -> bool: ...
+    def get(self, prop: int, /) -> float: ...
+    def read(self) -> tuple[bool, Any]: ...
+    def release(self) -> None: ...
+
+
+class OpenCvCamera:
+    """An open camera of macOS or Windows, through OpenCV. Obeys `Camera`. Raises DeviceError when it does not open.
+
+    A read takes as long as the driver takes: at most about one second on either system, also
+    after the camera was unplugged.
+    """
+
+    def __init__(
+        self,
+        found: CameraFound,
+        number: int,
+        backend: int,
+        request: CameraRequest,
+        capture: Callable[[int, int], Capture] = cv2.VideoCapture,
+    ) -> None:
+        self.found = found
+        self._failed = 0
+        self._capture: Capture | None = capture(number, backend)
+        if not self._capture.isOpened():
+            self.close()
+            raise DeviceError(
+                f"camera {found.address} does not open: close other programs that use it, and allow this "
+                "program the camera in the system's privacy settings"
+            )
+        size, rate = request.size or USUAL_SIZE, request.rate_hz or USUAL_RATE_HZ
+        # The format first: drivers look up the size within it.
+        if size[0] * size[1] >= _MJPG_FROM or rate > USUAL_RATE_HZ:
+            self._capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*"MJPG"))
+        self._capture.set(cv2.CAP_PROP_FRAME_WIDTH, size[0])
+        self._capture.set(cv2.CAP_PROP_FRAME_HEIGHT, size[1])
+        self._capture.set(cv2.CAP_PROP_FPS, rate)
+        self._capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
+
+    @property
+    def mode(self) -> Mode:
+        """What the driver says it sends; `?` where it does not tell the format."""
+        capture = self._capture
+        if capture is None:
+            return Mode("?", (0, 0), 0.0)
+        code = int(capture.get(cv2.CAP_PROP_FOURCC))
+        letters = code.to_bytes(4, "little", signed=code < 0).decode("latin-1").strip("\0 ")
+        size = int(capture.get(cv2.CAP_PROP_FRAME_WIDTH)), int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT))
+        rate = capture.get(cv2.CAP_PROP_FPS)
+        return Mode(letters if letters.isalnum() else "?", size, rate if rate > 0 else USUAL_RATE_HZ)
+
+    def read(self, seconds: float) -> RawFrame | None:
+        """The next picture. OpenCV waits as long as it likes, so `seconds` is not looked at."""
+        if self._capture is None:
+            raise CameraGone("closed")
+        try:
+            came, pixels = self._capture.read()
+        except cv2.error as error:
+            raise CameraGone(str(error)) from error
+        if not came or pixels is None:
+            self._failed += 1
+            if self._failed >= _FAILURES:
+                raise CameraGone("no picture comes")
+            return None
+        self._failed = 0
+        if pixels.ndim == 2:
+            pixels = cv2.cvtColor(pixels, cv2.COLOR_GRAY2BGR)
+        return RawFrame(np.ascontiguousarray(pixels[..., :3], dtype=np.uint8))
+
+    def close(self) -> None:
+        """Let go of the device. May be called twice."""
+        capture, self._capture = self._capture, None
+        if capture is not None:
+            capture.release()

@@ -2,24 +2,20 @@
 
 import os
 from pathlib import Path
-from typing import Literal
 from urllib.parse import unquote, urlsplit
 
 import cv2
 
-from realtime.capture.camera import CameraRequest, Opener
 from realtime.capture.devices import find, list_cameras, open_camera
-from realtime.capture.paced import Paced, SeekableSource
 from realtime.capture.picture import Picture
 from realtime.capture.recording import Recording
-from realtime.capture.source import Source
+from realtime.capture.source import Pace, Source
 from realtime.capture.stream import SCHEMES, Stream
 from realtime.capture.synthetic import Synthetic
-from realtime.capture.webcam import Webcam
+from realtime.capture.webcam import CameraRequest, Opener, Webcam
+from realtime.capture.wrappers import Paced, SeekableSource
 from realtime.clock import Clock, now_ns
 from realtime.errors import ConfigError, DeviceError
-
-Pace = Literal["live", "all"]
 
 _MOVING = (".gif", ".mjpg", ".mjpeg", ".apng")  # OpenCV would show just their first picture
 _KINDS = "a camera (0, a name), a video file, a picture, a stream address or synthetic"
@@ -56,30 +52,25 @@ def open_source(
     if scheme not in (None, "file"):
         raise ConfigError(f"{scheme}:// is no stream address masquerade knows: use {', '.join(SCHEMES)}")
     path = Path(unquote(urlsplit(spec).path)) if scheme == "file" else Path(spec).expanduser()
-    reel = _reel(spec, path, size, fps, clock, pace)
-    if reel is not None:
-        return _played(reel, fps, clock, pace, loop)
+    seekable = _seekable(spec, path, size, fps, clock, pace)
+    if seekable is not None:
+        return _played(seekable, fps, clock, pace, loop)
     if pace == "all":
         raise ConfigError(f"--pace all needs a file, and {spec} is a camera: use --pace live")
     return Webcam(spec, open_camera=open_camera, size=size, fps=fps, clock=clock)
 
 
-def _played(reel: SeekableSource, fps: float | None, clock: Clock, pace: Pace, loop: bool) -> Source:
+def _played(source: SeekableSource, fps: float | None, clock: Clock, pace: Pace, loop: bool) -> Source:
     if pace == "live":
-        return Paced(reel, loop=loop, fps=fps, clock=clock)
-    if isinstance(reel, Recording) and fps is not None:
-        reel.close()
-        raise ConfigError(f"--pace all keeps every frame of {reel.name}, --fps {fps:g} would drop some: leave one out")
-    return reel
+        return Paced(source, loop=loop, fps=fps, clock=clock)
+    if isinstance(source, Recording) and fps is not None:
+        source.close()
+        name = source.name
+        raise ConfigError(f"--pace all keeps every frame of {name}, --fps {fps:g} would drop some: leave one out")
+    return source
 
 
-def recording_of(source: Source) -> Recording | None:
-    """The video file behind a source, which knows its sound; None where there is none."""
-    inner = source.reel if isinstance(source, Paced) else source
-    return inner if isinstance(inner, Recording) else None
-
-
-def _reel(
+def _seekable(
     spec: str, path: Path, size: tuple[int, int] | None, fps: float | None, clock: Clock, pace: Pace
 ) -> SeekableSource | None:
     """The file, picture or test pattern meant; None where a camera is meant."""

@@ -3,11 +3,14 @@
 import contextlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Literal, Protocol, TypeVar
 
 from realtime.errors import DeviceError
 from realtime.frame import Frame
 from realtime.threads import Event
+
+Pace = Literal["live", "all"]
+"""Files in real time, or as fast as they are processed."""
 
 RETRY_S = 0.5
 """How often a lost device is looked for: back well within 2 s of its return."""

@@ -20,7 +20,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from realtime.capture.camera import CameraFound, CameraGone, CameraRequest, Mode, RawFrame, choose
+from realtime.capture.webcam import CameraFound, CameraGone, CameraRequest, Mode, RawFrame, choose
 from realtime.errors import DeviceError
 from realtime.frame import Pixels
 
@@ -224,8 +224,8 @@ _GONE = (errno.ENODEV, errno.EIO, errno.EBADF, errno.ENXIO)
 class V4l2Camera:
     """An open, streaming camera. Obeys `Camera`. Raises DeviceError when it cannot be had."""
 
-    def __init__(self, found: CameraFound, path: str, wish: CameraRequest) -> None:
-        self._found = found
+    def __init__(self, found: CameraFound, path: str, request: CameraRequest) -> None:
+        self.found = found
         self._maps: list[mmap.mmap] = []
         self._seen_end = False
         try:
@@ -233,7 +233,7 @@ class V4l2Camera:
         except OSError as error:
             raise _refused(found, path, error) from error
         try:
-            self._set_format(wish)
+            self._set_format(request)
             self._start()
         except OSError as error:
             self.close()
@@ -242,18 +242,18 @@ class V4l2Camera:
             self.close()
             raise
 
-    def _set_format(self, wish: CameraRequest) -> None:
+    def _set_format(self, request: CameraRequest) -> None:
         # Known already when the camera comes back: some drivers list thousands.
-        modes = self._found.modes or tuple(list_modes(self._descriptor))
-        self._found = replace(self._found, modes=modes)
-        best = choose(modes, wish.size, wish.rate_hz)
+        modes = self.found.modes or tuple(list_modes(self._descriptor))
+        self.found = replace(self.found, modes=modes)
+        best = choose(modes, request.size, request.rate_hz)
         if best is None:
             kinds = ", ".join(sorted({mode.fourcc for mode in modes})) or "none"
             raise DeviceError(
-                f"camera {self._found.address} has no picture format masquerade reads (it has: {kinds}): "
+                f"camera {self.found.address} has no picture format masquerade reads (it has: {kinds}): "
                 "choose another camera (masquerade devices)"
             )
-        width, height = wish.size or best.size
+        width, height = request.size or best.size
         form = Format(type=CAPTURE)
         form.fmt.pix.width, form.fmt.pix.height = width, height
         form.fmt.pix.pixelformat = number(best.fourcc)
@@ -266,7 +266,7 @@ class V4l2Camera:
         with contextlib.suppress(OSError):
             ioctl(self._descriptor, S_PARM, rate)
         real = rate.denominator / rate.numerator if rate.numerator and rate.denominator else best.rate_hz
-        self._mode = Mode(text(pix.pixelformat), (pix.width, pix.height), real)
+        self.mode = Mode(text(pix.pixelformat), (pix.width, pix.height), real)
 
     def _start(self) -> None:
         asked = BufferRequest(count=BUFFERS, type=CAPTURE, memory=MMAP)
@@ -281,16 +281,6 @@ class V4l2Camera:
         ioctl(self._descriptor, STREAMON, c.c_int(CAPTURE))
         self._poll = select.poll()
         self._poll.register(self._descriptor, select.POLLIN)
-
-    @property
-    def found(self) -> CameraFound:
-        """Which camera this is."""
-        return self._found
-
-    @property
-    def mode(self) -> Mode:
-        """What the driver says it sends."""
-        return self._mode
 
     def read(self, seconds: float) -> RawFrame | None:
         """The newest picture, waiting so long for one; None if none came. Raises CameraGone."""
@@ -325,12 +315,12 @@ class V4l2Camera:
         if buffer.flags & FLAG_BROKEN or not buffer.bytesused:
             return None
         encoded = np.frombuffer(self._maps[buffer.index], np.uint8, buffer.bytesused)
-        if self._mode.fourcc in ("MJPG", "JPEG"):
+        if self.mode.fourcc in ("MJPG", "JPEG"):
             whole = ends_well(encoded)
             self._seen_end |= whole
             # A camera that never writes the end marker is let be; one that does has lost the rest.
-            return None if self._seen_end and not whole else picture_from(encoded, self._mode, 0)
-        return picture_from(encoded, self._mode, self._stride)
+            return None if self._seen_end and not whole else picture_from(encoded, self.mode, 0)
+        return picture_from(encoded, self.mode, self._stride)
 
     def close(self) -> None:
         """Stop and let go of the device. May be called twice."""

@@ -1,60 +1,82 @@
-"""A source around another: the ground for those that change one thing about it."""
+"""Sources around other sources: played in real time, ended by a condition, exchanged while they run."""
 
+import logging
 from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
 
 from realtime.capture.source import Source
+from realtime.clock import NS_PER_S, Clock, now_ns
+from realtime.errors import MasqueradeError
 from realtime.frame import Frame
+from realtime.threads import Event, Latest
+
+log = logging.getLogger(__name__)
+
+MAX_LATE_S = 1.0
+"""Behind by more than this, the schedule starts anew: a slept laptop must not replay the hours it
+missed, and a file too heavy to decode in time must not fall ever further back."""
+
+LOOK_S = 0.2
+"""How often a new choice is looked for while there is no source."""
 
 
-class AroundSource:
-    """Everything as `source` has it. Obeys `Source`; owns `source`. What derives from it changes `read`."""
+class SourceWrapper:
+    """Everything as `inner` has it. Obeys `Source`; owns `inner`. What derives from it changes `read`."""
 
-    def __init__(self, source: Source) -> None:
-        self._source = source
+    def __init__(self, inner: Source) -> None:
+        self.inner = inner
 
     @property
     def name(self) -> str:
         """The source's name."""
-        return self._source.name
+        return self.inner.name
 
     @property
     def size(self) -> tuple[int, int]:
         """(width, height)."""
-        return self._source.size
+        return self.inner.size
 
     @property
     def rate_hz(self) -> float:
         """Frames a second, the source's own."""
-        return self._source.rate_hz
+        return self.inner.rate_hz
 
     @property
     def live(self) -> bool:
         """As the source."""
-        return self._source.live
+        return self.inner.live
 
     @property
     def state(self) -> str:
         """As the source."""
-        return self._source.state
+        return self.inner.state
 
     def read(self) -> Frame | None:
         """The source's next frame; None at its end."""
-        return self._source.read()
+        return self.inner.read()
 
     def unblock(self) -> None:
         """Make `read` return None. From any thread."""
-        self._source.unblock()
+        self.inner.unblock()
 
     def close(self) -> None:
         """Close the source. May be called twice."""
-        self._source.close()
+        self.inner.close()
 
 
-class Until(AroundSource):
-    """The frames of `source` before the first for which `over` says True."""
+def innermost(source: Any) -> Any:
+    """The source that `source` is wrapped around, itself where it is no wrapper."""
+    while (inner := getattr(source, "inner", None)) is not None:
+        source = inner
+    return source
 
-    def __init__(self, source: Source, over: Callable[[Frame], bool]) -> None:
-        super().__init__(source)
+
+class Until(SourceWrapper):
+    """The frames of `inner` before the first for which `over` says True: a still lasts as long as what is said."""
+
+    def __init__(self, inner: Source, over: Callable[[Frame], bool]) -> None:
+        super().__init__(inner)
         self._over = over
 
     def read(self) -> Frame | None:
@@ -64,3 +86,239 @@ class Until(AroundSource):
             self.unblock()  # no frame comes after the end
             return None
         return frame
+
+
+class SeekableSource(Source, Protocol):
+    """A source that never waits and can start again: what `Paced` plays."""
+
+    @property
+    def duration_s(self) -> float | None: ...
+
+    def rewind(self) -> None: ...
+
+
+class Paced(SourceWrapper):
+    """Plays a file at its own speed, once or round and round: each frame comes when it is due, on the one clock.
+
+    `captured_ns` is the moment a frame was due, not the moment it was read: so latency counts from the schedule, and a
+    stall is charged to every frame it delayed (Gil Tene's "coordinated omission"). Nothing that is due is left out,
+    except as MAX_LATE_S says. `fps` thins the frames to at most so many a second. `wait` waits so many seconds and says
+    whether it was interrupted.
+    """
+
+    inner: SeekableSource
+
+    def __init__(
+        self,
+        inner: SeekableSource,
+        *,
+        loop: bool = False,
+        fps: float | None = None,
+        clock: Clock = now_ns,
+        wait: Callable[[float], bool] | None = None,
+    ) -> None:
+        super().__init__(inner)
+        self.lost_s = 0.0
+        self._loop, self._fps, self._clock = loop, fps, clock
+        self._stop = Event()
+        self._wait = wait or self._stop.wait
+        self._start_ns: int | None = None
+        self._played_s = 0.0  # the laps before this one
+        self._lap_s = 0.0  # where this lap's last frame ends
+        self._kept = 0
+        self._next_kept_s = 0.0
+        self._state = "ok"
+
+    @property
+    def rate_hz(self) -> float:
+        """Frames a second: the file's, or `fps` where that is less."""
+        return min(self.inner.rate_hz, self._fps or self.inner.rate_hz)
+
+    @property
+    def state(self) -> str:
+        """`ok`, or that the file cannot be decoded as fast as it plays."""
+        return self._state if self.inner.state == "ok" else self.inner.state
+
+    def read(self) -> Frame | None:
+        """The next frame, when it is due; None at the end or when unblocked."""
+        while not self._stop.is_set():
+            frame = self.inner.read()
+            if frame is None:
+                if not self._loop or self._lap_s == 0.0 or self._stop.is_set():
+                    return None
+                # The file's own length, so that a loop keeps step with its sound.
+                self._played_s += max(self._lap_s, self.inner.duration_s or 0.0)
+                self._lap_s = 0.0
+                self.inner.rewind()
+                continue
+            at_s = frame.media_s or 0.0
+            self._lap_s = at_s + 1 / self.inner.rate_hz
+            if self._thinned(self._played_s + at_s):
+                continue
+            due_ns = self._due(self._played_s + at_s)
+            while (early_ns := due_ns - self._clock()) > 0:
+                if self._wait(early_ns / NS_PER_S):
+                    return None
+            self._kept += 1
+            return Frame(frame.pixels, self._kept - 1, due_ns, frame.media_s)
+        return None
+
+    def _thinned(self, at_s: float) -> bool:
+        """True for a frame that `fps` leaves no room for."""
+        if self._fps is None or self._fps >= self.inner.rate_hz:
+            return False
+        if at_s < self._next_kept_s - 0.5 / self.inner.rate_hz:
+            return True
+        self._next_kept_s = max(self._next_kept_s, at_s - 1 / self._fps) + 1 / self._fps
+        return False
+
+    def _due(self, at_s: float) -> int:
+        now = self._clock()
+        if self._start_ns is None:
+            self._start_ns = now - int(at_s * NS_PER_S)
+        due_ns = self._start_ns + int(at_s * NS_PER_S)
+        late_s = (now - due_ns) / NS_PER_S
+        if late_s > MAX_LATE_S:
+            self._start_ns += now - due_ns
+            self.lost_s += late_s
+            self._state = f"{self.name} plays slower than it should: {self.lost_s:.1f} s behind so far"
+            return now
+        return due_ns
+
+    def unblock(self) -> None:
+        """Make `read` return None, now and later."""
+        self._stop.set()
+        super().unblock()
+
+    def close(self) -> None:
+        """Close the file. May be called twice."""
+        self._stop.set()
+        super().close()
+
+
+@dataclass(frozen=True, slots=True)
+class SourceSpec:
+    """What to read: as in `--source`, and the size to ask for, None for whatever comes."""
+
+    address: str
+    size: tuple[int, int] | None = None
+
+
+class SwitchableSource:
+    """The frames of `source`, and from the next `switch` on those of another. Obeys `Source`; owns `source`.
+
+    `open_one` opens what was chosen and raises MasqueradeError. The thread that reads opens and closes: the old one
+    goes first, because a camera is not opened twice; where the new one cannot be had the old one comes back, with a
+    warning. Meanwhile there are no frames, which the fallback knows how to fill. Frames are numbered on, and may change
+    their size.
+    """
+
+    def __init__(self, source: Source, spec: SourceSpec, open_one: Callable[[SourceSpec], Source]) -> None:
+        self._open = open_one
+        self.inner: Source | None = source
+        self._reading: SourceSpec | None = spec
+        self._wanted = Latest(spec)
+        self._stop = Event()
+        self._last = source  # what tells name and size while there is no source
+        self._why = "ok"
+        self._unblocked = False  # the source was unblocked for a change, and will give nothing any more
+        self._seq = 0
+
+    @property
+    def spec(self) -> SourceSpec:
+        """What is read, or will be in a moment."""
+        return self._wanted.get()
+
+    @property
+    def name(self) -> str:
+        """The source's name, or that of the one before while it changes."""
+        return self._last.name
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) of the frames now."""
+        return self._last.size
+
+    @property
+    def rate_hz(self) -> float:
+        """Frames a second of the source now."""
+        return self._last.rate_hz
+
+    @property
+    def live(self) -> bool:
+        """True where the source is live now."""
+        return self._last.live
+
+    @property
+    def state(self) -> str:
+        """`ok`, or what is wrong in one line."""
+        source = self.inner
+        return source.state if source is not None else self._why
+
+    def switch(self, spec: SourceSpec) -> None:
+        """Read another source from now on. From any thread."""
+        self._wanted.set(spec)
+        source = self.inner
+        if source is not None and spec != self._reading:
+            self._unblocked = True
+            source.unblock()  # it may wait for a camera that is gone
+
+    def read(self) -> Frame | None:
+        """The next frame; None at the end, or when unblocked."""
+        while not self._stop.is_set():
+            wanted = self._wanted.get()
+            if wanted != self._reading or self._unblocked:
+                self._change(wanted)
+            if self.inner is None:
+                self._stop.wait(LOOK_S)
+                continue
+            frame = self.inner.read()
+            if frame is not None:
+                self._seq += 1
+                return replace(frame, seq=self._seq - 1)
+            if not self._unblocked and self._wanted.get() == self._reading:
+                return None
+        return None
+
+    def _change(self, wanted: SourceSpec) -> None:
+        before, source = self._reading, self.inner
+        if source is not None:
+            self._why = "another source is being opened"
+            self.inner = None
+            source.close()
+        self._unblocked = False
+        refused: MasqueradeError | None = None
+        for spec in dict.fromkeys(filter(None, (wanted, before))):
+            if self._stop.is_set():
+                return
+            try:
+                self.inner = self._last = self._open(spec)
+            except MasqueradeError as error:
+                refused = refused or error
+                continue
+            self._reading = spec
+            break
+        else:
+            self._reading = wanted  # until something else is chosen
+        if refused is not None:
+            log.warning("%s; %s", refused, "the source before goes on" if self.inner else "there is no other source")
+            self._why = str(refused)
+            kept = self._reading
+            if kept is not None:
+                self._wanted.update(lambda now: kept if now == wanted else now)
+        if self._stop.is_set() and self.inner is not None:
+            self.inner.unblock()
+
+    def unblock(self) -> None:
+        """Make `read` return None. From any thread."""
+        self._stop.set()
+        source = self.inner
+        if source is not None:
+            source.unblock()
+
+    def close(self) -> None:
+        """Close the source. May be called twice."""
+        self._stop.set()
+        source, self.inner = self.inner, None
+        if source is not None:
+            source.close()

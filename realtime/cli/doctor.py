@@ -138,8 +138,8 @@ def device_lines() -> Iterator[str]:
 
 def _measured(address: str) -> str:
     """What a camera really sends when opened with its own wishes, watched for a second."""
-    from realtime.capture.camera import CameraRequest
     from realtime.capture.devices import delivered, open_camera
+    from realtime.capture.webcam import CameraRequest
 
     try:
         camera = open_camera(CameraRequest(address))

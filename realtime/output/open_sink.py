@@ -7,11 +7,11 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from realtime.audio.audio_track import SoundTrack, VoiceTrack
+from realtime.capture.source import Pace
 from realtime.clock import Clock, now_ns
 from realtime.errors import ConfigError, MasqueradeError
 from realtime.output.disclosure import CAMERA_LABEL
 from realtime.output.sink import Apart, NullSink, Sink
-from realtime.output.timeline import Pace
 from realtime.output.video_file import CONTAINERS, VideoFile, check_writable
 from realtime.output.virtual_camera import VirtualCamera
 

@@ -1,11 +1,10 @@
 """Where each picture belongs in a recording."""
 
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
+from realtime.capture.source import Pace
 from realtime.clock import NS_PER_S
 from realtime.frame import Frame
-
-Pace = Literal["live", "all"]
 
 STEP_S = 0.001
 """The least distance of two pictures: Matroska's clock ticks in milliseconds."""

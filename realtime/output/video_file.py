@@ -14,11 +14,12 @@ from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTr
 from av.video.stream import VideoStream
 
 from realtime.audio.audio_track import SoundTrack, Track, TrackWriter
+from realtime.capture.source import Pace
 from realtime.clock import Clock, now_ns
 from realtime.errors import ConfigError, DeviceError
 from realtime.frame import Frame
 from realtime.imaging.resize import even, pad_to_even
-from realtime.output.timeline import Pace, Timeline
+from realtime.output.timeline import Timeline
 
 log = logging.getLogger(__name__)
 

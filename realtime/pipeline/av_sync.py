@@ -6,15 +6,13 @@ from pathlib import Path
 
 from realtime.audio.voice_pipeline import VoicePipeline, is_microphone
 from realtime.capture.open_source import is_still, open_source
-from realtime.capture.paced import Paced
 from realtime.capture.picture import Picture, load_picture
-from realtime.capture.source import Source
-from realtime.capture.wrappers import Until
+from realtime.capture.source import Pace, Source
+from realtime.capture.wrappers import Paced, Until
 from realtime.clock import Clock
 from realtime.config import RunConfig
 from realtime.errors import ConfigError
 from realtime.families.lip_sync.effect import speech_time_ns
-from realtime.output.timeline import Pace
 from realtime.output.virtual_camera import find_virtual_camera
 from realtime.pipeline.active_identity import Selection
 from realtime.pipeline.metrics import Tally

@@ -14,7 +14,7 @@ from realtime.audio.sound_devices import open_microphone
 from realtime.audio.voice_pipeline import OpenSpeaker, VoicePipeline, is_microphone, open_speaker
 from realtime.capture.open_source import open_source
 from realtime.capture.source import Source
-from realtime.capture.switched import Choice, Switched
+from realtime.capture.wrappers import SourceSpec, SwitchableSource
 from realtime.clock import Clock, now_ns
 from realtime.config import RunConfig
 from realtime.errors import DeviceError
@@ -47,7 +47,7 @@ class Switches:
     `busy` says why the source may not change now, None where it may.
     """
 
-    source: Switched | None
+    source: SwitchableSource | None
     camera: CameraSwitch
     microphone: SelectableMicrophone | None
     recorder: Recorder
@@ -208,7 +208,7 @@ def open_parts(
 def with_switches(
     sinks: Sequence[Sink],
     open_sink: Callable[[str], Sink],
-    source: Switched | None,
+    source: SwitchableSource | None,
     microphone: SelectableMicrophone | None,
     lost: Callable[[DeviceError], None],
 ) -> tuple[list[Sink], Switches]:
@@ -237,16 +237,16 @@ def chosen_microphone(config: RunConfig, open_speaker: OpenSpeaker) -> tuple[Sel
     return microphone, partial(open_speaker, open_input=microphone.open)
 
 
-def switchable(source: Source, config: RunConfig, plan: AvPlan, clock: Clock) -> Switched | None:
+def switchable(source: Source, config: RunConfig, plan: AvPlan, clock: Clock) -> SwitchableSource | None:
     """The source of a live run, so that it can change; None where a voice or a still picture sets the beat."""
     along = config.sound is not None and not is_microphone(config.sound)
     if plan.pace != "live" or plan.still or along:
         return None
 
-    def open_one(choice: Choice) -> Source:
+    def open_one(choice: SourceSpec) -> Source:
         return open_source(choice.address, size=choice.size, fps=config.fps, clock=clock, pace="live", loop=config.loop)
 
-    return Switched(source, Choice(plan.source, config.size), open_one)
+    return SwitchableSource(source, SourceSpec(plan.source, config.size), open_one)
 
 
 def open_tracker(config: RunConfig) -> FaceFinder:

@@ -9,9 +9,9 @@ from aiohttp import web
 
 from realtime.audio.delay_line import DelayLine
 from realtime.audio.sound_devices import microphones
-from realtime.capture.camera import COST, CameraFound
 from realtime.capture.devices import offered
-from realtime.capture.switched import Choice
+from realtime.capture.webcam import COST, CameraFound
+from realtime.capture.wrappers import SourceSpec
 from realtime.errors import ConfigError, DeviceError
 from realtime.output.recorder import Recorder
 from realtime.output.virtual_camera import find_virtual_camera, how_to_get_one
@@ -45,7 +45,7 @@ class LiveDevices:
         self._source, self._camera, self._microphone = switches.source, switches.camera, switches.microphone
         self._busy = switches.busy
         self._list, self._find, self._list_microphones = list_cameras, find_camera, list_microphones
-        self._start = self._source.choice if self._source is not None else None
+        self._start = self._source.spec if self._source is not None else None
         self._start_sizes = _shares(self._source.size) if self._source is not None else []
 
     def report(self) -> dict[str, Any]:
@@ -67,7 +67,7 @@ class LiveDevices:
         if self._start is not None and self._start.address not in known:
             start = {"id": START, "name": "as it was started", "sizes": [_size(size) for size in self._start_sizes]}
             sources.insert(0, start)
-        now = self._source.choice if self._source is not None else None
+        now = self._source.spec if self._source is not None else None
         found = self._find()
         return {
             "sources": sources,
@@ -115,7 +115,7 @@ class LiveDevices:
         wanted = next((known for known in (*sizes, self._start.size) if known and _size(known) == size), None)
         if size and wanted is None:
             raise ConfigError("that source has no such size: choose one of the list")
-        self._source.switch(Choice(address, wanted))
+        self._source.switch(SourceSpec(address, wanted))
 
     def switch_camera(self, on: bool) -> None:
         """Send the picture to the virtual camera, or stop sending it."""

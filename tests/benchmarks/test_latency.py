@@ -17,8 +17,8 @@ from benchmarks.latency import FEWEST, assemble, configure, faults, told, with_a
 from benchmarks.measured_run import TAIL, Counted, MeasuredLoop, Retimed, Use
 from benchmarks.report import one_line, stamp
 from benchmarks.timings import Trace, figures, window
-from realtime.capture.paced import Paced
 from realtime.capture.synthetic import Synthetic
+from realtime.capture.wrappers import Paced
 from realtime.errors import ConfigError
 from realtime.pipeline.loop import run_live, run_offline
 from realtime.threads import Crew

@@ -1,7 +1,10 @@
 """Which camera is meant, what drivers send, and OpenCV's cameras; all without a device."""
 
 import errno
+import subprocess
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -9,9 +12,16 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from realtime.capture.camera import CameraFound, CameraGone, CameraRequest, Mode, RawFrame, choose
-from realtime.capture.devices import _mac_names, delivered, find, numbered_cameras, offered
-from realtime.capture.opencv_camera import OpenCvCamera
+from realtime.capture.devices import (
+    OpenCvCamera,
+    _fed_by_masquerade,
+    _mac_names,
+    delivered,
+    find,
+    numbered_cameras,
+    offered,
+)
+from realtime.capture.webcam import CameraFound, CameraGone, CameraRequest, Mode, RawFrame, choose
 from realtime.errors import DeviceError
 
 CAMERAS = [
@@ -291,3 +301,20 @@ def test_smaller_is_better_than_slow_and_nothing_is_none() -> None:
     assert choose([Mode("H264", (1280, 720), 30.0)], None, None) is None
     assert choose([], (640, 480), None) is None
     assert str(MODES[3]) == "1280x720 MJPG 30.0 fps"
+
+
+PROGRAM = "import sys\nheld = open(sys.argv[1])\nprint('open', flush=True)\nsys.stdin.read()\n"
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="only Linux tells who has a device open")
+def test_ours_when_another_masquerade_holds_it_not_when_we_look_at_it(tmp_path: Path) -> None:
+    device, program = tmp_path / "video9", tmp_path / "masquerade"
+    program.write_text(PROGRAM)
+    with device.open("w"):
+        assert not _fed_by_masquerade(str(device))
+        command = [sys.executable, str(program), str(device)]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+            assert other.stdout is not None
+            assert other.stdout.readline() == b"open\n"
+            assert _fed_by_masquerade(str(device))
+    assert not _fed_by_masquerade(str(device))

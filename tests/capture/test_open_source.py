@@ -7,24 +7,23 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from test_webcam import Bench, take
+from sources import Bench, take
 from written_video import numbered_pictures, written
 
-from realtime.capture.open_source import open_source, recording_of
-from realtime.capture.paced import Paced
+from realtime.capture.open_source import open_source
 from realtime.capture.picture import Picture
 from realtime.capture.recording import Recording
 from realtime.capture.source import Source
 from realtime.capture.synthetic import Synthetic, number_of
 from realtime.capture.webcam import Webcam
-from realtime.clock import now_ns
+from realtime.capture.wrappers import Paced
 from realtime.errors import ConfigError, MasqueradeError
 from realtime.threads import Crew
 
 
 def reel(source: Source) -> object:
     assert isinstance(source, Paced)
-    return source.reel
+    return source.inner
 
 
 @pytest.fixture
@@ -52,37 +51,12 @@ def folder(tmp_path: Path) -> Path:
 def test_files_play_live_or_all_at_once(folder: Path, name: str, kind: type) -> None:
     live = open_source(str(folder / name), pace="live")
     assert isinstance(reel(live), kind)
-    assert (recording_of(live) is not None) is (kind is Recording)
     live.close()
     offline = open_source(str(folder / name), pace="all")
     assert isinstance(offline, kind)
     count = len(list(iter(offline.read, None)))
     assert count == {"talk.mp4": 6, "face.png": 1, "unnamed": 1}.get(name, 3)
     offline.close()
-
-
-@pytest.mark.parametrize("spec", ["talk.mp4", "face.png", "synthetic", "0"])
-def test_every_source_keeps_the_protocol(folder: Path, spec: str) -> None:
-    bench = Bench()
-    bench.plan = iter([bench.camera([100] * 90, (160, 90))])
-    name = spec if spec in ("synthetic", "0") else str(folder / spec)
-    clock = (lambda: bench.now) if spec == "0" else now_ns
-    source = open_source(name, pace="live", loop=True, clock=clock, open_camera=bench.open)
-    first, second = source.read(), source.read()
-    assert first is not None
-    assert second is not None
-    assert (first.seq, second.seq) == (0, 1)
-    assert second.captured_ns > first.captured_ns
-    assert first.size == second.size == source.size
-    assert not first.pixels.flags.writeable
-    assert (source.live, source.state) == (spec == "0", "ok")
-    assert 0 < source.rate_hz <= 240
-    assert source.name
-    source.unblock()
-    assert source.read() is None
-    source.close()
-    source.close()
-    assert source.read() is None
 
 
 def test_file_addresses_and_home(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -266,13 +266,6 @@ def test_a_stream_that_changes_its_size_keeps_the_first(tmp_path: Path) -> None:
     assert min(np.diff(times)) > 0
 
 
-def test_unblocked_it_ends(tmp_path: Path) -> None:
-    source = Recording(written(tmp_path / "a.mp4", numbered_pictures(3)))
-    source.unblock()
-    assert source.read() is None
-    source.close()
-
-
 def test_real_clips() -> None:
     clips = Path(__file__).resolve().parents[3] / "shared" / "clips" / "man_720p.mp4"
     if not clips.exists():

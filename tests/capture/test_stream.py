@@ -4,46 +4,14 @@ import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import cv2
 import pytest
+from sources import JpegServer
 from written_video import numbered_pictures, written
 
 from realtime.capture.stream import Stream, without_password
 from realtime.capture.synthetic import number_of
 from realtime.errors import DeviceError
 from realtime.threads import Crew
-
-BOUNDARY = b"--frame\r\nContent-Type: image/jpeg\r\n\r\n"
-
-
-class JpegServer:
-    """Serves scripted connections: each gets so many numbered JPEGs, then is closed (or kept silent)."""
-
-    def __init__(self, connections: list[tuple[int, tuple[int, int]]], silent_at_end: bool = False) -> None:
-        self.socket = socket.create_server(("127.0.0.1", 0))
-        self.socket.settimeout(10)
-        self.address = f"http://127.0.0.1:{self.socket.getsockname()[1]}/video"
-        self.connections, self.silent_at_end = connections, silent_at_end
-        self.open: list[socket.socket] = []
-
-    def serve(self) -> None:
-        try:
-            for count, size in self.connections:
-                line, _ = self.socket.accept()
-                self.open.append(line)
-                line.recv(4096)
-                line.sendall(b"HTTP/1.0 200 OK\r\nContent-Type: multipart/x-mixed-replace; boundary=frame\r\n\r\n")
-                for picture in numbered_pictures(count, size):
-                    line.sendall(BOUNDARY + cv2.imencode(".jpg", picture)[1].tobytes() + b"\r\n")
-                if not self.silent_at_end:
-                    line.close()
-        except OSError:
-            pass  # the test is over, or the reader has gone
-
-    def stop(self) -> None:
-        for each in (*self.open, self.socket):
-            each.close()
-
 
 Serve = Callable[..., JpegServer]
 

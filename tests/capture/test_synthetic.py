@@ -71,10 +71,6 @@ def test_foreign_and_damaged_pictures_read_as_none() -> None:
     source.close()
 
 
-def test_unblocked_it_ends_and_too_small_is_refused() -> None:
-    source = Synthetic()
-    source.unblock()
-    assert source.read() is None
-    source.close()
+def test_too_small_is_refused() -> None:
     with pytest.raises(ConfigError, match="at least 80x16, not 64x64"):
         Synthetic((64, 64))

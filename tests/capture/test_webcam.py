@@ -1,97 +1,16 @@
 """The webcam source, on cameras that follow a script and a clock that the script turns."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
+from sources import MS, Bench, Gone, Silent, take
 
-from realtime.capture.camera import CameraFound, CameraGone, CameraRequest, Mode, RawFrame
-from realtime.capture.webcam import FIRST_S, MANY, POLL_S, RETRY_S, SILENT_S, Webcam
+from realtime.capture.source import RETRY_S
+from realtime.capture.webcam import FIRST_S, MANY, POLL_S, SILENT_S, CameraFound
 from realtime.clock import NS_PER_S
 from realtime.errors import DeviceError
 from realtime.frame import Frame
-
-MS = 1_000_000
-FOUND = CameraFound("0", "HD Webcam", "usb-1")
-
-
-class Gone:
-    """In a script: the device does not answer."""
-
-
-class Silent:
-    """In a script: no picture within the wait."""
-
-
-class ScriptedCamera:
-    """Plays a script of levels (0..255), None (a damaged picture), Gone or Silent."""
-
-    def __init__(self, bench: "Bench", script: Iterable[object], size: tuple[int, int], found: CameraFound) -> None:
-        self.bench, self.script, self.size = bench, iter(script), size
-        self.found = found
-        self.mode = Mode("MJPG", size, 30.0)
-        self.closed = 0
-
-    def read(self, seconds: float) -> RawFrame | None:
-        step = next(self.script, Gone)
-        if step is Gone:
-            raise CameraGone("unplugged")
-        if step is Silent:
-            self.bench.now += round(seconds * NS_PER_S)
-            return None
-        self.bench.now += self.bench.period_ns
-        if step is None:
-            return RawFrame(None)
-        width, height = self.size
-        stamp = self.bench.now - self.bench.age_ns if self.bench.age_ns is not None else None
-        assert isinstance(step, int)
-        return RawFrame(np.full((height, width, 3), step, np.uint8), stamp)
-
-    def close(self) -> None:
-        self.closed += 1
-
-
-class Bench:
-    """A clock and the cameras that are there, one after the other; an error in the list is raised."""
-
-    def __init__(self) -> None:
-        self.now = NS_PER_S
-        self.period_ns = 40 * MS
-        self.age_ns: int | None = None
-        self.plan: Iterator[object] = iter(())
-        self.wishes: list[CameraRequest] = []
-        self.cameras: list[ScriptedCamera] = []
-        self.sources: list[Webcam] = []
-
-    def camera(
-        self, script: Iterable[object], size: tuple[int, int] = (64, 48), found: CameraFound = FOUND
-    ) -> ScriptedCamera:
-        self.cameras.append(ScriptedCamera(self, script, size, found))
-        return self.cameras[-1]
-
-    def source(self, *plan: ScriptedCamera | DeviceError, **options: object) -> Webcam:
-        self.plan = iter(plan)
-        source = Webcam(
-            "0",
-            open_camera=self.open,
-            clock=lambda: self.now,
-            wait=self.wait,
-            **options,  # type: ignore[arg-type]
-        )
-        self.sources.append(source)
-        return source
-
-    def open(self, wish: CameraRequest) -> ScriptedCamera:
-        self.wishes.append(wish)
-        step = next(self.plan, DeviceError("camera 0 is not there: plug it in again"))
-        if isinstance(step, DeviceError):
-            raise step
-        assert isinstance(step, ScriptedCamera)
-        return step
-
-    def wait(self, seconds: float) -> bool:
-        self.now += round(seconds * NS_PER_S)
-        return False
 
 
 @pytest.fixture
@@ -100,12 +19,6 @@ def bench() -> Iterator[Bench]:
     yield made
     for source in made.sources:
         source.close()
-
-
-def take(source: Webcam, count: int) -> list[Frame]:
-    frames = [source.read() for _ in range(count)]
-    assert None not in frames
-    return [frame for frame in frames if frame is not None]
 
 
 def test_frames_come_numbered_and_stamped(bench: Bench) -> None:
@@ -252,19 +165,4 @@ def test_damaged_pictures_are_left_out_and_counted(bench: Bench) -> None:
     assert source.state == "ok"
     take(source, 1)
     assert source.skipped == 3 + MANY
-    source.close()
-
-
-def test_unblocked_while_the_camera_is_away_it_ends(bench: Bench) -> None:
-    source = bench.source(bench.camera([100] * 14))
-
-    def wait(seconds: float) -> bool:
-        source.unblock()
-        return True
-
-    source._wait = wait
-    while source.read() is not None:
-        pass
-    assert source.state == "camera 0 is gone: waiting for it"
-    assert source.read() is None
     source.close()

@@ -18,7 +18,7 @@ from fakes import FakeClock
 from yarl import URL
 
 from realtime.audio.microphone import SelectableMicrophone
-from realtime.capture.switched import Switched
+from realtime.capture.wrappers import SwitchableSource
 from realtime.clock import Clock
 from realtime.errors import ConfigError
 from realtime.frame import Pixels
@@ -148,7 +148,7 @@ class Opened:
 
 
 def switches(
-    source: Switched | None = None,
+    source: SwitchableSource | None = None,
     camera: CameraSwitch | None = None,
     microphone: SelectableMicrophone | None = None,
     busy: str | None = None,

@@ -12,8 +12,8 @@ from fakes import FakeSink, FakeSource
 from pages import Opened, open_page, switches
 
 from realtime.audio.microphone import InputDevice, SelectableMicrophone, SoundDeviceGone
-from realtime.capture.camera import CameraFound, Mode
-from realtime.capture.switched import Choice, Switched
+from realtime.capture.webcam import CameraFound, Mode
+from realtime.capture.wrappers import SourceSpec, SwitchableSource
 from realtime.clock import now_ns
 from realtime.errors import DeviceError
 from realtime.frame import Floats, Frame
@@ -152,7 +152,7 @@ def test_the_camera_changes_and_a_call_gets_to_see_it(opened: Opened) -> None:
     voice.read(0)
     opened.report["sound"] = {"state": "ok", "delay_s": 0.1}
     switch = CameraSwitch(open_camera, None, lost=lambda error: None)
-    source = Switched(FakeSource([]), Choice("0"), lambda choice: FakeSource([np.zeros((8, 8, 3), np.uint8)]))
+    source = SwitchableSource(FakeSource([]), SourceSpec("0"), lambda spec: FakeSource([np.zeros((8, 8, 3), np.uint8)]))
     opened.attach(
         devices=LiveDevices(
             switches(source, switch, microphone),
@@ -168,10 +168,10 @@ def test_the_camera_changes_and_a_call_gets_to_see_it(opened: Opened) -> None:
         assert await tab.js(FIELD.format("source") + ".value") == "0"
         await tab.page.select_option("#source-size", "640x480")
         await tab.until("document.getElementById('source-size').value === '640x480'")
-        while source.choice != Choice("0", (640, 480)):
+        while source.spec != SourceSpec("0", (640, 480)):
             await tab.until("true")
         await tab.page.select_option("#source", "2")
-        while source.choice != Choice("2"):
+        while source.spec != SourceSpec("2"):
             await tab.until("true")
         await tab.until("document.getElementById('source-size').options.length === 2")
         # How loud it is, another microphone, and a voice that comes later.

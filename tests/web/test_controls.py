@@ -8,8 +8,8 @@ import pytest
 from fakes import FakeSource
 from pages import switches
 
-from realtime.capture.camera import CameraFound, Mode
-from realtime.capture.switched import Choice, Switched
+from realtime.capture.webcam import CameraFound, Mode
+from realtime.capture.wrappers import SourceSpec, SwitchableSource
 from realtime.config import RunConfig
 from realtime.errors import ConfigError
 from realtime.pipeline.av_sync import AvPlan
@@ -21,13 +21,15 @@ CAMERAS = [CameraFound("0", "Laptop", "usb-1", MODES), CameraFound("2", "Desk", 
 
 
 @pytest.fixture
-def source() -> Iterator[Switched]:
-    switched = Switched(FakeSource([]), Choice("/home/me/film.mp4", (500, 400)), lambda choice: FakeSource([]))
+def source() -> Iterator[SwitchableSource]:
+    switched = SwitchableSource(
+        FakeSource([]), SourceSpec("/home/me/film.mp4", (500, 400)), lambda spec: FakeSource([])
+    )
     yield switched
     switched.close()
 
 
-def devices(source: Switched | None, busy: str | None = None, found: str | None = "/dev/video9") -> LiveDevices:
+def devices(source: SwitchableSource | None, busy: str | None = None, found: str | None = "/dev/video9") -> LiveDevices:
     return LiveDevices(
         switches(source, busy=busy),
         list_cameras=lambda: CAMERAS,
@@ -35,7 +37,7 @@ def devices(source: Switched | None, busy: str | None = None, found: str | None 
     )
 
 
-def test_what_can_be_chosen_is_told_without_the_path_of_the_start(source: Switched) -> None:
+def test_what_can_be_chosen_is_told_without_the_path_of_the_start(source: SwitchableSource) -> None:
     told = devices(source).listed()
     assert [(at["id"], at["name"]) for at in told["sources"]] == [
         ("start", "as it was started"), ("0", "Laptop"), ("2", "Desk"),
@@ -49,22 +51,22 @@ def test_what_can_be_chosen_is_told_without_the_path_of_the_start(source: Switch
     assert "v4l2loopback" in devices(source, found=None).listed()["camera_help"] or os.name == "nt"
 
 
-def test_a_choice_is_one_of_the_list(source: Switched) -> None:
+def test_a_choice_is_one_of_the_list(source: SwitchableSource) -> None:
     live = devices(source)
     live.choose("0", "640x480")
-    assert source.choice == Choice("0", (640, 480))
+    assert source.spec == SourceSpec("0", (640, 480))
     assert live.listed()["source"] == "0"
     live.choose("2", "")
-    assert source.choice == Choice("2")
+    assert source.spec == SourceSpec("2")
     live.choose("start", "500x400")
-    assert source.choice == Choice("/home/me/film.mp4", (500, 400))
+    assert source.spec == SourceSpec("/home/me/film.mp4", (500, 400))
     for address, size in (("/etc/passwd", ""), ("1", ""), ("", ""), ("0", "800x600"), ("0", "x"), ("start", "1x1")):
         with pytest.raises(ConfigError, match="choose one of the list"):
             live.choose(address, size)
-    assert source.choice == Choice("/home/me/film.mp4", (500, 400))
+    assert source.spec == SourceSpec("/home/me/film.mp4", (500, 400))
 
 
-def test_a_source_that_is_needed_as_it_is_stays(source: Switched) -> None:
+def test_a_source_that_is_needed_as_it_is_stays(source: SwitchableSource) -> None:
     live = devices(source, busy="a.mp4 is being recorded")
     assert live.listed()["fixed"] == "a.mp4 is being recorded"
     with pytest.raises(ConfigError, match=r"a\.mp4 is being recorded"):
@@ -74,7 +76,7 @@ def test_a_source_that_is_needed_as_it_is_stays(source: Switched) -> None:
     assert devices(None).listed()["source"] is None
 
 
-def test_the_camera_has_a_switch_where_there_is_one(source: Switched) -> None:
+def test_the_camera_has_a_switch_where_there_is_one(source: SwitchableSource) -> None:
     live = devices(source)
     assert live.report() == {"camera_on": False, "camera_why": None, "level": None}
     live.switch_camera(True)
@@ -98,7 +100,7 @@ def test_a_source_can_change_where_nothing_else_keeps_its_time(
     switched = switchable(FakeSource([]), config, voicing, lambda: 0)
     assert (switched is not None) == can
     if switched is not None:
-        switched.switch(Choice("synthetic", (96, 48)))
+        switched.switch(SourceSpec("synthetic", (96, 48)))
         frame = switched.read()
         assert frame is not None
         assert frame.size == (96, 48)
