@@ -1,11 +1,9 @@
 """Clips to measure with: videos, and rendered clips with the truth beside them.
 
-A rendered clip's form is the people recipe's own (`trained_models/recipes/people/clips.py`), an `.npz` without pickles.
-It is a source itself; beside a video NAME.mp4 lies NAME.npz with the masks alone:
-- `mask_png`: uint8, 8-bit grey PNG files one after the other; 255 = face (skin, eyes, mouth; no hair, ears, neck, and
-  nothing of what is before it); of the video's size;
-- `mask_png_offsets`: int64 (n + 1,): picture i is `mask_png[offsets[i]:offsets[i + 1]]`;
-- `frame_jpg`, `frame_jpg_offsets`, `fps`: the pictures, where there is no video.
+A rendered clip (`trained_models/recipes/people`) is an `.npz` without pickles: `frame_jpg` and `mask_png` are uint8,
+files one after the other, picture i at `offsets[i]:offsets[i + 1]` of `frame_jpg_offsets` and `mask_png_offsets`
+(int64, n + 1); `fps`. Masks are 8-bit grey, 255 = face (skin, eyes, mouth; nothing of what is before it). It is a
+source itself; beside a video NAME.mp4 lies NAME.npz with the masks alone.
 """
 
 from pathlib import Path

@@ -38,12 +38,7 @@ itself after JPEG, which says what the second reader's own error is."""
 
 
 class Reenacted:
-    """Figures of one clip, frame by frame.
-
-    L1: mean |output − truth| over all pixels and colours, 0..1, whole pictures at 256 px. AKD: mean distance of the
-    second reader's points from the truth's, in pixels of a picture of 256. MKR: the share of the faces it found in
-    the truth and not in the output. A frame in which it does not find the truth's face counts for L1 alone.
-    """
+    """L1 of whole pictures, AKD and MKR of the second reader's points (Siarohin and others, 2019), frame by frame."""
 
     def __init__(self, second: SecondReader | None) -> None:
         self._second = second

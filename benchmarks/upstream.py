@@ -1,12 +1,9 @@
 """Contests against upstream: each family at full size, and our whole frame, in turns with the way upstream runs it.
 
-Both sides have the same seeded weights. Speed does not depend on the weights; but they are made so that activations
-stay near 1 and outputs fill their range, as trained ones do, since otherwise nothing could be said about differences.
-
-Upstream is PyTorch, eager, float32, one picture at a time. FOMM's loop encodes the avatar again for every frame;
-what it also does and nobody looks at (the warped full-size picture, looking up in eleven copies) is left out here,
-to its advantage. A SAEHD model is run by DeepFaceLive: ONNX Runtime with options left as they are, on a graph as
-DeepFaceLab writes it: pictures channels last, a bias as an addition of its own, depth-to-space spelled out.
+Both sides have the same seeded weights, made so that activations stay near 1 and outputs fill their range, as trained
+ones do. Upstream is PyTorch, eager, float32, one picture at a time; FOMM's loop encodes the avatar again for every
+frame; what it also does and nobody looks at is left out, to its advantage. A SAEHD model is run by DeepFaceLive: ONNX
+Runtime with options left as they are, on a graph as DeepFaceLab writes it.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

@@ -123,8 +123,7 @@ def opening(face: Face | None) -> float:
 def mouth_figures(driver: Faces, output: Faces) -> dict[str, float | None]:
     """r and gain of how far the lips are apart, by landmarks: what a viewer sees of a mouth that opens.
 
-    `jawOpen` is a guess from the same landmarks that leans on who it is: drawn faces whose lips part as far as their
-    driver's may read as two thirds of it. `std` is the driver's; r and gain are None where it is below `OPENS`.
+    `std` is the driver's; r and gain are None where it is below `OPENS`.
     """
     pairs = [(opening(a), opening(b)) for a, b in zip(driver, output, strict=True) if a is not None and b is not None]
     own, made = np.array(pairs, dtype=np.float64).reshape(-1, 2).T
@@ -154,11 +153,10 @@ def traces(driver: Faces, output: Faces) -> dict[str, Any]:
 
 
 def blinks(lids: Reals) -> list[int]:
-    """The frames at which the eyes are shut most, one a blink.
+    """The frames at which the eyes are shut most, one a blink; `lids` (T,) 0..1, NaN where no face was read.
 
-    `lids` is (T,): how far the lids are closed, 0..1, NaN where no face was read. What is usual is the median of the
-    series itself, so that a narrow-eyed face is not taken for a blinking one. A blink cut off by the clip's end or
-    by a lost face counts: its peak was seen.
+    What is usual is the median of the series itself, so that a narrow-eyed face is not taken for a blinking one. A
+    blink cut off by the clip's end or by a lost face counts: its peak was seen.
     """
     known = lids[~np.isnan(lids)]
     if not len(known):
@@ -223,8 +221,7 @@ def geodesic_deg(a: Reals, b: Reals) -> Reals:
 def pose_error(driver: Reals, output: Reals) -> dict[str, float | None]:
     """Pose error in degrees over (T, 3, 3) rotations, and what is left once its constant part is out.
 
-    Two heads of different shape read at a constant angle to each other: that part is no error of
-    following. The constant part is the chordal mean of outputᵀ driver.
+    Two heads of different shape read at a constant angle to each other (the chordal mean of outputᵀ driver).
     """
     if not len(driver):
         return {"mean": None, "p95": None, "constant": None, "mean_without_constant": None}
@@ -247,11 +244,9 @@ def following(driver: Faces, other: Faces) -> tuple[Channels, dict[str, float | 
 
 
 def jitter(points: Reals, still: Bools | None = None) -> dict[str, float | None]:
-    """How much landmarks tremble: their second difference over time, on the `still` triples (None: all).
+    """How much landmarks (T, N, 2) tremble: their second difference over time, on the `still` (T - 2,) triples.
 
-    `points` is (T, N, 2) in pixels, of frames that follow one another. `rms_px` is its root mean
-    square a coordinate, `of_eyes_percent` its mean length in percent of the outer-eye distance. `still`
-    is (T - 2,).
+    `rms_px`: root mean square a coordinate; `of_eyes_percent`: mean length in percent of the outer-eye distance.
     """
     second = np.diff(points, n=2, axis=0)
     if still is not None:

@@ -145,10 +145,8 @@ def static_jitter(
 ) -> dict[str, Any]:
     """How much a still picture's output trembles, against the noise put in; for an engine that saw nothing before.
 
-    `mask_of` gives the mask (H, W) of the frame the engine has just worked on, or None. What counts is the mean
-    over the pixels that are the new face's by nine tenths in every frame: elsewhere the camera's own noise comes
-    through, and would hide what the swap does. `ratio` is output over input; `p99_over_noise` the same of the worst
-    hundredth of the pixels: an edge that swims.
+    `mask_of` gives the mask (H, W) of the frame the engine has just worked on, or None. What counts are the pixels that
+    are the new face's by nine tenths in every frame: elsewhere the camera's own noise comes through.
     """
     rng = np.random.default_rng(0)
     before, after = TemporalDeviation(still), TemporalDeviation(still)

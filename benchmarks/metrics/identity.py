@@ -77,9 +77,8 @@ def embedding_of(reader: SecondReader, pictures: Sequence[Path]) -> Reals | str:
 class Retrieval:
     """Top-1 retrieval (as FaceShifter and SimSwap report it) by Euclidean distance, on every `EVERY`-th frame.
 
-    The candidates: the identity, this clip's driver (the mean of its frames), and the gallery's people. `top1`: the
-    share of output frames retrieved as each. `driver_as_driver` is the control: the driver's own frames, each left
-    out of its mean, retrieved as the driver. `distance`: mean distances; under `SAME` is one person.
+    Among the identity, this clip's driver (the mean of its frames), and the gallery's people. `driver_as_driver` is
+    the control: each of the driver's frames left out of its mean.
     """
 
     key = "identity"

@@ -17,13 +17,9 @@ rendered people who talk and turn by up to 30 degrees fit by up to 2.4 worse in 
 
 
 class LandmarkError:
-    """Normalised mean error (300-W: Sagonas and others, 2013) in percent of the driver's outer-eye distance.
+    """Normalised mean error of the second reader's five points (300-W: Sagonas and others, 2013), and faces it missed.
 
-    Points are those of the second reader: four eye corners and the point below the nose, read on each picture alone.
-    `nme` counts what is missing of following and what differs in the two faces' shapes. `nme_without_constant` takes
-    each point's constant offset out, in the driver's own eye frame: the shapes' part. `reread` is how well the reader
-    agrees with itself on the driver's picture after JPEG: less than that can't be told. `missed`: faces that were
-    read in the driver and not in the output (MKR; Siarohin and others, 2019).
+    In percent of the driver's outer-eye distance; each picture is read alone.
     """
 
     key = "landmarks"
@@ -86,10 +82,9 @@ def canonical_head() -> Reals:
 def fit_residual(face: Face, head: Reals) -> float:
     """How far a face's build is from the canonical face's, in percent of the outer-eye distance.
 
-    The canonical face's twenty points that no expression moves (`BONES`: corners of the eyes, nose, forehead, temples,
-    cheekbones) are laid onto the landmarks by the similarity of least squares in three dimensions (Umeyama, 1991). The
-    figure is the root mean square of what is left in the picture's plane, in parts of the laid face's outer-eye
-    distance, so that neither size nor turn changes it. Infinite for landmarks that are not numbers.
+    The canonical face's points that no expression moves (`BONES`) are laid onto the landmarks by the similarity of
+    least squares in three dimensions (Umeyama, 1991); root mean square of what is left in the picture's plane.
+    Infinite for landmarks that are not numbers.
     """
     seen = face.landmarks[BONES].astype(np.float64) * (1.0, -1.0, -1.0)
     if not np.isfinite(seen).all():

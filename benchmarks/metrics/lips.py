@@ -46,9 +46,8 @@ def envelope(samples: Floats, times_s: Reals) -> Reals:
 def lip_offset(mouth: Reals, level: Reals, rate_hz: float) -> dict[str, Any]:
     """Offset, confidence and correlation of a mouth's opening with the envelope at the same frames, (n,) each.
 
-    rho(lag) is Pearson's r of the mouth with the envelope `lag` frames before: a positive `offset_frames` is a mouth
-    that comes late. `offset_ms` is its parabola's peak, finer than a frame. `confidence`: the highest rho less the
-    median of all lags'. Frames without a face are left out.
+    rho(lag) is Pearson's r of the mouth with the envelope `lag` frames before: a positive offset is a mouth that comes
+    late. `confidence`: the highest rho less the median of all lags'. Frames without a face are left out.
     """
     lags = np.arange(-FARTHEST, FARTHEST + 1)
     rho = np.array([_r(mouth, level, lag) for lag in lags.tolist()])
@@ -110,8 +109,7 @@ def lip_points(head: Head, face: Face | None) -> Reals:
 def lip_shape_error(truth: Reals, drawn: Reals, speaks: Bools) -> dict[str, Any]:
     """How far drawn lips are from the true ones, (n, 40, 2) each, in percent of the outer-eye distance (300-W's NME).
 
-    `nme_without_constant` takes each point's mean offset out: another resting mouth is no wrong one. `at_rest`: what a
-    mouth that never moved would have, and so what there is to gain. Over the frames that `speaks`, (n,) bool, marks.
+    Over the frames that `speaks`, (n,) bool, marks; `at_rest`: what a mouth that never moved would have.
     """
     both = speaks & np.isfinite(truth).all(axis=(1, 2)) & np.isfinite(drawn).all(axis=(1, 2))
     if both.sum() < LEAST_SEEN:

@@ -35,10 +35,8 @@ def open_truth(clip: Path) -> "MaskTruth | Missing":
 class MaskTruth:
     """Intersection over union with the face's true region (Everingham and others, 2010), a half and more being in.
 
-    `iou` is of the network's own masks, before the blend erodes and softens them; `iou_driver` of the mask that the
-    network draws of the driver's face alone; `iou_taken_over` of what was really replaced, which settings such as
-    `mask_erode` keep small. `spilled`: the share of `iou`'s region that is not face (a hand painted over, hair);
-    `left_out`: the share of the face outside it. Frames with less than `LEAST_PX` of true face don't count.
+    Of the network's own masks, before the blend erodes and softens them, and of what was really taken over.
+    Frames with less than `LEAST_PX` of true face don't count.
     """
 
     key = "mask"
@@ -89,10 +87,7 @@ def overlap(drawn: Bools, true: Bools) -> tuple[float, float, float]:
 def drawn_masks(
     frame: Pixels, face: Face, swapped: Swapped, swapper: Swapper, settings: Settings
 ) -> tuple[Floats, Floats]:
-    """What the blend takes over of the frame, and the crop's square in it: each (H, W) float32 0..1.
-
-    The mask is shaped by the blend's own code but placed here; the square depends on the landmarks alone.
-    """
+    """What the blend takes over of the frame, and the crop's square in it: each (H, W) float32 0..1."""
     height, width = frame.shape[:2]
     matrix, region = _crop_of(face, swapped, swapper)
     back = invert(matrix)
@@ -101,10 +96,9 @@ def drawn_masks(
 
 
 def network_masks(frame: Pixels, face: Face, swapped: Swapped, swapper: Swapper) -> dict[str, Floats]:
-    """What the network itself says, before the blend erodes and softens it: each (H, W) float32 0..1.
+    """The network's own masks, before the blend erodes and softens them: each (H, W) float32 0..1.
 
-    `both` is what the swap would take over, the product of its masks; `driver` the driver's face alone, where the
-    network draws it.
+    `both`: the product of its masks; `driver`: the driver's face alone, where the network draws it.
     """
     height, width = frame.shape[:2]
     back = invert(_crop_of(face, swapped, swapper)[0])
@@ -134,9 +128,8 @@ def beyond(driver: Pixels, output: Pixels, mask: Floats, square: Floats) -> tupl
 def share_hidden(mask: Floats, face: Face, visible: Bools | None = None) -> float:
     """How much of the face's inside, 0..1, is taken over by nine tenths or more.
 
-    `visible`, where it is known, (H, W), is what of the face nothing stands before: the rest doesn't count.
-
-    A swap that lets the driver show through acts perfectly, because the driver is what one reads.
+    `visible` (H, W), where it is known, is what of the face nothing stands before. A swap that lets the driver show
+    through acts perfectly, because the driver is what one reads.
     """
     points = face.landmarks[:, :2]
     middle = points.mean(axis=0)

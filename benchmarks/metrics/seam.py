@@ -19,10 +19,8 @@ class Seam:
     """Seam energy in a ring of `RING_PX` along the line where half is taken over.
 
     A picture y = αg + (1 - α)d has the gradient α∇g + (1 - α)∇d + (g - d)∇α. The first two parts are what both
-    pictures have themselves: the field that Poisson blending aims at (Pérez, Gangnet and Blake, 2003). The last
-    one is in neither: it is the seam. With g - d = (y - d) / α it follows from driver, output and mask alone.
-    `levels_per_px` is its mean length, over the three colours, in 8-bit levels a pixel; `of_driver` that in parts of
-    the driver's own gradient in the ring: far under 1 the seam drowns in the picture's own detail.
+    pictures have themselves (Pérez, Gangnet and Blake, 2003); the last one is in neither: it is the seam. With
+    g - d = (y - d) / α it follows from driver, output and mask alone.
     """
 
     key = "seam"
