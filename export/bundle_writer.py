@@ -31,10 +31,7 @@ def write_record(file: Path, plan: ExportPlan, networks: Sequence[Exported], opt
     record = {
         "schema": 1,
         "family": plan.family,
-        "source": {
-            "files": {source.name: hash_file(source) for source in plan.sources},
-            **plan.training,
-        },
+        "source": {"files": {source.name: hash_file(source) for source in plan.sources}, **plan.training},
         "options": dict(options),
         "networks": {network.file: _facts(network) for network in networks},
         "versions": {

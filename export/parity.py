@@ -34,18 +34,18 @@ class Limit:
     psnr_db: float | None = None
 
 
-_FP32, _FP16 = Limit(worst=1e-4), Limit(psnr_db=45)
+PICTURES: tuple[Kind, ...] = ("picture", "face", "mask")
 LIMITS: Mapping[Precision, Mapping[Kind, Limit]] = MappingProxyType(
     {
         # 1e-4 is a fortieth of a level of 255, and thirty times what float32 itself varies by (the references).
         "fp32": {
-            **dict.fromkeys(("picture", "face", "mask"), _FP32),
+            **dict.fromkeys(PICTURES, Limit(worst=1e-4)),
             "points": Limit(worst=1e-5),
             "numbers": Limit(relative=1e-4),
         },
         # 45 dB is an error of 1.4 levels of 255; 2e-3 is a quarter of a pixel of 256.
         "fp16": {
-            **dict.fromkeys(("picture", "face", "mask"), _FP16),
+            **dict.fromkeys(PICTURES, Limit(psnr_db=45)),
             "points": Limit(worst=2e-3),
             "numbers": Limit(relative=2e-2),
         },
@@ -123,9 +123,11 @@ class Parity:
                 )
             limit = LIMITS[precision][difference.kind]
             if difference.strain(limit) > 1:
+                psnr = "" if difference.psnr_db is None else f" ({difference.psnr_db:.1f} dB)"
                 raise ModelError(
-                    f"{what}: {difference.output} is {_text(difference)} off the checkpoint's network, {precision} "
-                    f"may be {_allowed(limit)}: {_advice(precision)}"
+                    f"{what}: {difference.output} is {difference.worst:.2g}{psnr} off the checkpoint's network, "
+                    f"{precision} may be {_allowed(limit)}: "
+                    + ("report it" if precision == "fp32" else "export it with --precision fp32")
                 )
 
     def facts(self) -> list[dict[str, Any]]:
@@ -189,7 +191,7 @@ class _Tally:
         self._weights += float(weights.sum())
 
     def difference(self) -> Difference:
-        is_picture = self._kind in ("picture", "face", "mask")
+        is_picture = self._kind in PICTURES
         if not self._finite:
             psnr = -math.inf if is_picture else None
             return Difference(self._output, self._kind, math.inf, math.inf, math.inf, psnr, finite=False)
@@ -200,17 +202,8 @@ class _Tally:
         return Difference(self._output, self._kind, self._worst, mean, relative, psnr, finite=True)
 
 
-def _text(difference: Difference) -> str:
-    psnr = "" if difference.psnr_db is None else f" ({difference.psnr_db:.1f} dB)"
-    return f"{difference.worst:.2g}{psnr}"
-
-
 def _allowed(limit: Limit) -> str:
     said = [f"{limit.worst:.0e}" if limit.worst is not None else ""]
     said.append(f"{limit.relative:.0e} of the largest number" if limit.relative is not None else "")
     said.append(f"no less than {limit.psnr_db:.0f} dB" if limit.psnr_db is not None else "")
     return " and ".join(filter(None, said))
-
-
-def _advice(precision: Precision) -> str:
-    return "report it" if precision == "fp32" else "export it with --precision fp32"

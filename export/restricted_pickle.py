@@ -130,12 +130,6 @@ class _Reader(pickle._Unpickler):
     def _ignore_frame(self) -> None:  # it says how far to read ahead
         self.read(8)
 
-    def _push_long(self) -> None:
-        size = self.read(1)[0]
-        if size > 8:
-            raise _Refused("holds a whole number of more than 64 bits")
-        self.stack.append(pickle.decode_long(self.read(size)))
-
     def _set_item(self) -> None:
         value, key = self.stack.pop(), self.stack.pop()
         self._set([key, value])
@@ -165,7 +159,7 @@ class _Reader(pickle._Unpickler):
         for code in b"".join(
             (
                 *(pickle.PROTO, pickle.MARK, pickle.NONE, pickle.NEWTRUE, pickle.NEWFALSE),
-                *(pickle.BININT, pickle.BININT1, pickle.BININT2, pickle.BINFLOAT),
+                *(pickle.BININT, pickle.BININT1, pickle.BININT2, pickle.LONG1, pickle.BINFLOAT),
                 *(pickle.SHORT_BINUNICODE, pickle.BINUNICODE, pickle.BINUNICODE8),
                 *(pickle.SHORT_BINBYTES, pickle.BINBYTES, pickle.BINBYTES8),
                 *(pickle.EMPTY_LIST, pickle.APPEND, pickle.APPENDS, pickle.EMPTY_DICT, pickle.EMPTY_TUPLE),
@@ -176,7 +170,6 @@ class _Reader(pickle._Unpickler):
         )
     } | {
         pickle.FRAME[0]: _ignore_frame,
-        pickle.LONG1[0]: _push_long,
         pickle.SETITEM[0]: _set_item,
         pickle.SETITEMS[0]: _set_items,
         pickle.BUILD[0]: _build,

@@ -77,10 +77,9 @@ def fill(network: nn.Module, state: Mapping[str, Tensor], what: str) -> None:
     wanted = network.state_dict()
     missing = [key for key in wanted if key not in state]
     extra = [key for key in state if key not in wanted]
-    if missing:
-        raise ModelError(f"{what} lacks {_some(missing)}: it is another family, another configuration, or cut off")
-    if extra:
-        raise ModelError(f"{what} has {_some(extra)}, which the network has not: is it of another configuration?")
+    for how, odd in (("lacks", missing), ("has unknown", extra)):
+        if odd:
+            raise ModelError(f"{what} {how} {_some(odd)}: it is of another model or configuration, or cut off")
     ready: dict[str, Tensor] = {}
     for key, place in wanted.items():
         value = state[key]

@@ -30,6 +30,7 @@ from export.parity import Feed, Kind
 from export.plan import ExportPlan, NetworkSpec
 from export.restricted_pickle import read_restricted_pickle
 from export.samples import MORPHS, pictures
+from export.torch_file import fill
 from realtime.errors import ConfigError, ModelError
 from realtime.models.card import FaceTypeName
 from realtime.text import printable
@@ -114,14 +115,7 @@ def plan_deepfacelab(path: Path, *, face_type: str | None = None) -> ExportPlan:
         name=model.name,
         networks=(swap,),
         sources=model.files,
-        input={
-            "size": size,
-            "face_type": chosen,
-            "colour": "BGR",
-            "layout": "NCHW",
-            "range": "0..1",
-            "morph": morph,
-        },
+        input={"size": size, "face_type": chosen, "colour": "BGR", "layout": "NCHW", "range": "0..1", "morph": morph},
         output={"face": "celeb_face", "mask": "celeb_mask", "driver_mask": "driver_mask"},
         training={
             "program": "DeepFaceLab",
@@ -154,8 +148,8 @@ def read_deepfacelab(path: Path) -> DeepFaceLabModel:
     except ModelError as why:
         raise ModelError(f"{_title(data)}: {why}") from why
     files = {part: data.with_name(f"{name}_{family}_{part}.npy") for part, _ in network.named_children()}
-    parts = {part: _read(file) for part, file in files.items()}
-    _load(network, parts, f"model {printable(name, 40)!r}")
+    title = f"model {printable(name, 40)!r}"
+    fill(network, _state({part: _read(file) for part, file in files.items()}, title), title)
     face_type = options.get("face_type")
     return DeepFaceLabModel(
         name=name,
@@ -164,7 +158,7 @@ def read_deepfacelab(path: Path) -> DeepFaceLabModel:
         face_type=FACE_TYPES.get(face_type) if isinstance(face_type, str) else None,
         resolution=_whole(options, "resolution"),
         iterations=iterations,
-        network=network.eval().requires_grad_(False),
+        network=network,
         files=(data, *files.values()),
     )
 
@@ -217,10 +211,8 @@ def _read(path: Path) -> dict[Any, Any]:
 
 def _whole(options: Mapping[Any, Any], name: str) -> int:
     value = options.get(name)
-    if type(value) is not int:
-        raise ModelError(
-            f"option {name!r} is {'missing' if value is None else 'no whole number'}: save the model again"
-        )
+    if type(value) is not int or abs(value) >> 31:
+        raise ModelError(f"option {name!r} is {'missing' if value is None else 'no size'}: save the model again")
     return value
 
 
@@ -236,43 +228,22 @@ def _network(family: str, options: Mapping[Any, Any]) -> tuple[Any, str | None]:
         return saehd(SaehdShape(Archi.parse(archi), **sizes)), archi
 
 
-def _load(network: Any, parts: Mapping[str, dict[Any, Any]], title: str) -> None:
-    """Put the weights of `parts` into `network`, each name of both exactly once."""
-    wanted: dict[str, dict[str, tuple[str, tuple[int, ...]]]] = {part: {} for part in parts}
-    for key, tensor in network.state_dict().items():
-        part, _, rest = key.partition(".")
-        wanted[part][rest.replace(".", "/") + ":0"] = (key, tuple(tensor.shape))
-    state: dict[str, torch.Tensor] = {}
-    for part, names in wanted.items():
-        have = parts[part]
-        for what, odd in (("lacks", [n for n in names if n not in have]), ("has unknown", set(have) - set(names))):
-            if odd:
-                which = printable(sorted(map(str, odd))[0], 60)
-                raise ModelError(
-                    f"{title}: {part} {what} {which!r} and {len(odd) - 1} more: its files are of another model "
-                    "than its options: copy the whole model folder again"
-                )
-        for name, (key, shape) in names.items():
-            state[key] = _weight(have[name], name, shape, f"{title}: {part} {name!r}")
-    network.load_state_dict(state, strict=True, assign=True)
+def _state(parts: Mapping[str, dict[Any, Any]], title: str) -> dict[str, torch.Tensor]:
+    """The weights of all parts by torch's names and in its layout: (out, in, kh, kw), (out, in) or (out,), float32.
 
-
-def _weight(value: object, name: str, shape: tuple[int, ...], title: str) -> torch.Tensor:
-    """One weight in torch's layout: (out, in, kh, kw), (out, in) or (out,), float32.
-
-    The file has (kh, kw, in, out), (in, out) and (out,). An `upscale`'s filters are put from the order of
+    The files have (kh, kw, in, out), (in, out) and (out,). An `upscale`'s filters are put from the order of
     TensorFlow's depth-to-space (cell first, then channel) to that of torch's pixel_shuffle.
     """
-    if not isinstance(value, np.ndarray) or value.dtype not in (np.float16, np.float32):
-        raise ModelError(f"{title} is no array of float32: copy the whole model folder again")
-    turned: NDArray[Any] = value.transpose(3, 2, 0, 1) if value.ndim == 4 else value.T
-    if turned.shape != shape:
-        has, wants = (" x ".join(map(str, s)) for s in (turned.shape, shape))
-        raise ModelError(
-            f"{title} is {printable(has, 60)}, wanted {wants}: its files are of another model than its options"
-        )
-    if not np.isfinite(turned).all():
-        raise ModelError(f"{title} has values that are no numbers: the training broke, take an older backup")
-    if name.startswith("upscale"):
-        turned = turned.reshape(4, -1, *shape[1:]).swapaxes(0, 1).reshape(shape)
-    return torch.from_numpy(np.array(turned, np.float32, order="C"))
+    state: dict[str, torch.Tensor] = {}
+    for part, weights in parts.items():
+        for name, value in weights.items():
+            key = f"{part}.{str(name).removesuffix(':0').replace('/', '.')}"
+            if not isinstance(value, np.ndarray) or value.dtype not in (np.float16, np.float32) or key in state:
+                raise ModelError(
+                    f"{title}: {printable(key, 80)} is no array of float32: copy the whole model folder again"
+                )
+            turned: NDArray[Any] = value.transpose(3, 2, 0, 1) if value.ndim == 4 else value.T
+            if str(name).startswith("upscale") and turned.ndim and turned.size and len(turned) % 4 == 0:
+                turned = turned.reshape(4, -1, *turned.shape[1:]).swapaxes(0, 1).reshape(turned.shape)
+            state[key] = torch.from_numpy(np.array(turned, np.float32, order="C"))
+    return state

@@ -39,14 +39,7 @@ DEFAULT_SIZE = 256
 OTHER_THINGS = ("mgif", "taichi", "fashion", "bair")
 """What upstream calls its configurations of things without a face."""
 
-FRAME = (
-    "features",
-    "source_small",
-    "source_keypoints",
-    "source_jacobians",
-    "driving_keypoints",
-    "driving_jacobians",
-)
+FRAME = ("features", "source_small", "source_keypoints", "source_jacobians", "driving_keypoints", "driving_jacobians")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +70,7 @@ def plan_first_order_motion(file: Path, *, config: str | None = None, align_corn
         networks=motion_networks(model, size),
         sources=(file,),
         input=form if moves_faces(stem_of(file), config, model.config) else {**form, "subject": "any"},
-        training={
-            "program": "First Order Motion Model",
-            "key_points": model.config.key_points,
-            "align_corners": corners,
-        },
+        training={"program": TITLE, "key_points": model.config.key_points, "align_corners": corners},
         notes=(f"features are looked up with {flag}{why}",),
     )
 

@@ -1,15 +1,11 @@
 """The networks of the First Order Motion Model, split into what is done once and what every frame.
 
-The avatar's features depend on the avatar only: `SourceEncoder` and the key point detector run once on it,
-`FrameDriver` runs for every driven frame. Upstream encodes the avatar again for each frame; the picture is
-the same.
+The source's features depend on the source only: `SourceEncoder` runs once on it, `FrameDriver` and the key point
+detector for every driven frame. Upstream encodes the source again for each frame; the picture is the same.
 
-`align_corners` says how positions -1..1 become pixels where features are looked up: True puts -1 on the first
-pixel's centre, False on its outer edge. Upstream's code leaves it to PyTorch, whose default was True up to
-1.2 and is False since 1.3. The checkpoints published in 2019 and 2020 were made while upstream asked for
-PyTorch 1.0.0, that is with True; everybody who runs upstream's code on a PyTorch of today gets False. The
-positions themselves are made with -1 and 1 on the outer pixels' centres, so True is the geometry they mean.
-The pictures differ by up to 0.14: there is no default here.
+`align_corners` says how positions -1..1 become pixels where features are looked up: True puts -1 on the first pixel's
+centre, as the positions are made; False on its outer edge. Upstream's code leaves it to PyTorch, whose default was True
+up to 1.2 and is False since 1.3; the checkpoints of 2019 and 2020 were made with True. Pictures differ by up to 0.14.
 
 Attribute names are upstream's, because they are the key names of its checkpoints. All tensors are NCHW float32;
 positions are (x, y) from -1 (left, top) to 1 (right, bottom), both ends included.
@@ -309,23 +305,15 @@ class SourceEncoder(nn.Module):
 
 
 class FrameDriver(nn.Module):
-    """What is done for every frame: all of `SourceEncoder`'s outputs, then driving key points and Jacobians
-    (as `realtime.families.motion.first_order.keypoints` gives them) -> the picture, (N, 3, H, W) RGB 0..1."""
+    """What is done for every frame: all of `SourceEncoder`'s outputs, then driving key points and Jacobians, relative
+    to the source -> the picture, (N, 3, H, W) RGB 0..1."""
 
     def __init__(self, model: "FirstOrderMotion") -> None:
         super().__init__()
         self.generator = model.generator
 
-    def forward(
-        self,
-        features: Tensor,
-        small: Tensor,
-        source: Tensor,
-        source_jacobian: Tensor,
-        driving: Tensor,
-        driving_jacobian: Tensor,
-    ) -> Tensor:
-        return self.generator.drive(features, small, source, source_jacobian, driving, driving_jacobian)[0]
+    def forward(self, *given: Tensor) -> Tensor:
+        return self.generator.drive(*given)[0]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,12 +1,10 @@
-"""The sizes of a First Order Motion Model, and those of the published ones.
+"""The sizes of a First Order Motion Model: from its weights, from its YAML file, and those of the published ones.
 
-A checkpoint's own key names and shapes tell everything but the softmax temperature, which is 0.1 in every
-published configuration: so a checkpoint can be read without its YAML file (`config_of`), and a YAML file
-that is given is checked against the weights (`config_from_params`).
+Key names and shapes of a checkpoint tell everything but the softmax temperature, which is 0.1 in every published one.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from realtime.errors import ModelError
@@ -48,22 +46,13 @@ class MotionConfig:
     motion_shrink: int = 4
 
 
-_COMMON = MotionConfig()
 PUBLISHED: Mapping[str, MotionConfig] = {
-    "vox-256": _COMMON,
-    "vox-adv-256": _COMMON,
-    "taichi-256": _COMMON,
-    "taichi-adv-256": _COMMON,
-    "mgif-256": replace(_COMMON, single_jacobian=True),
-    "fashion-256": _COMMON,
-    "bair-256": _COMMON,
-    "nemo-256": _COMMON,
+    **dict.fromkeys(("vox-256", "vox-adv-256", "taichi-256", "taichi-adv-256"), MotionConfig()),
+    "mgif-256": MotionConfig(single_jacobian=True),
+    **dict.fromkeys(("fashion-256", "bair-256", "nemo-256"), MotionConfig()),
 }
-"""The published configurations, by upstream's file names (first-order-model, config/*.yaml, 2019-2020).
-
-They differ in their data, losses and discriminators, which an export does not need; of what is exported only
-mgif's detector is another one.
-"""
+"""The published configurations, by upstream's file names (first-order-model, config/*.yaml, 2019-2020). They differ in
+their data, losses and discriminators; of what is exported only mgif's detector is another one."""
 
 
 def config_from_params(params: Mapping[str, Any]) -> MotionConfig:
@@ -74,18 +63,8 @@ def config_from_params(params: Mapping[str, Any]) -> MotionConfig:
         "kp_detector_params",
         {"temperature", "block_expansion", "max_features", "scale_factor", "num_blocks", "single_jacobian_map"},
     )
-    generator = _part(
-        params,
-        "generator_params",
-        {
-            "block_expansion",
-            "max_features",
-            "num_down_blocks",
-            "num_bottleneck_blocks",
-            "estimate_occlusion_map",
-            "dense_motion_params",
-        },
-    )
+    known = {"num_down_blocks", "num_bottleneck_blocks", "estimate_occlusion_map", "dense_motion_params"}
+    generator = _part(params, "generator_params", known | {"block_expansion", "max_features"})
     motion = _part(generator, "dense_motion_params", {"block_expansion", "max_features", "num_blocks", "scale_factor"})
     if common.get("estimate_jacobian") is not True or generator.get("estimate_occlusion_map") is not True:
         raise ModelError(

@@ -101,7 +101,7 @@ DEEP = "down_blocks.0.conv.weight"
     [
         (lambda s: {k: v for k, v in s.items() if k != LEAST}, f"lacks {LEAST}"),
         (lambda s: {k: v for k, v in s.items() if "audio" not in k}, "and 90 more"),
-        (lambda s: put(s, "wings.weight", torch.zeros(2)), "has wings.weight"),
+        (lambda s: put(s, "wings.weight", torch.zeros(2)), "has unknown wings.weight"),
         (lambda s: put(s, LEAST, torch.zeros(3)), f"{LEAST} is 3, wanted is 2"),
         (lambda s: put(s, LEAST, torch.full((2,), float("nan"))), "not finite"),
         (lambda s: put(s, LEAST, torch.zeros(2, dtype=torch.int32)), "int32, wanted is torch.float32"),
@@ -132,7 +132,7 @@ def test_wrong_weights_are_refused(
         ("generator", "dense_motion_network.down.weight", torch.zeros(3, 1, 12, 12), "blur filter is 12"),
         ("kp_detector", "kp.weight", torch.zeros(0, 2, 7, 7), "sizes that no First Order"),
         ("kp_detector", "jacobian.bias", None, "lacks jacobian.bias"),
-        ("kp_detector", "wings", torch.zeros(1), "has wings"),
+        ("kp_detector", "wings", torch.zeros(1), "has unknown wings"),
     ],
 )
 def test_wrong_motion_weights_are_refused(
