@@ -26,7 +26,7 @@ from realtime.frame import Pixels
 
 # Structures and numbers are those of linux/videodev2.h (stable kernel interface); sizes follow from the C types, so
 # they hold on 32 and 64 bits.
-CAPTURE = 1  # V4L2_BUF_TYPE_VIDEO_CAPTURE
+CAPTURE, OUTPUT = 1, 2  # V4L2_BUF_TYPE_VIDEO_CAPTURE, ..._OUTPUT
 MMAP = 1  # V4L2_MEMORY_MMAP
 CAN_CAPTURE, CAN_STREAM, HAS_NODE_CAPS = 0x1, 0x0400_0000, 0x8000_0000
 FLAG_BROKEN = 0x40  # V4L2_BUF_FLAG_ERROR

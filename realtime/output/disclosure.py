@@ -1,6 +1,6 @@
-"""What says that a picture is synthetic: the badge, the camera's name, the file's metadata; and the cards.
+"""What says that a picture is synthetic: the badge, the camera's name, the file's metadata; and the slates.
 
-A card is the whole picture that stands in where there is no face to wear the character.
+A slate is the whole picture that stands in where there is no face to show the identity on.
 """
 
 from collections.abc import Sequence
@@ -32,11 +32,11 @@ _INK = (255, 255, 255)
 _PILL = (28, 24, 24)
 _PILL_ALPHA = 0.85
 
-_CARD_TOP = (74, 56, 46)
-_CARD_BOTTOM = (38, 28, 24)
-_CARD_TITLE = (240, 236, 232)
-_CARD_TEXT = (186, 172, 164)
-_CARD_ACCENT = (150, 190, 90)
+_SLATE_TOP = (74, 56, 46)
+_SLATE_BOTTOM = (38, 28, 24)
+_SLATE_TITLE = (240, 236, 232)
+_SLATE_TEXT = (186, 172, 164)
+_SLATE_ACCENT = (150, 190, 90)
 
 _GRAIN_PX = 61
 
@@ -103,14 +103,14 @@ def _averaged(large: np.ndarray[tuple[int, ...], np.dtype[np.floating]], width: 
     return np.asarray(cv2.convertScaleAbs(small), dtype=np.uint8)
 
 
-def card(size: tuple[int, int], lines: Sequence[str]) -> Pixels:
+def slate(size: tuple[int, int], lines: Sequence[str]) -> Pixels:
     """A calm full picture with a few lines of text, (H, W, 3) uint8 BGR, a new array.
 
     `size` is (width, height). The first line is the title; lines that are too long are set smaller.
     """
     width, height = size
     mix = np.linspace(0.0, 1.0, height)[:, None]
-    column = (1.0 - mix) * np.array(_CARD_TOP) + mix * np.array(_CARD_BOTTOM)
+    column = (1.0 - mix) * np.array(_SLATE_TOP) + mix * np.array(_SLATE_BOTTOM)
     # A gradient this gentle would show steps: one grey level of fixed noise hides them. It repeats sideways.
     grain = np.random.default_rng(0).uniform(-0.5, 0.5, (height, _GRAIN_PX, 1))
     strip = np.rint(column[:, None, :] + grain).astype(np.uint8)
@@ -122,15 +122,15 @@ def card(size: tuple[int, int], lines: Sequence[str]) -> Pixels:
     leading = [1.0 * title_px] + [1.7 * text_px] * (len(lines) - 1)
     gap = 0.7 * title_px if len(lines) > 1 else 0.0
     baseline = 0.5 * (height - sum(leading) - gap) + leading[0]
-    _write(picture, lines[0], baseline, title_px, 600, _CARD_TITLE)
+    _write(picture, lines[0], baseline, title_px, 600, _SLATE_TITLE)
     if len(lines) > 1:
         rule_y, half = round(baseline + 0.5 * title_px), round(0.5 * title_px)
         thick = max(round(0.05 * title_px), 1)
-        cv2.rectangle(picture, (width // 2 - half, rule_y), (width // 2 + half, rule_y + thick - 1), _CARD_ACCENT, -1)
+        cv2.rectangle(picture, (width // 2 - half, rule_y), (width // 2 + half, rule_y + thick - 1), _SLATE_ACCENT, -1)
     baseline += gap
     for line, step in zip(lines[1:], leading[1:], strict=True):
         baseline += step
-        _write(picture, line, baseline, text_px, 400, _CARD_TEXT)
+        _write(picture, line, baseline, text_px, 400, _SLATE_TEXT)
     return picture
 
 
@@ -149,7 +149,7 @@ def _write(
     cv2.putText(picture, text, ((columns - wide) // 2 - x, round(baseline)), color, font, size, weight)
 
 
-def blurred_card(pixels: Pixels) -> Pixels:
+def blurred_slate(pixels: Pixels) -> Pixels:
     """The frame as a wash of colour in which nobody can be recognised, (H, W, 3) uint8 BGR, a new array.
 
     Averaged to 12 pixels across and drawn large again: what is gone cannot be sharpened back.

@@ -11,7 +11,7 @@ from realtime.capture.source import Pace
 from realtime.clock import Clock, now_ns
 from realtime.errors import ConfigError, MasqueradeError
 from realtime.output.disclosure import CAMERA_LABEL
-from realtime.output.sink import Apart, NullSink, Sink
+from realtime.output.sink import NullSink, Sink, ThreadedSink
 from realtime.output.video_file import CONTAINERS, VideoFile, check_writable
 from realtime.output.virtual_camera import VirtualCamera
 
@@ -108,7 +108,7 @@ def open_sinks(
         recording = VideoFile(
             Path(spec), size=size, rate_hz=rate_hz, metadata=metadata, sound=sound, pace=pace, clock=clock
         )
-        return Apart(recording, clock) if pace == "live" else recording
+        return ThreadedSink(recording, clock) if pace == "live" else recording
 
     if not specs:
         return [open_default()]

@@ -51,7 +51,7 @@ class TimedSink(Sink, Protocol):
     def show_at(self, frame: Frame, now_ns: int) -> None: ...
 
 
-class Apart:
+class ThreadedSink:
     """A sink that takes the newest picture when it has time; `missed` counts those it had none for.
 
     `show` never blocks. An error of the sink is raised by the next `show`, or by `close`. For live runs

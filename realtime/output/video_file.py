@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
-from typing import Protocol
 
 import av
 from av.container import OutputContainer
@@ -43,66 +42,26 @@ FRAGMENT_BYTES = 4 * 1024 * 1024
 VP9 = {"deadline": "realtime", "cpu-used": "8", "crf": "30", "b": "0", "row-mt": "1", "lag-in-frames": "0"}
 
 
-class ByteFile(Protocol):
-    """What PyAV needs of a file to write into; `write` takes all or raises OSError."""
+class RecordingFile:
+    """A file without a buffer of its own: what was written survives a kill of the process.
 
-    def write(self, data: bytes, /) -> int: ...
-
-    def seek(self, offset: int, whence: int = 0, /) -> int: ...
-
-    def tell(self) -> int: ...
-
-    def truncate(self, size: int, /) -> int: ...
-
-    def close(self) -> None: ...
-
-
-class DiskFile:
-    """A file without a buffer of its own: what was written survives a kill of the process."""
-
-    def __init__(self, path: Path) -> None:
-        self._file = open(path, "wb", buffering=0)  # noqa: SIM115 (closed in `close`)
-
-    def write(self, data: bytes, /) -> int:
-        """Write all of it, or raise OSError having written a part."""
-        rest = memoryview(data)
-        while rest:
-            rest = rest[self._file.write(rest) :]
-        return len(data)
-
-    def seek(self, offset: int, whence: int = 0, /) -> int:
-        return self._file.seek(offset, whence)
-
-    def tell(self) -> int:
-        return self._file.tell()
-
-    def truncate(self, size: int, /) -> int:
-        return self._file.truncate(size)
-
-    def close(self) -> None:
-        self._file.close()
-
-
-class _Guarded:
-    """Passes writes on until one fails.
-
-    That one is undone, so that the file ends with a whole fragment; later ones are swallowed, so that
-    the container can close.
+    A write that fails is undone, so that the file ends with a whole fragment; later ones are swallowed, so that the
+    container can close.
     """
 
-    def __init__(self, file: ByteFile, name: str) -> None:
-        self._file = file
-        self._end = 0
-        self._at = 0
-        self.name = name
-        self.failed: OSError | None = None
+    def __init__(self, path: Path) -> None:
+        self.name = path.name
+        self._file = open(path, "wb", buffering=0)  # noqa: SIM115 (closed in `close`)
+        self._at = self._end = 0
+        self._failed = False
 
     def write(self, data: bytes) -> int:
-        if self.failed is None:
+        """Write all of it. Raises OSError the first time that the disk does not take it."""
+        if not self._failed:
             try:
-                self._file.write(data)
-            except OSError as error:
-                self.failed = error
+                self._put(data)
+            except OSError:
+                self._failed = True
                 with suppress(OSError):
                     self._file.truncate(self._at)
                 raise
@@ -110,14 +69,22 @@ class _Guarded:
         self._end = max(self._end, self._at)
         return len(data)
 
+    def _put(self, data: bytes) -> None:
+        rest = memoryview(data)
+        while rest:
+            rest = rest[self._file.write(rest) :]
+
     def seek(self, offset: int, whence: int = 0) -> int:
         self._at = (offset, self._at + offset, self._end + offset)[whence]
-        if self.failed is None:
+        if not self._failed:
             self._file.seek(self._at)
         return self._at
 
     def tell(self) -> int:
         return self._at
+
+    def close(self) -> None:
+        self._file.close()
 
 
 class VideoFile:
@@ -141,19 +108,16 @@ class VideoFile:
         sound: Track | None = None,
         pace: Pace = "live",
         clock: Clock = now_ns,
-        open_file: Callable[[Path], ByteFile] = DiskFile,
+        open_file: Callable[[Path], RecordingFile] = RecordingFile,
     ) -> None:
         self._path = path
         self._fresh = check_writable(path)
         if isinstance(sound, SoundTrack) and path.exists() and path.samefile(sound.path):
             raise ConfigError(f"output {path} is the source itself: give another name")
         self._size, self._rate_hz, self._pace, self._clock = size, rate_hz, pace, clock
-        self._metadata = dict(metadata or {})
-        self._track = sound
-        self._open_file = open_file
+        self._metadata, self._track, self._open_file = dict(metadata or {}), sound, open_file
         self._timeline = Timeline(pace, rate_hz)
-        self._file: ByteFile | None = None
-        self._guarded: _Guarded | None = None
+        self._file: RecordingFile | None = None
         self._container: OutputContainer | None = None
         self._video: VideoStream | None = None
         self._sound: TrackWriter | None = None
@@ -188,9 +152,8 @@ class VideoFile:
 
     def _begin(self) -> None:
         self._file = self._open_file(self._path)
-        self._guarded = _Guarded(self._file, self._path.name)
         form, options = CONTAINERS[self._path.suffix.lower()]
-        self._container = av.open(self._guarded, "w", format=form, options=options, buffer_size=FRAGMENT_BYTES)
+        self._container = av.open(self._file, "w", format=form, options=options, buffer_size=FRAGMENT_BYTES)
         self._container.metadata.update(self._metadata)
         self._video = self._add_video(self._container)
         if self._track is not None:

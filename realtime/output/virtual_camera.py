@@ -1,11 +1,11 @@
 """The virtual camera: what a video call picks as its webcam."""
 
 import contextlib
+import ctypes
 import importlib.util
 import logging
 import os
 import re
-import struct
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,13 +18,7 @@ from realtime.imaging.resize import even, pad_to_even
 from realtime.output.disclosure import CAMERA_LABEL
 from realtime.output.sink import Sink
 
-with contextlib.suppress(ImportError):  # Windows has no such calls, and no loopback devices
-    import fcntl
-
 log = logging.getLogger(__name__)
-
-_STREAM_ON = 0x40045612  # VIDIOC_STREAMON and V4L2_BUF_TYPE_VIDEO_OUTPUT of linux/videodev2.h
-_VIDEO_OUTPUT = 2
 
 OBS_PLACES = (
     "/Applications/OBS.app",
@@ -104,6 +98,8 @@ def revive(device: str, ask: Callable[[int], int] = abilities) -> bool:
     with write(), as pyvirtualcam does, has closed it: it notices the end only of those that have asked
     for streaming. So ask for it, and close. A device that somebody feeds is a camera: it is let be.
     """
+    from realtime.capture import v4l2  # the ioctls are Linux's alone
+
     try:
         descriptor = os.open(device, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
@@ -112,7 +108,7 @@ def revive(device: str, ask: Callable[[int], int] = abilities) -> bool:
         if ask(descriptor) != 0:
             return False
         with contextlib.suppress(OSError):  # refused for want of a format, which does not matter here
-            fcntl.ioctl(descriptor, _STREAM_ON, struct.pack("i", _VIDEO_OUTPUT))
+            v4l2.ioctl(descriptor, v4l2.STREAMON, ctypes.c_int(v4l2.OUTPUT))
         return True
     except OSError:
         return False

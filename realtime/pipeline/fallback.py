@@ -11,7 +11,7 @@ from realtime.clock import NS_PER_S
 from realtime.errors import ConfigError
 from realtime.frame import Pixels
 from realtime.imaging.resize import letterbox
-from realtime.output.disclosure import blurred_card, card
+from realtime.output.disclosure import blurred_slate, slate
 from realtime.pipeline.engine import Result
 from realtime.settings import Settings
 
@@ -72,7 +72,7 @@ class Fallback:
         if choice == "raw" and self._allow_raw and result is not None:
             return Outgoing(letterbox(result.frame.pixels, self._size), "raw", result.may_hide_badge)
         if choice == "blur" and result is not None:
-            return Outgoing(letterbox(blurred_card(result.frame.pixels), self._size), "blur", result.may_hide_badge)
+            return Outgoing(letterbox(blurred_slate(result.frame.pixels), self._size), "blur", result.may_hide_badge)
         fresh = self._last is not None and now_ns - self._last_ns < HOLD_NS
         if self._last is not None and fresh and (choice in ("hold", "raw") or result is None):
             return replace(self._last, kind="hold")
@@ -80,7 +80,7 @@ class Fallback:
 
     def _card(self) -> Pixels:
         if self._title not in self._cards:
-            self._cards = {self._title: card(self._size, [self._title, "is not in the picture just now"])}
+            self._cards = {self._title: slate(self._size, [self._title, "is not in the picture just now"])}
         return self._cards[self._title]
 
 

@@ -1,10 +1,10 @@
-"""`disclose`: the badge can be read, nobody can be recognised behind a card, files say what they are."""
+"""The badge can be read, nobody can be recognised behind a slate, files say what they are."""
 
 import cv2
 import numpy as np
 import pytest
 
-from realtime.output.disclosure import CAMERA_LABEL, badge, blurred_card, card, metadata
+from realtime.output.disclosure import CAMERA_LABEL, badge, blurred_slate, metadata, slate
 
 
 def corner(picture):
@@ -66,8 +66,8 @@ def ink_box(picture):
 
 
 @pytest.mark.parametrize("size", [(1280, 720), (640, 360), (360, 640), (321, 199)])
-def test_a_card_is_calm_and_its_text_in_the_middle(size):
-    picture = card(size, ["Ada is on a short break", "back soon"])
+def test_a_slate_is_calm_and_its_text_in_the_middle(size):
+    picture = slate(size, ["Ada is on a short break", "back soon"])
     assert picture.shape == (size[1], size[0], 3)
     assert picture.dtype == np.uint8
     assert picture.flags.c_contiguous
@@ -79,24 +79,24 @@ def test_a_card_is_calm_and_its_text_in_the_middle(size):
 
 
 def test_a_long_line_is_set_smaller_and_not_cut_off():
-    title = "A title that is far too long to stand on one line of this card, truly"
-    low, high = ink_box(card((640, 360), [title]))
+    title = "A title that is far too long to stand on one line of this slate, truly"
+    low, high = ink_box(slate((640, 360), [title]))
     assert low[1] > 0.05 * 640
     assert high[1] < 0.95 * 640
 
 
-def test_different_lines_give_different_cards():
-    assert not np.array_equal(card((320, 180), ["Ada"]), card((320, 180), ["Bo"]))
-    assert np.array_equal(card((320, 180), ["Ada"]), card((320, 180), ["Ada"]))
+def test_different_lines_give_different_slates():
+    assert not np.array_equal(slate((320, 180), ["Ada"]), slate((320, 180), ["Bo"]))
+    assert np.array_equal(slate((320, 180), ["Ada"]), slate((320, 180), ["Ada"]))
 
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 2), (40, 30)])
 @pytest.mark.parametrize("lines", [[], ["Ada"], ["Ada", "", "é €"]])
-def test_any_card_can_be_made(size, lines):
-    assert card(size, lines).shape == (size[1], size[0], 3)
+def test_any_slate_can_be_made(size, lines):
+    assert slate(size, lines).shape == (size[1], size[0], 3)
 
 
-def test_a_blurred_card_keeps_no_features():
+def test_a_blurred_slate_keeps_no_features():
     """Two pictures alike in their means but not in detail end as good as equal."""
     rng = np.random.default_rng(1)
     colors = rng.integers(40, 216, (7, 12, 3), dtype=np.uint8)
@@ -105,7 +105,7 @@ def test_a_blurred_card_keeps_no_features():
     stripes = (30 * np.sign(np.sin(2 * np.pi * x / 20) * np.sin(2 * np.pi * y / 20)))[:, :, None]
     plain = coarse.clip(30, 225)
     detailed = (plain + stripes).astype(np.uint8)
-    one, two = blurred_card(plain), blurred_card(detailed)
+    one, two = blurred_slate(plain), blurred_slate(detailed)
     assert one.shape == plain.shape
     assert np.abs(plain.astype(int) - detailed).mean() > 25
     assert np.abs(one.astype(int) - two).max() <= 3
@@ -116,7 +116,7 @@ def test_a_blurred_card_keeps_no_features():
 @pytest.mark.parametrize("shape", [(1, 1), (1, 40), (40, 1), (5, 5), (1280, 720)])
 def test_any_picture_can_be_blurred(shape):
     pixels = np.full((*shape, 3), 131, np.uint8)
-    assert np.array_equal(blurred_card(pixels), pixels)
+    assert np.array_equal(blurred_slate(pixels), pixels)
 
 
 def test_labels_say_it_too():

@@ -7,7 +7,7 @@ from fakes import FakeSink
 
 from realtime.errors import ConfigError, DeviceError
 from realtime.output.open_sink import OpenCamera, check_specs, open_sinks, wants_page
-from realtime.output.sink import Apart, NullSink, Sink
+from realtime.output.sink import NullSink, Sink, ThreadedSink
 from realtime.output.video_file import VideoFile
 
 
@@ -28,7 +28,7 @@ def test_every_kind_opens_in_the_order_given(tmp_path: Path) -> None:
     page, camera = FakeSink("page"), FakeSink("camera")
     specs = ["null", "page", "camera:/dev/video9", str(tmp_path / "a.mp4"), str(tmp_path / "A.MKV")]
     found = sinks(specs, page=page, open_camera=opener({"/dev/video9": camera}))
-    assert [type(sink) for sink in found] == [NullSink, FakeSink, FakeSink, Apart, Apart]
+    assert [type(sink) for sink in found] == [NullSink, FakeSink, FakeSink, ThreadedSink, ThreadedSink]
     assert [sink.name for sink in found] == ["null", "page", "camera", *specs[3:]]
     for sink in found:
         sink.close()

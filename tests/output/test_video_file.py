@@ -1,13 +1,23 @@
 """Recordings: what was shown, when it was shown."""
 
+import errno
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
+from fakes import FakeClock
 from recordings import COLOURS, SIZE, SUFFIXES, bars, frame, grey, pictures
 
-from realtime.output.video_file import VideoFile
+from realtime.errors import ConfigError, DeviceError
+from realtime.frame import Frame
+from realtime.output.sink import Sink, ThreadedSink
+from realtime.output.timeline import STEP_S, Timeline
+from realtime.output.video_file import RecordingFile, VideoFile
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
@@ -71,3 +81,190 @@ def test_live_times_are_those_of_capture(tmp_path: Path) -> None:
     times, pixels = pictures(path)
     assert times == pytest.approx([0, 0.033, 0.066, 0.1, 0.14, 0.2], abs=0.0011)
     assert [round(float(p.mean()) / 40) for p in pixels] == [0, 1, 2, 3, 4, 5]
+
+
+def fill(sink: Sink, shown: list[int]) -> None:
+    """Show noise until the sink gives up."""
+    noise = np.random.default_rng(0).integers(0, 255, (48, 64, 3), np.uint8)
+    for i in range(100_000):
+        sink.show(frame(np.roll(noise, i * 7, axis=1), i, i / 30, i / 30))
+        shown.append(i)
+
+
+class SmallDisk(RecordingFile):
+    """Takes `room` bytes; the write that no longer fits is cut, as a disk does."""
+
+    room = 20_000
+    code = errno.ENOSPC
+
+    def _put(self, data: bytes) -> None:
+        free = self.room - self.tell()
+        if len(data) > free:
+            super()._put(bytes(data)[: max(0, free)])
+            raise OSError(self.code, os.strerror(self.code))
+        super()._put(data)
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("room", [0, 500, 150_000, 160_000])
+def test_a_full_disk_ends_the_recording_and_what_is_there_plays(tmp_path: Path, suffix: str, room: int) -> None:
+    path = tmp_path / f"a{suffix}"
+
+    def small(name: Path) -> SmallDisk:
+        disk = SmallDisk(name)
+        disk.room = room
+        return disk
+
+    sink = VideoFile(path, size=SIZE, rate_hz=30, pace="all", open_file=small)
+    shown: list[int] = []
+    with pytest.raises(DeviceError, match=r"the disk is full: free some space") as caught:
+        fill(sink, shown)
+    assert "\n" not in str(caught.value)
+    with pytest.raises(DeviceError):
+        sink.show(frame(bars(), 2001, 0, 70))
+    sink.close()
+    if room > 10_000:
+        assert len(shown) - 20 <= len(pictures(path)[0]) <= len(shown) + 1
+
+
+def test_other_disk_errors_are_told_too(tmp_path: Path) -> None:
+    def broken(name: Path) -> SmallDisk:
+        disk = SmallDisk(name)
+        disk.code = errno.EIO
+        return disk
+
+    sink = VideoFile(tmp_path / "a.mp4", size=SIZE, rate_hz=30, pace="all", open_file=broken)
+    with pytest.raises(DeviceError, match="Input/output error"):
+        fill(sink, [])
+    sink.close()
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+import numpy as np
+from realtime.frame import Frame
+from realtime.output.video_file import VideoFile
+sink = VideoFile(Path(sys.argv[1]), size=(64, 48), rate_hz=30, pace="all")
+for i in range(100):
+    sink.show(Frame(np.full((48, 64, 3), i, np.uint8), i, 0, i / 30))
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL")
+def test_a_killed_recording_plays(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"a{suffix}"
+    ended = subprocess.run(
+        [sys.executable, "-c", KILLED, str(path)], cwd=Path(__file__).resolve().parents[2], check=False
+    )
+    assert ended.returncode == -signal.SIGKILL
+    times, _ = pictures(path)
+    assert len(times) >= 100 - 15  # half a second at most is missing
+    assert times == pytest.approx([i / 30 for i in range(len(times))], abs=0.0011)
+
+
+def test_refused_before_the_start(tmp_path: Path) -> None:
+    (tmp_path / "folder.mp4").mkdir()
+    for path, why in [
+        (tmp_path / "a.avi", r"\.mp4, \.mkv, \.webm"),
+        (tmp_path / "folder.mp4", "is a folder"),
+        (tmp_path / "none" / "a.mp4", "there is no folder"),
+    ]:
+        with pytest.raises(ConfigError, match=why):
+            VideoFile(path, size=SIZE, rate_hz=30)
+
+
+def test_refuses_what_may_not_be_written() -> None:
+    if not Path("/proc/version").exists():
+        pytest.skip("no read-only file system at hand")
+    with pytest.raises(ConfigError, match="cannot be written"):
+        VideoFile(Path("/proc/a.mp4"), size=SIZE, rate_hz=30)
+
+
+def test_an_old_file_stays_until_the_first_picture(tmp_path: Path) -> None:
+    path = tmp_path / "a.mp4"
+    path.write_bytes(b"old")
+    VideoFile(path, size=SIZE, rate_hz=30).close()
+    assert path.read_bytes() == b"old"
+    new = tmp_path / "new.mp4"
+    VideoFile(new, size=SIZE, rate_hz=30).close()
+    assert not new.exists()
+
+
+def test_apart_writes_in_its_own_thread_and_raises_later(tmp_path: Path) -> None:
+    path = tmp_path / "a.mp4"
+    sink = ThreadedSink(VideoFile(path, size=SIZE, rate_hz=30), FakeClock())
+    for i in range(10):
+        sink.show(frame(grey(i * 20), i, i / 30))
+    sink.close()
+    sink.close()
+    times, pixels = pictures(path)
+    assert len(times) == 10 - sink.missed
+    assert abs(float(pixels[-1].mean()) - 180) <= 3  # the newest is never lost
+    full = ThreadedSink(VideoFile(tmp_path / "b.mp4", size=SIZE, rate_hz=30, open_file=_no_disk), FakeClock())
+    with pytest.raises(DeviceError, match="the disk is full"):
+        fill(full, [])
+    full.close()
+
+
+def _no_disk(path: Path) -> SmallDisk:
+    disk = SmallDisk(path)
+    disk.room = 0
+    return disk
+
+
+PIXELS = np.zeros((2, 2, 3), np.uint8)
+
+
+def taken(seq: int, captured_s: float, media_s: float | None = None) -> Frame:
+    return frame(PIXELS, seq, captured_s, media_s)
+
+
+def test_all_follows_the_source_and_starts_at_zero() -> None:
+    line = Timeline("all", 30)
+    assert [line.place(taken(i, 9, m), 0).out_s for i, m in enumerate([2.0, 2.04, 2.5])] == pytest.approx(
+        [0, 0.04, 0.5]
+    )
+
+
+def test_all_without_times_follows_the_rate() -> None:
+    line = Timeline("all", 25)
+    assert [line.place(taken(i, 9), 0) for i in range(3)] == [(0, None), (0.04, None), (0.08, None)]
+
+
+def test_all_goes_on_where_the_source_begins_again() -> None:
+    line = Timeline("all", 10)
+    places = [line.place(taken(i, 0, m), 0) for i, m in enumerate([0.0, 0.1, 0.2, 0.0, 0.1])]
+    assert [p.out_s for p in places] == pytest.approx([0, 0.1, 0.2, 0.3, 0.4])
+    assert [p.media_s for p in places] == [0.0, 0.1, 0.2, 0.0, 0.1]
+
+
+def test_times_always_rise() -> None:
+    rng = np.random.default_rng(0)
+    for pace in ("live", "all"):
+        line = Timeline(pace, 30)  # type: ignore[arg-type]
+        last = -1.0
+        for i in range(500):
+            captured = float(rng.uniform(0, 5))
+            media = float(rng.uniform(0, 5)) if rng.random() < 0.8 else None
+            out_s = line.place(taken(i, captured, media), round((captured + rng.uniform(0, 1)) * 1e9)).out_s
+            assert out_s >= last + STEP_S - 1e-9
+            last = out_s
+
+
+def test_live_takes_the_usual_lag_off_repeats_and_slates() -> None:
+    line = Timeline("live", 30)
+    assert line.place(taken(0, 1.0, 0.0), round(1.05e9)) == (0, 0.0)
+    assert line.place(taken(1, 1.2), round(1.2e9)).out_s == pytest.approx(0.15)  # shown at 1.2
+    after = line.place(taken(2, 1.2, 0.2), round(1.25e9))
+    assert after == pytest.approx((0.2, 0.2))
+
+
+def test_live_does_not_trust_a_bent_time_for_the_sound() -> None:
+    line = Timeline("live", 30)
+    line.place(taken(0, 1.0), round(1.0e9))  # a slate while the model loads: no lag known yet
+    bent = line.place(taken(1, 0.97, 5.0), round(1.03e9))
+    assert bent == (pytest.approx(STEP_S), None)
+    assert line.place(taken(2, 1.1, 5.13), round(1.15e9)) == pytest.approx((0.1, 5.13))

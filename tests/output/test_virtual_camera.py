@@ -1,55 +1,30 @@
 """The virtual camera: which device, what goes into it, and what is said where there is none."""
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
+from fakes import FakeDrivers, FakeSink, pixels
 
 from realtime.errors import ConfigError, DeviceError
-from realtime.frame import Frame, Pixels
+from realtime.frame import Frame
 from realtime.output.disclosure import CAMERA_LABEL
 from realtime.output.virtual_camera import (
+    OFF,
+    CameraSwitch,
     Loopback,
     VirtualCamera,
+    abilities,
     find_loopbacks,
     how_to_get_one,
+    revive,
     says_ai,
 )
 
 OURS = Loopback("/dev/video9", CAMERA_LABEL)
 OTHER = Loopback("/dev/video3", "Dummy video device (0x0000)")
-
-
-class FakeDriver:
-    def __init__(self, device: str, size: tuple[int, int]) -> None:
-        self.device, self.size = device, size
-        self.sent: list[Pixels] = []
-        self.closed = 0
-        self.error: Exception | None = None
-
-    def send(self, frame: Pixels) -> None:
-        if self.error is not None:
-            raise self.error
-        assert frame.shape == (self.size[1], self.size[0], 3)
-        self.sent.append(frame)
-
-    def close(self) -> None:
-        self.closed += 1
-
-
-class FakeDrivers:
-    """Opens drivers; devices in `errors` fail with that error."""
-
-    def __init__(self, errors: dict[str | None, Exception] | None = None) -> None:
-        self.errors = errors or {}
-        self.opened: list[FakeDriver] = []
-
-    def __call__(self, size: tuple[int, int], rate_hz: float, device: str | None) -> FakeDriver:
-        if device in self.errors:
-            raise self.errors[device]
-        self.opened.append(FakeDriver(device or "OBS Virtual Camera", size))
-        return self.opened[-1]
 
 
 def camera(
@@ -167,3 +142,87 @@ def test_only_the_word_ai_counts() -> None:
     assert says_ai("AI camera")
     assert not says_ai("Main camera")
     assert not says_ai("MAIN")
+
+
+@pytest.mark.parametrize(("says", "needed"), [(0, True), (1, False), (2, False), (3, False)])
+def test_only_a_device_that_is_neither_camera_nor_output_is_revived(tmp_path: Path, says: int, needed: bool) -> None:
+    device = tmp_path / "video9"
+    device.touch()
+    assert revive(str(device), lambda descriptor: says) is needed
+
+
+def test_what_is_no_loopback_is_left_alone(tmp_path: Path) -> None:
+    assert not revive(str(tmp_path / "absent"))
+    plain = tmp_path / "video9"
+    plain.touch()
+    assert not revive(str(plain))
+    with plain.open() as file, pytest.raises(OSError, match="ioctl"):
+        abilities(file.fileno())
+
+
+PICTURE = Frame(pixels(), 0, 0)
+
+
+def test_on_and_off_and_on_again() -> None:
+    made: list[FakeSink] = []
+
+    def open_camera() -> FakeSink:
+        made.append(FakeSink(f"camera {len(made)}"))
+        return made[-1]
+
+    switch = CameraSwitch(open_camera, None, lost=lambda error: None)
+    switch.show(PICTURE)
+    assert (switch.name, switch.on, made) == (OFF, False, [])
+    switch.switch(True)
+    assert not made  # the thread that shows opens
+    switch.show(PICTURE)
+    switch.show(PICTURE)
+    assert (switch.name, switch.on) == ("camera 0", True)
+    switch.switch(False)
+    switch.show(PICTURE)
+    assert (switch.name, switch.on, made[0].closed, len(made[0].shown)) == (OFF, False, 1, 2)
+    switch.switch(True)
+    switch.show(PICTURE)
+    switch.close()
+    switch.close()
+    assert [camera.closed for camera in made] == [1, 1]
+
+
+def test_a_camera_that_was_asked_for_is_on_from_the_start() -> None:
+    camera = FakeSink("camera /dev/video9")
+    switch = CameraSwitch(lambda: camera, camera, lost=lambda error: None)
+    assert switch.name == "camera /dev/video9"
+    switch.show(PICTURE)
+    assert len(camera.shown) == 1
+    switch.close()
+
+
+def test_what_stands_in_the_way_is_said_and_can_be_tried_again(caplog: pytest.LogCaptureFixture) -> None:
+    broken = FakeSink("camera a", fail_at=1, error=DeviceError("camera a took no picture"))
+    next_ones: list[FakeSink | DeviceError] = [DeviceError("it is in use"), broken, FakeSink("camera b")]
+    lost: list[DeviceError] = []
+
+    def open_camera() -> FakeSink:
+        found = next_ones.pop(0)
+        if isinstance(found, DeviceError):
+            raise found
+        return found
+
+    switch = CameraSwitch(open_camera, None, lost=lost.append)
+    with caplog.at_level(logging.WARNING):
+        switch.switch(True)
+        switch.show(PICTURE)
+        assert (switch.on, switch.why) == (False, "it is in use")
+        switch.show(PICTURE)  # not tried again by itself
+        assert len(next_ones) == 2
+        switch.switch(True)
+        assert switch.why is None
+        switch.show(PICTURE)
+        switch.show(PICTURE)  # fails
+        assert (switch.on, switch.why, broken.closed) == (False, "camera a took no picture", 1)
+        switch.switch(True)
+        switch.show(PICTURE)
+    assert switch.name == "camera b"
+    assert [str(error) for error in lost] == ["camera a took no picture"]
+    assert "everything else goes on" in caplog.text
+    switch.close()

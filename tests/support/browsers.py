@@ -14,7 +14,7 @@ from pages import Opened
 from realtime.clock import now_ns
 from realtime.frame import Frame, Pixels
 from realtime.output.recorder import Recorder
-from realtime.output.sink import Apart, Sink
+from realtime.output.sink import Sink, ThreadedSink
 from realtime.output.video_file import VideoFile
 from realtime.pipeline.metrics import LastMinute
 
@@ -95,7 +95,7 @@ def shade(value: int) -> Pixels:
 async def pictures(opened: Opened, sinks: list[Sink]) -> AsyncIterator[None]:
     """A run's stand-in: pictures for all outputs, and the camera's for its owner."""
     page, minute = opened.page, LastMinute()
-    recorder = Recorder(lambda path: Apart(VideoFile(path, size=SIZE, rate_hz=30.0)))
+    recorder = Recorder(lambda path: ThreadedSink(VideoFile(path, size=SIZE, rate_hz=30.0)))
     opened.attach(minute=minute.report, recorder=recorder)
 
     async def run() -> None:

@@ -89,6 +89,39 @@ class FakeSink:
         self.closed += 1
 
 
+class FakeDriver:
+    """A virtual camera's driver."""
+
+    def __init__(self, device: str, size: tuple[int, int]) -> None:
+        self.device, self.size = device, size
+        self.sent: list[Pixels] = []
+        self.closed = 0
+        self.error: Exception | None = None
+
+    def send(self, frame: Pixels) -> None:
+        if self.error is not None:
+            raise self.error
+        assert frame.shape == (self.size[1], self.size[0], 3)
+        self.sent.append(frame)
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+class FakeDrivers:
+    """Opens drivers; devices in `errors` fail with that error."""
+
+    def __init__(self, errors: dict[str | None, Exception] | None = None) -> None:
+        self.errors = errors or {}
+        self.opened: list[FakeDriver] = []
+
+    def __call__(self, size: tuple[int, int], rate_hz: float, device: str | None) -> FakeDriver:
+        if device in self.errors:
+            raise self.errors[device]
+        self.opened.append(FakeDriver(device or "OBS Virtual Camera", size))
+        return self.opened[-1]
+
+
 with np.load(built_in_folder() / "face" / "pose.npz", allow_pickle=False) as _stored:
     _HEAD = _stored["canonical"]  # (468, 3) in centimetres, y up
 
