@@ -11,14 +11,11 @@
   behind never gets the swap.
 - With several faces asked for each keeps its number by the same rules, and new faces are taken without delay.
 
-The shape embedding tells people apart well enough to notice that the face under the landmarks has become somebody
-else's. No single frame decides: an open mouth, a hand, or a face half out of the picture can look like another shape
-for a moment. Doubt adds up over frames, by how far each is beyond what the same person's are, and is taken back by
-frames that fit. Of 20 cuts between five people, filmed and rendered, in the same place all were noticed: 12 of them in
-the fifth frame, the slowest in the 29th.
-
-A poster's expression and direction stay as they are, however the camera shakes: with noise and shaking its filtered
-blendshapes moved by 0.11 at most and it turned by 2.0°; talking people passed 0.3 and 5° within 2 s.
+That the face under the landmarks has become somebody else's is told by its shape, and no single frame decides: an open
+mouth or a hand looks like another shape for a moment. Doubt adds up over frames, by how far each is beyond what the
+same person's are, and is taken back by frames that fit (docs/studies/face-shape-embedding.md). Life is a changing
+expression or direction: with noise and a shaking camera a poster's blendshapes moved by 0.11 at most and it turned by
+2.0°; talking people passed 0.3 and 5° within 2 s.
 """
 
 from dataclasses import dataclass, field
@@ -26,6 +23,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from realtime.frame import Doubles, Floats
+from realtime.tracking.pose import forward
 from realtime.tracking.shape_embedding import NUMBERS
 
 SURE = 2.5  # embeddings so near are one person's, wherever the face turns up
@@ -83,13 +81,7 @@ class Observation:
     @property
     def frontal(self) -> bool:
         """True where the embedding is reliable: the head looks to the camera, within 30°, and is in the picture."""
-        return self.whole and bool(self.forward[2] > FRONTAL_COS)
-
-    @property
-    def forward(self) -> Doubles:
-        """(3,) the direction the head looks in, as a unit vector in the camera's space."""
-        forward = self.pose[:3, 2].astype(np.float64)
-        return np.asarray(forward / max(float(np.linalg.norm(forward)), 1e-9))
+        return self.whole and bool(forward(self.pose)[2] > FRONTAL_COS)
 
 
 def overlap(a: Observation, b: Observation) -> float:
@@ -173,10 +165,9 @@ class Track:
         self._expression = before + EXPRESSION_SHARE * (live - before)
         self._low = np.minimum(self._low, self._expression)
         self._high = np.maximum(self._high, self._expression)
-        forward = seen.forward
-        if self._first_forward is None:
-            self._first_forward = forward
-        turned_deg = float(np.degrees(np.arccos(np.clip(forward @ self._first_forward, -1, 1))))
+        now = forward(seen.pose)
+        first = self._first_forward = now if self._first_forward is None else self._first_forward
+        turned_deg = float(np.degrees(np.arccos(np.clip(now @ first, -1, 1))))
         self.alive = turned_deg > TURN_CHANGE_DEG or bool((self._high - self._low).max() > EXPRESSION_CHANGE)
 
 

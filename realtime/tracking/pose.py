@@ -1,14 +1,15 @@
 """The head's place and turn in space, from landmarks in a picture.
 
 MediaPipe's face geometry: a virtual camera of 63° vertical view looks at a canonical head (468 points, in
-centimetres); weighted orthogonal Procrustes (Akca 2003, section 2.4) on 33 of its points gives scale,
-rotation and translation. A landmark's z is only relative: the scale tells how far away the head stands.
-MediaPipe finds it in rounds, but moving the points away along their lines of sight only divides all their
-coordinates by one number, so that one fit says it all.
+centimetres); weighted orthogonal Procrustes (Akca 2003, section 2.4) on 33 of its points gives scale, rotation and
+translation. A landmark's z is only relative: the scale tells how far away the head stands. MediaPipe finds it in
+rounds, but moving the points away along their lines of sight only divides all their coordinates by one number, so
+that one fit says it all.
 """
 
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,19 +20,24 @@ from realtime.frame import Doubles, Floats
 VERTICAL_VIEW_DEG = 63.0
 POINTS = 468  # the mesh; the last 10 of the 478 landmarks are the irises
 
+LEAN = 0.26
+"""How much of the line of sight's angle the tracker takes for a turn of the head.
+
+The same picture of a head, shifted within a 1280x720 frame, reads as turned: by 0.26 +- 0.02 of the angle between the
+camera's axis and the head, the same for both axes, sizes and people tried (450 px to the side: 10 degrees). What is
+drawn must depend on what the head looks like, not on where it is.
+"""
+
+_NO_POINTS = np.zeros(0, np.int_)
+
 
 class HeadPose:
-    """The canonical head and how to fit it. `file` is the bundle's `pose.npz`."""
+    """The canonical head and how to fit it. `file` is a face bundle's `pose.npz`. Raises ModelError where it is not."""
 
     def __init__(self, file: Path) -> None:
-        try:
-            with np.load(file, allow_pickle=False) as stored:
-                canonical, basis, weights = stored["canonical"], stored["basis"], stored["weights"]
-        except (OSError, KeyError, ValueError) as error:
-            raise ModelError(f"{file.name} is not the pose file of a face bundle: reinstall masquerade") from error
+        canonical, self._basis, weights = read_arrays(file, "canonical", "basis", "weights")
         self.canonical: Doubles = canonical.astype(np.float64)
-        self._basis = basis
-        sources: Doubles = self.canonical[basis]
+        sources: Doubles = self.canonical[self._basis]
         self._weights: Doubles = weights.astype(np.float64) / weights.sum(dtype=np.float64)
         self._centre: Doubles = self._weights @ sources
         centred = sources - self._centre
@@ -43,34 +49,26 @@ class HeadPose:
 
         `landmarks` are (478, 3) in the pixels of a frame of `size` (width, height).
         """
-        return self._fit(_towards(landmarks, size, self._basis))[0].astype(np.float32)
+        return self.fit(landmarks, size, _NO_POINTS)[0]
 
     def fit(self, landmarks: Floats, size: tuple[int, int], of: npt.NDArray[np.int_]) -> tuple[Floats, Doubles]:
         """The pose, and where the mesh's points `of` lie on the canonical head: (n, 3) float64, pose taken out."""
         count = len(self._basis)
-        points = _towards(landmarks, size, np.concatenate([self._basis, of]))
-        pose, scale = self._fit(points[:count])
-        rotation, place = pose[:3, :3], pose[:3, 3]
-        return pose.astype(np.float32), np.asarray((points[count:] / scale - place) @ rotation)
-
-    def _fit(self, points: Doubles) -> tuple[Doubles, float]:
-        """The pose (4, 4) that best carries the canonical head onto `points` / scale, and that scale.
-
-        `points` are the basis' (33, 3), at the depth of a head of scale 1.
-        """
+        every = _in_camera(landmarks, size, np.concatenate([self._basis, of]))
+        points = every[:count]
         u, values, vt = np.linalg.svd(points.T @ self._weighted)
         rotation = u @ vt
         if np.linalg.det(rotation) < 0:  # a mirrored head is no solution
             values[2] *= -1
             rotation -= 2.0 * np.outer(u[:, 2], vt[2])
         scale = float(values.sum()) / self._spread
-        pose = np.eye(4)
-        pose[:3, :3] = rotation
-        pose[:3, 3] = self._weights @ points / scale - rotation @ self._centre
-        return pose, scale
+        place = self._weights @ points / scale - rotation @ self._centre
+        pose = np.eye(4, dtype=np.float32)
+        pose[:3, :3], pose[:3, 3] = rotation, place
+        return pose, np.asarray((every[count:] / scale - place) @ rotation)
 
 
-def _towards(landmarks: Floats, size: tuple[int, int], of: npt.NDArray[np.int_]) -> Doubles:
+def _in_camera(landmarks: Floats, size: tuple[int, int], of: npt.NDArray[np.int_]) -> Doubles:
     """The landmarks `of` in the camera's space, (n, 3), y up, were their mean depth 1 cm."""
     width, height = size
     per_pixel = 2.0 * math.tan(math.radians(VERTICAL_VIEW_DEG / 2)) / height
@@ -83,24 +81,28 @@ def _towards(landmarks: Floats, size: tuple[int, int], of: npt.NDArray[np.int_])
     return points
 
 
-LEAN = 0.26
-"""How much of the line of sight's angle the tracker takes for a turn of the head.
+def read_arrays(file: Path, *names: str) -> list[npt.NDArray[Any]]:
+    """Arrays of a face bundle's .npz. Raises ModelError."""
+    try:
+        with np.load(file, allow_pickle=False) as stored:
+            return [stored[name] for name in names]
+    except (OSError, KeyError, ValueError) as error:
+        raise ModelError(f"{file.name} is not a face bundle's: reinstall masquerade") from error
 
-The same picture of a head, shifted within a 1280x720 frame, reads as turned: by 0.26 +- 0.02 of the angle
-between the camera's axis and the head, the same for both axes, sizes and people tried (450 px to the side:
-10 degrees). What is drawn must depend on what the head looks like, not on where it is.
-"""
+
+def forward(pose: Floats) -> Doubles:
+    """(3,) the direction the head looks in, as a unit vector in the camera's space."""
+    axis = pose[:3, 2].astype(np.float64)
+    return np.asarray(axis / max(float(np.linalg.norm(axis)), 1e-9))
 
 
 def head_angles(pose: npt.NDArray[np.floating]) -> Floats:
-    """(3,) float32: pitch, yaw, roll in radians of a (4, 4) camera-from-canonical-head matrix.
+    """(3,) float32: pitch, yaw, roll in radians of a (4, 4) camera-from-canonical-head matrix, as networks take them.
 
-    The rotation is read as Rz(roll) · Ry(yaw) · Rx(pitch); a scale in the matrix does not matter. In
-    MediaPipe's axes (x to the picture's right, y up, z towards the camera) a head that faces the camera has
-    0, 0, 0; looking down is a positive pitch, turning to the picture's right a positive yaw, and tipping
-    counter-clockwise as seen in the picture a positive roll. In a mirrored picture yaw and roll change sign.
-
-    The angles are those of the head as it looks, wherever in the picture it is: see `LEAN`.
+    The rotation is read as Rz(roll) · Ry(yaw) · Rx(pitch); a scale in the matrix does not matter. In MediaPipe's axes
+    (x to the picture's right, y up, z towards the camera) a head that faces the camera has 0, 0, 0; looking down is a
+    positive pitch, turning to the picture's right a positive yaw, and tipping counter-clockwise as seen in the picture
+    a positive roll. The angles are those of the head as it looks, wherever in the picture it is: see `LEAN`.
     """
     r = pose[:3, :3]
     pitch = math.atan2(r[2, 1], r[2, 2])
