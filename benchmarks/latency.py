@@ -20,6 +20,7 @@ from realtime.capture.open_source import open_source
 from realtime.clock import Clock, now_ns
 from realtime.config import RunConfig, make_config
 from realtime.errors import ConfigError, MasqueradeError
+from realtime.families import MOTION, family_of
 from realtime.models.library import built_in_folder, load_bundle
 from realtime.pipeline.av_sync import STILL_HZ
 
@@ -67,7 +68,7 @@ def latency(
     """How old pictures are when they leave, where the time goes, and how many are lost."""
     check_outputs(json_file, chart)
     config = configure(source, frames + warm_up, settings, flags)
-    if against_upstream and load_bundle(config.model or "").card.family != "motion":
+    if against_upstream and family_of(load_bundle(config.model or "").card) is not MOTION:
         raise ConfigError(
             f"--against-upstream: model {config.model} moves no pictures, and only those are compared here"
         )
@@ -101,7 +102,7 @@ def configure(source: str | None, total: int, settings: Sequence[str], flags: di
     given = {name: value for name, value in flags.items() if value is not None}
     given |= parse_set(settings, RunConfig.model_fields) | {"output": ("null",), "loop": True}
     clip = str(built_in_folder() / "clips" / "driving.mp4")
-    if load_bundle(given.get("model", "ada")).card.family == "lip-sync":
+    if family_of(load_bundle(given.get("model", "ada")).card).speaks:
         if source is not None or given["pace"] == "all":
             raise ConfigError(
                 "a picture that speaks has no source, and speaks in real time: leave --source and --pace all out"

@@ -28,6 +28,7 @@ from benchmarks.report import FILE, chart_option, check_outputs, finish, json_op
 from benchmarks.rig import ClipRecord, SwapRig, swap_figures
 from realtime.config import RunConfig, make_config
 from realtime.errors import ConfigError
+from realtime.families import MOTION, family_of
 from realtime.families.face_swap.effect import open_swapper
 from realtime.inference.session import report as report_of
 from realtime.models.bundle import Bundle
@@ -85,8 +86,8 @@ def quality(
         raise ConfigError("--set mirror=true: a mirrored output can't be compared with its driver; leave it out")
     which = choose_reader(reader)
     bundle = load_bundle(config.model or "")
-    family = bundle.card.family
-    if (avatar is not None and family == "swap") or (self_reenactment and family != "motion"):
+    family = family_of(bundle.card)
+    if (avatar is not None and not family.takes_avatars) or (self_reenactment and family is not MOTION):
         raise ConfigError(f"model {bundle.name} moves no pictures: --avatar and --self-reenactment need one that does")
     how: dict[str, Any] = {"which": which, "frames": frames, "quick": quick, "say": click.echo}
     if self_reenactment:
@@ -94,9 +95,9 @@ def quality(
             raise ConfigError("--self-reenactment draws no chart: leave --chart out, --sheet shows the pictures")
         del how["which"]
         part, sheets = drive_themselves(clips, bundle, config, **how)
-    elif family == "motion":
+    elif family is MOTION:
         part, sheets = drive_avatars(clips, bundle, config, avatar, **how)
-    elif family == "lip-sync":
+    elif family.speaks:
         part, sheets = speak_clips(clips, bundle, config, avatar, **how)
     else:
         part, sheets = _swap(clips, bundle, config, which, frames, None if quick else SecondLook(bundle, worn, gallery))
@@ -122,7 +123,7 @@ def quality(
     if sheet is not None:
         save_sheets(sheets, sheet)
     if chart is not None:
-        (draw_lips if family == "lip-sync" else draw_quality)(report, chart)
+        (draw_lips if family.speaks else draw_quality)(report, chart)
 
 
 class SecondLook:

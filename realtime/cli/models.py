@@ -93,12 +93,9 @@ def _avatar_row(avatar: "StoredAvatar") -> str:
 
 
 def _bundle_hints(bundle: "Bundle") -> list[str]:
-    uses = {
-        "motion": f"a still picture moves as you do: masquerade run --model {bundle.name} --avatar NAME|FILE|FOLDER",
-        "lip-sync": f"a picture speaks: masquerade run --model {bundle.name} --avatar NAME|FILE --sound mic|FILE",
-    }
-    use = uses.get(bundle.card.family)
-    return [f"folder: {bundle.folder}", *([use] if use else [])]
+    from realtime.families import family_of
+
+    return [f"folder: {bundle.folder}", family_of(bundle.card).hint.format(name=bundle.name)]
 
 
 def _avatar_hints(avatar: "StoredAvatar") -> list[str]:

@@ -13,11 +13,9 @@ from realtime.models.avatar import Avatar
 from realtime.models.bundle import Bundle
 from realtime.models.card import ModelCard
 from realtime.settings import Settings
-from realtime.text import printable
 from realtime.tracking.face import Face
 
-FINE_FILE = "fine.onnx"
-"""The network of a bundle's `fine` variant, where it has one."""
+FINE_FILE = "fine.onnx"  # the network of a bundle's `fine` variant, where it has one
 
 
 class Effect(Protocol):
@@ -82,15 +80,13 @@ class OpenEffect(Protocol):
 class Family:
     """What is known of one family of models. A new family is a folder with one of these, listed in `FAMILIES`.
 
-    `name`: as in cards. `check`: raises ValueError where a card lacks what the family needs. `open` None: its bundles
-    are parts of masquerade and no identity; `hint` says so to who asks for one, or else how to use a bundle.
-    `avatars`: whether an effect shows pictures given with --avatar. `speaks`: it needs a voice, which moves a mouth.
-    `shows_source`: without avatars the faces of the source are seen. `exported_as`: the kinds of checkpoints that
-    `masquerade export` makes it from.
+    `name`: as in cards; `realtime.models.card` checks what they say. `open` None: its bundles are parts of masquerade
+    and no identity. `hint`: how to use a bundle `{name}`, or why nobody is shown with it. `avatars`: whether an effect
+    shows pictures given with --avatar. `speaks`: it needs a voice, which moves a mouth. `shows_source`: without avatars
+    the faces of the source are seen. `exported_as`: the checkpoints that `masquerade export` makes it from.
     """
 
     name: str
-    check: Callable[[ModelCard], None]
     hint: str
     open: OpenEffect | None = None
     avatars: Literal["none", "optional", "required"] = "none"
@@ -106,23 +102,6 @@ class Family:
     def needs_faces(self, card: ModelCard) -> bool:
         """Whether avatars must show a face."""
         return self.takes_avatars and card.input.subject == "face"
-
-
-def check_known_keys(card: ModelCard) -> None:
-    """Refuse keys in [input] and [output] that no code reads: most are misspelt. Raises ValueError."""
-    for table, extra in (("input", card.input.facts), ("output", card.output.facts)):
-        if extra:
-            raise ValueError(f"[{table}] has the unknown key {printable(min(extra), 40)!r}")
-
-
-def check_picture_input(card: ModelCard) -> None:
-    """What networks of square pictures in NCHW layout need of a card. Raises ValueError."""
-    whose = f"a {card.family} model's [input]"
-    if card.input.size is None:
-        raise ValueError(f"{whose} needs size")
-    if card.input.layout != "NCHW":
-        raise ValueError(f'{whose} has layout "{card.input.layout}", only "NCHW" is run')
-    check_known_keys(card)
 
 
 def unfit(card: ModelCard, what: str) -> ModelError:

@@ -12,6 +12,7 @@ from realtime.capture.wrappers import Paced, Until
 from realtime.clock import Clock
 from realtime.config import RunConfig
 from realtime.errors import ConfigError
+from realtime.families import family_of
 from realtime.families.lip_sync.effect import speech_time_ns
 from realtime.output.virtual_camera import find_virtual_camera
 from realtime.pipeline.active_identity import Selection
@@ -53,11 +54,13 @@ class AvPlan:
 
 def plan_av(config: RunConfig, selection: Selection) -> AvPlan:
     """The plan for these options. Raises ConfigError, in one line, for those that don't go together."""
-    family = selection.bundle.card.family
-    if family == "swap" and config.avatar:
-        raise ConfigError(f"--avatar is for motion and lip-sync models: {selection.bundle.name} is a swap model")
+    family = family_of(selection.bundle.card)
+    if config.avatar and not family.takes_avatars:
+        raise ConfigError(
+            f"--avatar is for motion and lip-sync models: {selection.bundle.name} is a {family.name} model"
+        )
     check_selection(config, selection)
-    speaks = family == "lip-sync"
+    speaks = family.speaks
     # Nobody has to be filmed for a picture that speaks: without --source it sets the beat itself.
     alone = speaks and bool(selection.avatars) and "source" not in config.model_fields_set
     source = str(selection.avatars[0].picture) if alone else config.source
@@ -90,12 +93,10 @@ def start_settings(config: RunConfig, plan: AvPlan) -> Settings:
 
 def check_selection(config: RunConfig, selection: Selection) -> None:
     """Refuse who cannot be shown with this sound, or may not be seen. Raises ConfigError."""
-    name, family = selection.bundle.name, selection.bundle.card.family
-    if family != "lip-sync":
-        return
-    if config.sound is None:
-        raise ConfigError(f"{name} is a lip-sync model and needs a voice: give --sound mic or --sound FILE")
-    if not selection.avatars and not config.allow_raw:
+    name, family = selection.bundle.name, family_of(selection.bundle.card)
+    if family.speaks and config.sound is None:
+        raise ConfigError(f"{name} is a {family.name} model and needs a voice: give --sound mic or --sound FILE")
+    if family.shows_source and not selection.avatars and not config.allow_raw:
         raise ConfigError(
             f"{name} without --avatar shows the face that is in the source, with another mouth: give --avatar PICTURE, "
             "or start with --allow-raw if that face is yours to show"
@@ -105,7 +106,7 @@ def check_selection(config: RunConfig, selection: Selection) -> None:
 def check_change(config: RunConfig, before: Selection, after: Selection) -> None:
     """Refuse who cannot be shown in the middle of a run, where the sound's delay is what it is. Raises ConfigError."""
     check_selection(config, after)
-    if (before.bundle.card.family == "lip-sync") != (after.bundle.card.family == "lip-sync"):
+    if family_of(before.bundle.card).speaks != family_of(after.bundle.card).speaks:
         name = after.bundle.name
         raise ConfigError(f"{name} handles sound differently: restart with --model {name}")
 

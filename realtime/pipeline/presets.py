@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from realtime.config import RunConfig
 from realtime.errors import ConfigError, MasqueradeError
+from realtime.families import family_of
 from realtime.models.atomic_dir import storage_error
 from realtime.models.card import validate_line
 from realtime.models.library import user_home
@@ -165,7 +166,8 @@ def _kept() -> dict[str, Any]:
 def _with_model(config: RunConfig, model: str) -> RunConfig | None:
     """With that model, if it is there and needs nothing more to be shown."""
     try:
-        if select_identity(model, None).bundle.card.family in ("swap", "motion"):
+        family = family_of(select_identity(model, None).bundle.card)
+        if family.open is not None and not family.speaks:
             return config.model_copy(update={"model": model})
     except MasqueradeError as error:
         log.info("the model of the last session is not there: %s", error)

@@ -12,6 +12,7 @@ from aiohttp import web
 
 from realtime.capture.picture import decode_picture, over_grey
 from realtime.errors import ConfigError
+from realtime.families import IDENTITIES
 from realtime.imaging.resize import scaled_into
 from realtime.models.avatar import StoredAvatar
 from realtime.models.bundle import Bundle
@@ -21,9 +22,6 @@ from realtime.web.controls import controls
 
 PREVIEW_PX = 320
 """A preview's longer side: sharp on screens of double density."""
-
-IDENTITY_FAMILIES = ("swap", "motion", "lip-sync")
-"""Families that one can be; the others are parts of masquerade."""
 
 LIBRARIES: Final[Mapping[str, Library[Any]]] = {"model": BUNDLES, "avatar": AVATARS}
 routes = web.RouteTableDef()
@@ -37,7 +35,7 @@ def gallery() -> list[dict[str, Any]]:
     """
     bundles = [_entry("model", item, item.folder.parent == BUNDLES.own) for item in BUNDLES.entries()]
     avatars = [_entry("avatar", item, item.folder.parent == AVATARS.own) for item in AVATARS.entries()]
-    return [entry for entry in bundles if entry["family"] in IDENTITY_FAMILIES or entry["broken"]] + avatars
+    return [entry for entry in bundles if entry["family"] in IDENTITIES or entry["broken"]] + avatars
 
 
 def _entry(kind: str, item: Bundle | StoredAvatar | Broken, own: bool) -> dict[str, Any]:

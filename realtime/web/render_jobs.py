@@ -15,6 +15,7 @@ from typing import Any, Literal
 from aiohttp import web
 
 from realtime.errors import ConfigError, MasqueradeError
+from realtime.families import family_of
 from realtime.models.atomic_dir import storage_error
 from realtime.models.card import NAME_PATTERN, name_from, title_from
 from realtime.models.library import AVATARS, load_bundle, user_home
@@ -23,7 +24,6 @@ from realtime.settings import Settings
 from realtime.text import printable
 from realtime.web.auth import Refused, read_strings
 from realtime.web.controls import controls
-from realtime.web.gallery import IDENTITY_FAMILIES
 from realtime.web.recordings import listed, listed_file
 from realtime.web.upload import SPARE_BYTES, body, check_upload, incoming_folder, store
 
@@ -225,14 +225,15 @@ def job_identity(model: str, avatar: str | None) -> JobIdentity:
         if name is not None and not NAME_PATTERN.fullmatch(name):
             raise ConfigError(f"{printable(name, 80)!r} is not a name: choose one from the gallery")
     card = load_bundle(model).card
-    if card.family not in IDENTITY_FAMILIES:
+    family = family_of(card)
+    if family.open is None:
         raise ConfigError(f"{model} is a part of masquerade, not an identity: choose one from the gallery")
-    if card.family == "swap":
+    if not family.takes_avatars:
         return JobIdentity(model, None, card.title, False, card.identity.may_hide_badge)
     if avatar is None:
         raise ConfigError(f"{model} needs a picture that it moves: choose one from the gallery")
     shown = AVATARS.find(avatar).card
-    return JobIdentity(model, avatar, shown.title, card.family == "lip-sync", shown.identity.may_hide_badge)
+    return JobIdentity(model, avatar, shown.title, family.speaks, shown.identity.may_hide_badge)
 
 
 def make_job(

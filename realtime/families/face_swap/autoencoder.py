@@ -23,7 +23,6 @@ from realtime.tracking.face import Face
 from realtime.tracking.pose import head_angles
 
 BLENDSHAPES = 52
-
 UPPER, LOWER = (82, 13, 312), (87, 14, 317)
 OUTER_EYES = (33, 263)
 """Landmarks; those of the inner lips from the picture's left to its right in a face that is not mirrored."""
@@ -35,12 +34,9 @@ USUAL = np.array([0.1, 0.1, 0.25, 0.25, 0.25, 0.3, 0.3], np.float32)
 """What these read on most people at rest; the identities were trained on that, and only what is beyond it goes."""
 _DOWN = 0.15
 """The share of a reading below the bias that is taken in each frame: raised brows at the start are soon corrected."""
-SHARE = 0.4
-"""How much of the bias is taken away."""
-_UP = 0.00015
-"""How far the bias rises a frame: 0.27 in a minute at 30 frames a second. A long frown remains a frown."""
-KNOWN = 8
-"""The biases of so many people are kept: those seen last."""
+SHARE = 0.4  # how much of the bias is taken away
+_UP = 0.00015  # How far the bias rises a frame: 0.27 in a minute at 30 frames a second. A long frown remains a frown.
+KNOWN = 8  # the biases of so many people are kept: those seen last
 
 
 def inner_lips(landmarks: Floats) -> Floats:

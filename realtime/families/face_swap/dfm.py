@@ -17,8 +17,7 @@ from realtime.inference.session import Array, Session, TensorSpec
 from realtime.inference.trial import try_model
 from realtime.text import printable
 
-SIZES = range(16, 1025)
-"""The sides in pixels that are taken; DeepFaceLab's own are 64 to 640."""
+SIZES = range(16, 1025)  # the sides in pixels that are taken; DeepFaceLab's own are 64 to 640
 
 
 def dfm_wiring(session: Session, name: str) -> Wiring:

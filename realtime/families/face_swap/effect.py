@@ -1,7 +1,7 @@
 """Replaces each face of the frame by an identity's, in its own place."""
 
-from collections.abc import Callable, Sequence
-from typing import Protocol
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 from realtime.audio.delay_line import Speech
 from realtime.clock import StageTimer
@@ -84,30 +84,14 @@ class FaceSwap:
 
 
 def open_face_swap(
-    bundle: Bundle,
-    avatars: Sequence[Avatar] = (),
-    *,
-    speech: Speech | None = None,
-    provider: str = "auto",
-    precision: str = "auto",
-    threads: int | None = None,
-    open_session: Callable[..., Session] | None = None,
+    bundle: Bundle, avatars: Sequence[Avatar] = (), *, speech: Speech | None = None, **options: Any
 ) -> FaceSwap:
     """The bundle's identity, ready. Avatars and a voice change nothing here. Raises as `open_swapper`."""
-    return FaceSwap(
-        open_swapper(bundle, provider=provider, precision=precision, threads=threads, open_session=open_session)
-    )
+    return FaceSwap(open_swapper(bundle, **options))
 
 
-def open_swapper(
-    bundle: Bundle,
-    *,
-    provider: str = "auto",
-    precision: str = "auto",
-    threads: int | None = None,
-    open_session: Callable[..., Session] | None = None,
-) -> Autoencoder:
-    """A swap bundle's networks, loaded and warm. `open_session` stands in for ONNX Runtime's.
+def open_swapper(bundle: Bundle, **options: Any) -> Autoencoder:
+    """A swap bundle's networks, loaded and warm; `options` as of `opening_networks`.
 
     Raises ModelError for a bundle whose network is not what its card says; nothing is left open then.
     """
@@ -115,9 +99,7 @@ def open_swapper(
     if card.family != "swap":
         raise ModelError(f"model {card.name} is of the family {card.family}: a swap model is needed here")
     file = bundle.model
-    with opening_networks(
-        provider=provider, precision=precision, threads=threads, open_session=open_session
-    ) as open_network:
+    with opening_networks(**options) as open_network:
         session, fine = open_network(bundle.path(file)), None
         if file == "swap.onnx":
             wiring = own_wiring(session, card)

@@ -18,17 +18,12 @@ from realtime.imaging.align import FACE_OVAL
 from realtime.imaging.mesh_warp import affine_maps
 
 DETAIL_FILE = "detail.png"
-SIDE = 192
-"""The unrolled face's side in pixels."""
-UNCHANGED = 128
-"""The value that leaves a pixel as it is; another one multiplies it by value / 128."""
-
+SIDE = 192  # the unrolled face's side in pixels
+UNCHANGED = 128  # the value that leaves a pixel as it is; another one multiplies it by value / 128
 _MARGIN = 4
-_AXIS_CM = 6.0
-"""How far behind the canonical head's origin the axis lies that the face is unrolled from."""
+_AXIS_CM = 6.0  # how far behind the canonical head's origin the axis lies that the face is unrolled from
 _POINTS = 96
-_COARSE = 80
-"""The side at which the mesh is drawn: between its pixels places are interpolated."""
+_COARSE = 80  # the side at which the mesh is drawn: between its pixels places are interpolated
 _NOWHERE = -1e5
 _SHIFT = 4
 

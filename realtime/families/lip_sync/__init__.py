@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from realtime.families.effect import Effect, Family, check_picture_input
+from realtime.families.effect import Effect, Family
 
 
 def _open(*args: Any, **options: Any) -> Effect:
@@ -13,7 +13,6 @@ def _open(*args: Any, **options: Any) -> Effect:
 
 LIP_SYNC = Family(
     name="lip-sync",
-    check=check_picture_input,
     hint="a picture speaks: masquerade run --model {name} --avatar NAME|FILE --sound mic|FILE",
     open=_open,
     avatars="optional",

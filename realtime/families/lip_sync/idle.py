@@ -35,24 +35,17 @@ from realtime.models.library import load_bundle
 
 EVERY_S = 4.0
 """One blink falls into each such stretch, 15 a minute: at rest people make 17, talking 26 (Bentivoglio 1997)."""
-_SPREAD_S = 2.0
-"""Where in its stretch a blink may begin: two are 2 to 6 s apart."""
-
+_SPREAD_S = 2.0  # where in its stretch a blink may begin: two are 2 to 6 s apart
 SHORTEST_S, LONGEST_S = 0.160, 0.240
 """A spontaneous blink (Schiffman 1990: 100 to 400 ms; most of what is seen as one lasts about 200)."""
 _CLOSING, _SHUT = 0.36, 0.12
 """Of a blink: lids fall in about half the time in which they rise (Evinger 1991), and touch for one picture."""
-
-BREATH_HZ = 0.24
-"""14 breaths a minute."""
+BREATH_HZ = 0.24  # 14 breaths a minute
 BREATH_CM, BREATH_ZOOM, BREATH_NOD = 0.10, 0.002, math.radians(0.35)
 """How far a breath lifts the head, brings it nearer, and lifts the chin: the whole way from out to in."""
-
-SWAY = np.radians([0.45, 0.65, 0.40])
-"""Nod, shake, tilt: root mean square; peaks are three times as much."""
+SWAY = np.radians([0.45, 0.65, 0.40])  # nod, shake, tilt: root mean square; peaks are three times as much
 SWAY_CM = np.array([0.10, 0.04])
 _SLOWEST_HZ, _FASTEST_HZ, _WAVES = 0.035, 0.9, 14
-
 _GAZE_EVERY_S = 1.7
 _GAZE = np.array([0.025, 0.010])
 """Small shifts of gaze, in eye widths: a millimetre. The eyes stay with whoever is spoken to."""
@@ -134,14 +127,9 @@ def _smooth(share: float) -> float:
 
 
 log = logging.getLogger(__name__)
-
-MODEL = "motion"
-"""The bundle whose mesh it is."""
-
+MODEL = "motion"  # the bundle whose mesh it is
 _FADES_BELOW = 0.2
-_LEAST_OPENING = 0.10
-"""Of an eye's width: eyes that are as good as shut in the picture, or laughing, do not blink."""
-
+_LEAST_OPENING = 0.10  # of an eye's width: eyes that are as good as shut in the picture, or laughing, do not blink
 _LOWER = np.concatenate([OUTER_LIPS, INNER_LIPS, OVAL[(OVAL != 10)]])
 
 

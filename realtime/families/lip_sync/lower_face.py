@@ -17,28 +17,20 @@ from realtime.imaging.affine import Matrix, Points
 from realtime.tracking.face import Face
 from realtime.tracking.smoothing import MAX_STEP_S, OneEuro
 
-BELOW = 0.06
-"""More of the picture below the chin, in face heights: Wav2Lip's pad of 10 pixels on faces 170 pixels high."""
-
+BELOW = 0.06  # more of the picture below the chin, in face heights: Wav2Lip's pad of 10 pixels on faces 170 pixels high
 _PLACE = (1.0, 45.0, 1.0)  # as `smooth.WHOLE`: the box goes with the head
 _EXTENT = (0.6, 1.5, 1.0)  # but does not breathe with the jaw
 _ROLL = (1.0, 10.0, 1.0)
-
 _EYE_OUTER = (33, 263)
 _JAW = (323, 361, 288, 397, 365, 379, 378, 400, 377, 152, 148, 176, 149, 150, 136, 172, 58, 132, 93)
 _NOSE_BASE = (98, 2, 327)
 _CHIN = 152
-
 _INWARD = 0.84
 """How far out the mask goes at the cheeks, of the way from the middle to the outline: its soft edge lies on skin."""
-_DOWN = 0.03
-"""And beyond the chin, in box heights: an opening mouth takes the chin lower."""
-_SOFT = 0.035
-"""The edge's Gaussian sigma, in sides of the crop."""
-_BORDER = 0.04
-"""The crop's own border, where what is taken fades out in any case, in its sides."""
-_LOWEST = 0.92
-"""How far down the mask's outline may go, in sides of the crop: its soft edge must end within."""
+_DOWN = 0.03  # and beyond the chin, in box heights: an opening mouth takes the chin lower
+_SOFT = 0.035  # the edge's Gaussian sigma, in sides of the crop
+_BORDER = 0.04  # the crop's own border, where what is taken fades out in any case, in its sides
+_LOWEST = 0.92  # how far down the mask's outline may go, in sides of the crop: its soft edge must end within
 
 
 class FaceBox:
@@ -112,8 +104,7 @@ def _inner(size: int) -> Floats:
     return np.asarray(rise[:, None] * rise[None, :], np.float32)
 
 
-_LEAST_GAP = 0.004
-"""Lips that are nearer than that, in sides of the crop, meet: the tracker trembles as much."""
+_LEAST_GAP = 0.004  # lips that are nearer than that, in sides of the crop, meet: the tracker trembles as much
 _RING = 20
 _OVER, _UNDER = np.arange(1, 10), np.arange(11, 20)
 _OUTER_TOP, _OUTER_BOTTOM = np.arange(11), np.append(np.arange(10, 20), 0)
@@ -192,15 +183,11 @@ def _smooth(share: Points) -> Points:
     return np.asarray(held * held * (3.0 - 2.0 * held))
 
 
-_LASTS_S = 1.0
-"""How long a shape counts: words are shorter, and a head has turned by then."""
-_FARTHEST, _LEAST = 0.06, 0.002
-"""How far lips go, in sides of the crop, and from where on it is worth it."""
-_ABOUT = 0.035
-"""How far about the lips the skin goes along, in sides of the crop (a Gaussian's sigma)."""
+_LASTS_S = 1.0  # how long a shape counts: words are shorter, and a head has turned by then
+_FARTHEST, _LEAST = 0.06, 0.002  # how far lips go, in sides of the crop, and from where on it is worth it
+_ABOUT = 0.035  # how far about the lips the skin goes along, in sides of the crop (a Gaussian's sigma)
 _GRID = 32
-_CORNERS = (0, 10)
-"""Of a `lip_outline`."""
+_CORNERS = (0, 10)  # of a `lip_outline`
 
 
 class SmoothLips:
@@ -261,21 +248,13 @@ def _spread(ways: Floats, points: Floats, size: int) -> Floats:
     return np.asarray(cv2.resize(grid.astype(np.float32), (size, size), interpolation=cv2.INTER_LINEAR), np.float32)
 
 
-_WIDE = 0.10
-"""How far a difference found at the rim is carried, in sides of the crop (a Gaussian's sigma)."""
-
-_MOST = 128
-"""The side at which tones are compared, of larger pictures too."""
-
-_SHAPE = 30.0
-"""A difference much larger than this is one of shape (lips, teeth, what is behind a chin), not of tone."""
-
+_WIDE = 0.10  # how far a difference found at the rim is carried, in sides of the crop (a Gaussian's sigma)
+_MOST = 128  # the side at which tones are compared, of larger pictures too
+_SHAPE = 30.0  # A difference much larger than this is one of shape (lips, teeth, what is behind a chin), not of tone
 
 _SEEN_FROM, _SEEN_WHOLLY = 3.0, 11.0
 """Grey levels: a change below the first is none, one above the second is taken over as it is."""
-
-_AROUND = 0.03
-"""How far about a change the new picture is taken over with it, in sides of the crop."""
+_AROUND = 0.03  # how far about a change the new picture is taken over with it, in sides of the crop
 
 
 def changed(new: Pixels, old: Pixels) -> Floats:

@@ -7,7 +7,8 @@ the face as it is, which tells how the person looks; colour order and range are 
 fine variant beside it (`HiresLips`).
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import cv2
 import numpy as np
@@ -191,25 +192,15 @@ class LipSyncNetwork:
             self._fine(self._feed(), np.zeros((self._fine.size, self._fine.size, 3), np.uint8))
 
 
-def open_lip_sync(
-    bundle: Bundle,
-    *,
-    provider: str = "auto",
-    precision: str = "auto",
-    threads: int | None = None,
-    open_session: Callable[..., Session] | None = None,
-) -> LipSyncNetwork:
-    """A lip-sync bundle's networks, checked against its card, and warm. `open_session` stands in for ONNX Runtime's.
+def open_lip_sync(bundle: Bundle, **options: Any) -> LipSyncNetwork:
+    """A lip-sync bundle's networks, checked against its card, and warm; `options` as of `opening_networks`.
 
-    Raises ModelError for a bundle of another family or whose network is not what its card says; nothing is left open
-    then.
+    Raises ModelError for a bundle of another family or whose network is not what its card says; nothing is open then.
     """
     card = bundle.card
     if card.family != "lip-sync":
         raise ModelError(f"model {card.name} is of the family {card.family}: a lip-sync model is needed here")
-    with opening_networks(
-        provider=provider, precision=precision, threads=threads, open_session=open_session
-    ) as open_network:
+    with opening_networks(**options) as open_network:
         session, fine = open_network(bundle.path(LIP_SYNC_FILE)), None
         if FINE_FILE in card.files:
             fine = HiresLips(open_network(bundle.path(FINE_FILE)), card, session)

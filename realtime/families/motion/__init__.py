@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from realtime.families.effect import Effect, Family, check_picture_input
+from realtime.families.effect import Effect, Family
 
 
 def _open(*args: Any, **options: Any) -> Effect:
@@ -13,7 +13,6 @@ def _open(*args: Any, **options: Any) -> Effect:
 
 MOTION = Family(
     name="motion",
-    check=check_picture_input,
     hint="a still picture moves as you do: masquerade run --model {name} --avatar NAME|FILE|FOLDER",
     open=_open,
     avatars="required",

@@ -21,17 +21,10 @@ from realtime.settings import Settings
 from realtime.text import printable
 
 log = logging.getLogger(__name__)
-
-Background = Callable[[tuple[int, int]], Pixels]
-"""Gives a picture of (width, height) to stand before."""
-
-_BLUR_SHARE = 0.06
-"""Of the canvas: the Gaussian sigma of an avatar's own picture as what is beside it."""
-_DIM = 0.72
-"""And how bright that is: the eye stays on the picture."""
-
-_EDGE = 0.012
-"""The soft edge between a picture and what is beside it, in canvas sides."""
+Background = Callable[[tuple[int, int]], Pixels]  # gives a picture of (width, height) to stand before
+_BLUR_SHARE = 0.06  # of the canvas: the Gaussian sigma of an avatar's own picture as what is beside it
+_DIM = 0.72  # and how bright that is: the eye stays on the picture
+_EDGE = 0.012  # the soft edge between a picture and what is beside it, in canvas sides
 
 
 class Canvas:
@@ -295,15 +288,10 @@ _FIRST = np.array([first for first, _ in IBUG_68])
 _LIPS = (_FIRST[48:68],)
 _EYES = (np.concatenate([_FIRST[36:42], _FIRST[17:22]]), np.concatenate([_FIRST[42:48], _FIRST[22:27]]))
 _CHIN, _LOWER_LIP = 152, 17
-
 GROWN = {"lips": 0.10, "eyes": 0.06}
 """How far a part's outline is pushed out, in face heights: lips open and brows rise beyond where they rest."""
-
-SOFT = 0.03
-"""The Gaussian sigma of the edges, in face heights."""
-
-BORDER = 0.08
-"""The width of a whole crop's soft border, in its sides."""
+SOFT = 0.03  # the Gaussian sigma of the edges, in face heights
+BORDER = 0.08  # the width of a whole crop's soft border, in its sides
 
 
 def border_mask(size: int, border: float = BORDER) -> Floats:

@@ -6,7 +6,7 @@ covers their face, the avatar glides back to how it is in its picture, and stays
 
 import logging
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Generic
 
 from realtime.audio.delay_line import Speech
@@ -20,7 +20,6 @@ from realtime.families.motion.motion_model import DrawnCrop, DrivingOf, Motion, 
 from realtime.families.motion.reference_pose import GLIDE_S, ReferencePose
 from realtime.frame import Frame, Pixels
 from realtime.imaging.blend import sharpen
-from realtime.inference.session import Session
 from realtime.models.avatar import Avatar
 from realtime.models.bundle import Bundle
 from realtime.settings import Settings
@@ -28,32 +27,22 @@ from realtime.tracking.face import Face
 from realtime.tracking.pose import head_angles
 
 log = logging.getLogger(__name__)
-
-RISE_S, REST_S = 0.3, 0.7
-"""From rest to fully driven, and back."""
+RISE_S, REST_S = 0.3, 0.7  # from rest to fully driven, and back
 GRACE_S = 0.15
 """A driver lost for so short a time (a blink of the tracker) is still there; motion stands still meanwhile."""
-LONGEST_STEP_S = 0.25
-"""A longer gap between two frames counts as this one: nothing may jump."""
-
+LONGEST_STEP_S = 0.25  # A longer gap between two frames counts as this one: nothing may jump
 MOST_YAW_DEG, MOST_PITCH_DEG = 55.0, 45.0
 """Beyond, too little of a face is seen to be read, and no picture of it can be drawn from one still."""
-SLACK_DEG = 8.0
-"""A head that has turned away must come back by so much."""
-LEAST_SCORE = 0.7
-"""Of the landmark network: below, there is hardly a face."""
+SLACK_DEG = 8.0  # A head that has turned away must come back by so much
+LEAST_SCORE = 0.7  # of the landmark network: below, there is hardly a face
 SURE, DOUBT, SUDDEN = 16.0, 8.5, 6.0
 """Of the same as log-odds. Filmed and rendered faces have 16 and more, in bad light too; one just covered by a hand
 falls to 4 to 8, and its landmarks are made up. So: below DOUBT, and SUDDEN less than the person usually has.
 """
-USUAL_S = 12.0
-"""The time constant of what is usual: somebody hard to see for some seconds on end is readable after all."""
-
-GLIDE_BY_HAND_S = 0.3
-"""How long a neutral pose taken by hand takes to come into force."""
+USUAL_S = 12.0  # the time constant of what is usual: somebody hard to see for some seconds on end is readable after all
+GLIDE_BY_HAND_S = 0.3  # how long a neutral pose taken by hand takes to come into force
 FADES_BELOW = 0.2
 """The strength of motion below which the drawn crop itself fades: at rest the avatar is its picture, to the bit."""
-
 _NO_TRACK = -1
 
 
@@ -233,19 +222,14 @@ class ReenactmentEffect(AvatarEffect, Generic[SourceOf, DrivingOf]):
         self._model.close()
 
 
-def open_motion_model(
-    bundle: Bundle,
-    *,
-    provider: str = "auto",
-    precision: str = "auto",
-    threads: int | None = None,
-    open_session: Callable[..., Session] | None = None,
-) -> MotionModel[Any, Any]:
-    """A motion bundle's networks, loaded and warm. Raises ModelError; nothing is left open then."""
+def open_motion_model(bundle: Bundle, **options: Any) -> MotionModel[Any, Any]:
+    """A motion bundle's networks, loaded and warm; `options` as of `opening_networks`.
+
+    Raises ModelError; nothing is left open then.
+    """
     card = bundle.card
     if card.family != "motion":
         raise ModelError(f"model {card.name} is of the family {card.family}: a motion model is needed here")
-    options = {"provider": provider, "precision": precision, "threads": threads, "open_session": open_session}
     if FRAME_FILE in card.files:
         return FirstOrderModel(open_first_order(bundle, **options), needs_face=card.input.subject == "face")
     if MESH_FILE in card.files:

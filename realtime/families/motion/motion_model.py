@@ -13,8 +13,7 @@ from realtime.imaging.affine import Matrix
 from realtime.inference.session import Session
 from realtime.tracking.face import Face
 
-Region = Literal["all", "expression", "head", "lips", "eyes"]
-"""What of the driver's motion is taken over."""
+Region = Literal["all", "expression", "head", "lips", "eyes"]  # what of the driver's motion is taken over
 
 
 @dataclass(frozen=True, slots=True)

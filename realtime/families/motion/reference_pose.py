@@ -22,9 +22,7 @@ PORTRAIT_SIDE = 1.85
 
 Set by eye to the framing of VoxCeleb as cut for First Order Motion: the face takes about half of the height.
 """
-
-PORTRAIT_UP = 0.06
-"""How far the square's centre lies above the face's, in sides."""
+PORTRAIT_UP = 0.06  # how far the square's centre lies above the face's, in sides
 
 
 def portrait_square(landmarks: Points) -> tuple[float, float, float]:
@@ -55,10 +53,7 @@ def portrait_crop(landmarks: Points, size: int) -> Matrix:
 
 
 DrivingOf = TypeVar("DrivingOf")
-
-TURN_DEG = 9.0
-"""The turn of the head (yaw, pitch, half the roll) that counts as one unit of badness."""
-
+TURN_DEG = 9.0  # the turn of the head (yaw, pitch, half the roll) that counts as one unit of badness
 EXPRESSIONS = {
     9: 0.35, 10: 0.35,  # eyes closed
     17: 0.5, 18: 0.5, 11: 0.6, 12: 0.6, 13: 0.5, 14: 0.5, 15: 0.5, 16: 0.5,  # looking away
@@ -68,41 +63,22 @@ EXPRESSIONS = {
     3: 0.4, 4: 0.4, 5: 0.4, 1: 0.6, 2: 0.6, 21: 0.3, 22: 0.3, 6: 0.3,  # brows, wide eyes, cheeks
 }  # fmt: skip
 """MediaPipe's blendshapes (by index) -> the value that counts as one unit. What rests well above 0 counts less."""
-
 PASSABLE_AT_ONCE, PASSABLE = 4.0, 12.0
 """The badness up to which a first pose serves: at once (15 degrees of turn, say), rising over FIRST_MOMENTS_S to what
 must do (25 degrees, or a talking mouth). A bad neutral pose bends all that comes after it.
 """
-
 BLINK, LEFT_EYE, RIGHT_EYE = 0.5, 9, 10
-FIRST_MOMENTS_S = 1.5
-"""How long the best of the first poses is looked for."""
-
-CLEARLY_BETTER = 0.6
-"""What of the badness a pose of these moments must have to be taken before they are over."""
-
-GLIDE_S, FIRST_GLIDE_S = 1.0, 0.5
-"""How long one neutral pose takes to give way to another, and in the first moments."""
-
-LAST_RESORT_S = 3.0
-"""After so long without a passable pose the best so far will do."""
-
-MUCH_BETTER = 0.5
-"""Later a pose must halve the badness."""
-
-WORTH_IT = 0.5
-"""And by so much at least: of two good poses either will do."""
-
-FOR_FRAMES = 4
-"""And do so for so many frames on end: a single one may be the tracker's mistake."""
-
+FIRST_MOMENTS_S = 1.5  # how long the best of the first poses is looked for
+CLEARLY_BETTER = 0.6  # what of the badness a pose of these moments must have to be taken before they are over
+GLIDE_S, FIRST_GLIDE_S = 1.0, 0.5  # how long one neutral pose takes to give way to another, and in the first moments
+LAST_RESORT_S = 3.0  # after so long without a passable pose the best so far will do
+MUCH_BETTER = 0.5  # later a pose must halve the badness
+WORTH_IT = 0.5  # and by so much at least: of two good poses either will do
+FOR_FRAMES = 4  # and do so for so many frames on end: a single one may be the tracker's mistake
 AT_MOST_EVERY_S = 5.0
-HABIT_S = 3.0
-"""The time constant of where the driver usually is."""
-
+HABIT_S = 3.0  # the time constant of where the driver usually is
 PLACE_UNIT, SIZE_UNIT = 0.25, 0.2
 """The distance from there (in sides of the head's square) and the change in size that count as one unit."""
-
 _SHARP_PX = 64
 _OVAL = np.array(FACE_OVAL)
 _INDICES = np.array(list(EXPRESSIONS))

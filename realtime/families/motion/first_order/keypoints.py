@@ -18,8 +18,7 @@ from realtime.errors import ModelError
 from realtime.families.motion.motion_model import Region
 from realtime.frame import Doubles, Floats
 
-FLAT = 1e-9
-"""Areas and determinants below this count as nothing: a whole picture has the area 4, a Jacobian at rest 1."""
+FLAT = 1e-9  # areas and determinants below this count as nothing: a whole picture has the area 4, a Jacobian at rest 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -141,8 +140,7 @@ class Limits:
     stretch: float = 2.0
 
 
-EASE = 0.6
-"""The share of a limit up to which motion passes unchanged; from there it bends towards the limit."""
+EASE = 0.6  # the share of a limit up to which motion passes unchanged; from there it bends towards the limit
 
 
 def limited(avatar: KeyPoints, moved: KeyPoints, limits: Limits) -> KeyPoints:

@@ -61,16 +61,12 @@ class SmoothCrop:
 
 
 log = logging.getLogger(__name__)
-
 PLACE = (1.2, 30.0, 1.0)
 SHAPE = (1.0, 4.0, 1.0)
 """One-Euro of key points' places (in sides of the square) and of their Jacobians (as the network gives them)."""
-
 LEAST_SPREAD = 0.02
 """Of key points, as the area of their hull in a square of area 4: fewer is a network that sees nothing."""
-
-FAR = 50.0
-"""A key point so many half squares away, or a Jacobian that large, says nothing."""
+FAR = 50.0  # A key point so many half squares away, or a Jacobian that large, says nothing
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -6,8 +6,9 @@ the avatar with its key points elsewhere. All take and give pictures as (1, 3, S
 order and range of the card. A network without Jacobians at its key points lacks those ports in all three.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -20,7 +21,6 @@ from realtime.models.bundle import Bundle
 from realtime.models.card import ModelCard
 
 SOURCE_FILE, KEYPOINTS_FILE, FRAME_FILE = "source.onnx", "keypoints.onnx", "frame.onnx"
-
 SOURCE, DRIVING, PREDICTION = "source", "driving", "prediction"
 KEYPOINTS, JACOBIANS = "keypoints", "jacobians"
 OF_THE_AVATAR = {
@@ -31,7 +31,6 @@ OF_THE_AVATAR = {
 }
 """What `source.onnx` gives -> what `frame.onnx` calls it. The small picture may be lacking, and Jacobians."""
 DRIVING_KEYPOINTS, DRIVING_JACOBIANS = "driving_keypoints", "driving_jacobians"
-
 _OPTIONAL = frozenset({"source_small", JACOBIANS})
 
 
@@ -128,22 +127,13 @@ class FirstOrderNetwork:
             )
 
 
-def open_first_order(
-    bundle: Bundle,
-    *,
-    provider: str = "auto",
-    precision: str = "auto",
-    threads: int | None = None,
-    open_session: Callable[..., Session] | None = None,
-) -> FirstOrderNetwork:
+def open_first_order(bundle: Bundle, **options: Any) -> FirstOrderNetwork:
     """The networks of a First Order Motion bundle, checked against each other and the card, and warm.
 
-    `open_session` stands in for ONNX Runtime's. Raises ModelError for networks that do not fit together, or a bundle
-    that lacks them; nothing is left open then.
+    `options` as of `opening_networks`. Raises ModelError for networks that are lacking or do not fit together; nothing
+    is open then.
     """
-    with opening_networks(
-        provider=provider, precision=precision, threads=threads, open_session=open_session
-    ) as open_network:
+    with opening_networks(**options) as open_network:
         files = (SOURCE_FILE, KEYPOINTS_FILE, FRAME_FILE)
         return FirstOrderNetwork([open_network(bundle.path(file)) for file in files], bundle.card)
 

@@ -16,22 +16,16 @@ from realtime.frame import Doubles, Floats, Pixels
 
 BEFORE_LIDS_CM, BEFORE_NOSE_CM = 1.2, 0.3
 """How far before the lids, and before the nose's bridge, lenses are: whichever is more."""
-BOW = 0.016
-"""How much further back, in centimetres over centimetres squared, they are beside the nose."""
-TEMPLE_SLOPE = 1.6
-"""How fast the arms go back beyond the rims."""
-JUST_IN_CM, JUST_OUT_CM = 0.12, 0.22
-"""Where an edge is looked for: frame within, skin without."""
-CLEAR = 40.0
-"""A difference of colour (CIE Lab, lightness by half) beyond which an edge cannot be clearer."""
+BOW = 0.016  # how much further back, in centimetres over centimetres squared, they are beside the nose
+TEMPLE_SLOPE = 1.6  # how fast the arms go back beyond the rims
+JUST_IN_CM, JUST_OUT_CM = 0.12, 0.22  # where an edge is looked for: frame within, skin without
+CLEAR = 40.0  # A difference of colour (CIE Lab, lightness by half) beyond which an edge cannot be clearer
 ENOUGH_BELOW, ENOUGH_ABOVE, ENOUGH_EACH = 0.38, 0.27, 0.32
 """The mean clearness of edges that eyeglasses have: below the eyes, where no brow is; elsewhere; and about either eye.
 Of 51 rendered and filmed faces without any none passes."""
-SEEN = 10.0
-"""A colour this far from skin belongs to bridge or arms where these can be."""
+SEEN = 10.0  # A colour this far from skin belongs to bridge or arms where these can be
 THICKEST_CM, ROOM_CM = 0.6, 0.1
-DARK = 0.6
-"""The share of what is seen through a lens that has another colour than skin when the lens is a dark one."""
+DARK = 0.6  # the share of what is seen through a lens that has another colour than skin when the lens is a dark one
 _TURNS = np.linspace(0, 2 * np.pi, 48, endpoint=False)
 _BELOW = np.abs(_TURNS - 1.5 * np.pi) < 0.4 * np.pi
 

@@ -22,11 +22,8 @@ MAP_GAIN, POSE_GAIN = 10.0, np.array([2.0, 2.0, 2.0, 1.0, 1.0, 4.0], np.float32)
 SHIFT_CM = 10.0
 FULL_RAD, FULL_SHIFT_CM, FULL_ZOOM = float(np.radians(6.0)), 1.0, 0.05
 """A head this far from its picture is followed in full; nearer less, and at rest nothing moves."""
-EDGE = 4.0
-"""Cells at the crop's border over which what the network says ends."""
-FARTHEST = 0.08
-"""The farthest look, in sides of the crop."""
-
+EDGE = 4.0  # cells at the crop's border over which what the network says ends
+FARTHEST = 0.08  # the farthest look, in sides of the crop
 _AT = ((np.arange(SIDE, dtype=np.float32) + 0.5) / SIDE).astype(np.float32)
 _GRID = np.stack(np.meshgrid(_AT, _AT)).astype(np.float32)
 _WINDOW = np.clip((np.minimum(_GRID, 1 - _GRID).min(axis=0) * SIDE - 0.5) / EDGE, 0, 1).astype(np.float32)

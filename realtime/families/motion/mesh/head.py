@@ -62,9 +62,7 @@ LEFT_EYE = EyePoints(
     rim=_row(474, 475, 476, 477),
 )
 EYES = (RIGHT_EYE, LEFT_EYE)
-BLINKS = (10, 9)
-"""The blendshapes eyeBlinkRight and eyeBlinkLeft, in the order of `EYES`."""
-
+BLINKS = (10, 9)  # the blendshapes eyeBlinkRight and eyeBlinkLeft, in the order of `EYES`
 MOUTH_CORNERS = _row(78, 308)
 INNER_UPPER_LIP = _row(191, 80, 81, 82, 13, 312, 311, 310, 415)
 INNER_LOWER_LIP = _row(95, 88, 178, 87, 14, 317, 402, 318, 324)
@@ -111,8 +109,7 @@ def open_head(file: Path) -> Head:
     return Head(canonical.astype(np.float64), basis.astype(np.intp), weights / weights.sum(), skin)
 
 
-PIVOT = np.array([0.0, -1.5, -5.0])
-"""Where a head turns on its neck, in the canonical head's centimetres."""
+PIVOT = np.array([0.0, -1.5, -5.0])  # where a head turns on its neck, in the canonical head's centimetres
 
 
 @dataclass(frozen=True, slots=True, eq=False)

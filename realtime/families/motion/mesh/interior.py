@@ -24,14 +24,11 @@ from realtime.frame import Doubles, Pixels
 
 _SHIFT = 4
 _NARROWER = np.clip(2 * np.arange(256) - 255, 0, 255).astype(np.uint8)
-TEETH_UP_CM, TEETH_DOWN_CM = 0.9, 0.45
-"""How far the upper teeth reach beyond the line where lips meet."""
+TEETH_UP_CM, TEETH_DOWN_CM = 0.9, 0.45  # how far the upper teeth reach beyond the line where lips meet
 MOUTH_DARK = np.array([30.0, 22.0, 42.0])
 TEETH = np.array([196.0, 212.0, 220.0])
-TOOTH_GAPS_CM = (0.0, 0.86, 1.52, 2.25)
-"""Where one tooth ends and the next begins, to either side of the middle."""
-OPEN_CM = 0.25
-"""A mouth open less than this has nothing of its own to show."""
+TOOTH_GAPS_CM = (0.0, 0.86, 1.52, 2.25)  # where one tooth ends and the next begins, to either side of the middle
+OPEN_CM = 0.25  # A mouth open less than this has nothing of its own to show
 
 
 def filled(size: tuple[int, int], outline: Doubles) -> Pixels:

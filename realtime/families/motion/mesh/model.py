@@ -4,7 +4,8 @@ Nothing about a face's motion is learned: the tracker knows where lids and lips 
 geometry, and one network paints what geometry cannot, teeth, lids and folds. Another leads hair, neck and room.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 import cv2
 import numpy as np
@@ -155,19 +156,10 @@ def open_mouth(pixels: Pixels, source: MeshSource, points: Doubles, moved: Moved
     lay(pixels, source.mouth, source.rigid(moved, here, there + aside * along), outline, box, parted)
 
 
-def open_mesh_model(
-    bundle: Bundle,
-    *,
-    provider: str = "auto",
-    precision: str = "auto",
-    threads: int | None = None,
-    open_session: Callable[..., Session] | None = None,
-) -> MeshModel:
-    """The mesh model of a motion bundle. Raises ModelError; nothing is left open then."""
+def open_mesh_model(bundle: Bundle, **options: Any) -> MeshModel:
+    """The mesh model of a motion bundle; `options` as of `opening_networks`. Raises ModelError."""
     head = open_head(bundle.path(MESH_FILE))
-    with opening_networks(
-        provider=provider, precision=precision, threads=threads, open_session=open_session
-    ) as open_network:
+    with opening_networks(**options) as open_network:
         files = bundle.card.files
         refiner = Refiner(open_network(bundle.path(REFINE_FILE))) if REFINE_FILE in files else None
         flow = FlowNetwork(open_network(bundle.path(FLOW_FILE))) if FLOW_FILE in files else None

@@ -26,37 +26,24 @@ from realtime.families.motion.mesh.head import (
 from realtime.families.motion.motion_model import Motion
 from realtime.frame import Doubles, Ints
 
-MOST_TURN = np.radians([30.0, 40.0, 32.0])
-"""Nod, shake, tilt: beyond it one picture has nothing to show."""
+MOST_TURN = np.radians([30.0, 40.0, 32.0])  # nod, shake, tilt: beyond it one picture has nothing to show
 MOST_SHIFT_CM = np.array([6.0, 5.0])
-MOST_ZOOM = 0.2
-"""Of the logarithm of the size."""
-LAG = 0.4
-"""How much of its swing an ear lacks."""
-FARTHEST_CM = 5.0
-"""The longest way of a point of the face: a jaw dropped as far as it goes."""
+MOST_ZOOM = 0.2  # of the logarithm of the size
+LAG = 0.4  # how much of its swing an ear lacks
+FARTHEST_CM = 5.0  # the longest way of a point of the face: a jaw dropped as far as it goes
 FADES_AT, GONE_AT = np.radians([38.0, 65.0])
 """A driver turned away: half of the landmarks are guesses, so expression fades."""
 ODD_CM, NO_FACE_CM = 1.2, 2.2
 """How much a skull changes its shape, in the mean over `BONES`, before its landmarks are doubted, and not believed."""
-
-SHUT = 0.07
-"""The gap at which lids touch, in eye widths: below it landmarks say nothing."""
-BLINK_SHUT = 0.55
-"""The reading of eyeBlink at which an eye is shut."""
-AJAR = 0.1
-"""An eye open less than this is shut: what is left is the landmarks' doubt."""
-WIDEST = 1.35
-"""The most that an eye opens beyond the avatar's own."""
-UPPER_SHARE = 0.85
-"""Of a blink's way, how much the upper lid makes."""
-GAZE_REACH = np.array([0.24, 0.13])
-"""How far an iris goes aside, and up or down, in eye widths."""
+SHUT = 0.07  # the gap at which lids touch, in eye widths: below it landmarks say nothing
+BLINK_SHUT = 0.55  # the reading of eyeBlink at which an eye is shut
+AJAR = 0.1  # an eye open less than this is shut: what is left is the landmarks' doubt
+WIDEST = 1.35  # the most that an eye opens beyond the avatar's own
+UPPER_SHARE = 0.85  # of a blink's way, how much the upper lid makes
+GAZE_REACH = np.array([0.24, 0.13])  # how far an iris goes aside, and up or down, in eye widths
 LIPS_MEET_CM = 0.10
-PARTED_CM = 0.18
-"""Closed lips that went this far apart show all that is between them."""
-LIPS_PARTED_CM = 0.15
-"""Lips further apart than this are not at rest."""
+PARTED_CM = 0.18  # closed lips that went this far apart show all that is between them
+LIPS_PARTED_CM = 0.15  # lips further apart than this are not at rest
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -28,11 +28,8 @@ from realtime.families.motion.mesh.source import (
 from realtime.frame import Doubles, Floats, Pixels
 from realtime.inference.session import Array, Session
 
-FULL_CM = 0.5
-"""A mouth that moved this far is refined in full."""
-SHADE_SIDE = 11
-"""How wide, in pixels of the patch, what is added within a mouth is spread."""
-
+FULL_CM = 0.5  # A mouth that moved this far is refined in full
+SHADE_SIDE = 11  # how wide, in pixels of the patch, what is added within a mouth is spread
 MOUTH, EYES_NAME = "mouth", "eyes"
 MOUTH_CHANGE, EYES_CHANGE = "mouth_change", "eyes_change"
 INPUTS = {MOUTH: (1, MOUTH_CHANNELS, MOUTH_SIDE, MOUTH_SIDE), EYES_NAME: (2, EYE_CHANNELS, EYE_SIDE, EYE_SIDE)}

@@ -34,11 +34,9 @@ from realtime.tracking.face import Face
 
 MOUTH_SIDE, EYE_SIDE = 112, 64
 MOUTH_CM = 14.0
-MOUTH_DOWN_CM = 3.8
-"""How far below the nose the middle of the mouth's patch is."""
+MOUTH_DOWN_CM = 3.8  # how far below the nose the middle of the mouth's patch is
 EYE_WIDTHS = 2.2
-EYE_UP = 0.16
-"""How far above an eye its patch's middle is, in eye widths."""
+EYE_UP = 0.16  # how far above an eye its patch's middle is, in eye widths
 MOUTH_CHANNELS, EYE_CHANNELS = 11, 10
 
 
@@ -238,11 +236,9 @@ def strips() -> Ints:
 assert OVAL.max() < VERTICES
 
 
-SIDE_CM = 40.0
-"""The crop's side: the head, its hair and the shoulders' beginning, with room to move in."""
+SIDE_CM = 40.0  # the crop's side: the head, its hair and the shoulders' beginning, with room to move in
 UP_CM = 0.8
-LEAST, MOST = 256, 512
-"""The crop is drawn at its own size in the avatar's picture, within these."""
+LEAST, MOST = 256, 512  # the crop is drawn at its own size in the avatar's picture, within these
 MAP_SIDE = 256
 
 
