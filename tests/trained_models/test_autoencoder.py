@@ -1,6 +1,6 @@
 """The recipe for swap identities, on tiny data."""
 
-import dataclasses
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +8,7 @@ import pytest
 import torch
 from made_up_pairs import PLAN, SMALL, made_up_data
 
-from trained_models.autoencoder.dataset import Batch, Pairs
+from trained_models.autoencoder.dataset import Pairs
 from trained_models.autoencoder.export import Exported, ExportedFine, to_onnx, widest
 from trained_models.autoencoder.network import Shape, SwapNetwork
 from trained_models.autoencoder.training import Plan, Training
@@ -119,42 +119,17 @@ def test_identities_share_the_encoder_and_nothing_else(data: Path) -> None:
     assert "decoders.other" not in changed
 
 
+@pytest.mark.slow
 def test_a_short_run_leaves_weights_and_a_log_and_goes_on(data: Path, tmp_path: Path) -> None:
     (tmp_path / "all").mkdir()
     data.rename(tmp_path / "all" / "mona")
-    out, plan = tmp_path / "out", Plan(batch=2, warm_up_steps=2, bf16=False)
+    out, plan = tmp_path / "out", replace(PLAN, read_from=2, fine_from=0.9)
     done = train(tmp_path / "all", out, ["mona"], steps=50, plan=plan, threads=1, shape=SMALL)
     assert done.step_number == 50
     assert {f.name for f in out.iterdir()} == {"state.pt", "mona.npz", "log.jsonl"}
     assert "held_out" in (out / "log.jsonl").read_text()
     again = train(tmp_path / "all", out, ["mona"], steps=52, plan=plan, threads=1, shape=SMALL)
     assert again.step_number == 52
-
-
-def test_training_goes_on_from_a_bundle(data: Path, tmp_path: Path) -> None:
-    (tmp_path / "all").mkdir()
-    data.rename(tmp_path / "all" / "mona")
-    plan = Plan(batch=2, warm_up_steps=2, bf16=False)
-    first = train(tmp_path / "all", tmp_path / "out", ["mona"], steps=30, plan=plan, threads=1, shape=SMALL)
-    some = Pairs(tmp_path / "all" / "mona").plain([0, 1])
-    network = first.member("mona")
-    for name, weight in network.named_parameters():
-        if name.endswith("bias"):
-            torch.nn.init.normal_(weight, std=0.01)  # equal tensors are stored once
-    files = to_onnx(network, some)
-    (tmp_path / "bundle").mkdir()
-    for name, content in files.named().items():
-        (tmp_path / "bundle" / name).write_bytes(content)
-    start = {"mona": tmp_path / "bundle"}
-    on = tmp_path / "on"
-    then = train(tmp_path / "all", on, ["mona"], hours=1e-9, plan=plan, threads=1, shape=SMALL, start=start)
-    assert then.step_number == 0
-    again = then.member("mona")
-    with torch.no_grad():
-        drawn, wanted = (one(some.face, *some.told).face for one in (again, network))
-    assert torch.allclose(drawn, wanted, atol=1e-2)
-    # Folded into the convolutions they would all be 1, and training would see another network than was drawn.
-    assert not torch.allclose(again.encoder.steps[2].norm.running_var, torch.ones(8), atol=0.05)
 
 
 def test_the_learning_rate_warms_up_and_falls() -> None:
@@ -165,7 +140,7 @@ def test_the_learning_rate_warms_up_and_falls() -> None:
 
 
 def test_parts_that_are_not_named_stay_as_they_are(data: Path) -> None:
-    training = Training(dataclasses.replace(PLAN, only=("condition", "told")), SMALL)
+    training = Training(replace(PLAN, only=("condition", "told")), SMALL)
     before = {name: tensor.clone() for name, tensor in training.network.state_dict().items()}
     steps(training, Pairs(data, seed=5), 3)
     changed = {name for name, tensor in training.network.state_dict().items() if not torch.equal(tensor, before[name])}
@@ -212,24 +187,42 @@ def lived_in() -> SwapNetwork:
     return network.eval()
 
 
-def test_a_bundles_network_can_be_trained_on(tmp_path: Path) -> None:
-    network = lived_in()
-    face, told = torch.rand(4, 3, 32, 32), (torch.rand(4, 52), torch.zeros(4, 3), torch.rand(4, 3))
-    blank = torch.zeros(4, 1)
-    files = to_onnx(network, Batch(face, face, blank, blank, *told, blank, blank))
-    for name, content in files.named().items():
-        (tmp_path / name).write_bytes(content)
-    again = from_bundle(tmp_path)
+@pytest.mark.slow
+def test_a_bundles_network_can_be_trained_on(data: Path, tmp_path: Path) -> None:
+    network, some = lived_in(), Pairs(data).plain([0, 1, 2, 3])
+    bundle = tmp_path / "bundle"
+    bundle.mkdir()
+    for name, content in to_onnx(network, some).named().items():
+        (bundle / name).write_bytes(content)
+    again = from_bundle(bundle)
     with torch.no_grad():
-        first, second = network(face, *told), again(face, *told)
+        first, second = network(some.face, *some.told), again(some.face, *some.told)
         assert torch.allclose(first.face, second.face, atol=5e-3)
-        assert torch.allclose(network.driver_mask(face), again.driver_mask(face), atol=2e-2)
+        assert torch.allclose(network.driver_mask(some.face), again.driver_mask(some.face), atol=2e-2)
         assert torch.allclose(network.decoder.fine(first.features), again.decoder.fine(second.features), atol=5e-3)
-        settle_norms(again, face, told)
-        settled = again.eval()(face, *told)
+        settle_norms(again, some.face, some.told)
+        settled = again.eval()(some.face, *some.told)
         assert torch.allclose(second.face, settled.face, atol=1e-3)
-        trained = again.train()(face, *told)
+        trained = again.train()(some.face, *some.told)
     assert torch.allclose(second.face, trained.face, atol=2e-2)  # what training sees is what was drawn
+    (tmp_path / "all").mkdir()
+    data.rename(tmp_path / "all" / "mona")
+    then = train(
+        tmp_path / "all",
+        tmp_path / "on",
+        ["mona"],
+        hours=1e-9,
+        plan=PLAN,
+        threads=1,
+        shape=SMALL,
+        start={"mona": bundle},
+    )
+    assert then.step_number == 0
+    begun = then.member("mona")
+    with torch.no_grad():
+        assert torch.allclose(begun(some.face, *some.told).face, first.face, atol=1e-2)
+    # Folded into the convolutions they would all be 1, and training would see another network than was drawn.
+    assert not torch.allclose(begun.encoder.steps[2].norm.running_var, torch.ones(8), atol=0.05)
 
 
 def test_the_identitys_mask_grows_and_the_drivers_stays_where_it_is() -> None:

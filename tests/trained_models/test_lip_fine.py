@@ -174,6 +174,7 @@ def test_the_fine_painter_learns_and_goes_on_where_it_stopped(tmp_path: Path) ->
     assert all(torch.equal(a, b) for a, b in zip(before, first.encoder.parameters(), strict=True))  # the encoder stays
 
 
+@pytest.mark.slow
 def test_the_fine_export_is_the_network_and_is_told_on_the_card(tmp_path: Path) -> None:
     first = a_network()
     finer = net.LipSync(first.encoder, fine.widened(first.decoder, WIDER, FEW).eval()).eval()

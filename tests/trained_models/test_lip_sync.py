@@ -160,6 +160,7 @@ def test_the_network_is_small_and_leaves_the_upper_face_alone() -> None:
     assert not torch.equal(made, untold)  # and where its lips are
 
 
+@pytest.mark.slow
 def test_the_export_is_the_network(tmp_path: Path) -> None:
     network = net.LipSync(*a_network().children(), torch.full((len(net.CODE),), 1.3)).eval()
     outline = a_take().outlines[0, 0] - (stored.SIDE - net.SIZE) / 2

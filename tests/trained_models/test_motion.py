@@ -76,6 +76,7 @@ def test_the_mouth_is_shaded_alike_in_training_and_live() -> None:
     assert live[:, 45:55, 40:70].std() < 0.3 * change[:, 45:55, 40:70].std()
 
 
+@pytest.mark.slow
 def test_the_export_is_the_network(patches: Patches, tmp_path: Path) -> None:
     torch.manual_seed(1)
     network = Refiner(SLIM).eval()

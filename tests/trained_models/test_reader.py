@@ -77,6 +77,7 @@ def test_a_picture_can_be_moved_by_what_is_read_in_it(reader: Reader) -> None:
     assert float(face.grad.abs().max()) > 0
 
 
+@pytest.mark.slow
 def test_readings_join_the_loss_when_their_time_has_come(tmp_path: Path) -> None:
     pairs, training = Pairs(made_up_data(tmp_path / "data")), Training(PLAN, SMALL)
     batch = pairs.batch(0, 2)

@@ -45,14 +45,17 @@ def trainings(tmp_path: Path) -> dict[str, tuple[Callable[[], Any], Any]]:
     return {
         "swap": (_Swap, Pairs(made_up_data(tmp_path / "data"), seed=5)),
         "refiner": (
-            lambda: RefinerTraining(replace(REFINER_PLAN, warm_up_steps=2), NARROW),
+            lambda: RefinerTraining(replace(REFINER_PLAN, warm_up_steps=2, steps=12), NARROW),
             Samples(some_patches(), plain=True),
         ),
         "flow": (
             lambda: flow.FlowTraining(replace(flow.PLAN, warm_up_steps=2), (8, 8, 8, 8)),
             flow.FlowSamples([a_flow_sample()], 3, plain=True),
         ),
-        "lips": (lambda: DecoderTraining(replace(PLAN, warm_up_steps=2), SLIM), LipSamples([a_take()], plain=True)),
+        "lips": (
+            lambda: DecoderTraining(replace(PLAN, warm_up_steps=2, steps=12), SLIM),
+            LipSamples([a_take()], plain=True),
+        ),
     }
 
 
@@ -86,7 +89,6 @@ def test_training_lowers_the_error(kind: str, trainings: dict[str, tuple[Callabl
     for number in range(12 if kind != "flow" else 30):
         training.step(samples.batch(number, 2))
     errors.append(training.judge(held))
-    assert errors[1].items() != errors[0].items()
     first = next(iter(errors[0]))
     assert errors[1][first] < errors[0][first]
 

@@ -9,19 +9,21 @@ Everything follows from the last two numbers.
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from trained_models.recipes.people.accessories import Occluder, dress
 from trained_models.recipes.people.develop import Webcam
 from trained_models.recipes.people.pairs import JPEG_QUALITY
-from trained_models.recipes.people.performance import hump
+from trained_models.recipes.people.performance import hump, improvise
+from trained_models.recipes.people.person import IDENTITIES, PersonSpec, calibration
+from trained_models.recipes.people.renderer import Moment, Renderer
+from trained_models.recipes.people.surroundings import Light, background
+from trained_models.recipes.people.topology import topology
 from trained_models.recipes.sample_files import in_processes, joined, jpeg, numbered, png, stop_file
 from trained_models.training.files import save_arrays
-
-if TYPE_CHECKING:
-    from trained_models.recipes.people.renderer import Renderer
 
 SEED = 20262
 FIRST_PERSON = 500_000  # people of the clips are counted from here
@@ -51,8 +53,6 @@ class ClipWriter:
     """Films people before a renderer, and writes the clips."""
 
     def __init__(self, wanted: Wanted) -> None:
-        from trained_models.recipes.people.renderer import Renderer
-
         self.wanted = wanted
         self._renderer: Renderer = Renderer(wanted.size, wanted.size, wanted.oversampling)
 
@@ -66,13 +66,6 @@ class ClipWriter:
 
     def film(self, number: int, seed: int, stopped: Callable[[], bool]) -> dict[str, Any] | None:
         """The arrays of a clip; None if `stopped` said so."""
-        from trained_models.recipes.people.accessories import Occluder, dress
-        from trained_models.recipes.people.performance import improvise
-        from trained_models.recipes.people.person import IDENTITIES, PersonSpec, calibration
-        from trained_models.recipes.people.renderer import Moment
-        from trained_models.recipes.people.surroundings import Light, background
-        from trained_models.recipes.people.topology import topology
-
         wanted, names = self.wanted, topology().actions
         rng = np.random.default_rng([seed, number])
         who = PersonSpec(FIRST_PERSON + number, cartoon=bool(rng.random() < wanted.cartoons))
@@ -122,7 +115,7 @@ class ClipWriter:
         }
 
 
-def _desk(rng: np.random.Generator, renderer: "Renderer") -> tuple[Any, float]:
+def _desk(rng: np.random.Generator, renderer: Renderer) -> tuple[Any, float]:
     """A camera that stands still, and its vertical view: it frames the head, now and then loosely."""
     distance, height, tilt = rng.uniform(5.5, 10), rng.uniform(2.9, 3.9), np.radians(rng.normal(0, 6))
     target = renderer.scene.person.centre + np.array([rng.normal(0, 0.12), -0.30 + rng.normal(0, 0.08), 0.3])
