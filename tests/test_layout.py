@@ -79,6 +79,15 @@ def test_realtime_imports_neither_its_plugins_nor_heavy_libraries() -> None:
     assert not wrong
 
 
+def test_what_is_installed_imports_no_recipe() -> None:
+    """Recipes are used in a checkout and left out of the wheel."""
+    build = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
+    assert build["packages"]["find"]["exclude"] == ["trained_models.recipes*"]
+    recipes = "trained_models.recipes"
+    installed = [p for p in TREES if not p.is_relative_to(ROOT / "tests") and not module(p).startswith(recipes)]
+    assert not [(module(p), name) for p in installed for name in imports(p) if name.startswith(recipes)]
+
+
 def test_threads_live_in_one_file() -> None:
     assert not [module(p) for p in PRODUCT if p.name != "threads.py" and imports(p) & THREADING]
 
