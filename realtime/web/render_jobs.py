@@ -25,7 +25,7 @@ from realtime.text import printable
 from realtime.web.auth import Refused, read_strings
 from realtime.web.controls import controls
 from realtime.web.recordings import listed, listed_file
-from realtime.web.upload import SPARE_BYTES, body, check_upload, incoming_folder, store
+from realtime.web.upload import body, one_upload, store
 
 log = logging.getLogger(__name__)
 
@@ -92,15 +92,11 @@ def remove_result(name: str) -> None:
 
 @dataclass(slots=True, eq=False)
 class Job:
-    """One file to render: its title, whom it shows, and its progress.
-
-    `folder` is the job's own and goes with it; `source` lies in it. `options` are those of the run.
-    """
+    """One file to render: its title, whom it shows, and its progress. `options` are those of the run."""
 
     title: str
     who: str
     stem: str
-    folder: Path
     source: Path
     options: Mapping[str, Any]
     number: int = 0
@@ -108,6 +104,11 @@ class Job:
     progress: Progress = field(default_factory=lambda: Progress(0, None, 0.0))
     said: str | None = None
     result: str | None = None
+
+    @property
+    def folder(self) -> Path:
+        """The job's own, which goes with it; `source` lies in it."""
+        return self.source.parent
 
     def report(self) -> dict[str, Any]:
         """As the page shows it. `left_s` is None until it can be told."""
@@ -236,9 +237,7 @@ def job_identity(model: str, avatar: str | None) -> JobIdentity:
     return JobIdentity(model, avatar, shown.title, family.speaks, shown.identity.may_hide_badge)
 
 
-def make_job(
-    title: str, who: JobIdentity, folder: Path, source: Path, settings: Settings, options: Mapping[str, Any]
-) -> Job:
+def make_job(title: str, who: JobIdentity, source: Path, settings: Settings, options: Mapping[str, Any]) -> Job:
     """A job for a file that was sent. Raises ConfigError where it is none of those that can be read."""
     with source.open("rb") as opened:
         suffix = media_suffix(opened.read(HEADER_BYTES))
@@ -257,7 +256,7 @@ def make_job(
         stem = "video"
     stem = f"{stem}-as-{who.avatar or who.model}"
     chosen = {**look, **options, "model": who.model, "avatar": who.avatar, media: str(source)}
-    return Job(title, who.title, stem, folder, source, chosen)
+    return Job(title, who.title, stem, source, chosen)
 
 
 HEADER_BYTES = 4 + 4 * 192
@@ -299,24 +298,17 @@ routes = web.RouteTableDef()
 @routes.post("/api/jobs")
 async def _add(request: web.Request) -> web.StreamResponse:
     """The file is the body, as it is; its title and whom it is to show stand in the query."""
-    jobs, said = request.app[JOBS], request.query
-    check_upload(request, request.app[SENDING])
-    jobs.check_room()
-    title = title_from(said.get("title", "")) or "a file without a name"
-    who = await asyncio.to_thread(job_identity, said.get("model", ""), said.get("avatar") or None)
-    length = request.content_length or 0
-    too_large = Refused(413, f"the file is larger than {MOST_BYTES >> 30} GiB: cut it into parts")
-    if length > MOST_BYTES:
-        raise too_large
-    async with request.app[SENDING]:
-        folder = incoming_folder(length + SPARE_BYTES)
+    jobs, said, run = request.app[JOBS], request.query, controls(request)
+    async with one_upload(request, SENDING):
+        jobs.check_room()
+        title = title_from(said.get("title", "")) or "a file without a name"
+        who = await asyncio.to_thread(job_identity, said.get("model", ""), said.get("avatar") or None)
+        too_large = f"the file is larger than {MOST_BYTES >> 30} GiB: cut it into parts"
+        source = await store(body(request), request.content_length, MOST_BYTES, too_large)
         try:
-            await store(body(request), folder / "source", MOST_BYTES, too_large)
-            run = controls(request)
-            look, options = run.get_settings(), run.job_options
-            job = await asyncio.to_thread(make_job, title, who, folder, folder / "source", look, options)
+            job = await asyncio.to_thread(make_job, title, who, source, run.get_settings(), run.job_options)
         except BaseException:
-            shutil.rmtree(folder, ignore_errors=True)
+            shutil.rmtree(source.parent, ignore_errors=True)
             raise
         return web.json_response({"job": jobs.add(job)})
 

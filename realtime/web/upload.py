@@ -8,6 +8,7 @@ import time
 import zipfile
 import zlib
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
@@ -17,6 +18,7 @@ from PIL import Image
 
 from realtime.errors import ConfigError, DeviceError, MasqueradeError
 from realtime.families.face_swap.dfm import inspect_dfm
+from realtime.models.atomic_dir import storage_error
 from realtime.models.bundle import MAX_FILE_BYTES
 from realtime.models.card import CARD_FILE, has_identity, name_from, plain_file, read_card_text, require_consent
 from realtime.models.library import add_avatar, add_file, add_folder, user_home
@@ -59,42 +61,36 @@ class Offer:
     title: str
     identity: str | None
     statement: str | None
-    licence: str | None
-    face_type: str
-
-    def check(self) -> None:
-        """Refuse what cannot be added, before a byte is read. Raises Refused, ConfigError."""
-        if self.kind not in LIMITS:
-            raise Refused(400, f"a file is one of {', '.join(LIMITS)}")
-        if self.kind != "bundle" or self.identity or self.statement:
-            require_consent(self.identity, self.statement)
-        name_from(self.title)
+    licence: str | None = None
+    face_type: str = "whole_face"
 
 
 @routes.post("/api/add")
 async def _add(request: web.Request) -> web.StreamResponse:
     """The file is the body, as it is; what is said of it stands in the query."""
-    said = request.query
+    said = {key: value for key, value in request.query.items() if value}
     offer = Offer(
         kind=said.get("kind", ""),
         title=said.get("title", "").strip(),
-        identity=said.get("identity") or None,
-        statement=said.get("statement") or None,
-        licence=said.get("licence") or None,
+        identity=said.get("identity"),
+        statement=said.get("statement"),
+        licence=said.get("licence"),
         face_type=said.get("face_type", "whole_face"),
     )
-    check_upload(request, request.app[ADDING])
-    async with request.app[ADDING]:
+    async with one_upload(request, ADDING):
         kind, name = await receive(offer, request.content_length, body(request))
     return web.json_response({"kind": kind, "name": name})
 
 
-def check_upload(request: web.Request, lock: asyncio.Lock) -> None:
-    """Refuse what is no file, or a second one at a time. Raises Refused."""
+@asynccontextmanager
+async def one_upload(request: web.Request, key: web.AppKey[asyncio.Lock]) -> AsyncIterator[None]:
+    """Holds the lock for a file that is sent. Raises Refused for any other body, or where it is held."""
     if request.content_type != "application/octet-stream":
         raise Refused(415, "send application/octet-stream")
-    if lock.locked():
+    if request.app[key].locked():
         raise Refused(429, "another file is being sent: wait for it")
+    async with request.app[key]:
+        yield
 
 
 async def receive(
@@ -104,27 +100,27 @@ async def receive(
 
     `length` is what the sender claims; `spare_bytes` stay free on the disk. Raises Refused, MasqueradeError.
     """
-    offer.check()
+    if offer.kind not in LIMITS:
+        raise Refused(400, f"a file is one of {', '.join(LIMITS)}")
+    if offer.kind != "bundle" or offer.identity or offer.statement:
+        require_consent(offer.identity, offer.statement)
+    name_from(offer.title)
     limit = LIMITS[offer.kind]
-    too_large = Refused(413, f"the file is larger than {limit >> 20} MiB, which no {offer.kind} needs to be")
-    if length is not None and length > limit:
-        raise too_large
-    folder = incoming_folder(2 * (length or 0) + spare_bytes)  # an upload is there twice for a moment
+    too_large = f"the file is larger than {limit >> 20} MiB, which no {offer.kind} needs to be"
+    file = await store(chunks, length, limit, too_large, copies=2, spare_bytes=spare_bytes)
     try:
-        file = folder / "file"
-        await store(chunks, file, limit, too_large, spare_bytes=spare_bytes)
-        return await asyncio.to_thread(_take_in, offer, folder, file)
+        return await asyncio.to_thread(_take_in, offer, file)
     except OSError as error:
-        raise _full(error) from error
+        raise _no_room(error) from error
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(file.parent, ignore_errors=True)
 
 
-def _take_in(offer: Offer, folder: Path, file: Path) -> tuple[str, str]:
+def _take_in(offer: Offer, file: Path) -> tuple[str, str]:
     owner: dict[str, Any] = {"identity": offer.identity, "statement": offer.statement}
     try:
         if offer.kind == "bundle":
-            unpacked = folder / "bundle"
+            unpacked = file.with_name("bundle")
             unpacked.mkdir()
             unpack(file, unpacked)
             stated = has_identity(read_card_text(unpacked), unpacked)
@@ -137,7 +133,7 @@ def _take_in(offer: Offer, folder: Path, file: Path) -> tuple[str, str]:
         return "avatar", add_avatar(picture, **owner, **named).card.name
     except MasqueradeError as error:
         # Their lines name the file, which here has a name of ours: the user's says more.
-        said = str(error).replace(str(folder), "").replace("/file.dfm", offer.title)
+        said = str(error).replace(str(file.parent), "").replace("/file.dfm", offer.title)
         raise ConfigError(printable(said.replace("--name", "another name"), 400)) from error
 
 
@@ -160,12 +156,24 @@ def check_picture(file: Path, title: str) -> str:
     return suffix
 
 
-def incoming_folder(needed: int) -> Path:
-    """An empty folder beside the user's models, on a disk that has `needed` bytes free.
+async def store(
+    chunks: AsyncIterator[bytes],
+    length: int | None,
+    limit: int,
+    too_large: str,
+    *,
+    copies: int = 1,
+    spare_bytes: int = SPARE_BYTES,
+) -> Path:
+    """Write what comes into a file alone in a new folder beside the user's models; nothing is left where that fails.
 
-    Those that a killed program left a day ago are cleared away. Raises DeviceError.
+    The disk must have room for `copies` of the claimed `length`, and keep `spare_bytes`. Refused with `too_large` past
+    `limit` bytes, whatever was claimed. Folders that a killed program left a day ago are cleared away. Raises Refused,
+    DeviceError.
     """
-    home = user_home()
+    if (length or 0) > limit:
+        raise Refused(413, too_large)
+    home, needed = user_home(), copies * (length or 0) + spare_bytes
     try:
         home.mkdir(parents=True, exist_ok=True)
         for old in home.glob(f"{_INCOMING}*"):
@@ -173,32 +181,35 @@ def incoming_folder(needed: int) -> Path:
                 shutil.rmtree(old, ignore_errors=True)
         if shutil.disk_usage(home).free < needed:
             raise DeviceError(f"there is no room, {needed >> 20} MiB are needed: free some space on the disk")
-        return Path(tempfile.mkdtemp(prefix=_INCOMING, dir=home))
+        file = Path(tempfile.mkdtemp(prefix=_INCOMING, dir=home)) / "file"
     except OSError as error:
-        raise _full(error) from error
+        raise _no_room(error) from error
+    try:
+        await write_limited(chunks, file, limit, too_large, spare_bytes=spare_bytes)
+    except BaseException:
+        shutil.rmtree(file.parent, ignore_errors=True)
+        raise
+    return file
 
 
-async def store(
-    chunks: AsyncIterator[bytes], file: Path, limit: int, too_large: Refused, *, spare_bytes: int = SPARE_BYTES
+async def write_limited(
+    chunks: AsyncIterator[bytes], file: Path, limit: int, too_large: str, *, spare_bytes: int
 ) -> None:
-    """Write what comes into `file`, which is new; `spare_bytes` stay free, whatever size the sender claimed.
-
-    Raises `too_large` past `limit` bytes, Refused, DeviceError.
-    """
+    """Write what comes into `file`, which is new, while the disk keeps `spare_bytes`. Raises as `store`."""
     held, looked = 0, 0
     try:
         with file.open("xb") as opened:
             while block := await _next(chunks):
                 held += len(block)
                 if held > limit:
-                    raise too_large
+                    raise Refused(413, too_large)
                 opened.write(block)
                 if held - looked >= _LOOK_BYTES:
                     looked = held
                     if shutil.disk_usage(file.parent).free < spare_bytes:
                         raise DeviceError("the disk is nearly full, so the file was not taken: free some space")
     except OSError as error:
-        raise _full(error) from error
+        raise _no_room(error) from error
     if held == 0:
         raise Refused(400, "the file is empty")
 
@@ -220,8 +231,8 @@ async def _next(chunks: AsyncIterator[bytes]) -> bytes:
         raise Refused(408, f"nothing came for {SILENCE_S:g} seconds: try again") from error
 
 
-def _full(error: OSError) -> DeviceError:
-    return DeviceError(f"the file cannot be stored ({error.strerror or error}): make room on the disk")
+def _no_room(error: OSError) -> DeviceError:
+    return storage_error("the file cannot be stored in", user_home(), error, "make room there")
 
 
 def unpack(archive: Path, folder: Path, *, most_bytes: int = MAX_FILE_BYTES) -> None:

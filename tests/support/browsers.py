@@ -1,9 +1,10 @@
 """A real Chromium without a window, driven by Playwright, before a page with a run's stand-in."""
 
 import asyncio
+import itertools
 import json
 import shutil
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -27,11 +28,11 @@ FLAGS = [
 
 
 class Tab:
-    """An open page of the browser. `faults`: what its console, its policy and its scripts complained of; `asked`:
-    every address."""
+    """An open page. `faults`: what its console and its scripts complained of; `asked`: every address."""
 
     def __init__(self, page: Any) -> None:
         self.page = page
+        self.js, self.click, self.type, self.key = page.evaluate, page.click, page.type, page.keyboard.press
         self.faults: list[str] = []
         self.asked: list[str] = []
         page.on("console", lambda said: self.faults.append(said.text) if said.type == "error" else None)
@@ -39,9 +40,6 @@ class Tab:
         page.on("request", lambda request: self.asked.append(request.url))
         page.on("websocket", lambda socket: self.asked.append(socket.url))
         page.on("dialog", lambda dialog: asyncio.ensure_future(dialog.accept()))
-
-    async def js(self, expression: str) -> Any:
-        return await self.page.evaluate(expression)
 
     async def until(self, condition: str) -> None:
         """Wait until the expression is true; one that cannot be evaluated yet is not."""
@@ -53,19 +51,6 @@ class Tab:
 
     async def text(self, selector: str) -> str:
         return str(await self.page.text_content(selector)).strip()
-
-    async def click(self, selector: str) -> None:
-        await self.page.click(selector)
-
-    async def key(self, key: str) -> None:
-        await self.page.keyboard.press(key)
-
-    async def type(self, selector: str, text: str) -> None:
-        await self.page.type(selector, text)
-
-    async def size(self, width: int, height: int, *, dark: bool = False) -> None:
-        await self.page.set_viewport_size({"width": width, "height": height})
-        await self.page.emulate_media(color_scheme="dark" if dark else "light")
 
 
 @asynccontextmanager
@@ -91,38 +76,30 @@ def shade(value: int) -> Pixels:
     return np.full((SIZE[1], SIZE[0], 3), value, np.uint8)
 
 
-@asynccontextmanager
-async def pictures(opened: Opened, sinks: list[Sink]) -> AsyncIterator[None]:
-    """A run's stand-in: pictures for all outputs, and the camera's for its owner."""
-    page, minute = opened.page, LastMinute()
+def walk(opened: Opened, story: Callable[[Tab], Awaitable[None]], sinks: Sequence[Sink] = ()) -> None:
+    """Play the story in a fresh browser before a run's stand-in, which shows pictures to all sinks."""
+    minute = LastMinute()
     recorder = Recorder(lambda path: ThreadedSink(VideoFile(path, size=SIZE, rate_hz=30.0)))
     opened.attach(minute=minute.report, recorder=recorder)
 
     async def run() -> None:
-        for number in range(100_000):
-            frame = Frame(shade(200), number, now_ns())
-            for sink in (page, recorder, *sinks):
-                sink.show(frame)
-            page.see(Frame(shade(90), number, now_ns()))
+        for number in itertools.count():
+            for sink in (opened.page, recorder, *sinks):
+                sink.show(Frame(shade(200), number, now_ns()))
+            opened.page.see(Frame(shade(90), number, now_ns()))
             minute.add(number * 40_000_000, 30_000_000, {"detect": 5_000_000, "swap": 20_000_000}, number // 10)
             await asyncio.sleep(0.02)
 
-    running = asyncio.create_task(run())
-    try:
-        yield
-    finally:
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
-        recorder.close()
-
-
-def walk(opened: Opened, story: Callable[[Tab], Awaitable[None]], sinks: list[Sink] | None = None) -> None:
-    """Play the story in a fresh browser, once the page is there."""
-
     async def visit() -> None:
-        async with pictures(opened, sinks or []), open_tab(opened.page.new_url()) as tab:
-            await tab.until("document.querySelectorAll('.choice').length > 5")
-            await tab.until("document.getElementById('veil').hidden")
-            await story(tab)
+        running = asyncio.create_task(run())
+        try:
+            async with open_tab(opened.page.new_url()) as tab:
+                await tab.until("document.querySelectorAll('.choice').length > 5")
+                await tab.until("document.getElementById('veil').hidden")
+                await story(tab)
+        finally:
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+            recorder.close()
 
     asyncio.run(visit())

@@ -4,7 +4,7 @@ import asyncio
 import json
 import os
 import tempfile
-from collections.abc import Coroutine, Iterator, Sequence
+from collections.abc import Awaitable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -66,17 +66,15 @@ class Browser:
     async def _open(self) -> ClientSession:
         return ClientSession(cookie_jar=CookieJar(unsafe=True))
 
-    def run(self, act: Coroutine[Any, Any, Any]) -> Any:
-        return self._runner.run(act)
+    def run(self, act: Awaitable[Any]) -> Any:
+        async def wait() -> Any:
+            return await act
 
-    def start(self, act: Coroutine[Any, Any, Any]) -> Coroutine[Any, Any, Any]:
-        """Begin it now; what is returned waits for its end."""
-        task = self._runner.get_loop().create_task(act)
+        return self._runner.run(wait())
 
-        async def end() -> Any:
-            return await task
-
-        return end()
+    def start(self, act: Coroutine[Any, Any, Any]) -> "asyncio.Task[Any]":
+        """Begin it; it goes on while something is asked or run."""
+        return self._runner.get_loop().create_task(act)
 
     def url(self, path: str) -> URL:
         """Of a path, or of a whole address, as it is written."""
@@ -97,14 +95,11 @@ class Browser:
 
     @contextmanager
     def socket(self, path: str, origin: str | None = "") -> Iterator["Socket"]:
-        socket = self.run(self._connect(path, self.home if origin == "" else origin))
+        socket = self.run(self.session.ws_connect(self.home + path, origin=self.home if origin == "" else origin))
         try:
             yield Socket(self, socket)
         finally:
             self.run(socket.close())
-
-    async def _connect(self, path: str, origin: str | None) -> ClientWebSocketResponse:
-        return await self.session.ws_connect(self.home + path, origin=origin)
 
     def close(self) -> None:
         self.run(self.session.close())

@@ -158,7 +158,8 @@ def test_it_fits_every_screen_and_every_control_has_a_name(opened: Opened) -> No
     async def story(tab: Tab) -> None:
         for width, height in ((360, 740), (768, 1024), (1280, 800), (3840, 2160)):
             for dark in (False, True):
-                await tab.size(width, height, dark=dark)
+                await tab.page.set_viewport_size({"width": width, "height": height})
+                await tab.page.emulate_media(color_scheme="dark" if dark else "light")
                 await tab.until(f"innerWidth === {width}")
                 assert await tab.js("document.documentElement.scrollWidth") <= width
                 assert await tab.js("document.getElementById('state').getBoundingClientRect().top") < 60

@@ -193,7 +193,7 @@ def test_a_file_that_is_too_large_is_cut_off_whatever_it_claims(opened: Opened, 
             taken += len(block)
             yield block
 
-    offer = Offer("picture", "big", "self", "Me.", None, "whole_face")
+    offer = Offer("picture", "big", "self", "Me.")
     with pytest.raises(Refused, match="larger than 64 MiB") as caught:
         asyncio.run(receive(offer, claimed, endless()))
     assert caught.value.status == 413
@@ -206,7 +206,7 @@ def test_a_file_that_the_disk_has_no_room_for_is_refused_before_it_comes(opened:
         raise AssertionError("nothing may be read")
         yield b""
 
-    offer = Offer("dfm", "big", "self", "Me.", None, "whole_face")
+    offer = Offer("dfm", "big", "self", "Me.")
     with pytest.raises(MasqueradeError, match="no room"):
         asyncio.run(receive(offer, 5, never(), spare_bytes=1 << 60))
     assert not list(opened.folder.iterdir())

@@ -16,8 +16,7 @@ from bundles import a_bundle, one_line
 
 from realtime.errors import ConfigError, DeviceError
 from realtime.models.library import load_bundle
-from realtime.web.auth import Refused
-from realtime.web.upload import MOST_FILES, check_picture, store, unpack
+from realtime.web.upload import MOST_FILES, check_picture, unpack, write_limited
 
 CARD = ("model.toml", b"schema = 1")
 
@@ -169,5 +168,5 @@ def test_a_file_of_unknown_size_never_fills_the_disk(tmp_path: Path) -> None:
             yield bytes(1 << 20)
 
     with pytest.raises(DeviceError, match="nearly full"):
-        asyncio.run(store(endless(), tmp_path / "file", 1 << 40, Refused(413, "x"), spare_bytes=1 << 62))
+        asyncio.run(write_limited(endless(), tmp_path / "file", 1 << 40, "too large", spare_bytes=1 << 62))
     assert sent <= 16 << 20
