@@ -1,12 +1,17 @@
 """Where avatars stand: whole, without bars or seams, at the output's size; crops are laid in exactly."""
 
+from functools import partial
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
+from bundles import one_line
 from fakes import a_face
 from puppets import an_avatar
 
-from realtime.families.motion.canvas import Canvas, blurred_cover, border_mask, cover, region_mask
+from realtime.errors import ConfigError
+from realtime.families.motion.canvas import Canvas, blurred_cover, border_mask, cover, read_background, region_mask
 from realtime.families.motion.motion_model import DrawnCrop
 from realtime.families.motion.reference_pose import portrait_crop
 from realtime.frame import Pixels
@@ -150,3 +155,18 @@ def test_a_region_is_its_part_of_the_face(region: str) -> None:
     assert max(at(4), at(10)) < 0.05 + (0.5 if region == "lips" else 0)  # nose tip, forehead
     assert mask[0].max() == mask[:, -1].max() == 0
     assert mask.dtype == np.float32
+
+
+def test_backgrounds(tmp_path: Path) -> None:
+    assert read_background("kept") is None
+    assert read_background("blurred") is None
+    blue = read_background("#0040ff")
+    assert blue is not None
+    assert blue((30, 20)).shape == (20, 30, 3)
+    assert (blue((30, 20)) == (255, 64, 0)).all()
+    cv2.imwrite(str(tmp_path / "wall.png"), smooth(80, 60))
+    picture = read_background(str(tmp_path / "wall.png"))
+    assert picture is not None
+    assert picture((100, 20)).shape == (20, 100, 3)
+    for wrong in ("green", "#12", "/no/such.png", "\0"):
+        assert "is neither" in one_line(partial(read_background, wrong), ConfigError)

@@ -1,7 +1,6 @@
 """Avatars: pictures of every kind, whose faces they show said once, refused with the reason."""
 
 import struct
-from functools import partial
 from pathlib import Path
 
 import cv2
@@ -13,7 +12,6 @@ from fakes import a_face
 
 from realtime.cli.doctor import checks
 from realtime.errors import ConfigError, ModelError
-from realtime.families.motion.canvas import read_background
 from realtime.frame import Pixels
 from realtime.models.avatar import StoredAvatar, avatar_pixels
 from realtime.models.avatar_loading import MOST_AVATARS, choose_avatars, ready_avatars, usable_face
@@ -245,20 +243,6 @@ def test_pictures_are_made_ready_and_one_without_a_face_is_left_out(
     assert "it is left out" in caplog.text
     assert "no face was found" in one_line(lambda: ready_avatars(shelved[:1], find), ConfigError)
     assert [a.face for a in ready_avatars(shelved, None)] == [None, None]  # a model of other things
-
-
-def test_backgrounds(tmp_path: Path) -> None:
-    assert read_background("kept") is None
-    assert read_background("blurred") is None
-    blue = read_background("#0040ff")
-    assert blue is not None
-    assert blue((30, 20)).shape == (20, 30, 3)
-    assert (blue((30, 20)) == (255, 64, 0)).all()
-    picture = read_background(str(a_file(tmp_path / "wall.png")))
-    assert picture is not None
-    assert picture((100, 20)).shape == (20, 100, 3)
-    for wrong in ("green", "#12", "/no/such.png", "\0"):
-        assert "is neither" in one_line(partial(read_background, wrong), ConfigError)
 
 
 def test_the_doctor_names_a_broken_avatar(tmp_path: Path) -> None:
