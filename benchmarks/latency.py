@@ -79,7 +79,7 @@ def latency(
         run, found = measure(config, warm_up=warm_up, count=frames)
         runs.append(run)
         kept.append(found)
-        click.echo("\n".join([*([f"run {run_number + 1} of {repeat}"] if repeat > 1 else []), *told(run)]))
+        click.echo("\n".join([*([f"run {run_number + 1} of {repeat}"] if repeat > 1 else []), *formatted(run)]))
     report = assemble(config, where, runs, frames=frames, warm_up=warm_up)
     if against_upstream:
         from benchmarks.upstream import whole_frame
@@ -220,7 +220,7 @@ def assemble(
     }
 
 
-def told(run: dict[str, Any]) -> list[str]:
+def formatted(run: dict[str, Any]) -> list[str]:
     """The figures for a person, a line a thing."""
     counted = run["frames"]
     lines = [_spread("latency", run["latency_ms"], "p50 p90 p95 p99 max")]

@@ -242,7 +242,7 @@ def measure_families(
         upstream = FAMILIES[name]()
         for count in threads:
             found.append(measure_family(upstream, count, runs=runs, seconds=seconds, int8=int8))
-            say("\n".join(told(found[-1])))
+            say("\n".join(formatted(found[-1])))
     return {"families": found}
 
 
@@ -300,7 +300,7 @@ def judge(family: str, results: Sequence[dict[str, Any]]) -> list[dict[str, Any]
     return found
 
 
-def told(family: dict[str, Any]) -> list[str]:
+def formatted(family: dict[str, Any]) -> list[str]:
     """One family's contest in columns, with its verdict."""
     title = f"{family['family']}: {family['what']}, threads {family['threads']}; {family['results'][0]['runs']} rounds"
     missing = [f"  not measured: {name}: {why}" for name, why in family["not_measured"].items()]

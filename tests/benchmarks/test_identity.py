@@ -20,8 +20,8 @@ from benchmarks.metrics.identity import (
     nearest,
     steadiness,
 )
-from benchmarks.readers import EMBEDDING_SHA256, Box, Found, SecondReader, choose_reader, open_second_reader
-from realtime.errors import ConfigError, ModelError
+from benchmarks.readers import EMBEDDING_SHA256, Box, Found, choose_reader, open_second_reader
+from realtime.errors import ConfigError
 from realtime.frame import Pixels
 from realtime.models.library import built_in_folder
 
@@ -166,15 +166,6 @@ def test_dlib_knows_the_preview_again() -> None:
     assert np.linalg.norm(load_gallery() - own, axis=1).min() > 0.2
     assert reader.find(np.zeros((256, 256, 3), np.uint8), box) is None
     assert reader.find(picture, (5.0, 5.0, 5.0, 5.0)) is None
-
-
-def test_other_weights_are_refused(tmp_path: Path) -> None:
-    pytest.importorskip("dlib")
-    with pytest.raises(ModelError, match="reinstall"):
-        SecondReader(tmp_path)
-    (tmp_path / "shape_predictor_5_face_landmarks.dat").write_bytes(b"something else")
-    with pytest.raises(ModelError, match="not the file"):
-        SecondReader(tmp_path)
 
 
 def test_the_reader_asked_for_must_be_there() -> None:

@@ -15,7 +15,7 @@ from realtime.errors import ConfigError
 torch = pytest.importorskip("torch", reason="the contest needs the extra `export`")
 
 from benchmarks import upstream as contests  # noqa: E402
-from benchmarks.upstream import Runner, Upstream, judge, measure_families, measure_family, told  # noqa: E402
+from benchmarks.upstream import Runner, Upstream, formatted, judge, measure_families, measure_family  # noqa: E402
 from export.dfm_format import to_dfm  # noqa: E402
 from export.networks.autoencoder import DFM_INPUT, DFM_OUTPUTS, Archi, DfmLayout, SaehdShape, saehd  # noqa: E402
 from export.networks.wav2lip import Level, LipShape  # noqa: E402
@@ -64,7 +64,7 @@ def test_a_contest_names_everyone_and_all_agree() -> None:
         assert result["wall_ms"]["min"] > 0
     assert found["not_measured"]["int8"] == "asked for with --int8"
     assert [target["wanted"] for target in found["targets"]] == [3.0]
-    lines = told(found)
+    lines = formatted(found)
     assert lines[0] == "swap: DeepFaceLab SAEHD df-ud, 32 px, one frame, threads 1; 5 rounds"
     assert any("3 times wanted" in line for line in lines)
 
