@@ -18,7 +18,6 @@ from realtime.inference.engine_cache import NO_GPU, EngineCache, engine_facts, f
 from realtime.inference.onnx_file import read_contents
 from realtime.inference.providers import MODULES, engine_module_installed, why_no_gpu
 from realtime.inference.tensorrt_build import (
-    Built,
     GpuFacts,
     check_card,
     compile_in_child,
@@ -69,9 +68,9 @@ def cached_engine(
     runtime, trt, gpu = _here(runtime)
     facts = engine_facts(trt, data, precision, gpu, batch=batch)
 
-    def make(timings: bytes) -> Built:
+    def make() -> bytes:
         here = gpu is not None
-        return compile_in_child(runtime, data, model.name, on_this_gpu=here, tf32=False, batch=batch, timings=timings)
+        return compile_in_child(runtime, data, model.name, on_this_gpu=here, tf32=False, batch=batch)
 
     found = find_engine(facts, model.name, cache or open_cache(), make)
     return Compiled(found.engine, found.path, found.compiled, title(trt), gpu.model if gpu else NO_GPU)

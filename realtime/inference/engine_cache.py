@@ -2,8 +2,7 @@
 
 An engine is kept for exactly one set of facts: the ONNX file's hash, its precision and batch size, the TensorRT
 module and version, the driver, the GPU, the operating system and how it is built. When any of them changes it is
-kept under another name: it is compiled again and never loaded where it does not belong. All networks of one machine
-share what the builder learnt about the GPU's kernels (the timing cache).
+kept under another name: it is compiled again and never loaded where it does not belong.
 
 Engines are machine code, so nothing is read that others could have written: the folder and its files must be this
 user's and closed to writing by others, and each file holds its facts and the hash of its content.
@@ -24,7 +23,7 @@ from typing import Any, NamedTuple
 
 import platformdirs
 
-from realtime.inference.tensorrt_build import BUILD, Built, GpuFacts, title
+from realtime.inference.tensorrt_build import BUILD, GpuFacts, title
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +51,7 @@ class CachedEngine(NamedTuple):
 
 
 class EngineCache:
-    """Compiled files in one folder, by facts and kind (`engine`, `kernels`, `timings`). Never raises for the disk."""
+    """Compiled files in one folder, by facts and kind (`engine`, `kernels`). Never raises for the disk."""
 
     def __init__(self, folder: Path, limit_bytes: int = LIMIT_BYTES) -> None:
         self._folder, self._limit = folder, limit_bytes
@@ -125,22 +124,15 @@ def open_cache() -> EngineCache:
     return EngineCache(platformdirs.user_cache_path("masquerade", appauthor=False) / "engines")
 
 
-def find_engine(facts: Facts, name: str, cache: EngineCache, make: Callable[[bytes], Built]) -> CachedEngine:
-    """The engine for these facts. `make` compiles it, given what earlier builds learnt; called where none is kept.
-
-    Raises what `make` raises. A full disk costs the keeping, not the engine.
-    """
+def find_engine(facts: Facts, name: str, cache: EngineCache, make: Callable[[], bytes]) -> CachedEngine:
+    """The engine for these facts; `make` compiles it where none is kept. A full disk costs the keeping only."""
     kept = cache.load(facts)
     if kept is not None:
         return CachedEngine(kept, cache.path(facts), False)
     if facts["gpu"] != NO_GPU:
         log.warning("%s is compiled for %s: this can take minutes, once", name, facts["gpu"])
-    machine = {key: facts[key] for key in ("runtime", "gpu", "driver", "system")}
-    timings = cache.load(machine, "timings") or b""
-    built = make(timings)
-    if built.timings and built.timings != timings:
-        cache.store(machine, built.timings, "timings")
-    return CachedEngine(built.engine, cache.store(facts, built.engine), True)
+    engine = make()
+    return CachedEngine(engine, cache.store(facts, engine), True)
 
 
 def _line(facts: Facts, kind: str) -> bytes:

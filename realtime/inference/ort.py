@@ -18,7 +18,7 @@ import onnxruntime as ort
 
 from realtime.errors import ModelError
 from realtime.inference.onnx_file import Contents, read_contents
-from realtime.inference.providers import TITLES, Choice, choose, default_threads, first_line
+from realtime.inference.providers import TITLES, Choice, choose, cpu_flags, default_threads, first_line
 from realtime.inference.session import Array, BaseSession, Session, TensorSpec, blank_feed, model_bytes
 
 log = logging.getLogger(__name__)
@@ -205,6 +205,8 @@ def memory_bytes() -> int:
 
 
 def _start(model: Path | bytes, data: bytes, name: str, contents: Contents, choice: Choice, threads: int) -> Session:
+    if choice.name == "openvino" and contents.precision == "int8" and not cpu_flags() & {"avx_vnni", "avx512_vnni"}:
+        raise ModelError(f"{name} is int8, which OpenVINO computes wrong on a CPU without VNNI: use --provider cpu")
     if choice.provider:
         return OrtSession(data, name, contents, choice, threads)
     from realtime.inference.tensorrt_engine import open_engine_session

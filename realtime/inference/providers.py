@@ -9,6 +9,7 @@ import ctypes
 import importlib
 import importlib.util
 import os
+import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -35,20 +36,15 @@ PLUGINS = {  # our name: (Python package, what to install, what it needs)
     "openvino": ("onnxruntime_ep_openvino", 'pip install "masquerade[openvino]"', "an Intel CPU"),
     "rtx": ("onnxruntime_ep_nv_tensorrt_rtx", 'pip install "masquerade[rtx]"', "a GeForce RTX 30 or later"),
 }
+ALONE = "in an environment of its own"
 BUILT_IN = {  # our name: (ONNX Runtime's name, what to do where it is missing)
-    "cuda": (
-        "CUDAExecutionProvider",
-        'in an environment of its own: pip install "masquerade[gpu]" (NVIDIA driver 580 or later)',
-    ),
+    "cuda": ("CUDAExecutionProvider", f'{ALONE}: pip install "masquerade[gpu]" (NVIDIA driver 580 or later)'),
     "tensorrt": (
         "TensorrtExecutionProvider",
-        'pip install "masquerade[tensorrt]"; or, in an environment of its own, "masquerade[gpu]" and TensorRT 10',
+        f'pip install "masquerade[tensorrt]"; or, {ALONE}, "masquerade[gpu]" and TensorRT 10',
     ),
     "coreml": ("CoreMLExecutionProvider", "it comes with macOS: pip install onnxruntime there"),
-    "directml": (
-        "DmlExecutionProvider",
-        "on Windows, in an environment of its own: pip install onnxruntime-directml in the place of onnxruntime",
-    ),
+    "directml": ("DmlExecutionProvider", f"on Windows, {ALONE}: pip install onnxruntime-directml, not onnxruntime"),
 }
 MODULES = {  # provider: the modules that may bring it, its title, what installs it
     "tensorrt": (("tensorrt",), "TensorRT", 'pip install "masquerade[tensorrt]"'),
@@ -144,32 +140,23 @@ def engine_module_installed(provider: str) -> bool:
 def physical_cores() -> int:
     """Cores that this process may use, hyper-threads counted once."""
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    pairs = set()
-    physical = ""
-    for line in _cpuinfo().splitlines():
-        key, _, value = line.partition(":")
-        if key.strip() == "physical id":
-            physical = value.strip()
-        elif key.strip() == "core id":
-            pairs.add((physical, value.strip()))
-    return max(1, min(usable, len(pairs) or usable))
+    places = re.findall(r"^(?:physical|core) id\s*: (\d+)", _cpuinfo(), re.MULTILINE)
+    cores = set(zip(places[::2], places[1::2], strict=False))  # each processor tells its package, then its core
+    return max(1, min(usable, len(cores) or usable))
 
 
 def default_threads() -> int:
     """Threads for inference: one core is left to capture, blending and output.
 
-    On two cores with other load a second thread costs processor time and gains next to nothing (measured:
-    docs/studies/thread-counts).
+    On two cores with other load a second thread costs work and gains next to nothing (docs/studies/thread-counts).
     """
     return max(1, physical_cores() - 1)
 
 
 def cpu_flags() -> frozenset[str]:
     """The CPU's feature flags as Linux names them; empty elsewhere."""
-    for line in _cpuinfo().splitlines():
-        if line.startswith(("flags", "Features")):
-            return frozenset(line.partition(":")[2].split())
-    return frozenset()
+    found = re.search(r"^(?:flags|Features)\s*:(.*)", _cpuinfo(), re.MULTILINE)
+    return frozenset(found[1].split() if found else ())
 
 
 def _cpuinfo() -> str:
@@ -195,10 +182,7 @@ def _choice(name: str, precision: str, threads: int, runtime: Any) -> Choice:
     if name == "openvino":
         return _openvino(precision, threads, runtime)
     if engine_module_installed(name):
-        choice = _on_gpu(Choice(name, "", precision))
-        if importlib.util.find_spec("cuda") is None:
-            raise ModelError(f"cuda-core is not installed: {MODULES[name][2]}")
-        return choice
+        return _on_gpu(Choice(name, "", precision))
     if name == "rtx":
         devices = _plugin_devices("rtx", "GPU", runtime)
         return Choice(name, devices[0].ep_name, "fp32", {"enable_cuda_graph": "1"}, devices[:1])

@@ -31,18 +31,7 @@ from realtime.inference.trial import run_child, why_ended
 log = logging.getLogger(__name__)
 
 BUILD = 1  # part of every cache key: raise it when this file changes what an engine is
-KEPT_LINES = 20
-MODEL, TIMINGS, ENGINE, LEARNT, REFUSAL = "model.onnx", "timings", "engine", "learnt", "refusal"
-
-
-class Built(NamedTuple):
-    """A serialised engine, and what the builder learnt about this GPU's kernels, for the next build.
-
-    The latter is TensorRT's timing cache; TensorRT-RTX, which finishes kernels where they run, has none: empty.
-    """
-
-    engine: bytes
-    timings: bytes
+MODEL, ENGINE, REFUSAL = "model.onnx", "engine", "refusal"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,39 +69,31 @@ def gpu_errors() -> Iterator[None]:
     except Exception as error:
         if type(error).__name__ != "CUDAError":  # it has no public name
             raise
-        if "OUT_OF_MEMORY" in str(error):
-            raise GpuError(
-                "the GPU's memory is full: close other programs that use it, or use --provider cpu"
-            ) from error
-        reason = first_line(error)
-        raise GpuError(f"the NVIDIA driver failed ({reason}): check nvidia-smi, or use --provider cpu") from error
+        do = "close other programs that use it" if "OUT_OF_MEMORY" in str(error) else "check nvidia-smi"
+        raise GpuError(f"the GPU failed ({first_line(error)}): {do}, or use --provider cpu") from error
 
 
-def open_gpu(find: Callable[[], Any] = lambda: importlib.import_module("cuda.core")) -> Gpu:
+def open_gpu(cuda: Any = None) -> Gpu:
     """The first GPU, current in this thread (`CUDA_VISIBLE_DEVICES` chooses). Raises ModelError where there is none.
 
     It must be asked before a TensorRT library is loaded: without a driver some of those crash.
     """
-    if refused := why_no_gpu():
-        raise ModelError(refused)
-    try:
-        cuda = find()
-    except ImportError as error:
-        raise ModelError('cuda-core is not installed: pip install "masquerade[tensorrt]"') from error
+    if cuda is None:
+        if refused := why_no_gpu():
+            raise ModelError(refused)
+        try:
+            cuda = importlib.import_module("cuda.core")
+        except ImportError as error:
+            raise ModelError('cuda-core is not installed: pip install "masquerade[tensorrt]"') from error
     with gpu_errors():
-        return describe_gpu(cuda)
-
-
-def describe_gpu(cuda: Any) -> Gpu:
-    """The first device of `cuda.core` made current, and its facts."""
-    device = cuda.Device(0)
-    device.set_current()
-    versions = ["CUDA " + ".".join(map(str, cuda.system.get_user_mode_driver_version()))]
-    with suppress(Exception):  # NVML is not everywhere
-        versions.insert(0, ".".join(map(str, cuda.system.get_kernel_mode_driver_version())))
-    major, minor = device.compute_capability
-    facts = GpuFacts(device.name, (major, minor), device.properties.multiprocessor_count, " ".join(versions))
-    return Gpu(cuda, device, facts)
+        device = cuda.Device(0)
+        device.set_current()
+        driver = "CUDA " + ".".join(map(str, cuda.system.get_user_mode_driver_version()))
+        with suppress(RuntimeError):  # NVML is not everywhere
+            driver = ".".join(map(str, cuda.system.get_kernel_mode_driver_version())) + " " + driver
+        major, minor = device.compute_capability
+        processors = device.properties.multiprocessor_count
+        return Gpu(cuda, device, GpuFacts(device.name, (major, minor), processors, driver))
 
 
 def load_module(provider: str) -> Any:
@@ -144,7 +125,7 @@ def title(trt: Any) -> str:
 def check_card(trt: Any, gpu: GpuFacts) -> None:
     """Raises ModelError where TensorRT-RTX has no kernels for a GPU: those of data centres, and old ones.
 
-    It names the kinds that it knows; for later ones than those it compiles while loading.
+    For later ones than those it names it compiles while loading.
     """
     if not is_rtx(trt):
         return
@@ -164,7 +145,7 @@ def logger(trt: Any) -> Any:
     class Logger(trt.ILogger):  # type: ignore[misc]  # the module is only known while running
         def __init__(self) -> None:
             trt.ILogger.__init__(self)
-            self.errors: deque[str] = deque(maxlen=KEPT_LINES)
+            self.errors: deque[str] = deque(maxlen=20)
 
         def log(self, severity: Any, message: str) -> None:
             if severity in (trt.ILogger.ERROR, trt.ILogger.INTERNAL_ERROR):
@@ -177,9 +158,9 @@ def logger(trt: Any) -> Any:
 def last_error(trt: Any) -> str:
     """The last thing the module complained about, cut to one line; clears what was kept."""
     kept = logger(trt).errors
-    lines = str(kept[-1]).strip().splitlines() if kept else []
+    text = str(kept[-1]).strip() if kept else ""
     kept.clear()
-    return lines[0].strip()[:240] if lines else "it gave no reason"
+    return text.split("\n")[0][:240] or "it gave no reason"
 
 
 def compile_in_child(
@@ -190,9 +171,8 @@ def compile_in_child(
     on_this_gpu: bool,
     tf32: bool,
     batch: int,
-    timings: bytes,
     run: Callable[..., Any] = run_child,
-) -> Built:
+) -> bytes:
     """As `compile_network`, in a child process. Raises ModelError also where that one crashed or the disk is full."""
     from realtime.inference.ort import open_session  # which may call this module's users
 
@@ -202,10 +182,9 @@ def compile_in_child(
         with tempfile.TemporaryDirectory(prefix="masquerade-") as folder:
             place = Path(folder)
             (place / MODEL).write_bytes(data)
-            (place / TIMINGS).write_bytes(timings)
             ended = run("realtime.inference.tensorrt_build", provider, folder, how)
             if ended.returncode == 0:
-                return Built((place / ENGINE).read_bytes(), (place / LEARNT).read_bytes())
+                return (place / ENGINE).read_bytes()
             if (place / REFUSAL).exists():
                 raise ModelError((place / REFUSAL).read_text(encoding="utf-8"))
     except OSError as error:
@@ -220,20 +199,18 @@ def main(provider: str, folder: str, how: str) -> int:
     """The child: compiles what lies in the folder and leaves the engine there, or the line that refuses it."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # else Ctrl-C waits for the compiler
     place = Path(folder)
-    timings = (place / TIMINGS).read_bytes()
     try:
-        built = compile_network(load_module(provider), (place / MODEL).read_bytes(), timings=timings, **json.loads(how))
+        engine = compile_network(load_module(provider), (place / MODEL).read_bytes(), **json.loads(how))
     except ModelError as error:
         (place / REFUSAL).write_text(str(error), encoding="utf-8")
         return 1
-    (place / LEARNT).write_bytes(built.timings)
-    (place / ENGINE).write_bytes(built.engine)
+    (place / ENGINE).write_bytes(engine)
     return 0
 
 
 def compile_network(
-    trt: Any, data: bytes, name: str, *, on_this_gpu: bool, tf32: bool = False, batch: int = 1, timings: bytes = b""
-) -> Built:
+    trt: Any, data: bytes, name: str, *, on_this_gpu: bool, tf32: bool = False, batch: int = 1
+) -> bytes:
     """The engine of a checked ONNX file (`read_contents` has admitted it).
 
     `on_this_gpu` compiles for the GPU here; without one, TensorRT-RTX compiles for every kind it knows, and
@@ -253,13 +230,10 @@ def compile_network(
         config = builder.create_builder_config()
         _fix_batch(builder, network, config, name, batch)
         _set_flags(trt, config, tf32=tf32, on_this_gpu=on_this_gpu)
-        cache = None if is_rtx(trt) else config.create_timing_cache(timings) or config.create_timing_cache(b"")
-        if cache is not None:
-            config.set_timing_cache(cache, False)
         made = builder.build_serialized_network(network, config)
         if made is None:
             raise ModelError(f"{title(trt)} does not compile {name} ({last_error(trt)}): use another provider")
-        return Built(bytes(made), bytes(cache.serialize()) if cache is not None else b"")
+        return bytes(made)
     except (TypeError, RuntimeError, MemoryError) as error:  # how the bindings say that the library gave nothing
         raise ModelError(f"{title(trt)} does not compile {name} ({last_error(trt)}): use another provider") from error
 

@@ -21,7 +21,6 @@ from realtime.inference.engine_cache import EngineCache, engine_facts, find_engi
 from realtime.inference.onnx_file import read_contents
 from realtime.inference.session import Array, BaseSession, TensorSpec, blank_feed, model_bytes
 from realtime.inference.tensorrt_build import (
-    Built,
     Gpu,
     GpuError,
     check_card,
@@ -179,7 +178,7 @@ def open_engine_session(
     precision: str = "fp32",
     find_gpu: Callable[[], Gpu] = open_gpu,
     find_module: Callable[[str], Any] = load_module,
-    compiler: Callable[..., Built] = compile_in_child,
+    compiler: Callable[..., bytes] = compile_in_child,
     cache: EngineCache | None = None,
 ) -> EngineSession:
     """The network in an ONNX file (or its bytes) as an engine on this machine's first NVIDIA GPU, warmed up.
@@ -207,8 +206,8 @@ def open_engine_session(
             cache.store(facts, session.kernels, "kernels")
         return session
 
-    def make(timings: bytes) -> Built:
-        return compiler(provider, data, name, on_this_gpu=True, tf32=tf32, batch=1, timings=timings)
+    def make() -> bytes:
+        return compiler(provider, data, name, on_this_gpu=True, tf32=tf32, batch=1)
 
     found = find_engine(facts, name, cache, make)
     try:

@@ -186,6 +186,42 @@ def test_the_precision_of_the_file_is_told() -> None:
     assert session.precision == "int8"
 
 
+def full_int8() -> bytes:
+    """An int8 convolution whose weights are all ±127: sums of two products overflow 16 bits."""
+    signs = np.where(np.arange(8) % 2, 127, -127).astype(np.int8)
+    stored = {
+        "s": np.float32(1 / 255),
+        "z": np.uint8(0),
+        "w": np.broadcast_to(signs[:, None, None, None], (8, 16, 3, 3)),
+        "sw": np.full(8, 1 / 127, np.float32),
+        "zw": np.zeros(8, np.int8),
+        "so": np.float32(2),
+        "zo": np.uint8(128),
+    }
+    nodes = [
+        helper.make_node("QuantizeLinear", ["x", "s", "z"], ["q"]),
+        helper.make_node("DequantizeLinear", ["q", "s", "z"], ["d"]),
+        helper.make_node("DequantizeLinear", ["w", "sw", "zw"], ["dw"], axis=0),
+        helper.make_node("Conv", ["d", "dw"], ["c"]),
+        helper.make_node("QuantizeLinear", ["c", "so", "zo"], ["cq"]),
+        helper.make_node("DequantizeLinear", ["cq", "so", "zo"], ["y"]),
+    ]
+    ports = [helper.make_tensor_value_info("x", 1, (1, 16, 8, 8)), helper.make_tensor_value_info("y", 1, (1, 8, 6, 6))]
+    weights = [numpy_helper.from_array(np.asarray(value), name) for name, value in stored.items()]
+    made = helper.make_graph(nodes, "int8", ports[:1], ports[1:], weights)
+    return helper.make_model(made, opset_imports=[helper.make_opsetid("", 17)], ir_version=8).SerializeToString()
+
+
+@pytest.mark.parametrize("provider", ["cpu", "auto"])
+def test_int8_computes_right_on_every_cpu(provider: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("realtime.inference.ort.cpu_flags", lambda: frozenset({"avx2"}))
+    session = open_session(full_int8(), provider=provider, threads=1)
+    drawn = session.run({"x": np.ones((1, 16, 8, 8), np.float32)})["y"]
+    expected = np.where(np.arange(8) % 2, 144, -144).astype(np.float32)
+    np.testing.assert_array_equal(drawn, np.broadcast_to(expected[:, None, None], (1, 8, 6, 6)))
+    assert session.ran_on.startswith(("CPU", "CUDA"))  # OpenVINO would overflow there
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [

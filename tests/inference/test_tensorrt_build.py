@@ -13,11 +13,11 @@ from tensorrt_fakes import FakeTensorRt
 
 from realtime.errors import ModelError
 from realtime.inference.providers import MODULES, engine_module_installed
-from realtime.inference.tensorrt_build import Built, compile_in_child, compile_network, load_module, open_gpu
+from realtime.inference.tensorrt_build import compile_in_child, compile_network, load_module
 from realtime.models.library import built_in_folder
 
 compiles = pytest.mark.skipif(not engine_module_installed("rtx"), reason="TensorRT-RTX is not installed")
-HOW: dict[str, Any] = {"on_this_gpu": False, "tf32": False, "batch": 1, "timings": b""}
+HOW: dict[str, Any] = {"on_this_gpu": False, "tf32": False, "batch": 1}
 
 
 def network(width: int | str = 8) -> bytes:
@@ -45,24 +45,17 @@ def test_a_builder_that_gives_nothing_is_one_line_with_its_own_reason() -> None:
 
 def test_rtx_compiles_for_every_gpu_where_none_is_here() -> None:
     trt = FakeTensorRt(FakeCuda(), rtx=True)
-    assert compile_network(trt, b"", "it", on_this_gpu=False) == Built(b"engine 1", b"")
+    assert compile_network(trt, b"", "it", on_this_gpu=False) == b"engine 1"
     assert trt.configs[0].target is None
 
 
-def test_what_is_missing_is_named_with_what_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_module_is_named_with_what_installs_it() -> None:
     assert not engine_module_installed("cuda")
     for provider, (_, title, advice) in MODULES.items():
         if not engine_module_installed(provider):
             with pytest.raises(ModelError, match=f"{title} is not installed") as caught:
                 load_module(provider)
             assert advice in str(caught.value)
-    monkeypatch.setattr("realtime.inference.tensorrt_build.why_no_gpu", lambda: "")
-
-    def missing() -> object:
-        raise ImportError("cuda")
-
-    with pytest.raises(ModelError, match="cuda-core is not installed: pip install"):
-        open_gpu(missing)
 
 
 @compiles
@@ -78,11 +71,9 @@ def test_the_childs_files_are_what_is_given() -> None:
         assert json.loads(how) == {"name": "it", "on_this_gpu": False, "tf32": False, "batch": 1}
         assert Path(folder, "model.onnx").read_bytes() == network()
         Path(folder, "engine").write_bytes(provider.encode())
-        Path(folder, "learnt").write_bytes(Path(folder, "timings").read_bytes() * 2)
         return subprocess.CompletedProcess([], 0)
 
-    made = compile_in_child("rtx", network(), "it", **{**HOW, "timings": b"ab"}, run=child)
-    assert made == Built(b"rtx", b"abab")
+    assert compile_in_child("rtx", network(), "it", **HOW, run=child) == b"rtx"
 
 
 @pytest.mark.parametrize(

@@ -93,10 +93,8 @@ class FakeTensorRt:
 class FakeConfig:
     num_compute_capabilities = 0
 
-    def __init__(self, rtx: bool) -> None:
-        self.rtx = rtx
+    def __init__(self) -> None:
         self.flags: set[str] = {"tf32"}  # as the real one starts
-        self.timings: list[bytes] = []
         self.target: Any = None
 
     def set_flag(self, flag: str) -> None:
@@ -107,14 +105,6 @@ class FakeConfig:
 
     def set_compute_capability(self, capability: Any, index: int) -> None:
         self.target = capability
-
-    def create_timing_cache(self, known: bytes) -> Any:
-        assert not self.rtx, "TensorRT-RTX warns that it has none"
-        self.timings.append(known)
-        return SimpleNamespace(serialize=lambda: known + b"t")
-
-    def set_timing_cache(self, cache: Any, ignore_mismatch: bool) -> None:
-        assert not ignore_mismatch
 
 
 class FakeBuilder:
@@ -127,7 +117,7 @@ class FakeBuilder:
         return SimpleNamespace(num_inputs=1, get_input=lambda i: x)
 
     def create_builder_config(self) -> FakeConfig:
-        self._trt.configs.append(FakeConfig(self._trt.rtx))
+        self._trt.configs.append(FakeConfig())
         return self._trt.configs[-1]
 
     def build_serialized_network(self, network: Any, config: FakeConfig) -> bytes | None:
