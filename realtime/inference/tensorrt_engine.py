@@ -72,7 +72,7 @@ class EngineSession(BaseSession):
             self._tensors = {name: self._allocate(name, *described) for name, described in specs.items()}
             self.inputs = MappingProxyType({n: spec for n, (is_input, spec) in specs.items() if is_input})
             self.outputs = MappingProxyType({n: spec for n, (is_input, spec) in specs.items() if not is_input})
-            self._owned.callback(self._drop_graph)
+            self._owned.callback(lambda: self._graph and self._graph.close())
             self._owned.callback(self._stream.sync)  # first of all: nothing is freed under a running copy
             self._warm_up()
             how = "CUDA graph" if self._graph is not None else "no CUDA graph"
@@ -162,11 +162,6 @@ class EngineSession(BaseSession):
         raw = (ctypes.c_ubyte * length).from_address(int(pinned.handle))
         return Tensor(is_input, device, pinned, np.ndarray(shape, spec.dtype, memoryview(raw)))
 
-    def _drop_graph(self) -> None:
-        graph, self._graph = self._graph, None
-        if graph is not None:
-            graph.close()
-
     def _drop_context(self) -> None:
         self._context = self._kernels = None
 
@@ -226,15 +221,11 @@ def open_engine_session(
 def _load(trt: Any, engine: bytes, name: str) -> Any:
     """The engine on the current GPU. Raises ModelError where TensorRT does not take it: another GPU or version."""
     logger(trt).errors.clear()
-    runtime = trt.Runtime(logger(trt))
-    loaded = runtime.deserialize_cuda_engine(engine)
+    loaded = trt.Runtime(logger(trt)).deserialize_cuda_engine(engine)
     if loaded is None:
-        reason = last_error(trt)
-        if hasattr(runtime, "get_engine_validity"):  # TensorRT-RTX says why
-            flags = int(runtime.get_engine_validity(engine)[1])
-            reasons = trt.EngineInvalidityDiagnostics.__members__.items()
-            reason = ", ".join(n.lower().replace("_", " ") for n, bit in reasons if flags & int(bit)) or reason
-        raise ModelError(f"{title(trt)} does not run {name} on this GPU ({reason}): use --provider cuda or cpu")
+        raise ModelError(
+            f"{title(trt)} does not run {name} on this GPU ({last_error(trt)}): use --provider cuda or cpu"
+        )
     return loaded
 
 

@@ -34,7 +34,7 @@ PACKAGED = sorted(p for p in built_in_folder().glob("*/*.onnx") if p.parent.name
 
 def compiled(data: bytes, name: str = "it") -> bytes:
     """The engine of a graph, for any GPU."""
-    return compile_network(load_module("rtx"), data, name, on_this_gpu=False, batch=2).engine
+    return compile_network(load_module("rtx"), data, name, on_this_gpu=False, batch=2)
 
 
 def small(name: str) -> tuple[NetworkSpec, bytes]:

@@ -16,33 +16,15 @@ SHAPES: dict[str, tuple[int, ...]] = {"x": (1, 3, 4), "shift": (1,), "y": (1, 3,
 DTYPES: dict[str, Any] = {"x": np.float32, "shift": np.float32, "y": np.float32, "total": np.float16}
 
 
-class Mode(enum.Enum):
-    INPUT = 1
-    OUTPUT = 2
-
-
-class Place(enum.Enum):
-    DEVICE = 0
-    HOST = 1
-
-
-class Why(enum.IntFlag):
-    VERSION_MISMATCH = 1
-    UNSUPPORTED_CC = 2
-
-
-class Kind(enum.Enum):
-    NONE = 0
-    CURRENT = 1
-    SM75 = 2
-    SM89 = 3
-    SM120 = 4
+Mode = enum.Enum("Mode", "INPUT OUTPUT")
+Place = enum.Enum("Place", "DEVICE HOST")
+Kind = enum.Enum("Kind", "NONE CURRENT SM75 SM89 SM120")
 
 
 class FakeTensorRt:
     """The module. `engines` counts what was compiled; `refused` holds engines that it does not load."""
 
-    TensorIOMode, TensorLocation, EngineInvalidityDiagnostics, ComputeCapability = Mode, Place, Why, Kind
+    TensorIOMode, TensorLocation, ComputeCapability = Mode, Place, Kind
     NetworkDefinitionCreationFlag = SimpleNamespace(STRONGLY_TYPED=1)
     BuilderFlag = SimpleNamespace(TF32="tf32", REQUIRE_USER_ALLOCATION="fixed memory")
 
@@ -79,15 +61,33 @@ class FakeTensorRt:
 
     def Runtime(self, logger: Any) -> Any:
         self.logger = logger
-        asked = {"get_engine_validity": lambda engine: (None, Why.UNSUPPORTED_CC)} if self.rtx else {}
-        return SimpleNamespace(deserialize_cuda_engine=self._load, **asked)
+        return SimpleNamespace(deserialize_cuda_engine=self._load)
 
-    def _load(self, engine: bytes) -> "FakeEngine | None":
+    def shape_of(self, name: str) -> tuple[int, ...]:
+        return (-1, *SHAPES[name][1:]) if self.open_sizes and name == "x" else SHAPES[name]
+
+    def _load(self, engine: bytes) -> Any:
         if engine in self.refused:
             self.complain("the engine is of another GPU\nsecond line")
             return None
         assert engine.startswith(b"engine ")
-        return FakeEngine(self)
+        return SimpleNamespace(
+            num_io_tensors=len(SHAPES),
+            get_tensor_name=lambda index: list(SHAPES)[index],
+            get_tensor_mode=lambda name: Mode.INPUT if name in ("x", "shift") else Mode.OUTPUT,
+            get_tensor_shape=self.shape_of,
+            get_tensor_profile_shape=lambda name, profile: [SHAPES[name]] * 3,
+            get_tensor_location=lambda name: self.location,
+            get_tensor_dtype=DTYPES.__getitem__,
+            create_runtime_config=self._runtime_config,
+            create_execution_context=lambda config: FakeContext(self) if self.fits else None,
+        )
+
+    def _runtime_config(self) -> Any:
+        if not self.rtx:
+            return SimpleNamespace()
+        cache = SimpleNamespace(deserialize=self.kernels_given.append, serialize=lambda: b"kernels")
+        return SimpleNamespace(create_runtime_cache=lambda: cache, set_runtime_cache=lambda cache: True)
 
 
 class FakeConfig:
@@ -128,46 +128,11 @@ class FakeBuilder:
         return f"engine {self._trt.engines}".encode()
 
 
-class FakeEngine:
-    num_io_tensors = len(SHAPES)
-
+class FakeContext:
     def __init__(self, trt: FakeTensorRt) -> None:
         self._trt = trt
-
-    def get_tensor_name(self, index: int) -> str:
-        return list(SHAPES)[index]
-
-    def get_tensor_mode(self, name: str) -> Mode:
-        return Mode.INPUT if name in ("x", "shift") else Mode.OUTPUT
-
-    def get_tensor_shape(self, name: str) -> tuple[int, ...]:
-        return (-1, *SHAPES[name][1:]) if self._trt.open_sizes and name == "x" else SHAPES[name]
-
-    def get_tensor_profile_shape(self, name: str, profile: int) -> list[tuple[int, ...]]:
-        return [SHAPES[name]] * 3
-
-    def get_tensor_location(self, name: str) -> Place:
-        return self._trt.location
-
-    def get_tensor_dtype(self, name: str) -> Any:
-        return DTYPES[name]
-
-    def create_runtime_config(self) -> Any:
-        if not self._trt.rtx:
-            return SimpleNamespace()
-        given = self._trt.kernels_given
-        cache = SimpleNamespace(deserialize=given.append, serialize=lambda: b"kernels")
-        return SimpleNamespace(create_runtime_cache=lambda: cache, set_runtime_cache=lambda cache: True)
-
-    def create_execution_context(self, config: Any) -> "FakeContext | None":
-        return FakeContext(self._trt, self) if self._trt.fits else None
-
-
-class FakeContext:
-    def __init__(self, trt: FakeTensorRt, engine: FakeEngine) -> None:
-        self._trt, self._engine = trt, engine
         self._addresses: dict[str, int] = {}
-        self._shapes = {name: engine.get_tensor_shape(name) for name in SHAPES}
+        self._shapes = {name: trt.shape_of(name) for name in SHAPES}
         if trt.rtx:
             self.is_stream_capturable: Callable[[int], bool] = lambda stream: trt.capturable
 
