@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import av
+from pydantic import BaseModel, Field, ValidationError
 
 from realtime.config import RunConfig, make_config
 from realtime.errors import MasqueradeError
@@ -54,6 +55,16 @@ class Progress:
     done: int
     of: int | None
     fps: float
+
+
+class _Line(BaseModel, strict=True, frozen=True):
+    """A line of a child's output. What could not be true is no line of ours."""
+
+    done: int | None = Field(None, ge=0, lt=_MOST)
+    of: int | None = Field(None, ge=0, lt=_MOST)
+    fps: float | None = Field(None, ge=0, lt=_MOST)
+    note: str | None = None
+    error: str | None = None
 
 
 async def render(
@@ -124,36 +135,17 @@ async def _follow(
                 return error
             continue
         heard += len(line)
-        said = _parsed(line)
-        if (progress := _progress(said)) is not None:
-            if progress.done > done:
-                done, moved_s = progress.done, clock()
-            on_progress(progress)
-        if isinstance(note := said.get("note"), str):
-            on_note(note)
-        if isinstance(stated := said.get("error"), str) and stated:
-            error = stated
-
-
-def _parsed(line: bytes) -> dict[str, Any]:
-    """Empty for anything but an object: libraries print, too."""
-    try:
-        said = json.loads(line)
-    except (ValueError, RecursionError):
-        return {}
-    return said if isinstance(said, dict) else {}
-
-
-def _progress(said: dict[str, Any]) -> Progress | None:
-    """None for anything that could not be true."""
-    done, of, fps = said.get("done"), said.get("of"), said.get("fps")
-    if not _is_number(done, int) or not _is_number(fps, int | float) or not (of is None or _is_number(of, int)):
-        return None
-    return Progress(done, of, float(fps))  # type: ignore[arg-type]
-
-
-def _is_number(value: Any, kind: Any) -> bool:
-    return isinstance(value, kind) and not isinstance(value, bool) and 0 <= value < _MOST  # false for nan, too
+        try:
+            said = _Line.model_validate_json(line)
+        except ValidationError:  # libraries print, too
+            continue
+        if said.done is not None and said.fps is not None:
+            if said.done > done:
+                done, moved_s = said.done, clock()
+            on_progress(Progress(said.done, said.of, said.fps))
+        if said.note is not None:
+            on_note(said.note)
+        error = said.error or error
 
 
 def _kill(process: asyncio.subprocess.Process) -> None:
