@@ -10,6 +10,7 @@ from fakes import FakeSink
 
 from realtime.config import RunConfig
 from realtime.errors import ConfigError, ModelError
+from realtime.frame import Frame
 from realtime.models.library import add_avatar, built_in_folder
 from realtime.pipeline.parts import open_parts
 from realtime.pipeline.session import Session
@@ -61,17 +62,19 @@ def test_identities_change_live_and_a_panic_outlasts_it(tmp_path: Path, monkeypa
 
     waiting: list[Callable[[], bool]] = []
 
-    def say(_: str) -> None:
+    def next_step(_: Frame) -> None:
+        """Called with every captured frame."""
         if not waiting or waiting[0]():
             waiting[:] = [step] if (step := next(steps, None)) is not None else []
             if not waiting:
                 raise Over
 
     config = RunConfig(
-        source=str(built_in_folder() / "clips" / "driving.mp4"), loop=True, output=("page",), provider="cpu", seconds=90
+        source=str(built_in_folder() / "clips" / "driving.mp4"), loop=True, output=("page",), provider="cpu"
     )
     page = FakeSink("page")
-    session = Session(open_parts(config, page=page), say=say)
+    session = Session(open_parts(config, page=page))
+    session.loop.on_source_frame = next_step
     steps = story(session)
     with pytest.raises(Over):
         session.run()
