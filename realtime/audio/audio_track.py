@@ -56,15 +56,12 @@ class TrackWriter(Protocol):
         `media_s`: the picture's time in the source, None where that says nothing new. `zero_ns`: the clock's time of
         the recording's 0.
         """
-        ...
 
     def finish(self) -> None:
         """Write what is still held."""
-        ...
 
     def close(self) -> None:
         """Close what was read. May be called twice."""
-        ...
 
 
 class Track(Protocol):
@@ -183,7 +180,6 @@ class SoundWriter:
         self._to.finish()
 
     def close(self) -> None:
-        """Close the source's file. May be called twice."""
         source, self._source = self._source, None
         if source is not None:
             source.close()

@@ -54,11 +54,9 @@ class Speech(Protocol):
     @property
     def delay_s(self) -> float:
         """How much later than it was captured the voice must be heard to match the mouth."""
-        ...
 
     def __call__(self, at_ns: int) -> MelWindow:
         """What the mouth of the picture of `at_ns` says: the clock's time live, a file's own otherwise."""
-        ...
 
 
 class LookAhead:

@@ -41,15 +41,12 @@ class InputDevice(Protocol):
     @property
     def latency_s(self) -> float:
         """How old the newest sample is when `read` gives it, as far as the driver says."""
-        ...
 
     def read(self, timeout_s: float) -> Floats | None:
         """All that arrived, waiting for some; None when nothing came in time. Raises SoundDeviceGone."""
-        ...
 
     def close(self) -> None:
         """Let go of it. May be called twice."""
-        ...
 
 
 OpenInput = Callable[[str | None], InputDevice]

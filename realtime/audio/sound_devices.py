@@ -198,7 +198,6 @@ class _Tool:
         return SoundDeviceGone(f"{self.name} is gone{reason}: is it plugged in, and the sound server running?")
 
     def close(self) -> None:
-        """End the tool. May be called twice."""
         process = self._process
         if process.poll() is None:
             process.terminate()
@@ -359,11 +358,9 @@ class _PortAudioStream:
 
     @property
     def latency_s(self) -> float:
-        """As the driver says."""
         return float(self._stream.latency)
 
     def close(self) -> None:
-        """Let go of it. May be called twice."""
         with contextlib.suppress(OSError, self._error):
             self._stream.close()
 

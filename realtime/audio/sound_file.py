@@ -37,7 +37,7 @@ class SoundFile:
     state = "ok"
 
     def __init__(self, path: Path) -> None:
-        self.path = path
+        self.path, self.name = path, path.name
         self.broken = 0
         self._ended = self._logged = False
         self._container = open_container(str(path), "a sound or video file", _ADVICE)
@@ -54,11 +54,6 @@ class SoundFile:
         except BaseException:
             self._container.close()
             raise
-
-    @property
-    def name(self) -> str:
-        """The file's name."""
-        return self.path.name
 
     def read(self) -> Block | None:
         """The next block; None at the end."""
@@ -93,11 +88,9 @@ class SoundFile:
         return block
 
     def unblock(self) -> None:
-        """Make `read` return None."""
         self._ended = True
 
     def close(self) -> None:
-        """Close the file. May be called twice."""
         self._ended = True
         self._container.close()
 
@@ -133,15 +126,11 @@ class PacedSound:
     ) -> None:
         self._open_file, self._loop, self._clock = open_file, loop, clock
         self._file = open_file()
+        self.name = self._file.name
         self._stop = Event()
         self._wait = wait or self._stop.wait
         self._zero_ns: int | None = None  # the clock's time of the file's 0
         self._end_ns = 0
-
-    @property
-    def name(self) -> str:
-        """The file's name."""
-        return self._file.name
 
     def read(self) -> Block | None:
         """The next block, when it is due; None at the end or once unblocked."""
@@ -163,11 +152,9 @@ class PacedSound:
         return due
 
     def unblock(self) -> None:
-        """Make `read` return None. From any thread."""
         self._stop.set()
 
     def close(self) -> None:
-        """Close the file. May be called twice."""
         self._stop.set()
         self._file.close()
 

@@ -45,12 +45,10 @@ class SoundSource(Protocol):
     @property
     def live(self) -> bool:
         """True where sound comes by itself in real time."""
-        ...
 
     @property
     def state(self) -> str:
         """`ok`, or one line saying what is wrong."""
-        ...
 
     def read(self) -> Block | None: ...
 

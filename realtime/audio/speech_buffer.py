@@ -150,7 +150,6 @@ class SpeechBuffer:
             self._snapshot.set(SpeechSnapshot(ended=True))
 
     def close(self) -> None:
-        """Close the voice detector. May be called twice."""
         self._vad.close()
 
     def _change_rate(self, rate_hz: int) -> None:

@@ -33,7 +33,6 @@ class Vad(Protocol):
 
         `samples`: (n,) float32 at 16 kHz, those that came since the last call.
         """
-        ...
 
     def close(self) -> None: ...
 
@@ -83,7 +82,6 @@ class SileroVad:
         return float(result["output"][0, 0])
 
     def close(self) -> None:
-        """Give the network back. May be called twice."""
         self._session.close()
 
 

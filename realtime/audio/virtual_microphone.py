@@ -39,15 +39,12 @@ class OutputDevice(Protocol):
     @property
     def latency_s(self) -> float:
         """How long after `write` a sample is heard."""
-        ...
 
     def write(self, samples: Floats) -> bool:
         """Hand samples over without waiting; False where some had to be thrown away. Raises SoundDeviceGone."""
-        ...
 
     def close(self) -> None:
         """Let go of it. May be called twice."""
-        ...
 
 
 OpenOutput = Callable[[], OutputDevice]
@@ -63,7 +60,6 @@ class OwnedOutput:
 
     @property
     def latency_s(self) -> float:
-        """The device's own."""
         return self._device.latency_s
 
     def write(self, samples: Floats) -> bool:
@@ -71,7 +67,6 @@ class OwnedOutput:
         return self._device.write(samples)
 
     def close(self) -> None:
-        """Both. May be called twice."""
         self._device.close()
         self._cable.close()
 

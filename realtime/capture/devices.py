@@ -321,7 +321,6 @@ class OpenCvCamera:
         return RawFrame(np.ascontiguousarray(pixels[..., :3], dtype=np.uint8))
 
     def close(self) -> None:
-        """Let go of the device. May be called twice."""
         capture, self._capture = self._capture, None
         if capture is not None:
             capture.release()

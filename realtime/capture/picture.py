@@ -23,9 +23,6 @@ _ORIENTATION = 0x0112  # TIFF 6.0 / EXIF 2.32 tag
 class Picture(CountedSource):
     """One picture, the same read-only array each time. Obeys `Source`; reads never block."""
 
-    live = False
-    state = "ok"
-
     def __init__(
         self,
         path: Path,
@@ -37,13 +34,8 @@ class Picture(CountedSource):
     ) -> None:
         pixels = load_picture(path)
         self._pixels = letterbox(pixels, size) if size else pixels
-        self._path = path
+        self.name = path.name
         super().__init__((self._pixels.shape[1], self._pixels.shape[0]), rate_hz, count, clock)
-
-    @property
-    def name(self) -> str:
-        """The file's name."""
-        return self._path.name
 
     def _picture(self, seq: int) -> Pixels:
         return self._pixels

@@ -120,6 +120,7 @@ class Recording:
 
     def __init__(self, path: Path | str, *, size: tuple[int, int] | None = None, clock: Clock = now_ns) -> None:
         self.path = path
+        self.name = Path(str(path).partition("?")[0]).name
         self.broken = 0
         self._clock = clock
         self._ended = False
@@ -127,7 +128,7 @@ class Recording:
         self._closed = self._told = False
         self._start()
         assert self._first is not None
-        self._size = size or self._to_bgr.size(self._first)
+        self.size = size or self._to_bgr.size(self._first)
 
     def _start(self) -> None:
         """Open the file and decode its first frame, which tells the true size."""
@@ -142,6 +143,7 @@ class Recording:
             self.rate = Fraction(stream.average_rate or stream.guessed_rate or 30)
             if not 0 < self.rate <= 1000:
                 self.rate = Fraction(30)  # some containers give a tick rate for want of a frame rate
+            self.rate_hz = float(self.rate)
             self.duration_s = self._container.duration / 1e6 if self._container.duration else None
             # From the file's start, not the picture's: so the sound keeps its place.
             self._zero_s = (self._container.start_time or 0) / 1e6
@@ -166,21 +168,6 @@ class Recording:
         except av.error.FFmpegError:
             self.broken += 1  # the container itself is cut off or damaged here: nothing more to be had
 
-    @property
-    def name(self) -> str:
-        """The file's name."""
-        return Path(str(self.path).partition("?")[0]).name
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """(width, height) of the frames, upright and with square pixels."""
-        return self._size
-
-    @property
-    def rate_hz(self) -> float:
-        """Frames a second as the file says, on average where the rate varies."""
-        return float(self.rate)
-
     def read(self) -> Frame | None:
         """The next frame; None at the end."""
         if self._ended:
@@ -192,7 +179,7 @@ class Recording:
                 self._told = True
             return None
         media_s = self._media_s(decoded)
-        frame = Frame(letterbox(self._to_bgr(decoded), self._size), self._seq, self._clock(), media_s)
+        frame = Frame(letterbox(self._to_bgr(decoded), self.size), self._seq, self._clock(), media_s)
         self._seq += 1
         return frame
 
@@ -241,11 +228,9 @@ class Recording:
         return True
 
     def unblock(self) -> None:
-        """Make `read` return None."""
         self._ended = True
 
     def close(self) -> None:
-        """Close the file. May be called twice."""
         self._ended = True
         if not self._closed:
             self._closed = True

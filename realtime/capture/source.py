@@ -31,22 +31,18 @@ class Source(Protocol):
     @property
     def size(self) -> tuple[int, int]:
         """(width, height) of the frames."""
-        ...
 
     @property
     def rate_hz(self) -> float:
         """Frames a second: measured for a camera, nominal for a file."""
-        ...
 
     @property
     def live(self) -> bool:
         """True where frames come by themselves in real time (cameras, streams)."""
-        ...
 
     @property
     def state(self) -> str:
         """`ok`, or one line saying what is wrong (`camera 0 is gone: waiting for it`)."""
-        ...
 
     def read(self) -> Frame | None: ...
 

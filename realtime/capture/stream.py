@@ -135,7 +135,6 @@ class _Connection:
         return None
 
     def close(self) -> None:
-        """Disconnect. May be called twice."""
         container, self._container = self._container, None
         if container is not None:
             container.close()

@@ -18,33 +18,23 @@ from realtime.frame import Frame, Pixels
 class CountedSource:
     """Frame after frame at `rate_hz` until there were `count` (None: without end). Lacks only `name`."""
 
+    live = False
+    state = "ok"
+
     def __init__(self, size: tuple[int, int], rate_hz: float, count: int | None, clock: Clock) -> None:
-        self._size, self._rate_hz, self._count, self._clock = size, rate_hz, count, clock
+        self.size, self.rate_hz = size, rate_hz
+        self.duration_s = None if count is None else count / rate_hz
+        self._count, self._clock = count, clock
         self._ended = False
         self._seq = 0
         self._start = 0
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """(width, height)."""
-        return self._size
-
-    @property
-    def rate_hz(self) -> float:
-        """Frames a second, as asked for."""
-        return self._rate_hz
-
-    @property
-    def duration_s(self) -> float | None:
-        """How long it lasts; None without end."""
-        return None if self._count is None else self._count / self._rate_hz
 
     def read(self) -> Frame | None:
         """The next picture; None after `count` of them."""
         position = self._seq - self._start
         if self._ended or (self._count is not None and position >= self._count):
             return None
-        frame = Frame(self._picture(self._seq), self._seq, self._clock(), position / self._rate_hz)
+        frame = Frame(self._picture(self._seq), self._seq, self._clock(), position / self.rate_hz)
         self._seq += 1
         return frame
 
@@ -57,11 +47,9 @@ class CountedSource:
         self._start = self._seq
 
     def unblock(self) -> None:
-        """Make `read` return None."""
         self._ended = True
 
     def close(self) -> None:
-        """Nothing more will come."""
         self._ended = True
 
 
@@ -75,8 +63,7 @@ SMALLEST = (80, 16)
 class Synthetic(CountedSource):
     """Numbered pictures. Obeys `Source`; reads never block."""
 
-    live = False
-    state = "ok"
+    name = "synthetic"
 
     def __init__(
         self,
@@ -93,13 +80,8 @@ class Synthetic(CountedSource):
         super().__init__(size, rate_hz, count, clock)
         self._wide = _backdrop(size)
 
-    @property
-    def name(self) -> str:
-        """`synthetic`."""
-        return "synthetic"
-
     def _picture(self, seq: int) -> Pixels:
-        return numbered(self._wide, self._size, seq)
+        return numbered(self._wide, self.size, seq)
 
 
 def _backdrop(size: tuple[int, int]) -> Pixels:
@@ -119,37 +101,13 @@ def numbered(wide: Pixels, size: tuple[int, int], number: int) -> Pixels:
     left = number * 4 % width
     pixels = np.array(wide[:height, left : left + width], order="C")
     side = width // (2 * COLUMNS)
-    squares = np.where(_bits(number).reshape(ROWS, COLUMNS), BRIGHT, DARK).astype(np.uint8)
+    squares = np.where(number_bits(number).reshape(ROWS, COLUMNS), BRIGHT, DARK).astype(np.uint8)
     strip = np.kron(squares, np.ones((side, side), np.uint8))
     pixels[height - ROWS * side :, : COLUMNS * side] = strip[..., None]
     return pixels
 
 
-def number_of(pixels: Pixels) -> int | None:
-    """The number a synthetic picture carries; None where there is none to be read.
-
-    Reads scaled copies too, as long as the picture still fills the frame.
-    """
-    height, width = pixels.shape[:2]
-    side = width / (2 * COLUMNS)
-    if side < 1 or height < ROWS * side:
-        return None
-    # The middle half of each square, so that blur from scaling and coding stays outside.
-    values = np.empty(ROWS * COLUMNS)
-    for i in range(ROWS * COLUMNS):
-        top = height - (ROWS - i // COLUMNS) * side
-        left = (i % COLUMNS) * side
-        y0, x0 = int(top + side / 4), int(left + side / 4)
-        y1, x1 = max(y0 + 1, int(top + side * 3 / 4)), max(x0 + 1, int(left + side * 3 / 4))
-        values[i] = pixels[y0:y1, x0:x1].mean()
-    if np.any(np.abs(values - 128) < 32):
-        return None
-    bits = values > 128
-    number = int(np.packbits(bits[:32]).view(">u4")[0])
-    return number if np.array_equal(bits, _bits(number)) else None
-
-
-def _bits(number: int) -> npt.NDArray[np.bool_]:
+def number_bits(number: int) -> npt.NDArray[np.bool_]:
     """32 bits of the number and 8 of its CRC, most significant first."""
     data = (number & 0xFFFFFFFF).to_bytes(4, "big")
     return np.unpackbits(np.frombuffer(data + bytes([_crc8(data)]), np.uint8)).astype(np.bool_)

@@ -323,7 +323,6 @@ class V4l2Camera:
         return picture_from(encoded, self.mode, self._stride)
 
     def close(self) -> None:
-        """Stop and let go of the device. May be called twice."""
         descriptor, self._descriptor = self._descriptor, -1
         if descriptor >= 0:
             with contextlib.suppress(OSError):

@@ -84,11 +84,9 @@ class Camera(Protocol):
     @property
     def mode(self) -> Mode:
         """What the driver says it sends."""
-        ...
 
     def read(self, seconds: float) -> RawFrame | None:
         """The newest picture, waiting about so long; None if none came. Raises CameraGone."""
-        ...
 
     def close(self) -> None: ...
 

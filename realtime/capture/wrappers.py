@@ -29,12 +29,10 @@ class SourceWrapper:
 
     @property
     def name(self) -> str:
-        """The source's name."""
         return self.inner.name
 
     @property
     def size(self) -> tuple[int, int]:
-        """(width, height)."""
         return self.inner.size
 
     @property
@@ -44,12 +42,10 @@ class SourceWrapper:
 
     @property
     def live(self) -> bool:
-        """As the source."""
         return self.inner.live
 
     @property
     def state(self) -> str:
-        """As the source."""
         return self.inner.state
 
     def read(self) -> Frame | None:
@@ -57,11 +53,9 @@ class SourceWrapper:
         return self.inner.read()
 
     def unblock(self) -> None:
-        """Make `read` return None. From any thread."""
         self.inner.unblock()
 
     def close(self) -> None:
-        """Close the source. May be called twice."""
         self.inner.close()
 
 
@@ -186,12 +180,10 @@ class Paced(SourceWrapper):
         return due_ns
 
     def unblock(self) -> None:
-        """Make `read` return None, now and later."""
         self._stop.set()
         super().unblock()
 
     def close(self) -> None:
-        """Close the file. May be called twice."""
         self._stop.set()
         super().close()
 
@@ -236,7 +228,6 @@ class SwitchableSource:
 
     @property
     def size(self) -> tuple[int, int]:
-        """(width, height) of the frames now."""
         return self._last.size
 
     @property
@@ -246,7 +237,6 @@ class SwitchableSource:
 
     @property
     def live(self) -> bool:
-        """True where the source is live now."""
         return self._last.live
 
     @property
@@ -310,14 +300,12 @@ class SwitchableSource:
             self.inner.unblock()
 
     def unblock(self) -> None:
-        """Make `read` return None. From any thread."""
         self._stop.set()
         source = self.inner
         if source is not None:
             source.unblock()
 
     def close(self) -> None:
-        """Close the source. May be called twice."""
         self._stop.set()
         source, self.inner = self.inner, None
         if source is not None:

@@ -59,16 +59,11 @@ class ThreadedSink:
     """
 
     def __init__(self, sink: TimedSink, clock: Clock = now_ns) -> None:
-        self._sink, self._clock = sink, clock
+        self._sink, self._clock, self.name = sink, clock, sink.name
         self._slot: Slot[tuple[Frame, int]] = Slot()
         self._crew = Crew()
         self._closed = False
         self._crew.start(f"output {sink.name}", self._work, self._slot.close)
-
-    @property
-    def name(self) -> str:
-        """The sink's own name."""
-        return self._sink.name
 
     @property
     def missed(self) -> int:

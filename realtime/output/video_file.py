@@ -110,7 +110,7 @@ class VideoFile:
         clock: Clock = now_ns,
         open_file: Callable[[Path], RecordingFile] = RecordingFile,
     ) -> None:
-        self._path = path
+        self._path, self.name = path, str(path)
         self._fresh = check_writable(path)
         if isinstance(sound, SoundTrack) and path.exists() and path.samefile(sound.path):
             raise ConfigError(f"output {path} is the source itself: give another name")
@@ -123,11 +123,6 @@ class VideoFile:
         self._sound: TrackWriter | None = None
         self._lost: DeviceError | None = None
         self._closed = False
-
-    @property
-    def name(self) -> str:
-        """The file's path as it was given."""
-        return str(self._path)
 
     def show(self, frame: Frame) -> None:
         """Write one picture and the sound that goes with it. Raises DeviceError when the disk is full."""

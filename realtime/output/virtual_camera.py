@@ -185,6 +185,7 @@ class VirtualCamera:
             raise DeviceError(f"no virtual camera: {how_to_get_one(platform)}")
         self._driver: CameraDriver | None = self._open(candidates, rate_hz, open_driver)
         self.device = self._driver.device
+        self.name = f"camera {self.device}"
         self.label = next((loop.label for loop in known if loop.path == self.device), self.device)
         self.state = "ok" if says_ai(self.label) else self._unlabelled()
         if self.state != "ok":
@@ -231,11 +232,6 @@ class VirtualCamera:
             )
         return f"the camera is called {self.label!r}, which does not say AI: the badge in the picture does"
 
-    @property
-    def name(self) -> str:
-        """`camera` and the device."""
-        return f"camera {self.device}"
-
     def show(self, frame: Frame) -> None:
         """Send one picture. Raises DeviceError when the device is gone."""
         if self._driver is None:
@@ -251,7 +247,6 @@ class VirtualCamera:
             ) from error
 
     def close(self) -> None:
-        """Give the device back."""
         driver, self._driver = self._driver, None
         if driver is not None:
             driver.close()
@@ -318,7 +313,6 @@ class CameraSwitch:
             self.why, self._wanted = str(error), False
 
     def close(self) -> None:
-        """Close the camera. May be called twice."""
         camera, self._camera = self._camera, None
         self._wanted = False
         if camera is not None:

@@ -8,13 +8,13 @@ import cv2
 import numpy as np
 import pytest
 from sources import Bench, take
-from written_video import numbered_pictures, written
+from written_video import number_of, numbered_pictures, written
 
 from realtime.capture.open_source import open_source
 from realtime.capture.picture import Picture
 from realtime.capture.recording import Recording
 from realtime.capture.source import Source
-from realtime.capture.synthetic import Synthetic, number_of
+from realtime.capture.synthetic import Synthetic
 from realtime.capture.webcam import Webcam
 from realtime.capture.wrappers import Paced
 from realtime.errors import ConfigError, MasqueradeError

@@ -9,10 +9,9 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from written_video import BLUE, GREEN, RED, WHITE, corners, numbered_pictures, quadrants, written
+from written_video import BLUE, GREEN, RED, WHITE, corners, number_of, numbered_pictures, quadrants, written
 
 from realtime.capture.recording import Recording
-from realtime.capture.synthetic import number_of
 from realtime.errors import ConfigError
 from realtime.frame import Frame
 

@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 from sources import JpegServer
-from written_video import numbered_pictures, written
+from written_video import number_of, numbered_pictures, written
 
 from realtime.capture.stream import Stream, without_password
-from realtime.capture.synthetic import number_of
 from realtime.errors import DeviceError
 from realtime.threads import Crew
 

@@ -3,8 +3,9 @@
 import cv2
 import numpy as np
 import pytest
+from written_video import number_of
 
-from realtime.capture.synthetic import Synthetic, number_of
+from realtime.capture.synthetic import Synthetic
 from realtime.errors import ConfigError
 
 

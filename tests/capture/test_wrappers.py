@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from fakes import FakeClock, FakeFinder, FakeSink, FakeSource, FakeSwapper, pixels
 from sources import MS, ScriptedFile, TurnedClock
+from written_video import number_of
 
 from realtime.capture.source import Source
-from realtime.capture.synthetic import Synthetic, number_of
+from realtime.capture.synthetic import Synthetic
 from realtime.capture.wrappers import MAX_LATE_S, Paced, SourceSpec, SwitchableSource, Until
 from realtime.clock import NS_PER_S
 from realtime.errors import DeviceError

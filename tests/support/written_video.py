@@ -7,7 +7,7 @@ from pathlib import Path
 import av
 import numpy as np
 
-from realtime.capture.synthetic import Synthetic
+from realtime.capture.synthetic import COLUMNS, ROWS, Synthetic, number_bits
 from realtime.frame import Pixels
 
 BLUE, GREEN, RED, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
@@ -79,3 +79,27 @@ def corners(pixels: Pixels) -> list[tuple[int, ...]]:
     height, width = pixels.shape[:2]
     spots = [(y, x) for y in (height // 4, 3 * height // 4) for x in (width // 4, 3 * width // 4)]
     return [tuple(255 if v > 127 else 0 for v in pixels[spot]) for spot in spots]
+
+
+def number_of(pixels: Pixels) -> int | None:
+    """The number a synthetic picture carries; None where there is none to be read.
+
+    Reads scaled copies too, as long as the picture still fills the frame.
+    """
+    height, width = pixels.shape[:2]
+    side = width / (2 * COLUMNS)
+    if side < 1 or height < ROWS * side:
+        return None
+    # The middle half of each square, so that blur from scaling and coding stays outside.
+    values = np.empty(ROWS * COLUMNS)
+    for i in range(ROWS * COLUMNS):
+        top = height - (ROWS - i // COLUMNS) * side
+        left = (i % COLUMNS) * side
+        y0, x0 = int(top + side / 4), int(left + side / 4)
+        y1, x1 = max(y0 + 1, int(top + side * 3 / 4)), max(x0 + 1, int(left + side * 3 / 4))
+        values[i] = pixels[y0:y1, x0:x1].mean()
+    if np.any(np.abs(values - 128) < 32):
+        return None
+    bits = values > 128
+    number = int(np.packbits(bits[:32]).view(">u4")[0])
+    return number if np.array_equal(bits, number_bits(number)) else None
