@@ -21,7 +21,7 @@ import numpy as np
 from realtime.audio.microphone import InputDevice, SoundDeviceGone
 from realtime.audio.source import HEARD_HZ
 from realtime.audio.vad import open_vad
-from realtime.audio.virtual_microphone import OutputDevice, OwnedOutput
+from realtime.audio.virtual_microphone import OutputDevice
 from realtime.errors import DeviceError, MasqueradeError
 from realtime.frame import Floats
 from realtime.threads import Event
@@ -86,12 +86,7 @@ def full_name(asked: str | None, known: list[str]) -> str | None:
 def open_virtual_microphone() -> OutputDevice:
     """The virtual cable that a video call picks as its microphone. Raises DeviceError with what to install."""
     if has_sound_server():
-        sink = NullSink()
-        try:
-            return OwnedOutput(PulseOutput(sink.sink), sink, f"{sink.source} ({LABEL})")
-        except BaseException:
-            sink.close()
-            raise
+        return PulseCable()
     cable = find_cable()
     if cable is None:
         raise DeviceError(how_to_get_one())
@@ -304,6 +299,23 @@ class NullSink:
             number = self._modules.pop()
             with contextlib.suppress(DeviceError):  # the server itself may be gone
                 self._run(["pactl", "unload-module", number])
+
+
+class PulseCable(PulseOutput):
+    """A null sink of our own, played into: closed together."""
+
+    def __init__(self, tool: Sequence[str] = ("pacat", "--playback"), run: Run = run_tool) -> None:
+        self._sink = NullSink(run)
+        try:
+            super().__init__(self._sink.sink, tool)
+        except BaseException:
+            self._sink.close()
+            raise
+        self.name = f"{self._sink.source} ({LABEL})"
+
+    def close(self) -> None:
+        super().close()
+        self._sink.close()
 
 
 def _label(kind: str) -> str:

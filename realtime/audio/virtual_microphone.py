@@ -11,7 +11,7 @@ import numpy as np
 from realtime.audio.delay_line import DelayLine
 from realtime.audio.microphone import SoundDeviceGone
 from realtime.audio.source import HEARD_HZ
-from realtime.capture.source import Closable, Reconnecting
+from realtime.capture.source import Reconnecting
 from realtime.clock import NS_PER_S, Clock, now_ns
 from realtime.frame import Floats
 
@@ -49,26 +49,6 @@ class OutputDevice(Protocol):
 
 OpenOutput = Callable[[], OutputDevice]
 """Raises DeviceError with what to do."""
-
-
-class OwnedOutput:
-    """An output device and the virtual cable made for it, closed together."""
-
-    def __init__(self, device: OutputDevice, cable: Closable, name: str) -> None:
-        self._device, self._cable = device, cable
-        self.name = name
-
-    @property
-    def latency_s(self) -> float:
-        return self._device.latency_s
-
-    def write(self, samples: Floats) -> bool:
-        """As `OutputDevice`."""
-        return self._device.write(samples)
-
-    def close(self) -> None:
-        self._device.close()
-        self._cable.close()
 
 
 class VirtualMicrophone(Reconnecting[OutputDevice]):

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import av
 import cv2
@@ -247,16 +247,6 @@ _MJPG_FROM = 1280 * 720  # uncompressed, USB 2 carries smaller pictures at 30 a 
 _FAILURES = 5  # reads in a row: one alone is a hiccup of the driver
 
 
-class Capture(Protocol):
-    """The part of cv2.VideoCapture we use."""
-
-    def isOpened(self) -> bool: ...
-    def set(self, prop: int, value: float, /) -> bool: ...
-    def get(self, prop: int, /) -> float: ...
-    def read(self) -> tuple[bool, Any]: ...
-    def release(self) -> None: ...
-
-
 class OpenCvCamera:
     """An open camera of macOS or Windows, through OpenCV. Obeys `Camera`. Raises DeviceError when it does not open.
 
@@ -270,11 +260,11 @@ class OpenCvCamera:
         number: int,
         backend: int,
         request: CameraRequest,
-        capture: Callable[[int, int], Capture] = cv2.VideoCapture,
+        capture: Callable[[int, int], Any] = cv2.VideoCapture,
     ) -> None:
         self.found = found
         self._failed = 0
-        self._capture: Capture | None = capture(number, backend)
+        self._capture: Any = capture(number, backend)
         if not self._capture.isOpened():
             self.close()
             raise DeviceError(

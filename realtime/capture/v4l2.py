@@ -13,8 +13,9 @@ import fcntl
 import mmap
 import os
 import select
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -34,42 +35,42 @@ FLAG_CLOCK, CLOCK_MONOTONIC = 0xE000, 0x2000  # V4L2_BUF_FLAG_TIMESTAMP_MASK, ..
 LOOPBACK_DRIVER = "v4l2 loopback"
 
 _STANDARD_SIZES = ((320, 240), (640, 360), (640, 480), (800, 600), (960, 540), (1280, 720), (1920, 1080))
+Entry = TypeVar("Entry", bound=c.Structure)
 _MOST = 256  # some drivers never say that a list has ended
+
+
+U32 = c.c_uint32
 
 
 class Capability(c.Structure):
     _fields_ = [
-        ("driver", c.c_char * 16), ("card", c.c_char * 32), ("bus_info", c.c_char * 32),
-        ("version", c.c_uint32), ("capabilities", c.c_uint32), ("device_caps", c.c_uint32),
-        ("reserved", c.c_uint32 * 3),
+        ("driver", c.c_char * 16), ("card", c.c_char * 32), ("bus_info", c.c_char * 32), ("version", U32),
+        ("capabilities", U32), ("device_caps", U32), ("reserved", U32 * 3),
     ]  # fmt: skip
 
 
 class FormatName(c.Structure):
     _fields_ = [
-        ("index", c.c_uint32), ("type", c.c_uint32), ("flags", c.c_uint32), ("description", c.c_char * 32),
-        ("pixelformat", c.c_uint32), ("mbus_code", c.c_uint32), ("reserved", c.c_uint32 * 3),
+        ("index", U32), ("type", U32), ("flags", U32), ("description", c.c_char * 32), ("pixelformat", U32),
+        ("mbus_code", U32), ("reserved", U32 * 3),
     ]  # fmt: skip
 
 
 class FrameSize(c.Structure):
-    _fields_ = [
-        ("index", c.c_uint32), ("pixel_format", c.c_uint32), ("type", c.c_uint32),
-        ("numbers", c.c_uint32 * 6), ("reserved", c.c_uint32 * 2),
-    ]  # fmt: skip
+    _fields_ = [("index", U32), ("pixel_format", U32), ("type", U32), ("numbers", U32 * 6), ("reserved", U32 * 2)]
 
 
 class FrameInterval(c.Structure):
     _fields_ = [
-        ("index", c.c_uint32), ("pixel_format", c.c_uint32), ("width", c.c_uint32), ("height", c.c_uint32),
-        ("type", c.c_uint32), ("numbers", c.c_uint32 * 6), ("reserved", c.c_uint32 * 2),
+        ("index", U32), ("pixel_format", U32), ("width", U32), ("height", U32), ("type", U32), ("numbers", U32 * 6),
+        ("reserved", U32 * 2),
     ]  # fmt: skip
 
 
 class PixelFormat(c.Structure):
     _fields_ = [
-        ("width", c.c_uint32), ("height", c.c_uint32), ("pixelformat", c.c_uint32), ("field", c.c_uint32),
-        ("bytesperline", c.c_uint32), ("sizeimage", c.c_uint32), ("rest", c.c_uint32 * 6),
+        ("width", U32), ("height", U32), ("pixelformat", U32), ("field", U32), ("bytesperline", U32),
+        ("sizeimage", U32), ("rest", U32 * 6),
     ]  # fmt: skip
 
 
@@ -78,29 +79,25 @@ class _FormatUnion(c.Union):
 
 
 class Format(c.Structure):
-    _fields_ = [("type", c.c_uint32), ("fmt", _FormatUnion)]
+    _fields_ = [("type", U32), ("fmt", _FormatUnion)]
 
 
 class StreamParameters(c.Structure):
     _fields_ = [
-        ("type", c.c_uint32), ("capability", c.c_uint32), ("capturemode", c.c_uint32),
-        ("numerator", c.c_uint32), ("denominator", c.c_uint32), ("rest", c.c_uint8 * 184),
+        ("type", U32), ("capability", U32), ("capturemode", U32), ("numerator", U32), ("denominator", U32),
+        ("rest", c.c_uint8 * 184),
     ]  # fmt: skip
 
 
 class BufferRequest(c.Structure):
-    _fields_ = [
-        ("count", c.c_uint32), ("type", c.c_uint32), ("memory", c.c_uint32), ("capabilities", c.c_uint32),
-        ("flags", c.c_uint32),
-    ]  # fmt: skip
+    _fields_ = [("count", U32), ("type", U32), ("memory", U32), ("capabilities", U32), ("flags", U32)]
 
 
 class Buffer(c.Structure):
     _fields_ = [
-        ("index", c.c_uint32), ("type", c.c_uint32), ("bytesused", c.c_uint32), ("flags", c.c_uint32),
-        ("field", c.c_uint32), ("seconds", c.c_long), ("microseconds", c.c_long),
-        ("timecode", c.c_uint32 * 4), ("sequence", c.c_uint32), ("memory", c.c_uint32),
-        ("offset", c.c_ulong), ("length", c.c_uint32), ("reserved", c.c_uint32), ("request_fd", c.c_int32),
+        ("index", U32), ("type", U32), ("bytesused", U32), ("flags", U32), ("field", U32), ("seconds", c.c_long),
+        ("microseconds", c.c_long), ("timecode", U32 * 4), ("sequence", U32), ("memory", U32), ("offset", c.c_ulong),
+        ("length", U32), ("reserved", U32), ("request_fd", c.c_int32),
     ]  # fmt: skip
 
 
@@ -129,11 +126,9 @@ ENUM_FRAMEINTERVALS = _request(_READ | _WRITE, 75, FrameInterval)
 def ioctl(descriptor: int, request: int, argument: c.Structure | c.c_int) -> None:
     """Ask the driver; the answer is in `argument`. Raises OSError."""
     while True:
-        try:
+        with contextlib.suppress(InterruptedError):  # a signal came: Python does not ask again by itself
             fcntl.ioctl(descriptor, request, argument, True)
             return
-        except InterruptedError:
-            continue
 
 
 def capability(descriptor: int) -> Capability:
@@ -155,58 +150,49 @@ def list_modes(descriptor: int) -> list[Mode]:
     for fourcc in _formats(descriptor):
         for size in _sizes(descriptor, fourcc):
             for rate in _rates(descriptor, fourcc, size):
-                found[Mode(text(fourcc), size, round(rate, 3))] = None
+                found[Mode(fourcc_text(fourcc), size, round(rate, 3))] = None
     return list(found)
 
 
-def number(fourcc: str) -> int:
-    """A FourCC as the kernel's number."""
-    return int.from_bytes(fourcc.encode("ascii"), "little")
-
-
-def text(fourcc: int) -> str:
+def fourcc_text(fourcc: int) -> str:
     """The kernel's number as four letters."""
     return fourcc.to_bytes(4, "little").decode("latin-1").strip()
 
 
-def _asked(descriptor: int, request: int, entry: c.Structure) -> bool:
-    try:
-        ioctl(descriptor, request, entry)
-        return True
-    except OSError:
-        return False  # EINVAL ends every list; ENOTTY: the driver does not know the question
+def _listed(descriptor: int, request: int, entry: Callable[[int], Entry]) -> Iterator[Entry]:
+    """The driver's entries of a list, by index; EINVAL ends every list, ENOTTY says that the driver has none."""
+    for index in range(_MOST):
+        asked = entry(index)
+        try:
+            ioctl(descriptor, request, asked)
+        except OSError:
+            return
+        yield asked
 
 
 def _formats(descriptor: int) -> Iterator[int]:
-    for index in range(_MOST):
-        entry = FormatName(index=index, type=CAPTURE)
-        if not _asked(descriptor, ENUM_FMT, entry):
-            return
+    for entry in _listed(descriptor, ENUM_FMT, lambda i: FormatName(index=i, type=CAPTURE)):
         yield entry.pixelformat
 
 
 def _sizes(descriptor: int, fourcc: int) -> Iterator[tuple[int, int]]:
-    for index in range(_MOST):
-        entry = FrameSize(index=index, pixel_format=fourcc)
-        if not _asked(descriptor, ENUM_FRAMESIZES, entry):
-            return
+    for entry in _listed(descriptor, ENUM_FRAMESIZES, lambda i: FrameSize(index=i, pixel_format=fourcc)):
         n = entry.numbers
         if entry.type == 1:
             yield n[0], n[1]
             continue
-        # A range: name the usual sizes within, and the largest.
+        # A range: name the usual sizes within, or the largest.
         fits = [(w, h) for w, h in _STANDARD_SIZES if n[0] <= w <= n[1] and n[3] <= h <= n[4]]
         yield from fits or [(n[1], n[4])]
         return
 
 
 def _rates(descriptor: int, fourcc: int, size: tuple[int, int]) -> Iterator[float]:
-    for index in range(_MOST):
-        entry = FrameInterval(index=index, pixel_format=fourcc, width=size[0], height=size[1])
-        if not _asked(descriptor, ENUM_FRAMEINTERVALS, entry):
-            if index == 0:
-                yield 30.0  # the driver names no rates: the usual one, measured later anyway
-            return
+    def asked(index: int) -> FrameInterval:
+        return FrameInterval(index=index, pixel_format=fourcc, width=size[0], height=size[1])
+
+    entry = None
+    for entry in _listed(descriptor, ENUM_FRAMEINTERVALS, asked):
         n = entry.numbers
         fastest = n[1] / n[0] if n[0] else 30.0
         if entry.type == 1:
@@ -215,6 +201,8 @@ def _rates(descriptor: int, fourcc: int, size: tuple[int, int]) -> Iterator[floa
         slowest = n[3] / n[2] if n[2] else fastest
         yield 30.0 if slowest <= 30.0 <= fastest else fastest
         return
+    if entry is None:
+        yield 30.0  # the driver names no rates: the usual one, measured later anyway
 
 
 BUFFERS = 4
@@ -256,7 +244,7 @@ class V4l2Camera:
         width, height = request.size or best.size
         form = Format(type=CAPTURE)
         form.fmt.pix.width, form.fmt.pix.height = width, height
-        form.fmt.pix.pixelformat = number(best.fourcc)
+        form.fmt.pix.pixelformat = int.from_bytes(best.fourcc.encode("ascii"), "little")
         ioctl(self._descriptor, S_FMT, form)
         pix = form.fmt.pix
         self._stride, self._bytes = pix.bytesperline, pix.sizeimage
@@ -266,7 +254,7 @@ class V4l2Camera:
         with contextlib.suppress(OSError):
             ioctl(self._descriptor, S_PARM, rate)
         real = rate.denominator / rate.numerator if rate.numerator and rate.denominator else best.rate_hz
-        self.mode = Mode(text(pix.pixelformat), (pix.width, pix.height), real)
+        self.mode = Mode(fourcc_text(pix.pixelformat), (pix.width, pix.height), real)
 
     def _start(self) -> None:
         asked = BufferRequest(count=BUFFERS, type=CAPTURE, memory=MMAP)
@@ -334,11 +322,7 @@ class V4l2Camera:
             os.close(descriptor)
 
 
-_PLANAR = {
-    "NV12": cv2.COLOR_YUV2BGR_NV12,
-    "YU12": cv2.COLOR_YUV2BGR_I420,
-    "YV12": cv2.COLOR_YUV2BGR_YV12,
-}
+_PLANAR = {"NV12": cv2.COLOR_YUV2BGR_NV12, "YU12": cv2.COLOR_YUV2BGR_I420, "YV12": cv2.COLOR_YUV2BGR_YV12}
 _PACKED = {"YUYV": cv2.COLOR_YUV2BGR_YUY2, "UYVY": cv2.COLOR_YUV2BGR_UYVY}
 _DEEP = {"BGR3": 3, "RGB3": 3, "GREY": 1}
 

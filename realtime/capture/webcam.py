@@ -227,11 +227,6 @@ class Webcam(Reconnecting[Camera]):
             return self._mode.rate_hz
         return (len(self._stamps) - 1) * NS_PER_S / span
 
-    @property
-    def format(self) -> str:
-        """What is really delivered: `1280x720 MJPG 30.0 fps`."""
-        return str(Mode(self._mode.fourcc, self.size, self.rate_hz))
-
     def read(self) -> Frame | None:
         """The next picture; waits for a lost camera to come back. None once unblocked."""
         if self._first is not None and not self._stop.is_set():

@@ -11,7 +11,15 @@ import pytest
 from sounds import onsets, tone
 
 from realtime.audio.microphone import SoundDeviceGone
-from realtime.audio.sound_devices import LABEL, NullSink, PulseInput, PulseOutput, pulse_microphones, run_tool
+from realtime.audio.sound_devices import (
+    LABEL,
+    NullSink,
+    PulseCable,
+    PulseInput,
+    PulseOutput,
+    pulse_microphones,
+    run_tool,
+)
 from realtime.audio.source import HEARD_HZ
 from realtime.errors import DeviceError
 
@@ -123,6 +131,19 @@ def test_the_virtual_microphone_is_made_named_and_taken_away() -> None:
 def test_one_left_behind_is_used_again_and_left() -> None:
     server = Server(["masquerade_voice"], ["masquerade"])
     NullSink(server).close()
+    assert not server.loaded
+
+
+def test_a_cable_made_for_it_is_closed_with_it(tmp_path: Path) -> None:
+    server = Server()
+    out = PulseCable(tool(tmp_path, "sys.stdin.buffer.read()\n"), server)
+    assert out.name == f"masquerade_voice ({LABEL})"
+    assert out.write(np.zeros(5, np.float32))
+    out.close()
+    out.close()
+    assert not server.loaded
+    with pytest.raises(DeviceError, match="is missing"):
+        PulseCable(("no-such-tool-of-ours",), server)
     assert not server.loaded
 
 

@@ -10,7 +10,7 @@ from realtime.audio.delay_line import DelayLine
 from realtime.audio.source import HEARD_HZ
 from realtime.audio.speech_buffer import SpeechBuffer
 from realtime.audio.vad import NoVad
-from realtime.audio.virtual_microphone import MOST_MORE, PIECE_S, OwnedOutput, VirtualMicrophone
+from realtime.audio.virtual_microphone import MOST_MORE, PIECE_S, VirtualMicrophone
 from realtime.errors import DeviceError
 
 START = 60 * NS
@@ -98,12 +98,3 @@ def test_a_thread_that_comes_late_gives_the_device_more_to_hold() -> None:
 def test_one_that_is_not_there_is_an_error_at_once() -> None:
     with pytest.raises(DeviceError, match="no such cable"):
         spoken()
-
-
-def test_a_cable_made_for_it_is_closed_with_it() -> None:
-    device, cable = FakeOutput(latency_s=0.01), FakeOutput()
-    out = OwnedOutput(device, cable, "both")
-    assert out.write(np.zeros(5, np.float32))
-    assert (out.name, out.latency_s, len(device.written)) == ("both", 0.01, 1)
-    out.close()
-    assert (device.closed, cable.closed) == (1, 1)

@@ -99,14 +99,14 @@ def pictures(camera: str) -> None:
     assert isinstance(source, Webcam)
     try:
         frames = [frame for frame in (source.read() for _ in range(45)) if frame is not None]
-        check(len(frames) == 45 and {f.size for f in frames} == {(640, 360)}, source.format)
+        check(len(frames) == 45 and {f.size for f in frames} == {(640, 360)}, f"{source.rate_hz:.1f} frames a second")
         # vivid's test picture: bars of saturated colours, so all three channels use their range.
         spread = frames[-1].pixels.reshape(-1, 3).std(axis=0)
         check(bool((spread > 40).all()), f"the pictures show colour bars (spread {spread.round()})")
         stamps = [frame.captured_ns for frame in frames]
         check(stamps == sorted(set(stamps)), "times never go back")
         check(10 < source.rate_hz < 40, f"{source.rate_hz:.1f} frames a second")
-        report["format"] = source.format
+        report["format"] = f"{source.size[0]}x{source.size[1]} at {source.rate_hz:.1f}"
         busy = refused(lambda: open_source(camera, pace="live"))
         check("in use by another program" in busy, busy or "a busy camera was not refused")
     finally:

@@ -264,7 +264,7 @@ def test_the_kernels_structures_have_the_kernels_sizes() -> None:
     assert ctypes.sizeof(v4l2.StreamParameters) == 204
     if ctypes.sizeof(ctypes.c_void_p) == 8:
         assert (v4l2.QUERYCAP, v4l2.S_FMT, v4l2.DQBUF) == (0x80685600, 0xC0D05605, 0xC0585611)
-    assert v4l2.text(v4l2.number("MJPG")) == "MJPG"
+    assert v4l2.fourcc_text(int.from_bytes(b"MJPG", "little")) == "MJPG"
 
 
 MODES = [
