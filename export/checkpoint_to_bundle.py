@@ -62,11 +62,10 @@ def _write_bundle(folder: Path, plan: ExportPlan, name: str, title: str, options
     bundle = write_card(folder, plan, networks, name=name, title=title, identity=identity)
     _prove(bundle)
     if options.engine:
-        from export.to_tensorrt import cached_engine
+        from export.to_tensorrt import compile_engine
 
         for network in networks:
-            compiled = cached_engine(folder / network.file)
-            say(f"{network.file}: {compiled.line}")
+            say(f"{network.file}: {compile_engine(folder / network.file)}")
 
 
 def _write_dfm(folder: Path, plan: ExportPlan, name: str, options: ExportOptions, say: Say) -> None:

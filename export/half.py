@@ -1,15 +1,12 @@
 """Weights and arithmetic in float16, for strongly typed runtimes (TensorRT) and small files.
 
 What a graph takes and gives stays float32. So does what float16's 11 bits and largest number of 65504 would spoil
-(`KEPT`), together with the arithmetic that leads to it: the positions at which pixels are looked up, distances
-before an exponential, squares before their sum.
+(all but `HALVED`), together with the arithmetic that leads to it: the positions at which pixels are looked up,
+distances before an exponential, squares before their sum.
 
 ONNX Runtime's own converter (`onnxruntime.transformers.float16`) keeps single operators: between two of them values
 go through float16, which is what must not happen to positions.
 """
-
-from collections.abc import Mapping
-from types import MappingProxyType
 
 import numpy as np
 import onnx
@@ -22,32 +19,26 @@ LARGEST = float(np.finfo(np.float16).max)
 FULL, HALF = ir.DataType.FLOAT, ir.DataType.FLOAT16
 GRAPHS = (ir.AttributeType.GRAPH, ir.AttributeType.GRAPHS)
 
-_SUMS = "sums over many values lose the small ones and can pass 65504"
-_STEEP = "small errors of what comes in become large ones"
-KEPT: Mapping[str, str] = MappingProxyType(
-    {
-        "GridSample": "near the edge of a picture, positions in -1..1 would move in steps of 1/16 px at 256 px",
-        **dict.fromkeys(("Softmax", "LogSoftmax", "Exp", "Log", "Pow", "Sqrt", "Reciprocal", "Div"), _STEEP),
-        **dict.fromkeys(("Less", "LessOrEqual", "Greater", "GreaterOrEqual"), "a morph would cut elsewhere"),
-        **dict.fromkeys(("Cos", "Sin", "Tan"), "large arguments lose their phase"),
-        **dict.fromkeys(("ReduceSum", "ReduceMean", "ReduceSumSquare", "ReduceL2", "GlobalAveragePool"), _SUMS),
-        **dict.fromkeys(("InstanceNormalization", "LayerNormalization", "GroupNormalization"), _SUMS),
-    }
-)
-"""Operators that stay in float32, and why."""
-
 LEADING = frozenset(
     ("Add", "Sub", "Mul", "Neg", "Abs", "Clip", "Where", "Concat", "Split", "Slice", "Gather")
     + ("Reshape", "Squeeze", "Unsqueeze", "Transpose", "Flatten", "Expand", "Pad")
 )
 """Arithmetic that stays in float32 where its result goes into a kept operator."""
+HALVED = LEADING | frozenset(
+    ("Conv", "ConvTranspose", "Gemm", "MatMul", "Relu", "LeakyRelu", "PRelu", "Sigmoid", "Tanh", "Resize", "Identity")
+    + ("AveragePool", "MaxPool", "DepthToSpace", "SpaceToDepth", "Max", "Min")
+)
+"""What is calculated in float16. All other operators stay in float32: GridSample, as near a picture's edge positions in
+-1..1 would move in steps of 1/16 px at 256 px; Softmax, Exp, Pow, Sqrt, Div and the like, which make large errors of
+small ones; Cos and Sin, which lose the phase of large arguments; comparisons, as a morph would cut elsewhere; sums over
+many values and norms, which lose small values and can pass 65504."""
 
 
 def to_fp16(model: onnx.ModelProto) -> onnx.ModelProto:
-    """A copy of a float32 graph that calculates in float16 but for `KEPT`, with Casts where the two meet.
+    """A copy of a float32 graph that calculates in float16 in the operators `HALVED`, with Casts where the two meet.
 
-    Nodes stay in float32 as well where a constant is beyond float16 or ONNX knows no float16 form of the operator.
-    Raises ModelError for graphs within graphs (If, Loop), which none of our networks needs.
+    Nodes stay in float32 where their results lead to one that does, or a constant is beyond float16. Raises
+    ModelError for graphs within graphs (If, Loop), which none of our networks needs.
     """
     copy = ir.from_proto(model)
     simplify(copy)  # folds weights stored in half: they are cast to float32 by no node any more
@@ -55,7 +46,6 @@ def to_fp16(model: onnx.ModelProto) -> onnx.ModelProto:
     for node in graph:
         if any(attribute.type in GRAPHS for attribute in node.attributes.values()):
             raise ModelError(f"the graph has a {node.op_type} with a graph inside: use --precision fp32")
-    opset = graph.opset_imports.get("", 1)
     kept: set[ir.Node] = set()
     for node in reversed(list(graph)):
         leads = node.op_type in LEADING and any(
@@ -63,14 +53,14 @@ def to_fp16(model: onnx.ModelProto) -> onnx.ModelProto:
             for output in node.outputs
             for user, number in output.uses()
         )
-        if leads or node.op_type in KEPT or not _has_half_form(node, opset) or _beyond_half(node):
+        if leads or node.domain or node.op_type not in HALVED or _beyond_half(node):
             kept.add(node)
     converter = _Converter(graph)
     for node in list(graph):
         if node in kept:
             converter.keep(node)
         else:
-            converter.convert(node, opset)
+            converter.convert(node)
     converter.finish()
     sweep(copy)
     return ir.to_proto(copy)
@@ -87,30 +77,6 @@ def _beyond_half(node: ir.Node) -> bool:
     return any(numbers is not None and numbers.size > 0 and np.abs(numbers).max() > LARGEST for numbers in constants)
 
 
-def _has_half_form(node: ir.Node, opset: int) -> bool:
-    """Whether its float32 results follow from what goes in, and ONNX allows float16 for them."""
-    if node.domain or not onnx.defs.has(node.op_type, ""):
-        return False
-    schema = onnx.defs.get_schema(node.op_type, opset, "")
-    taken = _types(schema, len(node.inputs), inputs=True)
-    given = _types(schema, len(node.outputs), inputs=False)
-    halves = _half_types(schema)
-    fed = {kind for kind, value in zip(taken, node.inputs, strict=True) if is_float(value)}
-    made = {kind for kind, value in zip(given, node.outputs, strict=True) if is_float(value)}
-    return made <= (fed & halves)
-
-
-def _half_types(schema: onnx.defs.OpSchema) -> set[str]:
-    """The type letters of an operator (T, T1 …) that may be float16."""
-    return {c.type_param_str for c in schema.type_constraints if "tensor(float16)" in c.allowed_type_strs}
-
-
-def _types(schema: onnx.defs.OpSchema, count: int, *, inputs: bool) -> list[str]:
-    """The type letter, or the fixed type, of each input or output; the last of a list goes on."""
-    formal = list(schema.inputs if inputs else schema.outputs)
-    return [formal[min(number, len(formal) - 1)].type_str for number in range(count)]
-
-
 class _Converter:
     """Turns one node after the other to float16, in their order, and remembers what exists in which form."""
 
@@ -125,13 +91,10 @@ class _Converter:
             if value in self._halved:
                 node.replace_input_with(number, self._other(value, FULL, node))
 
-    def convert(self, node: ir.Node, opset: int) -> None:
+    def convert(self, node: ir.Node) -> None:
         """Give the node float16 wherever it takes that, and note what it gives as float16."""
-        schema = onnx.defs.get_schema(node.op_type, opset, "")
-        halves = _half_types(schema)
-        for number, kind in enumerate(_types(schema, len(node.inputs), inputs=True)):
-            value = node.inputs[number]
-            if value is not None and is_float(value) and kind in halves:
+        for number, value in enumerate(node.inputs[:1] if node.op_type == "Resize" else node.inputs):
+            if value is not None and is_float(value):
                 node.replace_input_with(number, self._other(value, HALF, node))
         for value in node.outputs:
             if is_float(value):

@@ -4,20 +4,19 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 onnx = pytest.importorskip("onnx")
 torch = pytest.importorskip("torch")
 
-from onnx import TensorProto, helper, numpy_helper  # noqa: E402
+from onnx import TensorProto, helper  # noqa: E402
 from small_specs import SPECS  # noqa: E402
 
 from export.half import to_fp16  # noqa: E402
 from export.int8 import quantise  # noqa: E402
 from export.plan import NetworkSpec  # noqa: E402
 from export.to_onnx import to_onnx  # noqa: E402
-from export.to_tensorrt import cached_engine  # noqa: E402
+from export.to_tensorrt import compile_engine  # noqa: E402
 from realtime.errors import ModelError  # noqa: E402
 from realtime.inference.engine_cache import EngineCache  # noqa: E402
 from realtime.inference.providers import engine_module_installed, why_no_gpu  # noqa: E402
@@ -55,32 +54,6 @@ def graph(nodes: list[Any], weights: list[Any], shape: tuple[Any, ...] = (1, 4, 
     made = helper.make_graph(nodes, "g", [x], [y], weights)
     opsets = [helper.make_opsetid("", 20), helper.make_opsetid("com.microsoft", 1)]
     return bytes(helper.make_model(made, opset_imports=opsets, ir_version=10).SerializeToString())
-
-
-def constant(name: str, value: Any, dtype: type) -> Any:
-    return numpy_helper.from_array(np.asarray(value, dtype), name)
-
-
-def convolution(*, zero: int = 0, whole_bias: bool = False) -> bytes:
-    """A convolution in int8, with Q/DQ pairs; as TensorRT takes it, or not."""
-    rng = np.random.default_rng(0)
-    weights = [
-        constant("s", 0.02, np.float32),
-        constant("z", zero, np.int8),
-        constant("w", rng.integers(-127, 127, (4, 4, 3, 3)), np.int8),
-        constant("sw", np.full(4, 0.01), np.float32),
-        constant("zw", np.zeros(4), np.int8),
-        constant("b", np.zeros(4), np.int32 if whole_bias else np.float32),
-    ]
-    nodes = [
-        helper.make_node("QuantizeLinear", ["x", "s", "z"], ["q"]),
-        helper.make_node("DequantizeLinear", ["q", "s", "z"], ["d"]),
-        helper.make_node("DequantizeLinear", ["w", "sw", "zw"], ["dw"], axis=0),
-        helper.make_node("Conv", ["d", "dw", "db" if whole_bias else "b"], ["y"], pads=[1, 1, 1, 1]),
-    ]
-    if whole_bias:
-        nodes.insert(3, helper.make_node("DequantizeLinear", ["b", "sw"], ["db"], axis=0))
-    return graph(nodes, weights)
 
 
 RELU = graph([helper.make_node("Relu", ["x"], ["y"])], [])
@@ -124,23 +97,6 @@ def test_every_packaged_network_compiles(file: Path) -> None:
 
 
 @compiles
-def test_int8_in_pairs_compiles() -> None:
-    assert len(compiled(convolution())) > 1000
-
-
-@pytest.mark.parametrize(
-    ("data", "says"), [(convolution(whole_bias=True), "int32 biases"), (convolution(zero=3), "symm")]
-)
-def test_int8_that_tensorrt_rejects_is_said(tmp_path: Path, data: bytes, says: str) -> None:
-    (tmp_path / "swap.onnx").write_bytes(data)
-    with pytest.raises(ModelError, match=rf"{says}.*--precision int8 --engine tensorrt"):
-        cached_engine(tmp_path / "swap.onnx")
-    if engine_module_installed("rtx"):  # or else the check could go
-        with pytest.raises(ModelError, match="TensorRT RTX"):
-            compiled(data)
-
-
-@compiles
 @pytest.mark.parametrize(
     ("data", "says"),
     [
@@ -168,11 +124,6 @@ def test_an_open_batch_is_compiled_for_the_given_one() -> None:
 
 
 @pytest.fixture
-def engines(tmp_path: Path) -> EngineCache:
-    return EngineCache(tmp_path / "engines")
-
-
-@pytest.fixture
 def swap(tmp_path: Path) -> Path:
     file = tmp_path / "swap.onnx"
     file.write_bytes(RELU)
@@ -180,67 +131,29 @@ def swap(tmp_path: Path) -> Path:
 
 
 @compiles
-def test_an_engine_is_compiled_once_per_model_precision_and_batch(engines: EngineCache, swap: Path) -> None:
-    first = cached_engine(swap, runtime="rtx", cache=engines)
-    assert first.fresh
-    assert first.path is not None
-    again = cached_engine(swap, runtime="rtx", cache=engines)
-    assert (again.fresh, again.engine, again.path) == (False, first.engine, first.path)
-    assert cached_engine(swap, runtime="rtx", batch=2, cache=engines).fresh
-    swap.write_bytes(convolution())
-    assert cached_engine(swap, runtime="rtx", cache=engines).fresh
-
-
-@compiles
-def test_an_altered_engine_is_compiled_again(
-    engines: EngineCache, swap: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    first = cached_engine(swap, runtime="rtx", cache=engines)
-    assert first.path is not None
-    whole = first.path.read_bytes()
-    first.path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
-    again = cached_engine(swap, runtime="rtx", cache=engines)
-    assert (again.fresh, again.engine) == (True, first.engine)
-    assert "was altered" in caplog.text
-    assert first.path.read_bytes() == whole
-
-
-@compiles
-def test_a_disk_that_is_full_costs_only_the_keeping(
-    tmp_path: Path, swap: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    (tmp_path / "file").write_bytes(b"")
-    made = cached_engine(swap, runtime="rtx", cache=EngineCache(tmp_path / "file" / "engines"))
-    assert made.engine
-    assert made.path is None
-    assert "cannot be kept" in caplog.text
+@pytest.mark.skipif(not why_no_gpu(), reason="a GPU is here")
+def test_an_engine_is_compiled_once_per_file(tmp_path: Path, swap: Path) -> None:
+    engines = EngineCache(tmp_path / "engines")
+    assert compile_engine(swap, engines).startswith("compiled with TensorRT RTX")
+    again = compile_engine(swap, engines)
+    assert again.startswith("already compiled with TensorRT RTX")
+    assert "no GPU is here" in again
+    swap.write_bytes(graph([helper.make_node("Sigmoid", ["x"], ["y"])], []))
+    assert compile_engine(swap, engines).startswith("compiled")
 
 
 @pytest.mark.skipif(not why_no_gpu(), reason="a GPU is here")
-def test_without_a_gpu_the_line_says_what_to_do(swap: Path, engines: EngineCache) -> None:
-    for call in (
-        lambda: open_engine_session(swap, provider="rtx"),
-        lambda: open_engine_session(swap, provider="tensorrt"),
-        lambda: cached_engine(swap, runtime="tensorrt"),
-    ):
+def test_without_a_gpu_the_line_says_what_to_do(swap: Path) -> None:
+    for provider in ("rtx", "tensorrt"):
         with pytest.raises(ModelError, match="NVIDIA driver") as caught:
-            call()
+            open_engine_session(swap, provider=provider)
         assert "\n" not in str(caught.value)
-    if engine_module_installed("rtx"):
-        assert "no GPU is here" in cached_engine(swap, cache=engines).line
 
 
 @pytest.mark.skipif(engine_module_installed("rtx"), reason="TensorRT-RTX is installed")
 def test_without_the_module_the_line_says_what_to_install(swap: Path) -> None:
     with pytest.raises(ModelError, match=r"pip install \"masquerade\[rtx\]\""):
-        cached_engine(swap, runtime="rtx")
-
-
-def test_an_unknown_runtime_or_file_is_named(tmp_path: Path, swap: Path) -> None:
-    with pytest.raises(ModelError, match="no runtime cuda: choose one of tensorrt, rtx"):
-        cached_engine(swap, runtime="cuda")
-    with pytest.raises(ModelError, match="cannot be read"):
-        cached_engine(tmp_path / "nowhere.onnx")
+        compile_engine(swap)
 
 
 def test_the_product_does_not_load_tensorrt_by_itself() -> None:
