@@ -1,13 +1,10 @@
 """The training run of `masquerade learn`: to its end or the first sign that more does not help; Ctrl-C saves."""
 
 import json
-import signal
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 
 import cv2
 import numpy as np
@@ -16,7 +13,7 @@ import torch
 from trained_models.autoencoder.dataset import Pairs
 from trained_models.learn.learner import Learner
 from trained_models.learn.sheets import Drivers, sheet, write_sheet
-from trained_models.training.ema import batches_ahead
+from trained_models.training.ema import batches_ahead, stop_signals
 
 LONGEST_STEP_S = 10.0  # what takes longer was a pause: a machine asleep or a program stopped has not trained
 
@@ -66,7 +63,7 @@ def fit(
     test = shown.plain(np.linspace(0, len(shown) - 1, min(40, len(shown))).astype(int).tolist())
     row = shown.plain(np.linspace(0, len(shown) - 1, min(8, len(shown))).astype(int).tolist())
     last = saved = clock()
-    with _asked_to_stop() as asked, (folder / LOG).open("a", encoding="utf-8") as log:
+    with stop_signals() as asked, (folder / LOG).open("a", encoding="utf-8") as log:
         for batch in batches_ahead(frames, learner.step_number, learner.plan.batch):
             now = clock()
             learner.seconds += min(now - last, LONGEST_STEP_S)
@@ -108,19 +105,3 @@ def quiet_threads(threads: int) -> None:
     """Give torch that many threads, and OpenCV one: the pictures are made beside it."""
     torch.set_num_threads(threads)
     cv2.setNumThreads(1)
-
-
-@contextmanager
-def _asked_to_stop() -> Iterator[Callable[[], bool]]:
-    """SIGINT and SIGTERM become an answer to a question asked between steps; as before afterwards."""
-    came: list[int] = []
-
-    def note(number: int, _frame: FrameType | None) -> None:
-        came.append(number)
-
-    before = {name: signal.signal(name, note) for name in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield lambda: bool(came)
-    finally:
-        for name, handler in before.items():
-            signal.signal(name, handler)

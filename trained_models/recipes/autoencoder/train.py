@@ -1,13 +1,11 @@
 """The training run: goes on where it stopped, picks up new data, and logs what it measures."""
 
 import json
-import signal
 import time
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import TextIO
 
 import cv2
@@ -18,7 +16,7 @@ from trained_models.autoencoder.dataset import Batch, Pairs
 from trained_models.autoencoder.network import Shape, SwapNetwork
 from trained_models.autoencoder.training import Plan, Training
 from trained_models.autoencoder.weights import read_network, save_weights, settle_norms
-from trained_models.training.ema import batches_ahead
+from trained_models.training.ema import batches_ahead, stop_signals
 
 SAVE_EVERY_S = 300.0
 MEASURE_EVERY_STEPS = 500
@@ -31,18 +29,6 @@ def held_out_error(network: SwapNetwork, batch: Batch) -> float:
         drawn = network(batch.face, *batch.told)
     error = (drawn.face.clamp(0, 1) - batch.target).abs() * batch.mask
     return float(error.sum() / (3 * batch.mask.sum()))
-
-
-class _Stop:
-    """Turns SIGTERM and SIGINT into a question asked between steps."""
-
-    def __init__(self) -> None:
-        self.asked = False
-        for name in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(name, self._ask)
-
-    def _ask(self, _signal: int, _frame: FrameType | None) -> None:
-        self.asked = True
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -102,11 +88,10 @@ def train(
                     some = lesson.measured
                     settle_norms(known, some.face, some.told)
                 training.start_from(lesson.name, known)
-    stop = _Stop()
     before_s, started, saved = training.seconds, time.monotonic(), time.monotonic()
     sums: dict[str, dict[str, list[float]]] = {}
     batches = [_turns(lesson, training.step_number, len(lessons), k, plan.batch) for k, lesson in enumerate(lessons)]
-    with (out / "log.jsonl").open("a") as log, ExitStack() as stack:
+    with (out / "log.jsonl").open("a") as log, ExitStack() as stack, stop_signals() as asked:
         for source in batches:
             stack.callback(source.close)
         while True:
@@ -115,7 +100,7 @@ def train(
             progress = max(
                 training.seconds / 3600 / hours if hours else 0.0, training.step_number / steps if steps else 0.0
             )
-            if progress >= 1 or stop.asked:
+            if progress >= 1 or asked():
                 break
             lesson = lessons[training.step_number % len(lessons)]
             batch = next(batches[training.step_number % len(lessons)])

@@ -21,6 +21,7 @@ from realtime.families.lip_sync.network import LIP_POINTS, lip_outline
 from realtime.models.library import face_folder
 from realtime.tracking.tracker import Tracker
 from trained_models.recipes.lip_sync.network import CLOSERS, JAW, actions_of
+from trained_models.recipes.people.performance import put
 from trained_models.recipes.sample_files import (
     Pixels,
     decoded,
@@ -190,23 +191,16 @@ def _feeling(rng: np.random.Generator, names: list[str]) -> Floats:
     """(52,) what the face shows besides, throughout the take."""
     out = np.zeros(len(names), np.float32)
 
-    def put(name: str, weight: float) -> None:
-        for full in (name, name + "Left", name + "Right"):
-            if full in names:
-                out[names.index(full)] = weight
-
     lot = rng.random()
     if lot < 0.35:
-        put("mouthSmile", rng.uniform(0.1, 0.75))
-        put("cheekSquint", rng.uniform(0, 0.5))
+        put(out, names, 1.0, mouthSmile=rng.uniform(0.1, 0.75), cheekSquint=rng.uniform(0, 0.5))
     elif lot < 0.45:
-        put("mouthFrown", rng.uniform(0.1, 0.6))
+        put(out, names, 1.0, mouthFrown=rng.uniform(0.1, 0.6))
     elif lot < 0.52:
-        put("mouthPucker", rng.uniform(0.1, 0.35))
-    put("browInnerUp", abs(rng.normal(0, 0.25)))
-    put("browDown", abs(rng.normal(0, 0.12)))
+        put(out, names, 1.0, mouthPucker=rng.uniform(0.1, 0.35))
+    put(out, names, 1.0, browInnerUp=abs(rng.normal(0, 0.25)), browDown=abs(rng.normal(0, 0.12)))
     if rng.random() < 0.12:
-        put("eyeBlink", rng.uniform(0.3, 1))
+        put(out, names, 1.0, eyeBlink=rng.uniform(0.3, 1))
     return out
 
 

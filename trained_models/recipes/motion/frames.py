@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from trained_models.recipes.people.performance import put
 from trained_models.recipes.sample_files import (
     Pixels,
     decoded,
@@ -112,17 +113,13 @@ class Studio:
         """(actions (52,), rot, gaze) of a portrait."""
         actions = np.zeros(len(self.names), np.float32)
         for name, spread in {"mouthPress": 0.15, "browInnerUp": 0.12, "browDown": 0.1, "eyeSquint": 0.15}.items():
-            weight = abs(rng.normal(0, spread))
-            for full in (name, name + "Left", name + "Right"):
-                if full in self.names:
-                    actions[self.names.index(full)] = weight
+            put(actions, self.names, abs(rng.normal(0, spread)), **{name: 1.0})
         smile = rng.uniform(0.4, 1.0) if rng.random() < SHOWN_TEETH else abs(rng.normal(0, 0.15))
-        for name in ("mouthSmileLeft", "mouthSmileRight"):
-            actions[self.names.index(name)] = smile
+        put(actions, self.names, smile, mouthSmile=1.0)
         if smile > 0.4 and rng.random() < 0.6:
-            actions[self.names.index("jawOpen")] = rng.uniform(0.05, 0.3)
-            for name in ("mouthUpperUpLeft", "mouthUpperUpRight"):
-                actions[self.names.index(name)] = rng.uniform(0.1, 0.4)
+            put(actions, self.names, 1.0, jawOpen=rng.uniform(0.05, 0.3))
+            for side in ("Left", "Right"):
+                put(actions, self.names, rng.uniform(0.1, 0.4), **{f"mouthUpperUp{side}": 1.0})
         rot = np.clip(rng.normal(0, [3, 5, 2]), [-7, -11, -6], [7, 11, 6])
         gaze = np.array([-0.9 * rot[1], 0.9 * rot[0]]) + rng.normal(0, 1.5, 2)
         return actions, rot, gaze

@@ -61,10 +61,10 @@ def loudness(samples: npt.NDArray[np.int16], rate_hz: int, frames: int, fps: flo
 
 
 def put(track: Floats, names: list[str], amount: Any, **weights: float) -> None:
-    """Add actions to a (frames, 52) track in place, `amount` (frames,) of each weight; pairs by one name."""
+    """Add actions to a (..., 52) track in place, `amount` (...) of each weight; pairs by one name."""
     for action, weight in weights.items():
         for name in [action] if action in names else [action + "Left", action + "Right"]:
-            track[:, names.index(name)] += amount * weight
+            track[..., names.index(name)] += amount * weight
 
 
 CONSONANTS = ("PP", "FF", "TH", "DD", "kk", "CH", "SS", "nn", "RR")
