@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
-from realtime.families.face_swap.autoencoder import FINE_FILE
+from realtime.families.effect import FINE_FILE
 from realtime.families.lip_sync.network import FACES, FIELD, LIP_SYNC_FILE, LIPS, MEL, MOUTH, PAINT, SEEN
 from trained_models.recipes.lip_sync.network import SIZE, AudioEncoder, Decoder, LipSync, Ways, Widths
 from trained_models.training.files import add_to_bundle, fill, save_halves, write_bundle
