@@ -5,7 +5,9 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from commands import Call, one_line
 from deepfacelab_models import filled, names_of, write_model
@@ -27,7 +29,8 @@ def test_from_training_to_the_live_loop(shared: Path, call: Call, tmp_path: Path
     source, parts = shared / "reference" / "saehd", {}
     for part in ("encoder", "inter", "decoder_src", "decoder_dst"):
         content = (source / f"microdf_SAEHD_{part}.npy").read_bytes()
-        parts[part] = dict(read_restricted_pickle(content, part))  # type: ignore[arg-type]
+        weights: dict[str, Any] = read_restricted_pickle(content, part)  # type: ignore[assignment]
+        parts[part] = {name: np.array(values) for name, values in weights.items()}
     for decoder in ("decoder_src", "decoder_dst"):
         parts[decoder]["out_convm/bias:0"] = parts[decoder]["out_convm/bias:0"] + 20
     model = write_model(tmp_path / "trained", parts, name="Eve", archi="df-ud")
