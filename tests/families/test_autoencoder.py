@@ -8,12 +8,24 @@ from bundles import Script, a_bundle, one_line
 from fakes import a_face
 
 from realtime.errors import ModelError
-from realtime.families.face_swap.autoencoder import Autoencoder
-from realtime.families.face_swap.effect import open_swapper
-from realtime.frame import Pixels
+from realtime.families.face_swap.autoencoder import (
+    _BIASED,
+    FINE_FILE,
+    KNOWN,
+    LOWER,
+    OUTER_EYES,
+    SHARE,
+    UPPER,
+    USUAL,
+    Autoencoder,
+    NeutralBias,
+    inner_lips,
+)
+from realtime.families.face_swap.effect import Swapper, open_swapper
+from realtime.frame import Floats, Pixels
 from realtime.inference.image_format import CropFormat
-from realtime.inference.session import Array, TensorSpec
-from realtime.models.bundle import Bundle, open_bundle
+from realtime.inference.session import Array, Session, TensorSpec
+from realtime.models.bundle import Bundle, hash_file, open_bundle
 from realtime.settings import Settings
 from realtime.tracking.face import Face
 from realtime.tracking.pose import head_angles
@@ -255,3 +267,195 @@ def test_a_mirrored_head_turns_the_other_way() -> None:
     flip = np.diag([-1.0, 1, 1, 1])
     mirrored = flip @ turned(0.3, 0.5, -0.2) @ flip
     np.testing.assert_allclose(head_angles(mirrored), [0.3, -0.5, 0.2], atol=1e-6)
+
+
+S, FINE, MAP = 32, 48, (1, 4, 16, 16)
+F32 = np.dtype(np.float32)
+OUTPUT = {"visible": "visible", "features": "features", "fine": "fine_face", "fine_size": FINE}
+
+
+def a_fine_bundle(folder: Path, **output: object) -> Bundle:
+    made = a_bundle(folder)
+    (made / FINE_FILE).write_bytes(b"a larger face")
+    card = {
+        "files": {name: hash_file(made / name) for name in ("swap.onnx", FINE_FILE)},
+        "input": {"size": S, "face_type": "full"},
+        "output": {**OUTPUT, **output},
+    }
+    for file in made.iterdir():
+        file.unlink()
+    made.rmdir()
+    made = a_bundle(folder, **card)
+    (made / FINE_FILE).write_bytes(b"a larger face")
+    return open_bundle(made)
+
+
+def first_network() -> Script:
+    return Script(
+        {"face": TensorSpec((1, 3, S, S), F32)},
+        {
+            "celeb_face": np.full((1, 3, S, S), 0.2, np.float32),
+            "celeb_mask": np.ones((1, 1, S, S), np.float32),
+            "visible": np.full((1, 1, S, S), 0.5, np.float32),
+            "features": np.full(MAP, 3.0, np.float32),
+        },
+    )
+
+
+def fine_network(shape: tuple[int, ...] = MAP, size: int = FINE) -> Script:
+    return Script({"features": TensorSpec(shape, F32)}, {"fine_face": np.full((1, 3, size, size), 0.8, np.float32)})
+
+
+def worn(bundle: Bundle, first: Script, fine: Script) -> Swapper:
+    def opened(model: Path, **_: object) -> Session:
+        return fine if model.name == FINE_FILE else first
+
+    return open_swapper(bundle, open_session=opened)
+
+
+def test_the_variant_chooses_the_network_that_draws(tmp_path: Path) -> None:
+    first, fine, crop = first_network(), fine_network(), np.zeros((S, S, 3), np.uint8)
+    bundle = a_fine_bundle(tmp_path / "eve")
+    fast = worn(bundle, first, fine)(crop, a_face(), np.eye(2, 3), Settings(variant="fast"))
+    assert fast.pixels.shape == (S, S, 3)
+    assert fine.fed == []
+    large = worn(bundle, first, fine)(crop, a_face(), np.eye(2, 3), Settings(variant="fine"))
+    assert large.pixels.shape == (FINE, FINE, 3)
+    assert large.pixels.max() == round(0.8 * 255)
+    assert large.mask.shape == (FINE, FINE)
+    assert large.visible is not None
+    assert large.visible.mean() == pytest.approx(0.5)
+    assert np.array_equal(fine.fed[0]["features"], first.answers["features"])
+
+
+def test_both_networks_are_counted_and_closed(tmp_path: Path) -> None:
+    first, fine = first_network(), fine_network()
+    some = worn(a_fine_bundle(tmp_path / "eve"), first, fine)
+    assert some.sessions == [first, fine]
+    some.close()
+    assert (first.closed, fine.closed) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("output", "fine", "said"),
+    [
+        ({"fine_size": 64}, fine_network(), "its card says"),
+        ({"fine": "another"}, fine_network(), "must take 'features' and give 'another'"),
+        ({}, fine_network(shape=(1, 4, 8, 8)), "does not give the 'features'"),
+        ({}, fine_network(size=64), "its card says"),
+    ],
+)
+def test_networks_that_do_not_fit_are_refused_and_closed(
+    tmp_path: Path, output: dict[str, object], fine: Script, said: str
+) -> None:
+    first = first_network()
+    fine.closed = 0
+    line = one_line(lambda: worn(a_fine_bundle(tmp_path / "eve", **output), first, fine))
+    assert said in line
+    assert (first.closed, fine.closed) == (1, 1)
+
+
+def test_a_fine_network_without_a_word_in_the_card_is_refused(tmp_path: Path) -> None:
+    made = a_bundle(tmp_path / "eve")
+    (made / FINE_FILE).write_bytes(b"a larger face")
+    card = (made / "model.toml").read_text(encoding="utf-8")
+    line = f'[files]\n"{FINE_FILE}" = "{hash_file(made / FINE_FILE)}"'
+    card = card.replace("[files]", line).replace("size = 64", f"size = {S}")
+    (made / "model.toml").write_text(card, encoding="utf-8")
+    said = one_line(lambda: worn(open_bundle(made), first_network(), fine_network()))
+    assert "[output] in its card must say fine" in said
+
+
+BROW_DOWN, JAW_OPEN, BLINK = 1, 25, 9
+LIGHTENED = 0.61 - SHARE * (0.6 - USUAL[0])
+"""What a brow that rests at 0.6 reads no more than."""
+
+
+def face(track: int = 0, **read: float) -> Face:
+    """A face whose blendshapes are 0.05 but for `brow`, `jaw` and `blink`."""
+    told = np.full(52, 0.05, np.float32)
+    for name, index in (("brow", BROW_DOWN), ("jaw", JAW_OPEN), ("blink", BLINK)):
+        told[index] = read.get(name, 0.05)
+    return Face(np.zeros((478, 3), np.float32), told, np.eye(4, dtype=np.float32), 1.0, track)
+
+
+def brow_after(rest: NeutralBias, *brows: float, track: int = 0) -> Floats:
+    """What is left of brow after brow."""
+    return np.array([rest(face(track, brow=b))[BROW_DOWN] for b in brows], np.float32)
+
+
+def test_readings_that_rest_where_most_peoples_do_stay_as_they_are() -> None:
+    rest = NeutralBias()
+    for shown in (face(), face(brow=0.9), face(jaw=0.8, blink=1.0), face(brow=0.3)):
+        assert np.array_equal(rest(shown), shown.blendshapes)
+
+
+def test_heavy_brows_are_lightened_from_the_first_frame_on_without_a_jump() -> None:
+    left = brow_after(NeutralBias(), *[0.6] * 100)
+    assert np.allclose(left, 0.6 - SHARE * (0.6 - USUAL[0]), atol=1e-3)
+
+
+def test_a_frown_on_heavy_brows_moves_as_far_as_the_drivers() -> None:
+    rest = NeutralBias()
+    low, high = brow_after(rest, 0.5, 0.8)
+    assert np.isclose(high - low, 0.3, atol=1e-3)
+
+
+def test_a_brow_raised_at_the_start_is_soon_known_to_have_been_raised() -> None:
+    rest = NeutralBias()
+    brow_after(rest, *[0.9] * 5, *[0.0] * 30)
+    assert brow_after(rest, 0.9)[0] > 0.88
+
+
+def test_a_frown_of_ten_seconds_stays_a_frown() -> None:
+    rest = NeutralBias()
+    left = brow_after(rest, 0.0, *[0.7] * 300)
+    assert left[-1] > 0.69
+
+
+def test_lids_jaw_and_everything_else_are_never_touched() -> None:
+    rest = NeutralBias()
+    others = np.setdiff1d(np.arange(52), _BIASED)
+    told = np.random.default_rng(5).uniform(0.5, 1, (20, 52)).astype(np.float32)
+    for one in told:
+        shown = Face(np.zeros((478, 3), np.float32), one, np.eye(4, dtype=np.float32), 1.0)
+        left = rest(shown)
+        assert np.array_equal(left[others], one[others])
+        assert (left[_BIASED] < one[_BIASED]).all()
+        assert left.min() >= 0
+
+
+def test_two_people_in_one_picture_each_keep_their_own_rest() -> None:
+    rest = NeutralBias()
+    for _ in range(10):
+        heavy, light = brow_after(rest, 0.6, track=1)[0], brow_after(rest, 0.05, track=2)[0]
+    assert heavy < LIGHTENED
+    assert np.isclose(light, 0.05)
+
+
+def test_people_long_gone_are_forgotten() -> None:
+    rest = NeutralBias()
+    brow_after(rest, 0.0, track=0)
+    for track in range(1, KNOWN + 1):
+        brow_after(rest, 0.0, track=track)
+    assert brow_after(rest, 0.6, track=0)[0] < LIGHTENED  # a new person to it, at rest with heavy brows
+    assert np.isclose(brow_after(rest, 0.6, track=KNOWN)[0], 0.6)  # known, and frowning
+
+
+def test_it_is_the_distance_in_parts_of_the_eyes_and_mirrors_with_the_face() -> None:
+    face = np.zeros((478, 3), np.float32)
+    face[list(OUTER_EYES), 0] = -50, 50
+    face[list(LOWER), 1] = 10, 30, 20
+    np.testing.assert_allclose(inner_lips(face), [0.1, 0.3, 0.2], rtol=1e-6)
+    mirrored = face * np.float32([-1, 1, 1])
+    mirrored[list(LOWER)] = mirrored[list(LOWER[::-1])]
+    mirrored[list(UPPER)] = mirrored[list(UPPER[::-1])]
+    np.testing.assert_allclose(inner_lips(mirrored), inner_lips(face)[::-1], rtol=1e-6)
+
+
+@pytest.mark.parametrize("point", [*UPPER, *OUTER_EYES])
+def test_a_face_of_one_point_has_no_opening_and_no_fault(point: int) -> None:
+    face = np.zeros((478, 3), np.float32)
+    assert inner_lips(face).tolist() == [0, 0, 0]
+    face[point] = 1
+    assert np.isfinite(inner_lips(face)).all()

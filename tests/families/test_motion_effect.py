@@ -1,16 +1,29 @@
 """The motion family in the loop: never the driver's pixels, a calm picture without one, neutral without a ritual."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+from bundles import a_bundle, one_line
 from fakes import SIZE, FakeClock, a_face
 from puppets import ToyModel, a_puppeteer, an_avatar
 from shows import PLAIN, RATE, Show, light, turned
 
 from realtime.clock import StageTimer
 from realtime.errors import ConfigError
-from realtime.families.motion.effect import ReenactmentEffect
+from realtime.families.motion.effect import (
+    GRACE_S,
+    REST_S,
+    RISE_S,
+    DriverActivity,
+    ReenactmentEffect,
+    open_motion_model,
+)
+from realtime.families.motion.mesh.model import MESH_FILE
 from realtime.families.motion.motion_model import Motion
 from realtime.frame import Frame
+from realtime.models.bundle import hash_file, open_bundle
+from realtime.models.library import load_bundle
 from realtime.settings import Settings
 from realtime.tracking.face import Face
 
@@ -258,3 +271,70 @@ def test_a_background_that_cannot_be_read_is_refused_first_and_later_leaves_the_
     assert blue is not None
     assert (blue[:, :5] == 7).all()
     assert puppet.casts == 1  # an opaque picture is what it was
+
+
+HZ = 100
+
+
+def strengths(script: list[tuple[bool, float]]) -> list[float]:
+    presence, now_s, out = DriverActivity(), 0.0, []
+    for readable, seconds in script:
+        for _ in range(round(seconds * HZ)):
+            out.append(presence(readable, now_s))
+            now_s += 1 / HZ
+    return out
+
+
+def test_who_is_there_from_the_start_drives_at_once() -> None:
+    assert strengths([(True, 0.1)]) == [1.0] * 10
+
+
+def test_rest_is_reached_in_time_and_left_quicker() -> None:
+    away = strengths([(True, 1), (False, 2)])[HZ:]
+    first_zero = next(i for i, level in enumerate(away) if level == 0.0) / HZ
+    assert abs(first_zero - (GRACE_S + REST_S)) < 0.03
+    assert all(level == 1.0 for level in away[: int(GRACE_S * HZ) - 1])
+    back = strengths([(True, 1), (False, 2), (True, 1)])[3 * HZ :]
+    assert abs(next(i for i, level in enumerate(back) if level == 1.0) / HZ - RISE_S) < 0.03
+
+
+def test_nothing_jumps_whatever_comes() -> None:
+    dice = np.random.default_rng(0)
+    script = [(bool(dice.random() < 0.5), float(dice.uniform(0.02, 0.6))) for _ in range(200)]
+    levels = np.array(strengths(script))
+    assert np.abs(np.diff(levels)).max() <= 1.5 / (RISE_S * HZ) + 1e-9
+    assert levels.min() >= 0
+    assert levels.max() <= 1
+
+
+def test_time_that_stands_still_or_runs_back_changes_nothing_much() -> None:
+    presence = DriverActivity()
+    presence(True, 10.0)
+    assert presence(False, 10.0) == 1.0
+    assert presence(False, 3.0) == 1.0
+    assert presence(False, 1000.0) > 0.5  # a gap counts as a short one
+
+
+def test_the_built_in_model_moves_faces() -> None:
+    bundle = load_bundle("motion")
+    assert MESH_FILE in bundle.card.files
+    puppet = open_motion_model(bundle, provider="cpu")
+    try:
+        assert puppet.needs_face
+        assert len(puppet.sessions) == 2
+    finally:
+        puppet.close()
+        puppet.close()
+
+
+def test_a_bundle_that_is_no_kind_of_puppet_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "x.onnx").write_bytes(b"x")
+    made = a_bundle(
+        tmp_path / "eve",
+        family="motion",
+        identity={"kind": "none"},
+        files={"x.onnx": hash_file(tmp_path / "x.onnx")},
+        input={"size": 64},
+    )
+    (tmp_path / "x.onnx").rename(made / "x.onnx")
+    assert "this has neither" in one_line(lambda: open_motion_model(open_bundle(made)))

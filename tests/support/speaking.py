@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+from lip_parts import LIP_SYNC_FILE, lip_bundle
 from onnx import TensorProto, helper, numpy_helper
 from sounds import clicks, write_sound
-from test_lip_sync_network import LIP_SYNC_FILE, lip_bundle
 
 from realtime.models.bundle import Bundle, hash_file, open_bundle
 from realtime.models.library import add_avatar, built_in_folder

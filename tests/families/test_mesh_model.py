@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import tomli_w
@@ -11,6 +12,7 @@ from mesh_faces import MESH, a_face, a_picture, a_shape, blinking, head
 
 from realtime.errors import ConfigError, ModelError
 from realtime.families.motion.effect import open_motion_model
+from realtime.families.motion.mesh import flow
 from realtime.families.motion.mesh.head import INNER_LIPS, Reading, open_head
 from realtime.families.motion.mesh.model import MeshModel, open_mesh_model
 from realtime.families.motion.mesh.refiner import INPUTS, OUTPUTS, Refiner
@@ -255,4 +257,66 @@ def test_the_built_in_model_opens_and_draws() -> None:
     out = drawn(puppet, source, a_face(a_shape(jaw_cm=2.0), turn_deg=(0, 10, 0)))
     assert out.shape == source.still.shape
     assert report(puppet.sessions).spent_ns > before
+    puppet.close()
+
+
+FLOW_PORTS = {name: TensorSpec(shape, np.dtype(np.float32)) for name, shape in flow.INPUTS.items()}
+
+
+def a_flow_session(value: float) -> Script:
+    return Script(FLOW_PORTS, {name: np.full(shape, value, np.float32) for name, shape in flow.OUTPUTS.items()})
+
+
+def turned(puppet: MeshModel, source: MeshSource, turn_deg: tuple[float, float, float]) -> Pixels:
+    neutral, driving = (puppet.encode_driving(FRAME, a_face(turn_deg=turn), 1.0) for turn in ((0, 0, 0), turn_deg))
+    assert driving is not None
+    return puppet.draw(source, driving, neutral, Motion()).pixels
+
+
+def test_hair_follows_and_the_face_and_the_border_do_not(source: MeshSource) -> None:
+    turn = (0.0, 15.0, 0.0)
+    plain = turned(MeshModel(head()), source, turn)
+    led = turned(MeshModel(head(), None, flow.FlowNetwork(a_flow_session(0.03))), source, turn)
+    off = np.abs(led.astype(int) - plain).max(axis=2)
+    inner = cv2.erode(source.weave.shown, np.ones((21, 21), np.uint8))
+    small = cv2.resize(off.astype(np.uint8), inner.shape[::-1], interpolation=cv2.INTER_NEAREST)
+    assert (inner > 0).mean() > 0.02
+    assert small[inner > 0].max() <= 1
+    assert small[30:60, 100:156].mean() > 10  # above the forehead
+    assert max(off[0].max(), off[-1].max(), off[:, 0].max(), off[:, -1].max()) == 0
+
+
+def test_at_rest_it_is_not_even_asked(source: MeshSource) -> None:
+    session = a_flow_session(0.05)
+    out = turned(MeshModel(head(), None, flow.FlowNetwork(session)), source, (0.0, 0.0, 0.0))
+    np.testing.assert_array_equal(out, turned(MeshModel(head()), source, (0.0, 0.0, 0.0)))
+    assert session.fed == []
+    assert flow.amount(np.zeros(6, np.float32)) == 0
+
+
+def test_what_it_says_is_limited(source: MeshSource) -> None:
+    for one, other in ((flow.FARTHEST, 5.0), (-flow.FARTHEST, -5.0)):
+        models = [MeshModel(head(), None, flow.FlowNetwork(a_flow_session(value))) for value in (one, other)]
+        made = [turned(model, source, (0.0, 20.0, 0.0)) for model in models]
+        np.testing.assert_array_equal(*made)
+
+
+def test_it_is_told_picture_map_face_and_pose(source: MeshSource) -> None:
+    session = a_flow_session(0.0)
+    turned(MeshModel(head(), None, flow.FlowNetwork(session)), source, (0.0, 20.0, 0.0))
+    (fed,) = (feed[flow.AROUND][0] for feed in session.fed)
+    np.testing.assert_allclose(fed[:3], source.tiny.transpose(2, 0, 1) / 255 - 0.5, atol=1e-6)
+    assert np.abs(fed[3:6] - fed[:3]).mean() > 0.01
+    assert np.abs(fed[6:8]).max() > 0.3
+    assert 0.05 < fed[8].mean() < 0.4
+    np.testing.assert_allclose(fed[10], 2 * np.radians(20), atol=0.06)
+    assert (fed[15, 0, 0], fed[16, 0, 0]) == pytest.approx((1 / flow.SIDE - 1, 1 / flow.SIDE - 1))
+
+
+def test_networks_of_another_form_or_without_numbers_are_refused(source: MeshSource) -> None:
+    wrong = Script(FLOW_PORTS, {flow.ELSEWHERE: np.zeros((1, 3, flow.SIDE, flow.SIDE), np.float32)})
+    assert "replace" in one_line(lambda: flow.FlowNetwork(wrong))
+    puppet = MeshModel(head(), None, flow.FlowNetwork(a_flow_session(float("nan"))))
+    with pytest.raises(ModelError, match="no numbers"):
+        turned(puppet, source, (0.0, 20.0, 0.0))
     puppet.close()
