@@ -1,38 +1,32 @@
-"""A microphone that is unplugged, muted, too loud, or silent: one line, and sound again when it is back."""
+"""A microphone: unplugged, muted, too loud, exchanged, and a hundred faults one after another."""
+
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from sounds import NS, Devices, FakeInput, tone
+from fakes import FakeClock
+from pages import switches
+from sounds import NS, Devices, FakeInput, TurnedClock, noise, tone
 
-from realtime.audio.microphone import MUTE_S, SILENT_S, Microphone, SoundDeviceGone
-from realtime.errors import DeviceError
+from realtime.audio.delay_line import MOST_S, DelayLine, LookAhead
+from realtime.audio.microphone import MUTE_S, SILENT_S, Microphone, SelectableMicrophone, SoundDeviceGone
+from realtime.audio.source import HEARD_HZ
+from realtime.audio.speech_buffer import SpeechBuffer
+from realtime.audio.vad import NoVad
+from realtime.errors import ConfigError, DeviceError
+from realtime.frame import Floats
+from realtime.web.controls import LiveDevices
 
 PIECE = tone(300, 0.02, 48_000)
 
 
-class Hands:
-    """A clock that runs 20 ms with each reading, and a wait that only advances it."""
-
-    def __init__(self, step_s: float = 0.02) -> None:
-        self.now, self.step, self.waits = 100 * NS, round(step_s * NS), 0
-
-    def __call__(self) -> int:
-        self.now += self.step
-        return self.now
-
-    def wait(self, seconds: float) -> bool:
-        self.waits += 1
-        self.now += round(seconds * NS)
-        return False
-
-
-def opened(*devices: FakeInput | DeviceError, hands: Hands | None = None, name: str | None = None) -> Microphone:
-    hands = hands or Hands()
+def opened(*devices: FakeInput | DeviceError, hands: TurnedClock | None = None, name: str | None = None) -> Microphone:
+    hands = hands or TurnedClock(0.02)
     return Microphone(name, open_input=Devices(*devices), clock=hands, wait=hands.wait)
 
 
 def test_blocks_are_stamped_with_the_moment_of_their_first_sample() -> None:
-    hands = Hands()
+    hands = TurnedClock(0.02)
     mic = opened(FakeInput([PIECE, PIECE], latency_s=0.03), hands=hands)
     block = mic.read()
     assert block is not None
@@ -45,7 +39,7 @@ def test_blocks_are_stamped_with_the_moment_of_their_first_sample() -> None:
 
 
 def test_an_unplugged_microphone_is_waited_for() -> None:
-    hands = Hands()
+    hands = TurnedClock(0.02)
     first, second = FakeInput([PIECE, SoundDeviceGone("pulled")]), FakeInput([PIECE])
     mic = opened(first, DeviceError("not yet"), DeviceError("not yet"), second, hands=hands, name="usb")
     assert mic.read() is not None
@@ -59,7 +53,7 @@ def test_an_unplugged_microphone_is_waited_for() -> None:
 
 
 def test_while_it_is_gone_it_says_so() -> None:
-    hands = Hands()
+    hands = TurnedClock(0.02)
     mic = opened(FakeInput([SoundDeviceGone("pulled")]), hands=hands)
     states = []
 
@@ -115,3 +109,186 @@ def test_unblocking_ends_the_reading() -> None:
     mic.unblock()
     assert mic.read() is None
     mic.close()
+
+
+class Level:
+    """A microphone that hears one loudness for ever."""
+
+    rate_hz = 48_000
+    latency_s = 0.0
+
+    def __init__(self, name: str, level: float) -> None:
+        self.name, self._level, self.closed = name, level, 0
+
+    def read(self, timeout_s: float) -> Floats:
+        return np.full(480, self._level, np.float32)
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+def test_another_choice_is_listened_to_at_once_and_the_old_one_let_go() -> None:
+    opened: list[Level] = []
+
+    def open_input(device: str | None) -> Level:
+        if device == "broken":
+            raise DeviceError("microphone broken cannot be opened")
+        opened.append(Level(device or "the system's", {"desk": 0.5, None: 0.1}[device]))
+        return opened[-1]
+
+    chosen = SelectableMicrophone(open_input)
+    assert (chosen.name, chosen.level) == (None, 0.0)
+    waits: list[float] = []
+
+    def wait(seconds: float) -> bool:
+        waits.append(seconds)
+        if len(waits) > 2:
+            chosen.select("desk")  # the broken one was looked for in vain
+        return False
+
+    microphone = Microphone(None, open_input=chosen.open, clock=FakeClock(), wait=wait)
+    live = LiveDevices(switches(microphone=chosen), list_microphones=lambda: ["desk", "broken"])
+    block = microphone.read()
+    assert block is not None
+    assert block.samples[0] == np.float32(0.1)
+    assert (chosen.name, round(chosen.level, 3)) == ("the system's", 0.1)
+    live.choose_microphone("desk")
+    block = microphone.read()
+    assert block is not None
+    assert block.samples[0] == np.float32(0.5)
+    assert (chosen.name, live.report()["level"], opened[0].closed) == ("desk", 0.5, 1)
+    waits.clear()
+    live.choose_microphone("broken")
+    block = microphone.read()
+    assert block is not None
+    assert chosen.name == "desk"
+    assert len(waits) == 3
+    with pytest.raises(ConfigError, match="no such microphone"):
+        live.choose_microphone("mic; rm")
+    with pytest.raises(ConfigError, match="--sound mic"):
+        LiveDevices(switches()).choose_microphone("desk")
+    microphone.close()
+    assert chosen.level == 0.0
+
+
+def test_a_system_that_does_not_tell_has_no_list() -> None:
+    def silent() -> list[str]:
+        raise DeviceError("no sound here")
+
+    live = LiveDevices(
+        switches(microphone=SelectableMicrophone(lambda device: Level("x", 0))),
+        list_cameras=lambda: [],
+        find_camera=lambda: "x",
+        list_microphones=silent,
+    )
+    assert live.listed()["microphones"] == []
+
+
+RATES = (8_000, 16_000, 44_100, 48_000, 96_000)
+STEP_NS = NS // 50
+GONE = SoundDeviceGone("unplugged")
+
+Item = Floats | Exception | None
+
+
+def fault(kind: str, rate_hz: int, rng: np.random.Generator) -> list[Item]:
+    """What a device of that rate gives while it goes wrong."""
+    piece = rate_hz // 50
+    good = noise(0.02, rate_hz, 0.1, int(rng.integers(1000)))
+    broken = good.copy()
+    broken[rng.integers(0, piece, 5)] = rng.choice([np.nan, np.inf, -np.inf, 1e30], 5)
+    return {
+        "gone": [GONE],
+        "stalls": [None] * int(rng.integers(1, 20)),
+        "not numbers": [broken] * 3,
+        "all not numbers": [np.full(piece, np.nan, np.float32)] * 3,
+        "clipping": [np.clip(good * 50, -1, 1)] * 5,
+        "beyond full scale": [good * 1e6] * 3,
+        "silence": [np.zeros(piece, np.float32)] * 20,
+        "ten seconds of silence": [np.zeros(piece, np.float32)] * 500,
+        "half rate": [good[: piece // 2]] * 10,
+        "double rate": [np.concatenate([good, good])] * 10,
+        "empty": [np.zeros(0, np.float32)] * 3,
+        "one sample": [good[:1]] * 5,
+        "a burst": [np.tile(good, 40)],
+        "constant": [np.full(piece, 0.5, np.float32)] * 5,
+        "denormal": [np.full(piece, 1e-40, np.float32)] * 5,
+    }[kind]
+
+
+KINDS = (
+    *("gone", "stalls", "not numbers", "all not numbers", "clipping", "beyond full scale", "silence", "half rate"),
+    *("double rate", "empty", "one sample", "a burst", "constant", "denormal", "ten seconds of silence"),
+)
+
+
+class Clock:
+    """20 ms for each thing the device does."""
+
+    now = 1000 * NS
+
+    def __call__(self) -> int:
+        return self.now
+
+    def wait(self, seconds: float) -> bool:
+        self.now += round(seconds * NS)
+        return False
+
+
+def devices(rng: np.random.Generator, clock: Clock, kinds: Iterator[str]) -> list[FakeInput | DeviceError]:
+    """Devices that fail in these ways until there are no more, the last one good."""
+
+    class Timed(FakeInput):
+        def read(self, timeout_s: float) -> Floats | None:
+            clock.now += STEP_NS
+            return super().read(timeout_s)
+
+    made: list[FakeInput | DeviceError] = []
+    for kind in kinds:
+        rate_hz = int(rng.choice(RATES))
+        good = [noise(0.02, rate_hz, 0.1, i) for i in range(12)]
+        made += [Timed([*good, *fault(kind, rate_hz, rng), *good, GONE], rate_hz)]
+        if rng.random() < 0.3:
+            made += [DeviceError("not yet")]
+    return [*made, Timed([noise(0.02, 48_000, 0.1, i) for i in range(80)], 48_000)]
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_the_pictures_go_on_and_the_voice_comes_back(seed: int) -> None:
+    rng, clock = np.random.default_rng(seed), Clock()
+    kinds = [KINDS[(10 * seed + i) % len(KINDS)] for i in range(10)]
+    script = devices(rng, clock, iter(kinds))
+    mic = Microphone(None, open_input=Devices(*script), clock=clock, wait=clock.wait)
+    voice = SpeechBuffer(NoVad())
+    ahead = LookAhead(voice)
+    out = DelayLine(voice, lambda: ahead.delay_s)
+    last = script[-1]
+    assert isinstance(last, FakeInput)
+    states: set[str] = set()
+    spoken, picture_ns, handed, began, until = None, clock.now, 0, clock.now, 0
+    while mic.losses < len(kinds) or clock.now < until:
+        block = mic.read()
+        assert block is not None
+        states.add(mic.state)
+        voice.push(block)
+        while picture_ns <= clock.now:
+            picture_ns += NS // 25
+            spoken = ahead(picture_ns)
+            assert spoken.mel.shape == (80, 16)
+            assert np.isfinite(spoken.mel).all()
+            assert np.abs(spoken.mel).max() <= 4
+            samples = out(picture_ns)
+            assert np.isfinite(samples).all()
+            handed += len(samples)
+        if mic.losses < len(kinds):
+            until = clock.now + NS  # and then a good second
+    assert spoken is not None
+    assert spoken.whole
+    assert spoken.speech == 1.0
+    assert mic.losses == len(kinds)
+    assert all("\n" not in state for state in states)
+    assert ahead.delay_s <= MOST_S
+    # The listener's time is never stretched: what a second's pause or more skips is not made up.
+    assert handed <= (clock.now - began) / NS * HEARD_HZ * 1.01
+    mic.close()
+    voice.close()

@@ -1,12 +1,12 @@
-"""Sound out of files: every format, rate and layout; and what is refused."""
+"""Sound out of files: every format, rate and layout; in real time; and what is refused."""
 
 from pathlib import Path
 
 import numpy as np
 import pytest
-from sounds import clicks, onsets, tone, whole_sound, write_sound
+from sounds import NS, TurnedClock, clicks, onsets, tone, whole_sound, write_sound
 
-from realtime.audio.sound_file import SoundFile
+from realtime.audio.sound_file import PacedSound, SoundFile, to_mono, weights
 from realtime.errors import ConfigError
 from realtime.frame import Floats
 
@@ -82,15 +82,6 @@ def test_a_video_s_sound_keeps_its_place(tmp_path: Path) -> None:
     assert onsets(found, RATE) == pytest.approx([0.5, 1.5], abs=0.002)
 
 
-def test_reading_ends_when_unblocked(tmp_path: Path) -> None:
-    source = SoundFile(write_sound(tmp_path / "a.wav", [tone(440, 1, RATE)], RATE))
-    assert source.name == "a.wav"
-    assert source.read() is not None
-    source.unblock()
-    assert source.read() is None
-    source.close()
-
-
 def _silent_video(path: Path) -> None:
     import av
 
@@ -136,3 +127,62 @@ def test_a_damaged_file_gives_what_it_has(tmp_path: Path, caplog: pytest.LogCapt
     assert RATE < count < 2 * RATE
     assert source.broken > 0
     assert sum("is damaged" in record.getMessage() for record in caplog.records) == 1
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return write_sound(tmp_path / "a.wav", [tone(440, 0.5, 16_000)], 16_000)
+
+
+def test_a_block_comes_when_its_last_sample_is_due(path: Path) -> None:
+    clock = TurnedClock()
+    source = PacedSound(lambda: SoundFile(path), clock=clock, wait=clock.wait)
+    count = 0
+    while (block := source.read()) is not None:
+        assert block.start_ns == 100 * NS + count * NS // 16_000
+        count += len(block.samples)
+        assert clock.now == pytest.approx(block.end_ns, abs=2)
+    assert count == 8000
+    assert (source.name, source.state, source.live) == ("a.wav", "ok", True)
+    source.close()
+    source.close()
+
+
+def test_a_loop_goes_on_without_a_gap(path: Path) -> None:
+    clock = TurnedClock()
+    source = PacedSound(lambda: SoundFile(path), loop=True, clock=clock, wait=clock.wait)
+    end_ns = None
+    for _ in range(30):
+        block = source.read()
+        assert block is not None
+        assert end_ns is None or block.start_ns == pytest.approx(end_ns, abs=2)
+        end_ns = block.end_ns
+    assert clock.now > 101 * NS
+    source.close()
+
+
+SURROUND = ["FL", "FR", "FC", "LFE", "BL", "BR"]
+
+
+def test_two_channels_are_averaged() -> None:
+    both = np.array([[1.0, 0.5, 0.0], [0.0, 0.5, -1.0]], np.float32)
+    np.testing.assert_array_equal(to_mono(both, ["FL", "FR"]), np.array([0.5, 0.5, -0.5], np.float32))
+
+
+def test_one_channel_is_itself() -> None:
+    one = np.array([[0.1, -0.2]], np.float32)
+    np.testing.assert_array_equal(to_mono(one, ["FC"]), one[0])
+
+
+def test_of_a_surround_bed_the_centre_counts_most_and_the_effects_not() -> None:
+    share = dict(zip(SURROUND, weights(SURROUND), strict=True))
+    assert share["FC"] == max(share.values())
+    assert share["LFE"] == 0
+    assert share["FL"] == share["FR"] > share["BL"] == share["BR"] > 0
+    assert sum(share.values()) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("names", [["LFE", "LFE2", "LFE"], ["X1", "X2", "X3", "X4"], ["FL"]])
+def test_full_scale_stays_full_scale_whatever_the_channels(names: list[str]) -> None:
+    ones = np.ones((len(names), 5), np.float32)
+    np.testing.assert_allclose(to_mono(ones, names), 1.0, atol=1e-6)

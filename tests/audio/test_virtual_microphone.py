@@ -4,12 +4,10 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from sounds import NS, FakeOutput, blocks, clicks, onsets
+from sounds import NS, FakeOutput, clicks, filled, onsets
 
 from realtime.audio.delay_line import DelayLine
 from realtime.audio.source import HEARD_HZ
-from realtime.audio.speech_buffer import SpeechBuffer
-from realtime.audio.vad import NoVad
 from realtime.audio.virtual_microphone import MOST_MORE, PIECE_S, VirtualMicrophone
 from realtime.errors import DeviceError
 
@@ -40,9 +38,7 @@ class Hands:
 def spoken(
     *devices: FakeOutput | DeviceError, seconds: float = 3.0, late: Callable[[int], float] = lambda i: 0.0
 ) -> tuple[VirtualMicrophone, Hands]:
-    voice = SpeechBuffer(NoVad())
-    for block in blocks(clicks([1.0, 2.0], 4.0, 48_000), 48_000, START):
-        voice.push(block)
+    voice = filled(clicks([1.0, 2.0], 4.0, 48_000), 48_000, START)
     script = iter(devices)
 
     def open_output() -> FakeOutput:

@@ -10,6 +10,8 @@ import numpy as np
 from realtime.audio.microphone import SoundDeviceGone
 from realtime.audio.sound_file import SoundFile
 from realtime.audio.source import Block
+from realtime.audio.speech_buffer import SpeechBuffer
+from realtime.audio.vad import NoVad, Vad
 from realtime.errors import DeviceError
 from realtime.frame import Floats
 
@@ -47,6 +49,14 @@ def blocks(samples: Floats, rate_hz: int, start_ns: int = 0, size: int = 960) ->
     return [Block(samples[i : i + size], rate_hz, start_ns + i * NS // rate_hz) for i in range(0, len(samples), size)]
 
 
+def filled(samples: Floats, rate_hz: int, start_ns: int = 0, size: int = 960, vad: Vad | None = None) -> SpeechBuffer:
+    """A voice that has taken all of a sound, block by block; everything is speech unless `vad` says otherwise."""
+    voice = SpeechBuffer(vad or NoVad())
+    for block in blocks(samples, rate_hz, start_ns, size):
+        voice.push(block)
+    return voice
+
+
 def write_sound(
     path: Path,
     channels: Sequence[Floats],
@@ -82,6 +92,22 @@ def whole_sound(path: Path) -> tuple[Floats, int]:
     got = list(iter(source.read, None))
     source.close()
     return np.concatenate([block.samples for block in got]), got[0].rate_hz
+
+
+class TurnedClock:
+    """A clock that waiting turns, and each reading by `step_s`; `ended` is what a wait answers."""
+
+    def __init__(self, step_s: float = 0.0) -> None:
+        self.now, self.step, self.waits, self.ended = 100 * NS, round(step_s * NS), 0, False
+
+    def __call__(self) -> int:
+        self.now += self.step
+        return self.now
+
+    def wait(self, seconds: float) -> bool:
+        self.waits += 1
+        self.now += max(round(seconds * NS), 0)
+        return self.ended
 
 
 class FakeInput:

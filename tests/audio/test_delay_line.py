@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sounds import NS, blocks, clicks, noise, onsets, write_sound
+from sounds import NS, blocks, clicks, filled, noise, onsets, write_sound
 
 from realtime.audio.delay_line import MOST_S, RESERVE_S, DelayLine, LookAhead, ReadAhead
 from realtime.audio.mel import LOOK_AHEAD_S
@@ -107,18 +107,14 @@ def test_a_new_delay_waits_for_silence_unless_it_is_large() -> None:
 
 
 def test_what_the_loudspeaker_holds_back_is_taken_off() -> None:
-    voice = SpeechBuffer(NoVad())
-    for block in blocks(clicks([1.0], 3.0, 48_000), 48_000, START):
-        voice.push(block)
+    voice = filled(clicks([1.0], 3.0, 48_000), 48_000, START)
     out = DelayLine(voice, lambda: 0.2)
     played = np.concatenate([out(START + i * NS // 50, round(0.05 * NS)) for i in range(140)])
     assert onsets(played, HEARD_HZ) == pytest.approx([1.15], abs=0.001)
 
 
 def test_after_a_pause_the_voice_goes_on_where_it_is_now() -> None:
-    voice = SpeechBuffer(NoVad())
-    for block in blocks(clicks([2.0], 5.0, 48_000), 48_000, START):
-        voice.push(block)
+    voice = filled(clicks([2.0], 5.0, 48_000), 48_000, START)
     out = DelayLine(voice, lambda: 0.1)
     assert len(out(START)) == 0
     assert len(out(START + NS // 50)) == 960
@@ -176,9 +172,7 @@ def test_a_microphone_that_is_gone_delays_no_more() -> None:
 
 
 def test_a_stall_longer_than_a_loudspeaker_s_buffer_is_not_made_up_for() -> None:
-    voice = SpeechBuffer(NoVad())
-    for block in blocks(clicks([1.0], 3.0, 48_000), 48_000, START):
-        voice.push(block)
+    voice = filled(clicks([1.0], 3.0, 48_000), 48_000, START)
     out = DelayLine(voice, lambda: 0.1)
     times = [START + i * NS // 100 for i in range(200) if not 50 <= i < 60]  # a tenth of a second is missing
     pieces = [out(now) for now in times]
@@ -215,9 +209,7 @@ def test_a_file_is_read_just_as_far_as_needed(tmp_path: Path) -> None:
 
 
 def test_silence_comes_at_once() -> None:
-    voice = SpeechBuffer(NoVad())
-    for block in blocks(noise(2.0, 48_000, level=0.05), 48_000, START):
-        voice.push(block)
+    voice = filled(noise(2.0, 48_000, level=0.05), 48_000, START)
     pressed = [False]
     out = DelayLine(voice, lambda: 0.1, lambda: pressed[0])
     pieces = []

@@ -1,10 +1,11 @@
-"""The sound server's tools: faked by small programs, and the real server where one runs."""
+"""This machine's sound devices: the sound server's tools, a real server where one runs, PortAudio through a script."""
 
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,14 +15,21 @@ from realtime.audio.microphone import SoundDeviceGone
 from realtime.audio.sound_devices import (
     LABEL,
     NullSink,
+    PortAudioInput,
+    PortAudioOutput,
     PulseCable,
     PulseInput,
     PulseOutput,
+    find_cable,
+    microphone_lines,
+    portaudio_names,
     pulse_microphones,
     run_tool,
+    sound_checks,
 )
 from realtime.audio.source import HEARD_HZ
 from realtime.errors import DeviceError
+from realtime.frame import Floats
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the tools are Linux's")
 
@@ -195,3 +203,160 @@ def test_on_a_real_server_what_is_spoken_is_heard_in_the_virtual_microphone() ->
         out.close()
         sink.close()
     assert "masquerade_voice" not in run_tool(["pactl", "list", "short", "sources"])
+
+
+DEVICES = [
+    {"name": "Built-in Microphone", "max_input_channels": 1, "max_output_channels": 0, "default_samplerate": 44_100.0},
+    {"name": "Speakers", "max_input_channels": 0, "max_output_channels": 2, "default_samplerate": 48_000.0},
+    {"name": "BlackHole 2ch", "max_input_channels": 2, "max_output_channels": 2, "default_samplerate": 48_000.0},
+]
+
+
+class PortAudioError(Exception):
+    """As the driver's."""
+
+
+class Stream:
+    """Gives the scripted pieces, takes `room` samples a time."""
+
+    latency = 0.012
+
+    def __init__(self, driver: "Driver", options: Mapping[str, Any]) -> None:
+        self.driver, self.options = driver, options
+        self.active = True
+        self.closed = 0
+        self.written: list[Floats] = []
+
+    def start(self) -> None:
+        if self.options.get("device") == "broken":
+            raise PortAudioError("Invalid sample rate [PaErrorCode -9997]")
+
+    @property
+    def read_available(self) -> int:
+        return self.driver.pieces[0] if self.driver.pieces else 0
+
+    def read(self, count: int) -> tuple[Floats, bool]:
+        assert count == self.driver.pieces.pop(0)
+        return tone(440, count / 44_100, 44_100)[:count, None], False
+
+    @property
+    def write_available(self) -> int:
+        return self.driver.room
+
+    def write(self, samples: Floats) -> None:
+        if self.driver.gone:
+            raise PortAudioError("Stream is stopped [PaErrorCode -9983]")
+        assert samples.shape[1] == 1
+        assert samples.flags.c_contiguous
+        self.written.append(samples[:, 0])
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+class Driver:
+    """The module sounddevice, as far as it is used."""
+
+    PortAudioError = PortAudioError
+
+    def __init__(self, pieces: Sequence[int] = (), room: int = 960) -> None:
+        self.pieces, self.room, self.gone = list(pieces), room, False
+        self.opened: list[Stream] = []
+
+    def query_devices(self, device: str | None = None, kind: str | None = None) -> Any:
+        if kind is None:
+            return DEVICES
+        if device == "nowhere":
+            raise ValueError("No input device matching 'nowhere'")
+        return DEVICES[0]
+
+    def _stream(self, **options: Any) -> Stream:
+        self.opened.append(Stream(self, options))
+        return self.opened[-1]
+
+    InputStream = OutputStream = _stream
+
+
+def test_devices_are_named_and_the_cable_found() -> None:
+    driver = Driver()
+    assert portaudio_names("input", driver) == ["Built-in Microphone", "BlackHole 2ch"]
+    assert portaudio_names("output", driver) == ["Speakers", "BlackHole 2ch"]
+    assert find_cable(driver) == "BlackHole 2ch"
+
+
+def test_a_microphone_is_read_at_its_own_rate_as_it_comes() -> None:
+    driver = Driver([441, 100])
+    mic = PortAudioInput(None, driver)
+    assert (mic.rate_hz, mic.latency_s) == (44_100, 0.012)
+    assert driver.opened[0].options["channels"] == 1
+    first, second = mic.read(0.1), mic.read(0.1)
+    assert first is not None
+    assert second is not None
+    assert (len(first), len(second)) == (441, 100)
+    assert mic.read(0.01) is None
+    driver.opened[0].active = False
+    with pytest.raises(SoundDeviceGone, match="plugged in"):
+        mic.read(0.01)
+    mic.close()
+    mic.close()
+    assert driver.opened[0].closed == 2
+
+
+@pytest.mark.parametrize("device", ["nowhere", "broken"])
+def test_one_that_cannot_be_opened_is_one_line(device: str) -> None:
+    with pytest.raises(DeviceError) as refused:
+        PortAudioInput(device, Driver())
+    assert device in str(refused.value)
+    assert "\n" not in str(refused.value)
+    if device == "broken":
+        with pytest.raises(DeviceError, match="48000"):
+            PortAudioOutput(device, Driver())
+
+
+def test_a_cable_takes_what_it_has_room_for() -> None:
+    driver = Driver(room=960)
+    out = PortAudioOutput("BlackHole 2ch", driver)
+    assert out.write(np.ones(960, np.float32))
+    assert not out.write(np.ones(1000, np.float32))
+    assert [len(piece) for piece in driver.opened[0].written] == [960, 960]
+    assert out.write(np.zeros(0, np.float32))
+    driver.gone = True
+    with pytest.raises(SoundDeviceGone, match="BlackHole"):
+        out.write(np.ones(10, np.float32))
+    out.close()
+    out.close()
+
+
+def no_server() -> list[str]:
+    raise DeviceError("pactl is missing: sudo apt install pulseaudio-utils")
+
+
+def no_cable() -> str | None:
+    raise DeviceError("the sound devices can't be asked: restart the sound system")
+
+
+def test_all_is_well() -> None:
+    found = list(sound_checks(lambda: ["usb", "built in"], lambda: "BlackHole 2ch"))
+    assert found == [
+        ("microphone: usb, built in", None),
+        ("virtual microphone: BlackHole 2ch", None),
+        ("voice detection", None),
+    ]
+
+
+def test_what_is_missing_is_said_with_how_to_mend_it() -> None:
+    for microphones, cable, says in (
+        (no_server, no_cable, ("pulseaudio-utils", "restart")),
+        (lambda: [], lambda: None, ("--sound FILE", "no virtual microphone")),
+    ):
+        found = list(sound_checks(microphones, cable))
+        assert [mend is None for _, mend in found] == [False, False, True]
+        for (_, mend), word in zip(found, says, strict=False):
+            assert mend is not None
+            assert word in mend
+            assert "\n" not in mend
+
+
+def test_on_this_machine_asking_never_fails() -> None:
+    assert len(list(sound_checks())) == 3
+    assert microphone_lines()
