@@ -155,5 +155,5 @@ def avatars_add(files: tuple[Path, ...], name: str | None, **given: str | None) 
     if name and len(files) > 1:
         raise ConfigError("--name is for one picture: add several without it, each is called as its file")
     for file in files:
-        added = add_avatar(file, name=name, **given).name  # type: ignore[arg-type]
+        added = add_avatar(file, name=name, **given).name
         click.echo(f"added {added}: masquerade run --model motion --avatar {added}")

@@ -10,8 +10,7 @@ from pathlib import Path
 from realtime.errors import DeviceError
 from realtime.text import printable
 
-UNFINISHED = ".unfinished-"
-"""How the name of a folder begins that is being filled, or was when its program was killed."""
+UNFINISHED = ".unfinished-"  # so begins the name of a folder that is being filled, or was when its program was killed
 
 
 @contextmanager

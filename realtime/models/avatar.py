@@ -13,7 +13,7 @@ from realtime.capture.picture import decode_picture
 from realtime.errors import ConfigError
 from realtime.frame import Pixels
 from realtime.imaging.resize import scaled_into
-from realtime.models.bundle import hash_file
+from realtime.models.bundle import check_file
 from realtime.models.card import (
     Digest,
     FileName,
@@ -33,17 +33,9 @@ from realtime.tracking.face import Face
 
 AVATAR_FILE = "avatar.toml"
 
-MAX_PICTURE_BYTES = 256 << 20
-"""Of one picture's file: no camera's is larger."""
-
-LEAST_PX = 32
-"""A picture with a shorter side shows nothing that could move."""
-
-LARGEST_PX = 2560
-"""Larger pictures are scaled down to this longer side: more is not seen, and many are kept ready at once."""
-
-OPAQUE = 250
-"""Alpha from here on is none: pictures that were resized have a rim a little below 255."""
+LEAST_PX = 32  # a picture with a shorter side shows nothing that could move
+LARGEST_PX = 2560  # larger ones are scaled down to this longer side: more is not seen, and many are kept ready at once
+OPAQUE = 250  # alpha from here on is none: pictures that were resized have a rim a little below 255
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -115,14 +107,7 @@ def read_avatar_card(folder: Path) -> AvatarCard:
 def open_avatar(folder: Path) -> StoredAvatar:
     """The avatar in a folder, its picture checked against its hash. Raises ModelError."""
     card = read_avatar_card(folder)
-    picture = folder / card.picture.file
-    try:
-        if picture.is_symlink() or not picture.is_file() or picture.stat().st_size > MAX_PICTURE_BYTES:
-            raise refusal(folder, f"{card.picture.file} is missing or no picture", "add the avatar again")
-        if hash_file(picture) != card.picture.sha256:
-            raise refusal(folder, f"{card.picture.file} is not the picture its card names", "add the avatar again")
-    except OSError as error:
-        raise refusal(folder, f"{card.picture.file} cannot be read ({error.strerror})", "mend its rights") from error
+    check_file(folder.resolve(), card.picture.file, card.picture.sha256)
     return StoredAvatar(folder, card)
 
 

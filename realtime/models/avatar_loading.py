@@ -9,10 +9,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from realtime.errors import ConfigError, ModelError
 from realtime.frame import Pixels
-from realtime.models.avatar import MAX_PICTURE_BYTES, Avatar, StoredAvatar, avatar_pixels, open_avatar, read_avatar_card
+from realtime.models.avatar import Avatar, StoredAvatar, avatar_pixels, open_avatar, read_avatar_card
 from realtime.models.bundle import hash_file
 from realtime.models.library import AVATARS
 from realtime.text import printable
@@ -21,16 +22,11 @@ from realtime.tracking.pose import head_angles
 
 log = logging.getLogger(__name__)
 
-MOST_AVATARS = 40
-"""So many are kept ready at most: each takes 5 to 20 MB, by its size and the output's."""
-
+MOST_AVATARS = 40  # kept ready: each takes 5 to 20 MB, by its size and the output's
+MAX_PICTURE_BYTES = 256 << 20  # no camera's file is larger
 _PICTURE = re.compile(r"\.(png|jpe?g|webp|gif|bmp|tiff?|avif|jp2|ppm|pgm|hdr|exr)", re.I)
-
-LEAST_FACE_PX = 48
-"""Of a face's height: a smaller one has no lips to move."""
-
-MOST_TURN_DEG = 38.0
-"""To any side: of a profile half the face is missing."""
+LEAST_FACE_PX = 48  # of a face's height: a smaller one has no lips to move
+MOST_TURN_DEG = 38.0  # to any side: of a profile half the face is missing
 
 Find = Callable[[Pixels], list[Face]]
 """All faces of a still picture."""
@@ -106,7 +102,9 @@ def ready_avatars(stored: Sequence[StoredAvatar], find: Find | None) -> list[Ava
     refused: list[ConfigError] = []
     for avatar in stored:
         try:
-            ready.append(ready_avatar(avatar, find))
+            pixels, alpha = avatar_pixels(avatar.picture)
+            face = None if find is None else usable_face(avatar.name, find(_over_grey(pixels, alpha)))
+            ready.append(Avatar(avatar.name, avatar.card.title, avatar.card.identity.kind, pixels, alpha, face))
         except ConfigError as error:
             refused.append(error)
     if not ready and refused:
@@ -116,18 +114,11 @@ def ready_avatars(stored: Sequence[StoredAvatar], find: Find | None) -> list[Ava
     return ready
 
 
-def ready_avatar(stored: StoredAvatar, find: Find | None) -> Avatar:
-    """One of them. Raises ConfigError, in one line, for a picture that cannot be decoded or has no usable face."""
-    pixels, alpha = avatar_pixels(stored.picture)
-    card = stored.card
-    face = None
-    if find is not None:
-        shown = pixels
-        if alpha is not None:
-            share = alpha[..., None].astype(np.float32) / 255
-            shown = (pixels * share + 128 * (1 - share)).astype(np.uint8)
-        face = usable_face(card.name, find(shown))
-    return Avatar(card.name, card.title, card.identity.kind, pixels, alpha, face)
+def _over_grey(pixels: Pixels, alpha: npt.NDArray[np.uint8] | None) -> Pixels:
+    if alpha is None:
+        return pixels
+    share = alpha[..., None].astype(np.float32) / 255
+    return np.asarray(pixels * share + 128 * (1 - share)).astype(np.uint8)
 
 
 def usable_face(name: str, faces: Sequence[Face]) -> Face:

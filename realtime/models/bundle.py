@@ -12,8 +12,7 @@ from realtime.models.card import CARD_FILE, ModelCard, parse_card, read_card_tex
 from realtime.text import printable
 
 PREVIEW_FILE = "preview.jpg"
-MAX_FILE_BYTES = 2 << 30
-"""The most that one ONNX file can be (protobuf's limit); hashing an endless file would never end."""
+MAX_FILE_BYTES = 2 << 30  # of one ONNX file (protobuf's limit); hashing an endless file would never end
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,20 +53,18 @@ class Bundle:
 
 
 def open_bundle(folder: Path, card_text: bytes | None = None) -> Bundle:
-    """The bundle in `folder`, every file checked against its hash.
+    """The bundle in `folder`, every file checked against its hash. Raises ModelError, in one line.
 
     `card_text`, where it is given, stands in for what is written in the folder's card.
-    Each file is hashed once in a process, until it changes. Raises ModelError, in one line, for a missing
-    folder, a bad card, a missing file, a link that leaves the folder, a hash that is not the card's.
     """
     try:
         home = folder.resolve(strict=True)
     except (OSError, RuntimeError, ValueError) as error:
         raise ModelError(f"no bundle at {printable(folder)}: see the ones there are (masquerade models)") from error
-    _check(home, CARD_FILE)
+    check_file(home, CARD_FILE)
     card = parse_card(read_card_text(home) if card_text is None else card_text, home)
     for file, wanted in card.files.items():
-        _check(home, file, wanted)
+        check_file(home, file, wanted)
     return Bundle(home, card)
 
 
@@ -83,8 +80,11 @@ def _known_hash(path: Path, inode: int, size: int, changed: tuple[int, int]) -> 
     return hash_file(path)
 
 
-def _check(home: Path, file: str, wanted: str | None = None) -> None:
-    """Refuses a link out of the bundle, whose target is not what was handed over, and another hash than `wanted`."""
+def check_file(home: Path, file: str, wanted: str | None = None) -> None:
+    """Refuse a link out of `home`, whose target is not what was handed over, and another hash than `wanted`.
+
+    `home` is resolved. A file is hashed once in a process, until it changes. Raises ModelError.
+    """
     path = home / file
     try:
         if not path.resolve().is_relative_to(home):
@@ -93,16 +93,16 @@ def _check(home: Path, file: str, wanted: str | None = None) -> None:
             return
         found = os.stat(path)
         if not stat.S_ISREG(found.st_mode):
-            raise refusal(home, f"{file} is not a file", "get the bundle again")
+            raise refusal(home, f"{file} is not a file", "get it again")
         if found.st_size > MAX_FILE_BYTES:
-            raise refusal(home, f"{file} is larger than 2 GiB, which no model is", "get the bundle again")
+            raise refusal(home, f"{file} is larger than 2 GiB, which no model is", "get it again")
         got = _known_hash(path, found.st_ino, found.st_size, (found.st_mtime_ns, found.st_ctime_ns))
     except FileNotFoundError as error:
-        raise refusal(home, f"{file} is missing", "get the bundle again") from error
+        raise refusal(home, f"{file} is missing", "get it again") from error
     except RuntimeError as error:
-        raise refusal(home, f"{file} is a link that leads nowhere", "get the bundle again") from error
+        raise refusal(home, f"{file} is a link that leads nowhere", "get it again") from error
     except OSError as error:
         raise refusal(home, f"{file} cannot be read ({error.strerror})", "look at its permissions") from error
     if got != wanted:
         what = f"{file} is not the file its card names (sha256 {got[7:15]}…, expected {wanted[7:15]}…)"
-        raise refusal(home, what, "it was changed or damaged, get the bundle again")
+        raise refusal(home, what, "it was changed or damaged, get it again")

@@ -16,10 +16,8 @@ from realtime.errors import ConfigError, ModelError
 from realtime.text import printable, unprintable
 
 CARD_FILE = "model.toml"
-MAX_CARD_BYTES = 64 * 1024
-"""Far above any honest card."""
-MAX_LINE_BYTES = 4 * 1024
-"""Python's TOML reader takes time quadratic in a dotted key's length: 20 s for one that fills a card."""
+MAX_CARD_BYTES = 64 * 1024  # far above any honest card
+MAX_LINE_BYTES = 4 * 1024  # Python's TOML reader takes time quadratic in a dotted key's length
 MAX_DEPTH = 8
 
 Family = Literal["swap", "motion", "lip-sync", "landmarks"]
@@ -240,7 +238,7 @@ def first_fault(error: ValidationError) -> str:
     return f"its card has {where} = {printable(repr(first['input']), 60)}: {message}"
 
 
-def refusal(folder: Path, what: str, do: str = "mend the card or get the bundle again") -> ModelError:
+def refusal(folder: Path, what: str, do: str = "mend the card or get it again") -> ModelError:
     """The one-line error for a bundle folder: what is wrong with it, what to do."""
     return ModelError(f"bundle {printable(folder)}: {what}: {do}")
 

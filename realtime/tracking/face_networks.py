@@ -1,7 +1,7 @@
 """MediaPipe's three face networks on our own sessions: find faces, place 478 landmarks, name the expression.
 
-Every constant is MediaPipe's (its face detector and face landmarker graphs, 2023): the results agree with
-the `mediapipe` package to sampling noise. All coordinates here are frame pixels.
+Every constant is MediaPipe's (its face detector and face landmarker graphs, 2023): the results agree with the
+`mediapipe` package to sampling noise. All coordinates are frame pixels.
 """
 
 import math

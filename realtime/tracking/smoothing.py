@@ -1,10 +1,8 @@
 """Steadier landmarks with little lag: the One-Euro filter (Casiez, Roussel and Vogel, CHI 2012).
 
-A One-Euro filter is a low-pass whose cutoff rises with speed: slow motion is steadied, fast motion is
-followed. Here the whole face and its parts are filtered apart. The whole (a similarity: place, turn, size)
-is the mean over 478 points, so it has little noise and a quick filter; what is left, the parts' motion
-within the face, has more noise and a slower one. Speeds are in face sizes a second, so a small face in the
-picture is treated as a large one.
+It is a low-pass whose cutoff rises with speed. The whole face (a similarity: place, turn, size), the mean over 478
+points, has little noise and a quick filter; what is left, the parts' motion within the face, has more noise and a
+slower one. Speeds are in face sizes a second, so a small face in the picture is treated as a large one.
 """
 
 import numpy as np

@@ -27,8 +27,7 @@ from realtime.tracking.pose import HeadPose
 from realtime.tracking.shape_embedding import SHAPE_POINTS, ShapeEmbedding
 from realtime.tracking.smoothing import FaceFilter
 
-WHOLE = 0.97
-"""The share of a face's landmarks that must be in the picture: an ear may be cut off."""
+WHOLE = 0.97  # the share of a face's landmarks that must be in the picture: an ear may be cut off
 
 
 class FaceTracker(ABC):
@@ -39,7 +38,6 @@ class FaceTracker(ABC):
     """
 
     sessions: Sequence[Session] = ()
-    """The networks that it runs."""
 
     def __init__(self, folder: Path, faces: int, steadiness: float) -> None:
         if faces < 1:

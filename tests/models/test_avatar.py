@@ -141,7 +141,7 @@ def test_what_cannot_be_added_leaves_nothing(tmp_path: Path, changes: dict[str, 
 def test_a_changed_picture_or_card_is_refused(tmp_path: Path) -> None:
     avatar = added(tmp_path / "eve.png")
     avatar.picture.write_bytes(a_file(tmp_path / "other.png", 9).read_bytes())
-    assert "is not the picture its card names" in one_line(lambda: AVATARS.find("eve"), ModelError)
+    assert "is not the file its card names" in one_line(lambda: AVATARS.find("eve"), ModelError)
     assert isinstance(AVATARS.entries()[-1], Broken)
     card = avatar.folder / "avatar.toml"
     text = card.read_text()
@@ -249,7 +249,7 @@ def test_the_doctor_names_a_broken_avatar(tmp_path: Path) -> None:
     added(tmp_path / "eve.png").picture.unlink()
     check = next(check for check in checks() if check.what.startswith("avatar"))
     assert (check.what, check.well) == ("avatar eve", False)
-    assert "add the avatar again" in check.mend
+    assert "picture.png is missing" in check.mend
 
 
 def test_the_command(call: Call, tmp_path: Path) -> None:

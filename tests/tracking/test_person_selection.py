@@ -22,12 +22,12 @@ RATE_HZ = 30.0
 
 
 class Actor:
-    """Somebody in the picture: a place, a size, a skull, and life or none."""
+    """Somebody in the picture: a place, a size, a shape, and life or none."""
 
-    def __init__(self, x: float, y: float = 360, side: float = 200, skull: int = 0, alive: bool = True) -> None:
+    def __init__(self, x: float, y: float = 360, side: float = 200, shape: int = 0, alive: bool = True) -> None:
         self.x, self.y, self.side, self.alive = x, y, side, alive
-        self.skull = np.random.default_rng(skull).normal(0, 4, NUMBERS)
-        self.noise = np.random.default_rng(skull + 100)
+        self.shape = np.random.default_rng(shape).normal(0, 4, NUMBERS)
+        self.noise = np.random.default_rng(shape + 100)
 
     def at(self, frame: int) -> Observation:
         rng = self.noise
@@ -38,9 +38,9 @@ class Actor:
         if self.alive:  # a blink every second and a half, the jaw at work
             blendshapes[9:11] += 0.8 * (frame % 45 in (20, 21, 22, 23))
             blendshapes[25] += 0.15 * (1 + np.sin(frame / 5))
-        skull = self.skull + rng.normal(0, 0.5, NUMBERS)
+        shape = self.shape + rng.normal(0, 0.5, NUMBERS)
         return Observation(
-            landmarks.astype(np.float32), blendshapes.astype(np.float32), np.eye(4, dtype=np.float32), skull, 0.9
+            landmarks.astype(np.float32), blendshapes.astype(np.float32), np.eye(4, dtype=np.float32), shape, 0.9
         )
 
 
@@ -78,13 +78,13 @@ def test_a_still_picture_of_one_face_is_taken_and_kept() -> None:
 
 
 def test_a_second_person_who_is_larger_and_more_central_changes_nothing() -> None:
-    user, visitor = Actor(300, skull=1), Actor(640, side=350, skull=2)
+    user, visitor = Actor(300, shape=1), Actor(640, side=350, shape=2)
     seen = play(lambda n: [user] if n < frames(3) else [visitor, user], frames(8))
     assert seen == [{0: user}] * frames(8)
 
 
 def test_the_living_are_preferred_to_a_larger_poster() -> None:
-    user, poster = Actor(300, side=150, skull=1), Actor(800, side=250, skull=2, alive=False)
+    user, poster = Actor(300, side=150, shape=1), Actor(800, side=250, shape=2, alive=False)
     seen = play(lambda n: [poster, user], frames(4))
     assert all(poster not in s.values() for s in seen)
     assert seen[frames(LEAD_S + 1.5)] == {0: user}
@@ -92,18 +92,18 @@ def test_the_living_are_preferred_to_a_larger_poster() -> None:
 
 
 def test_of_two_living_people_the_more_prominent_is_taken() -> None:
-    user, other = Actor(640, side=250, skull=1), Actor(1000, side=180, skull=2)
+    user, other = Actor(640, side=250, shape=1), Actor(1000, side=180, shape=2)
     assert play(lambda n: [other, user], frames(4))[-1] == {0: user}
 
 
 def test_two_still_faces_are_settled_after_a_while() -> None:
-    large, small = Actor(640, side=250, skull=1, alive=False), Actor(200, skull=2, alive=False)
+    large, small = Actor(640, side=250, shape=1, alive=False), Actor(200, shape=2, alive=False)
     seen = play(lambda n: [small, large], frames(6))
     assert seen[frames(PATIENCE_S) + 2 :] == [{0: large}] * (frames(6) - frames(PATIENCE_S) - 2)
 
 
 def test_somebody_who_sits_down_before_a_poster_takes_over() -> None:
-    user, poster = Actor(400, side=220, skull=1), Actor(900, skull=2, alive=False)
+    user, poster = Actor(400, side=220, shape=1), Actor(900, shape=2, alive=False)
     seen = play(lambda n: [poster] if n < frames(3) else [poster, user], frames(8))
     assert seen[frames(3) - 1] == {0: poster}
     # In doubt nobody is swapped, so nobody leaves unreplaced; soon it is clear who lives.
@@ -113,7 +113,7 @@ def test_somebody_who_sits_down_before_a_poster_takes_over() -> None:
 
 
 def test_a_poster_left_behind_never_gets_the_swap() -> None:
-    user, poster = Actor(600, skull=1), Actor(660, 300, skull=2, alive=False)
+    user, poster = Actor(600, shape=1), Actor(660, 300, shape=2, alive=False)
     seen = play(lambda n: [user] if n < frames(4) else [poster], frames(30))
     wrong = [n for n, s in enumerate(seen) if poster in s.values()]
     assert len(wrong) <= 5  # until the shape has been strange for a few frames
@@ -121,7 +121,7 @@ def test_a_poster_left_behind_never_gets_the_swap() -> None:
 
 
 def test_a_poster_elsewhere_never_gets_it_either() -> None:
-    user, poster = Actor(400, skull=1), Actor(1000, skull=2, alive=False)
+    user, poster = Actor(400, shape=1), Actor(1000, shape=2, alive=False)
     seen = play(lambda n: [user, poster] if n < frames(5) else [poster], frames(40))
     assert all(poster not in s.values() for s in seen[frames(3) :])
     assert seen[-1] == {}
@@ -130,7 +130,7 @@ def test_a_poster_elsewhere_never_gets_it_either() -> None:
 @pytest.mark.parametrize("away_s", [0.1, 1.0, 5.0, 60.0])
 @pytest.mark.parametrize("back_x", [420.0, 1000.0])
 def test_the_same_person_comes_back_under_the_same_number(away_s: float, back_x: float) -> None:
-    user = Actor(400, skull=1)
+    user = Actor(400, shape=1)
 
     def scene(n: int) -> list[Actor]:
         if n >= frames(3 + away_s):
@@ -142,7 +142,7 @@ def test_the_same_person_comes_back_under_the_same_number(away_s: float, back_x:
 
 
 def test_somebody_else_must_wait_and_live() -> None:
-    user, other = Actor(400, skull=1), Actor(1000, skull=2)
+    user, other = Actor(400, shape=1), Actor(1000, shape=2)
     seen = play(lambda n: [user, other] if n < frames(5) else [other], frames(10))
     assert seen[frames(3)] == {0: user}
     assert seen[frames(5) : frames(5 + PATIENCE_S) - 1] == [{}] * (frames(PATIENCE_S) - 1)
@@ -150,14 +150,14 @@ def test_somebody_else_must_wait_and_live() -> None:
 
 
 def test_somebody_who_takes_the_same_seat_is_noticed() -> None:
-    user, other = Actor(640, skull=1), Actor(645, skull=2)
+    user, other = Actor(640, shape=1), Actor(645, shape=2)
     seen = play(lambda n: [user] if n < frames(4) else [other], frames(10))
     assert seen[frames(4) + 5 : frames(4 + PATIENCE_S) - 1] == [{}] * (frames(PATIENCE_S) - 6)
     assert seen[-1] == {1: other}
 
 
 def test_several_keep_their_numbers() -> None:
-    one, two, three = Actor(200, skull=1), Actor(640, skull=2), Actor(1050, skull=3)
+    one, two, three = Actor(200, shape=1), Actor(640, shape=2), Actor(1050, shape=3)
 
     def scene(n: int) -> list[Actor]:
         return [one, three] if frames(2) <= n < frames(3) else [three, two, one]
@@ -170,14 +170,14 @@ def test_several_keep_their_numbers() -> None:
 
 
 def test_of_twenty_as_many_as_wanted_are_followed() -> None:
-    crowd = [Actor(60 + 60 * i, side=50 + i, skull=i) for i in range(20)]
+    crowd = [Actor(60 + 60 * i, side=50 + i, shape=i) for i in range(20)]
     seen = play(lambda n: crowd, 30, faces=4)
     assert {len(s) for s in seen} == {4}
     assert seen[0] == seen[-1]
 
 
 def test_two_tracks_that_meet_become_one() -> None:
-    one, two = Actor(300, skull=1), Actor(900, skull=2)
+    one, two = Actor(300, shape=1), Actor(900, shape=2)
     seen = play(lambda n: [one, two] if n < 30 else [one], 60, faces=2)
     assert seen[-1] == {t: a for t, a in seen[0].items() if a is one}
 
