@@ -1,12 +1,17 @@
 """Who is let in to the page, and what others on this machine and pages of other sites cannot do."""
 
+import asyncio
+import itertools
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
+import numpy as np
 import pytest
 from aiohttp import ClientError, WSServerHandshakeError
 from pages import Opened
 
+from realtime.frame import Frame
 from realtime.output.recorder import Recorder
 from realtime.settings import Settings
 from realtime.web.auth import Auth
@@ -41,8 +46,7 @@ def test_the_token_becomes_a_cookie_and_leaves_the_address(opened: Opened) -> No
     answer = browser.get(url, allow_redirects=False)
     assert (answer.status, answer.headers["Location"]) == (303, "/")
     cookie = answer.headers["Set-Cookie"]
-    assert "HttpOnly" in cookie
-    assert "SameSite=Strict" in cookie
+    assert {"HttpOnly", "SameSite=Strict"} <= set(cookie.split("; "))
     assert url.partition("token=")[2] not in cookie
     assert "<canvas" in browser.get("/").text
 
@@ -187,3 +191,20 @@ def test_ten_gigabytes_are_refused_at_once(opened: Opened, path: str) -> None:
     assert opened.browser.get("/api/settings").status == 200
     assert sent < 4 << 30
     assert not list(opened.folder.iterdir())
+
+
+def test_while_a_crowd_is_refused_the_owner_is_still_served(opened: Opened) -> None:
+    paths = itertools.cycle(["/", "/?token=guess", "/api/report", "/api/gallery", "/ws/own", "/api/settings"])
+
+    async def crowd() -> set[int]:
+        answers = await asyncio.gather(*(opened.stranger.answer("GET", next(paths)) for _ in range(200)))
+        return {answer.status for answer in answers}
+
+    with ThreadPoolExecutor(1) as pool:
+        refused = pool.submit(opened.stranger.run, crowd())
+        with opened.browser.socket("/ws/live") as ws:
+            for number in range(20):
+                opened.page.show(Frame(np.zeros((72, 128, 3), np.uint8), number, 0))
+                ws.picture()
+                ws.send("drawn")
+        assert refused.result(60) == {403}

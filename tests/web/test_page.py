@@ -89,10 +89,7 @@ def test_closing_says_good_bye_to_open_pages(opened: Opened) -> None:
     with opened.browser.socket("/ws/live") as ws:
         ws.status()
 
-        async def close() -> None:
-            await asyncio.to_thread(opened.page.close)
-
-        closing = opened.browser.start(close())
+        closing = opened.browser.start(asyncio.to_thread(opened.page.close))
         assert ws.next(WSMsgType.CLOSE).data == 1001
         opened.browser.run(closing)
 
