@@ -13,8 +13,7 @@ from realtime.families.face_swap.effect import Swapper
 from realtime.frame import Pixels
 from realtime.imaging.affine import invert, warp
 from realtime.imaging.align import crop_from_frame
-from realtime.imaging.blend import Swapped, shape_mask
-from realtime.imaging.masks import oval_mask
+from realtime.imaging.blend import Swapped, oval_mask, shape_mask
 from realtime.imaging.resize import letterbox
 from realtime.settings import Settings
 from realtime.tracking.face import Face

@@ -23,8 +23,8 @@ Border = Literal["black", "edge"]
 
 Value = TypeVar("Value", np.uint8, np.float32)
 
+# A crop that shrinks the picture further sees less than a 4K frame's height in 34 pixels: nobody's face.
 _MOST_SHRINK = 64.0
-"""A crop that shrinks the picture further sees less than a 4K frame's height in 34 pixels: nobody's face."""
 
 
 def umeyama(src: Points, dst: Points) -> Matrix:

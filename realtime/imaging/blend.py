@@ -1,4 +1,4 @@
-"""The new face put back into its frame, on the face's region only.
+"""Blends the new face into its frame, on the face's region only.
 
 The steps and defaults are DeepFaceLive's: the masks multiplied, eroded, the crop's border cleared, blurred,
 colours transferred, the crop warped back. What differs is the cost: the mask is shaped and the colours are
@@ -14,40 +14,31 @@ import numpy as np
 
 from realtime.errors import ModelError
 from realtime.frame import Floats, Pixels
-from realtime.imaging.affine import Matrix, invert, warp
+from realtime.imaging.affine import Matrix, Points, invert, warp
+from realtime.imaging.align import FACE_OVAL
 from realtime.imaging.color_transfer import transfer_color
 from realtime.settings import Settings
 
-_UNIT_PX = 224
-"""`Settings` counts `mask_erode` and `mask_blur` in pixels of a crop of this side."""
-
-_VISIBLE = 1.0 / 255.0
-"""A mask below this is none (DeepFaceLive's threshold)."""
-
-_HALF = 0.5
-"""From here on a pixel is rather the new face's than the driver's."""
-
-_LEAST_TAKEN = 0.3
-"""Of the driver's face. A working mask takes 60 % and more; one that finds no face takes nothing."""
-
-_LEAST_BESIDE_HANDS = 0.12
-"""Of the driver's whole face, however much of it a hand covers."""
-
-_LEAST_OF_CROP = 0.05
-"""The same of the whole crop, where nobody said what of it is the driver's face."""
-
+_UNIT_PX = 224  # `Settings` counts `mask_erode` and `mask_blur` in pixels of a crop of this side
+_VISIBLE = 1.0 / 255.0  # a mask below this is none (DeepFaceLive's threshold)
+_HALF = 0.5  # from here on a pixel is rather the new face's than the driver's
+_LEAST_TAKEN = 0.3  # of the driver's face. A working mask takes 60 % and more; one that finds no face takes nothing
+_LEAST_BESIDE_HANDS = 0.12  # of the driver's whole face, however much of it a hand covers
+_LEAST_OF_CROP = 0.05  # the same of the whole crop, where nobody said what of it is the driver's face
 _CROSS = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (3, 3))
-
 _WIDE_PX = 3.0
-
+# How soft the outline of what lies before the face is, in pixels of a `_UNIT_PX` crop: about as soft as a camera's.
 _OUTLINE_SIGMA_PX = 1.2
-"""How soft the outline of what lies before the face is, in pixels of a `_UNIT_PX` crop: about as soft as a camera's."""
-
+# Moves that soft outline from the face onto what lies before it: else a rim of glasses has a rim of the driver.
 _OUTLINE_GAIN = 1.8
-"""Moves that soft outline from the face onto what lies before it: else a rim of glasses has a rim of the driver."""
+_SHARPEN_SIGMA_PX = 1.2  # the unsharp mask's radius in pixels of a `_UNIT_PX` crop: the finest detail a network draws
+_OVAL = np.array(FACE_OVAL)
+_TOP, _CHIN = 10, 152
 
-_SHARPEN_SIGMA_PX = 1.2
-"""The unsharp mask's radius in pixels of a `_UNIT_PX` crop: the finest detail a network draws."""
+# How far the upper half of the oval is stretched up, in face heights: more would paint skin over the hair.
+_FOREHEAD = 0.05
+_COARSE = 4  # the region is soft, so it is drawn at a quarter of the size: the cost of a large one is in the blur
+_SOFT = 0.02  # the edge's Gaussian sigma, in sides of the crop
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -237,3 +228,28 @@ def _reach(width: int, height: int, frame_from_face: Matrix, frame_width: int, f
     x0, y0 = max(math.floor(left), 0), max(math.floor(top), 0)
     x1, y1 = min(math.ceil(right) + 1, frame_width), min(math.ceil(bottom) + 1, frame_height)
     return (x0, y0, x1, y1) if x1 > x0 and y1 > y0 else None
+
+
+def oval_mask(landmarks: Points, crop_from_frame: Matrix, size: int) -> Floats:
+    """The driver's face with its forehead, (size, size) float32 0..1, soft at the edge.
+
+    `landmarks` is (478, 3) in frame pixels. The region is convex, so that a turned head, whose outline folds
+    over itself, leaves no hole. All zero where the face lies beside the crop.
+    """
+    points = np.asarray(landmarks, dtype=np.float64)[:, :2] @ crop_from_frame[:, :2].T + crop_from_frame[:, 2]
+    up = points[_TOP] - points[_CHIN]
+    height = max(float(np.hypot(*up)), 1e-6)
+    oval = points[_OVAL]
+    middle = 0.5 * (points[_TOP] + points[_CHIN])
+    # 0 at the middle and below, 1 at the top of the forehead.
+    rise = np.clip((oval - middle) @ up / (0.5 * height * height), 0.0, 1.0)
+    oval = oval + (_FOREHEAD * rise)[:, None] * up
+    coarse = max(size // _COARSE, 1)
+    # Crop coordinate x is the centre of pixel x; cv2 takes 1/16 pixels with `shift`.
+    scaled = ((oval + 0.5) * (coarse / size) - 0.5) * 16.0
+    hull = cv2.convexHull(np.clip(scaled, -(2**20), 2**20).astype(np.int32))
+    drawn = np.zeros((coarse, coarse), dtype=np.uint8)
+    cv2.fillConvexPoly(drawn, hull, 255, lineType=cv2.LINE_AA, shift=4)
+    hard = np.multiply(drawn, np.float32(1.0 / 255.0), dtype=np.float32)
+    soft = cv2.GaussianBlur(hard, (0, 0), max(_SOFT * coarse, 0.3), borderType=cv2.BORDER_REPLICATE)
+    return np.asarray(cv2.resize(soft, (size, size), interpolation=cv2.INTER_LINEAR), dtype=np.float32)

@@ -1,4 +1,4 @@
-"""The new face in the light and colours of the old one, by DeepFaceLab's names.
+"""Transfers the light and colours of the old face to the new one, by DeepFaceLab's names.
 
 | name | what is matched | where | source |
 |---|---|---|---|
@@ -23,24 +23,12 @@ import numpy.typing as npt
 from realtime.frame import Doubles, Floats, Pixels
 from realtime.settings import ColorTransfer
 
-_INSIDE = 0.5
-"""A pixel counts where its mask is at least this (DeepFaceLive's cut-off)."""
-
-_MAX_GAIN = 4.0
-"""No channel is stretched further: a flat grey face must not become a garish one."""
-
-_MOST_CONTRAST = 1.0
-"""The same for `mkl`, which follows the direction of widest spread, mostly that of brightness."""
-
-_NOISE = 2.0**2
-"""Variance that any camera has: added before dividing, so that a flat colour is not blown up to grain."""
-
-_LARGE_PX = 64
-"""From this side on, every second pixel of every second row tells `rct` the driver's colours."""
-
-_SAMPLES = 1024
-"""How many pixels `lct` and `mkl` learn from, about, on a regular grid; `idt` takes as many."""
-
+_INSIDE = 0.5  # a pixel counts where its mask is at least this (DeepFaceLive's cut-off)
+_MAX_GAIN = 4.0  # no channel is stretched further: a flat grey face must not become a garish one
+_MOST_CONTRAST = 1.0  # the same for `mkl`, which follows the direction of widest spread, mostly that of brightness
+_NOISE = 2.0**2  # variance that any camera has: added before dividing, so that a flat colour is not blown up to grain
+_LARGE_PX = 64  # from this side on, every second pixel of every second row tells `rct` the driver's colours
+_SAMPLES = 1024  # how many pixels `lct` and `mkl` learn from, about, on a regular grid; `idt` takes as many
 _TURNS = 6
 _QUANTILES = 48
 _BINS = 256

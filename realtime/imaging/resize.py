@@ -1,12 +1,11 @@
-"""Pictures of any size brought to one size."""
+"""Resizes pictures: letterboxed, capped, even."""
 
 import cv2
 import numpy as np
 
 from realtime.frame import Pixels
 
-LARGEST = (3840, 2160)
-"""Wider or higher pictures are scaled down: an 8K picture would cost 100 MB a frame for nothing."""
+LARGEST = (3840, 2160)  # wider or higher pictures are scaled down: an 8K picture would cost 100 MB a frame for nothing
 
 
 def letterbox(pixels: Pixels, size: tuple[int, int]) -> Pixels:
@@ -20,7 +19,7 @@ def letterbox(pixels: Pixels, size: tuple[int, int]) -> Pixels:
     inner = scaled_into((width, height), size)
     if inner != (width, height):
         kernel = cv2.INTER_AREA if inner[0] < width else cv2.INTER_LINEAR
-        pixels = _uint8(cv2.resize(pixels, inner, interpolation=kernel))
+        pixels = np.ascontiguousarray(cv2.resize(pixels, inner, interpolation=kernel), dtype=np.uint8)
     if inner == size:
         return pixels
     canvas = np.zeros((size[1], size[0], 3), np.uint8)
@@ -42,10 +41,6 @@ def capped(size: tuple[int, int]) -> tuple[int, int]:
     """`size`, scaled down if it exceeds LARGEST (which also holds upright)."""
     box = LARGEST if size[0] >= size[1] else LARGEST[::-1]
     return size if size[0] <= box[0] and size[1] <= box[1] else scaled_into(size, box)
-
-
-def _uint8(array: object) -> Pixels:
-    return np.ascontiguousarray(array, dtype=np.uint8)
 
 
 def pad_to_even(pixels: Pixels) -> Pixels:

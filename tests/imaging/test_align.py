@@ -6,17 +6,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from similarities import similarity
 
 from realtime.errors import ConfigError
 from realtime.imaging.affine import cut, invert, umeyama, warp
 from realtime.imaging.align import FACE_TYPES, IBUG_68, MEAN_FACE, MEAN_FACE_POINTS, crop_from_frame, landmarks_68
 
 REFERENCE = Path(__file__).resolve().parents[3] / "shared" / "reference" / "dflive_merge.npz"
-
-
-def similarity(scale, degrees, tx, ty):
-    c, s = scale * math.cos(math.radians(degrees)), scale * math.sin(math.radians(degrees))
-    return np.array([[c, -s, tx], [s, c, ty]])
 
 
 def apply(matrix, points):

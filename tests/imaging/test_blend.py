@@ -1,18 +1,17 @@
 """`blend`: the recorded DeepFaceLive case stage by stage, the bytes outside the mask, and awkward sizes."""
 
-import math
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from similarities import similarity
 
 from realtime.errors import ModelError
 from realtime.imaging.affine import cut, invert
 from realtime.imaging.align import FACE_OVAL
-from realtime.imaging.blend import Swapped, blend, paste, shape_mask
+from realtime.imaging.blend import Swapped, Uncovered, blend, oval_mask, paste, shape_mask
 from realtime.imaging.color_transfer import transfer_color
-from realtime.imaging.masks import oval_mask
 from realtime.settings import Settings
 
 REFERENCE = Path(__file__).resolve().parents[3] / "shared" / "reference" / "dflive_merge.npz"
@@ -31,11 +30,6 @@ def recorded():
 def recorded_swap(recorded):
     mask = recorded["mask_u8"][:, :, 0].astype(np.float32) / 255
     return Swapped(recorded["swap"], mask, mask)
-
-
-def similarity(scale, degrees, tx, ty):
-    c, s = scale * math.cos(math.radians(degrees)), scale * math.sin(math.radians(degrees))
-    return np.array([[c, -s, tx], [s, c, ty]])
 
 
 def noise(height, width, seed=0):
@@ -252,3 +246,46 @@ def test_the_oval_turns_with_the_head():
 
 def test_an_oval_beside_the_crop_is_empty():
     assert oval_mask(oval_landmarks((5000.0, 64.0), 40.0), np.eye(2, 3), 96).max() == 0
+
+
+def with_outline(visible, size=64):
+    return Swapped(np.full((size, size, 3), 200, np.uint8), np.ones((size, size), np.float32), None, visible)
+
+
+def held_from(column):
+    """Something before all that lies right of a column."""
+    visible = np.ones((64, 64), np.float32)
+    visible[:, column:] = 0
+    return visible
+
+
+VISIBLE = Settings(color_transfer="none", sharpen=0)
+EVERYWHERE = np.ones((64, 64), np.float32)
+
+
+def test_a_hand_stays_and_no_rim_of_the_driver_around_it():
+    frame = np.full((64, 64, 3), 50, np.uint8)
+    middle = blend(frame, frame, with_outline(held_from(32)), np.eye(2, 3), VISIBLE, EVERYWHERE)[32, :, 0]
+    assert (middle[34:] == 50).all()
+    assert (middle[14:30] == 200).all()
+
+
+def test_without_an_outline_the_mask_is_shaped_as_ever():
+    shaped = [shape_mask(with_outline(outline), VISIBLE, EVERYWHERE)[4:-4, 4:-4] for outline in (EVERYWHERE, None)]
+    np.testing.assert_allclose(*shaped, atol=1e-6)
+
+
+@pytest.mark.parametrize("column", [0, 4])
+def test_a_mask_that_finds_hands_everywhere_is_no_result(column):
+    frame = np.zeros((64, 64, 3), np.uint8)
+    with pytest.raises(Uncovered, match="the driver's own would show"):
+        blend(frame, frame, with_outline(held_from(column)), np.eye(2, 3), VISIBLE, EVERYWHERE)
+
+
+def test_a_fine_face_takes_the_region_of_the_smaller_crop():
+    region = np.zeros((64, 64), np.float32)
+    region[8:56, 8:56] = 1
+    frame = np.full((64, 64, 3), 50, np.uint8)
+    out = blend(frame, frame, with_outline(None, size=96), np.eye(2, 3), VISIBLE, region)
+    assert (out[32, 24:40] == 200).all()
+    assert (out[:4] == 50).all()

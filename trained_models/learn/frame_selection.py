@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from realtime.errors import ConfigError
-from realtime.imaging.masks import oval_mask
+from realtime.imaging.blend import oval_mask
 from trained_models.autoencoder.crops import SIZE
 from trained_models.learn.footage import SMALL, Looks, unmoved
 from trained_models.learn.sheets import BLINKS, JAW_OPEN, SMILES, spread_deg

@@ -15,8 +15,7 @@ import torch
 from realtime.families.face_swap.autoencoder import inner_lips
 from realtime.frame import Frame, Pixels
 from realtime.imaging.affine import cut
-from realtime.imaging.blend import Swapped, blend
-from realtime.imaging.masks import oval_mask
+from realtime.imaging.blend import Swapped, blend, oval_mask
 from realtime.models.library import face_folder
 from realtime.settings import Settings
 from realtime.tracking.face import Face

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from realtime.errors import ModelError
 from realtime.families.face_swap.autoencoder import inner_lips
 from realtime.frame import Pixels
-from realtime.imaging.masks import oval_mask
+from realtime.imaging.blend import oval_mask
 from trained_models.autoencoder.crops import MARGIN, SIZE, importance
 from trained_models.autoencoder.dataset import Shard, save_shard
 from trained_models.learn.footage import Looks

@@ -13,8 +13,7 @@ from realtime.families.face_swap.skin_detail import DETAIL_FILE, open_skin_detai
 from realtime.frame import Frame, Pixels
 from realtime.imaging.affine import Matrix, cut
 from realtime.imaging.align import crop_from_frame
-from realtime.imaging.blend import Swapped, Uncovered, blend
-from realtime.imaging.masks import oval_mask
+from realtime.imaging.blend import Swapped, Uncovered, blend, oval_mask
 from realtime.inference.session import Session, opening_networks
 from realtime.models.avatar import Avatar
 from realtime.models.bundle import Bundle
