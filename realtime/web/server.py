@@ -15,8 +15,7 @@ from realtime.errors import DeviceError, MasqueradeError
 from realtime.frame import Frame
 from realtime.text import printable
 from realtime.threads import Crew
-from realtime.web import controls as controls_room
-from realtime.web import gallery, recordings, render_jobs, settings, upload
+from realtime.web import controls, gallery, recordings, render_jobs, settings, upload
 from realtime.web.auth import HEADERS, Auth, Refused, refusal
 from realtime.web.controls import CONTROLS, Controls
 from realtime.web.preview import PREVIEW, Preview, VoicePreview
@@ -71,9 +70,9 @@ class Page:
         self._crew = Crew()
         self._crew.start("page", self._run, self._wake)
 
-    def attach(self, controls: Controls) -> None:
+    def attach(self, run: Controls) -> None:
         """Show and change that run from now on. Any thread."""
-        self.controls = controls
+        self.controls = run
 
     def new_url(self) -> str:
         """Another address that opens the page once (for a second browser)."""
@@ -88,11 +87,6 @@ class Page:
         """Offer what the camera sees to its owner's pages, if one asks for it. Any thread; never blocks."""
         if not self._closed and self._own.viewers:
             self._own.offer(frame)
-
-    @property
-    def delay_ms(self) -> float | None:
-        """The median time from `show` to drawn in the page; None before any picture was drawn."""
-        return self._preview.delay_ms()
 
     def close(self) -> None:
         """Close the open pages and stop listening. May be called twice."""
@@ -131,10 +125,15 @@ class Page:
                 web.get("/ws/sound", self._voice.answer),
             ]
         )
-        for part in (settings, controls_room, gallery, upload, recordings, render_jobs):
+        for part in (settings, controls, gallery, upload, recordings, render_jobs):
             app.add_routes(part.routes)
         runner = web.AppRunner(
-            app, access_log=None, handle_signals=False, shutdown_timeout=1.0, lingering_time=LINGER_S
+            app,
+            access_log=None,
+            handle_signals=False,
+            shutdown_timeout=1.0,
+            lingering_time=LINGER_S,
+            keepalive_timeout=75.0,
         )
         await runner.setup()
         try:
