@@ -13,6 +13,7 @@ import onnx
 from onnx import NodeProto, helper, numpy_helper
 
 from realtime.errors import ModelError
+from realtime.inference.providers import first_line
 from realtime.text import printable
 
 OPSET = 12
@@ -40,8 +41,7 @@ def to_dfm(model: onnx.ModelProto) -> onnx.ModelProto:
     try:
         onnx.checker.check_model(old, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
-        line = str(error).splitlines()[0]
-        raise ModelError(f"the .dfm is no valid ONNX ({printable(line, 120)}): report it") from error
+        raise ModelError(f"the .dfm is no valid ONNX ({printable(first_line(error), 120)}): report it") from error
     return old
 
 

@@ -25,8 +25,8 @@ from export.parity import Feed, Parity, Precision, compare
 from export.passes import tidy
 from export.plan import NetworkSpec
 from realtime.errors import ModelError
-from realtime.inference.onnx_file import read_contents
 from realtime.inference.ort import open_session
+from realtime.inference.providers import first_line
 from realtime.text import printable
 
 OPSET = 20
@@ -99,8 +99,9 @@ def to_onnx(spec: NetworkSpec, *, dynamic_batch: bool = False, simplified: bool 
                 verbose=False,
             )
     except Exception as error:  # its errors share no class of their own
-        line = next((text for text in str(error).splitlines() if text.strip()), type(error).__name__)
-        raise ModelError(f"{spec.file} cannot be written as ONNX ({printable(line, 120)}): report it") from error
+        raise ModelError(
+            f"{spec.file} cannot be written as ONNX ({printable(first_line(error), 120)}): report it"
+        ) from error
     if program is None:
         raise ModelError(f"{spec.file} cannot be written as ONNX: torch gave no program")
     model = program.model_proto
@@ -108,7 +109,10 @@ def to_onnx(spec: NetworkSpec, *, dynamic_batch: bool = False, simplified: bool 
     if simplified:
         model = tidy(model)
         strip(model)
-    check(model, spec, feed, dynamic_batch=dynamic_batch)
+    try:
+        onnx.checker.check_model(model, full_check=True)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+        raise ModelError(f"{spec.file} is no valid ONNX ({printable(first_line(error), 120)}): report it") from error
     return model
 
 
@@ -166,29 +170,6 @@ def strip(model: onnx.ModelProto) -> None:
     ):
         each.ClearField("doc_string")
         each.ClearField("metadata_props")
-
-
-def check(model: onnx.ModelProto, spec: NetworkSpec, feed: Feed, *, dynamic_batch: bool = False) -> None:
-    """Raise ModelError unless the graph is whole by ONNX's own rules and ours, and takes and gives what it should.
-
-    `feed` is a sample of `spec`, whose shapes the inputs must have.
-    """
-    try:
-        onnx.checker.check_model(model, full_check=True)
-    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
-        line = str(error).splitlines()[0]
-        raise ModelError(f"{spec.file} is no valid ONNX ({printable(line, 120)}): report it") from error
-    read_contents(model.SerializeToString(), spec.file)
-    for value in model.graph.input:
-        sides: list[Any] = [side.dim_value or side.dim_param for side in value.type.tensor_type.shape.dim]
-        wanted: list[Any] = list(feed[value.name].shape) if value.name in feed else []
-        if dynamic_batch and value.name in spec.batched:
-            wanted[0] = "N"
-        if sides != wanted:
-            raise ModelError(f"{spec.file}: input {value.name} became {sides}, not {wanted}: report it")
-    names = [[value.name for value in values] for values in (model.graph.input, model.graph.output)]
-    if names != [list(spec.inputs), list(spec.outputs)]:
-        raise ModelError(f"{spec.file}: inputs and outputs became {names}: report it")
 
 
 def _check_size(spec: NetworkSpec) -> None:

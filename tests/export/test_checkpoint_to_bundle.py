@@ -87,6 +87,7 @@ def test_amp_keeps_its_morph_and_waits_for_an_identity(
     swapper.close()
 
 
+@pytest.mark.slow
 def test_a_motion_model_becomes_three_networks(shared: Path, tmp_path: Path) -> None:
     said: list[str] = []
     request = ExportOptions(
@@ -107,6 +108,7 @@ def test_a_motion_model_becomes_three_networks(shared: Path, tmp_path: Path) -> 
     check_animation(bundle.folder, wanted, align_corners=False)
 
 
+@pytest.mark.slow
 def test_wav2lip_becomes_a_bundle(shared: Path, tmp_path: Path) -> None:
     """At full size: the recorded outputs are of the recipe's weights."""
     with torch.device("meta"):

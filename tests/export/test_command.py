@@ -24,6 +24,7 @@ from realtime.models.library import built_in_folder  # noqa: E402
 CLIP = built_in_folder() / "clips" / "driving.mp4"
 
 
+@pytest.mark.slow
 def test_from_training_to_the_live_loop(shared: Path, call: Call, tmp_path: Path) -> None:
     """The recorded model with masks that cover the face, as a trained one's do: exported, made somebody's, worn."""
     source, parts = shared / "reference" / "saehd", {}

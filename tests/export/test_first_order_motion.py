@@ -108,6 +108,7 @@ def test_a_published_config_has_upstreams_names_and_shapes(shared: Path, name: s
         assert config_from_params(recorded["model_params"]) == PUBLISHED[name]
 
 
+@pytest.mark.slow
 def test_the_full_size_draws_what_upstream_draws(shared: Path) -> None:
     """vox-256 with the recipe's weights, against the statistics that were recorded of every array."""
     model = build(PUBLISHED["vox-256"], align_corners=True)
