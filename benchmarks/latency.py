@@ -20,7 +20,8 @@ from realtime.capture.open_source import open_source
 from realtime.clock import Clock, now_ns
 from realtime.config import RunConfig, make_config
 from realtime.errors import ConfigError, MasqueradeError
-from realtime.families import MOTION, family_of
+from realtime.families import family_of
+from realtime.families.motion import MOTION
 from realtime.models.library import built_in_folder, load_bundle
 from realtime.pipeline.av_sync import STILL_HZ
 

@@ -28,8 +28,9 @@ from benchmarks.report import FILE, chart_option, check_outputs, finish, json_op
 from benchmarks.rig import ClipRecord, SwapRig, swap_figures
 from realtime.config import RunConfig, make_config
 from realtime.errors import ConfigError
-from realtime.families import MOTION, family_of
+from realtime.families import family_of
 from realtime.families.face_swap.effect import open_swapper
+from realtime.families.motion import MOTION
 from realtime.inference.session import report as report_of
 from realtime.models.bundle import Bundle
 from realtime.models.library import load_bundle
@@ -101,6 +102,8 @@ def quality(
         part, sheets = speak_clips(clips, bundle, config, avatar, **how)
     else:
         part, sheets = _swap(clips, bundle, config, which, frames, None if quick else SecondLook(bundle, worn, gallery))
+    overall = judge_all(part["clips"], part["family"])
+    table(part["clips"], overall, click.echo)
     click.echo(f"read by {which}")
     report = {
         "schema": SCHEMA,
@@ -118,6 +121,8 @@ def quality(
         },
         "reader": which,
         **part,
+        **({} if part["family"] == "swap" else {"model_files": dict(bundle.card.files)}),
+        "goals": overall,
     }
     finish(report, json_file)
     if sheet is not None:
@@ -180,13 +185,10 @@ def _swap(
             precision = {"detect": "fp32", "swap": report_of(swapper.sessions).precision}
         failed = f"; {record.failed} failed, the first: {record.first_failure}" if record.failed else ""
         click.echo(f"{clip.name}: {record.frames} frames, {record.replaced} replaced{failed}")
-    overall = judge_all(found, "swap")
-    table(found, overall, click.echo)
     report = {
         "family": "swap",
         "providers": ran,
         "precision": precision,
-        "goals": overall,
         "clips": found,
         "across_clips": across_clips(*([r.portraits[who] for r in records] for who in ("output", "driver"))),
     }
