@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from realtime.models.library import face_folder
-from realtime.tracking.tracker import Tracker
+from trained_models.autoencoder.crops import finder
 from trained_models.autoencoder.network import DriverMask
 from trained_models.recipes.autoencoder import driver_mask
 from trained_models.recipes.sample_files import joined
@@ -44,12 +43,7 @@ def test_a_shards_drivers_are_cut_as_the_live_loop_cuts_them_and_once(tmp_path: 
             [cv2.imencode(suffix, one)[1].tobytes() for one in some]
         )
     np.savez(tmp_path / "raw" / "shard_00003.npz", **fields)
-    tracker = Tracker(face_folder(), provider="cpu")
-
-    def find(pixels: np.ndarray) -> object:
-        found = tracker.find(np.ascontiguousarray(pixels))
-        return found[0] if found else None
-
+    find = finder()
     assert driver_mask.prepare_drivers([tmp_path / "raw"], tmp_path / "ready", find) == 1  # the other one shows nobody
     assert driver_mask.prepare_drivers([tmp_path / "raw"], tmp_path / "ready", find) == 0
     with np.load(tmp_path / "ready" / "raw_shard_00003.npz", allow_pickle=False) as stored:
@@ -57,7 +51,6 @@ def test_a_shards_drivers_are_cut_as_the_live_loop_cuts_them_and_once(tmp_path: 
     assert crops.shape == (1, driver_mask.LARGE, driver_mask.LARGE, 3)
     assert masks.shape == (1, driver_mask.LARGE, driver_mask.LARGE)
     assert masks[0, driver_mask.LARGE // 2, driver_mask.LARGE // 2] == 255
-    tracker.close()
 
 
 def test_the_mask_moves_with_the_picture_and_two_cameras_see_one_moment(tmp_path: Path) -> None:

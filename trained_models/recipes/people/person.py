@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING
 
+from realtime.models.library import face_folder
+from realtime.tracking.tracker import Tracker
 from trained_models.recipes.people.assets import Floats
 from trained_models.recipes.people.calibrate import Calibration, calibrate, reader
 from trained_models.recipes.people.cartoon import cartoon_look, cartoon_shape, eye_growth
@@ -14,19 +15,13 @@ from trained_models.recipes.people.shape import Identity, sample_shape
 from trained_models.recipes.people.surroundings import Light, background
 from trained_models.recipes.people.topology import topology
 
-if TYPE_CHECKING:
-    from realtime.models.library import face_folder
-    from realtime.tracking.tracker import Tracker
-
 CALIBRATION_SIZE = 192
 CALIBRATION_LIGHT, CALIBRATION_ROOM = 5, 3  # seeds
 
 
 @cache
-def tracker() -> "Tracker":
+def tracker() -> Tracker:
     """The process's own, to read drawn faces."""
-    from realtime.tracking.tracker import Tracker
-
     return Tracker(face_folder(), provider="cpu")
 
 
