@@ -48,20 +48,18 @@ LATEST_S = 1.0
 
 
 class TrackWriter(Protocol):
-    """Writes the sound that belongs to the pictures shown. Errors in writing pass through."""
+    """Writes the sound that belongs to the pictures shown. Errors in writing pass through.
 
-    def show(self, out_s: float, media_s: float | None, zero_ns: int, duration_s: float) -> None:
-        """Write the sound up to the end of the picture at `out_s` in the recording, as far as it is there.
+    `show` writes the sound up to the end of the picture at `out_s` in the recording, as far as it is there. `media_s`:
+    the picture's time in the source, None where that says nothing new. `zero_ns`: the clock's time of the recording's
+    0. `finish` writes what is still held.
+    """
 
-        `media_s`: the picture's time in the source, None where that says nothing new. `zero_ns`: the clock's time of
-        the recording's 0.
-        """
+    def show(self, out_s: float, media_s: float | None, zero_ns: int, duration_s: float) -> None: ...
 
-    def finish(self) -> None:
-        """Write what is still held."""
+    def finish(self) -> None: ...
 
-    def close(self) -> None:
-        """Close what was read. May be called twice."""
+    def close(self) -> None: ...
 
 
 class Track(Protocol):
@@ -99,7 +97,6 @@ class SoundTrack:
             return None
 
     def writer(self, out: OutputContainer, suffix: str) -> "SoundWriter":
-        """What writes it into `out`."""
         return SoundWriter(out, self, suffix)
 
 
@@ -115,7 +112,6 @@ class VoiceTrack:
     delay_s: Callable[[], float]
 
     def writer(self, out: OutputContainer, suffix: str) -> "VoiceWriter":
-        """What writes it into `out`."""
         return VoiceWriter(out, self, suffix)
 
 
@@ -139,7 +135,6 @@ class SoundWriter:
         self._shift_s: float | None = None
 
     def show(self, out_s: float, media_s: float | None, zero_ns: int, duration_s: float) -> None:
-        """Write the sound up to the end of the picture at `out_s`."""
         if self._source is None:
             return
         if media_s is not None:
@@ -176,7 +171,6 @@ class SoundWriter:
                 self._to.take(packet, shift_s, silent=self._track.silent())
 
     def finish(self) -> None:
-        """Write what the encoder still holds. Errors in writing pass through."""
         self._to.finish()
 
     def close(self) -> None:
@@ -189,10 +183,8 @@ class _Copied:
     """Sound copied packet by packet, bit for bit. Where it is to be silent the packets are left out."""
 
     def __init__(self, out: OutputContainer, template: AudioStream) -> None:
-        self._out = out
-        self._stream = out.add_stream_from_template(template)
-        self.end_s = 0.0
-        """How far into the recording sound has been written."""
+        self._out, self._stream = out, out.add_stream_from_template(template)
+        self.end_s = 0.0  # how far into the recording sound has been written
 
     def jump(self) -> None:
         """Packets already written stay; those of the new stretch follow them."""
@@ -330,12 +322,10 @@ class VoiceWriter:
     def __init__(self, out: OutputContainer, track: VoiceTrack, suffix: str) -> None:
         self._track = track
         self._encoder = _Encoder(out, ENCODED[suffix][0], HEARD_HZ, "mono", _VOICE_BITS)
-        self._end_s = 0.0
-        self._zero_ns = 0
+        self._end_s, self._zero_ns = 0.0, 0
         self._delay_s: float | None = None
 
     def show(self, out_s: float, media_s: float | None, zero_ns: int, duration_s: float) -> None:
-        """Write the sound up to the end of the picture at `out_s`, as far as it was heard."""
         self._zero_ns = zero_ns
         self._end_s = max(self._end_s, out_s + duration_s)
         self._write(due_s=self._end_s - LATEST_S)
@@ -355,7 +345,6 @@ class VoiceWriter:
             self._encoder.send(heard.samples(start_ns, min(size, until - sent))[None])
 
     def finish(self) -> None:
-        """Write the rest, and what the encoder still holds."""
         self._write(due_s=self._end_s, whole=True)
         self._encoder.finish()
 

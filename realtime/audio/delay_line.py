@@ -26,8 +26,7 @@ _STEP_S = 0.020
 _PATIENCE = 3
 
 UNSEEN_S = 0.006
-"""A difference of sound and picture that is not corrected: each change could be heard, and half a picture's time is
-uncertain anyway."""
+"""A difference of sound and picture that is not corrected: each change could be heard."""
 
 WRONG_S = 0.045
 """From here on a difference is seen, so it is corrected in the middle of a word."""

@@ -3,7 +3,7 @@
 Linux's sound server is reached through its own tools, `pactl`, `parec` and `pacat` (Debian's pulseaudio-utils), which
 speak to PulseAudio and to PipeWire alike and end or are ended as processes. The library soundcard was tried instead:
 its `record` cannot be interrupted while a device is silent, and libpulse aborts the whole program when a list is asked
-for after the server ended (docs/decisions/0029).
+for after the server ended (docs/decisions/0028).
 """
 
 import contextlib
@@ -357,16 +357,19 @@ def _is_cable(name: str) -> bool:
 
 
 class _PortAudioStream:
-    """An open stream of PortAudio."""
+    """An open stream of PortAudio, `kind` Input or Output. Raises a DeviceError that ends in `mend`."""
 
-    def __init__(self, name: str, driver: Any) -> None:
-        self.name = name
+    def __init__(self, kind: str, device: str | None, rate_hz: int | None, driver: Any, mend: str) -> None:
+        driver = driver or load_portaudio()
+        self.name = device or "the default microphone"
         self._error = driver.PortAudioError
-        self._stream: Any = None
-
-    def _start(self, open_stream: Callable[..., Any], device: str | None, rate_hz: int) -> None:
-        self._stream = open_stream(device=device, channels=1, samplerate=rate_hz, dtype="float32", latency="low")
-        self._stream.start()
+        try:
+            self.rate_hz = rate_hz or round(driver.query_devices(device, "input")["default_samplerate"])
+            options = {"channels": 1, "samplerate": self.rate_hz, "dtype": "float32", "latency": "low"}
+            self._stream = getattr(driver, f"{kind}Stream")(device=device, **options)
+            self._stream.start()
+        except (ValueError, OSError, self._error) as error:
+            raise DeviceError(f"{self.name}: {_line(error)}: {mend}") from error
 
     @property
     def latency_s(self) -> float:
@@ -381,17 +384,9 @@ class PortAudioInput(_PortAudioStream):
     """A microphone, read as its samples come. Obeys `InputDevice`."""
 
     def __init__(self, device: str | None, driver: Any = None) -> None:
-        driver = driver or load_portaudio()
-        super().__init__(device or "the default microphone", driver)
+        allow = "choose another microphone (masquerade devices), and allow it in the system's privacy settings"
+        super().__init__("Input", device, None, driver, allow)
         self._pause = Event()
-        try:
-            self.rate_hz = round(driver.query_devices(device, "input")["default_samplerate"])
-            self._start(driver.InputStream, device, self.rate_hz)
-        except (ValueError, OSError, self._error) as error:
-            raise DeviceError(
-                f"microphone {device or ''}: {_line(error)}: choose another (masquerade devices), "
-                "and allow microphones in the system's privacy settings"
-            ) from error
 
     def read(self, timeout_s: float) -> Floats | None:
         """All that arrived. Raises SoundDeviceGone."""
@@ -414,12 +409,7 @@ class PortAudioOutput(_PortAudioStream):
     """A virtual cable, written to as far as it takes samples. Obeys `OutputDevice`."""
 
     def __init__(self, device: str, driver: Any = None) -> None:
-        driver = driver or load_portaudio()
-        super().__init__(device, driver)
-        try:
-            self._start(driver.OutputStream, device, HEARD_HZ)
-        except (ValueError, OSError, self._error) as error:
-            raise DeviceError(f"{device} can't be played into ({_line(error)}): set it to 48000 Hz") from error
+        super().__init__("Output", device, HEARD_HZ, driver, f"set it to {HEARD_HZ} Hz")
 
     def write(self, samples: Floats) -> bool:
         """Hand samples over; what it does not take is thrown away. Raises SoundDeviceGone."""

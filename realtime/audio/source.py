@@ -35,8 +35,8 @@ class SoundSource(Protocol):
     """A stream of blocks. Constructed means open.
 
     `read` blocks until there is sound and returns it; None when it has ended or `unblock` was called. A live source
-    that loses its device does not raise: it retries inside `read` until the device is back, and says so in
-    `state`. `unblock` may be called from any thread; `close` twice.
+    that loses its device does not raise: it retries inside `read` until the device is back, and says so in `state`,
+    which is `ok` or one line. `unblock` may be called from any thread; `close` twice.
     """
 
     @property
@@ -47,8 +47,7 @@ class SoundSource(Protocol):
         """True where sound comes by itself in real time."""
 
     @property
-    def state(self) -> str:
-        """`ok`, or one line saying what is wrong."""
+    def state(self) -> str: ...
 
     def read(self) -> Block | None: ...
 

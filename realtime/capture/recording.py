@@ -46,7 +46,7 @@ class ToBgr:
         pixels = frame.to_ndarray(
             width=width, height=height, format="bgr24", src_colorspace="ITU709" if untagged else None
         )
-        return _turned(np.ascontiguousarray(pixels, dtype=np.uint8), self._matrix(frame))
+        return _turned(np.asarray(pixels, dtype=np.uint8), self._matrix(frame))
 
     def size(self, frame: VideoFrame) -> tuple[int, int]:
         """(width, height) of what the frame becomes."""
@@ -82,21 +82,13 @@ def _matrix(frame: VideoFrame) -> tuple[int, int, int, int]:
 
 def _turned(pixels: Pixels, matrix: tuple[int, int, int, int]) -> Pixels:
     a, b, c, d = matrix
-    if matrix == (1, 0, 0, 1):
-        return pixels
+    turned: object = pixels
     if not a:
-        pixels = _uint8(cv2.transpose(pixels))
-        # Now x' = c x and y' = b y.
-        a, d = c, b
-    if a < 0 and d < 0:
-        return _uint8(cv2.flip(pixels, -1))
-    if a < 0 or d < 0:
-        return _uint8(cv2.flip(pixels, 1 if a < 0 else 0))
-    return pixels
-
-
-def _uint8(array: object) -> Pixels:
-    return np.ascontiguousarray(array, dtype=np.uint8)
+        turned = cv2.transpose(pixels)
+        a, d = c, b  # now x' = c x and y' = b y
+    if (a, d) != (1, 1):
+        turned = cv2.flip(turned, {(-1, -1): -1, (-1, 1): 1, (1, -1): 0}[a, d])  # type: ignore[call-overload]
+    return np.ascontiguousarray(turned, dtype=np.uint8)
 
 
 log = logging.getLogger(__name__)
