@@ -20,7 +20,7 @@ def compile_engine(model: Path, cache: EngineCache | None = None) -> str:
     """
     no_gpu = why_no_gpu()  # before a library that would crash without a driver
     runtime = "tensorrt" if not no_gpu and engine_module_installed("tensorrt") else "rtx"
-    gpu = None if no_gpu else open_gpu().facts
+    gpu = None if no_gpu else open_gpu()
     trt = load_module(runtime)
     if gpu is not None:
         check_card(trt, gpu)
@@ -28,7 +28,7 @@ def compile_engine(model: Path, cache: EngineCache | None = None) -> str:
     facts = engine_facts(trt, data, read_contents(data, model.name).precision, gpu)
 
     def make() -> bytes:
-        return compile_in_child(runtime, data, model.name, on_this_gpu=gpu is not None, tf32=False, batch=1)
+        return compile_in_child(runtime, data, model.name, on_this_gpu=gpu is not None, tf32=False)
 
     found = find_engine(facts, model.name, cache or open_cache(), make)
     done = f"{'compiled' if found.compiled else 'already compiled'} with {title(trt)}"

@@ -1,8 +1,7 @@
 """The engine of a network: out of this user's cache where it fits, else compiled and kept there.
 
-An engine is kept for exactly one set of facts: the ONNX file's hash, its precision and batch size, the TensorRT
-module and version, the driver, the GPU, the operating system and how it is built. When any of them changes it is
-kept under another name: it is compiled again and never loaded where it does not belong.
+An engine is kept for exactly one set of facts: the ONNX file's hash, its precision, the TensorRT module and version,
+the driver, the GPU, the operating system and how it is built. When any of them changes it is compiled again.
 
 Engines are machine code, so nothing is read that others could have written: the folder and its files must be this
 user's and closed to writing by others, and each file holds its facts and the hash of its content.
@@ -23,7 +22,7 @@ from typing import Any, NamedTuple
 
 import platformdirs
 
-from realtime.inference.tensorrt_build import BUILD, GpuFacts, title
+from realtime.inference.tensorrt_build import BUILD, Gpu, title
 
 log = logging.getLogger(__name__)
 
@@ -33,11 +32,9 @@ NO_GPU = "none"
 Facts = Mapping[str, object]
 
 
-def engine_facts(
-    trt: Any, data: bytes, precision: str, gpu: GpuFacts | None, *, tf32: bool = False, batch: int = 1
-) -> Facts:
+def engine_facts(trt: Any, data: bytes, precision: str, gpu: Gpu | None, *, tf32: bool = False) -> Facts:
     """Everything that decides which engine a network gets here. Without a GPU (None) no session ever wants it."""
-    network = {"model": hashlib.sha256(data).hexdigest(), "precision": precision, "tf32": tf32, "batch": batch}
+    network = {"model": hashlib.sha256(data).hexdigest(), "precision": precision, "tf32": tf32}
     card = {"gpu": gpu.model, "driver": gpu.driver} if gpu else {"gpu": NO_GPU, "driver": NO_GPU}
     return {**network, **card, "runtime": title(trt), "system": f"{sys.platform} {platform.machine()}", "build": BUILD}
 

@@ -23,16 +23,6 @@ from realtime.inference.session import Array, BaseSession, Session, TensorSpec, 
 
 log = logging.getLogger(__name__)
 
-DTYPES = {
-    "tensor(float)": np.float32,
-    "tensor(float16)": np.float16,
-    "tensor(double)": np.float64,
-    "tensor(uint8)": np.uint8,
-    "tensor(int8)": np.int8,
-    "tensor(int32)": np.int32,
-    "tensor(int64)": np.int64,
-    "tensor(bool)": np.bool_,
-}
 QUIET = 4  # ONNX Runtime's log level "fatal": its errors come as exceptions too, and those are told in one line
 MEMORY_UNKNOWN = 8 << 30
 ort.set_default_logger_severity(QUIET)
@@ -258,7 +248,10 @@ def _where(session: Any) -> tuple[str, Counter[str]]:
 
 
 def _spec(value: Any, model: str) -> TensorSpec:
-    if value.type not in DTYPES:
-        raise ModelError(f"{model}: {value.name} is a {value.type}, which is not supported: use another export")
-    shape = tuple(s if isinstance(s, int) and s > 0 else None for s in value.shape)
-    return TensorSpec(shape, np.dtype(DTYPES[value.type]))
+    kind = str(value.type).removeprefix("tensor(").removesuffix(")")
+    try:
+        dtype = np.dtype({"float": "float32", "double": "float64"}.get(kind, kind))
+    except TypeError as error:
+        what = f"{model}: {value.name} is a {value.type}"
+        raise ModelError(f"{what}, which is not supported: use another export") from error
+    return TensorSpec(tuple(s if isinstance(s, int) and s > 0 else None for s in value.shape), dtype)

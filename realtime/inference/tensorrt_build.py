@@ -22,7 +22,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from realtime.errors import ModelError
 from realtime.inference.providers import MODULES, first_line, why_no_gpu
@@ -34,10 +34,12 @@ BUILD = 1  # part of every cache key: raise it when this file changes what an en
 MODEL, ENGINE, REFUSAL = "model.onnx", "engine", "refusal"
 
 
-@dataclass(frozen=True, slots=True)
-class GpuFacts:
-    """What a compiled engine depends on, apart from the network."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Gpu:
+    """The first GPU that CUDA shows: the module `cuda.core` (or a stand-in), its device, and what engines depend on."""
 
+    cuda: Any
+    device: Any
     name: str
     capability: tuple[int, int]
     processors: int
@@ -47,14 +49,6 @@ class GpuFacts:
     def model(self) -> str:
         """The GPU in words, e.g. `NVIDIA H200 (sm_90, 132 processors)`; a slice of one counts its own."""
         return f"{self.name} (sm_{self.capability[0]}{self.capability[1]}, {self.processors} processors)"
-
-
-class Gpu(NamedTuple):
-    """The first GPU that CUDA shows: the module `cuda.core` (or a stand-in), its device and what is known of it."""
-
-    cuda: Any
-    device: Any
-    facts: GpuFacts
 
 
 class GpuError(ModelError):
@@ -93,7 +87,7 @@ def open_gpu(cuda: Any = None) -> Gpu:
             driver = ".".join(map(str, cuda.system.get_kernel_mode_driver_version())) + " " + driver
         major, minor = device.compute_capability
         processors = device.properties.multiprocessor_count
-        return Gpu(cuda, device, GpuFacts(device.name, (major, minor), processors, driver))
+        return Gpu(cuda, device, device.name, (major, minor), processors, driver)
 
 
 def load_module(provider: str) -> Any:
@@ -122,7 +116,7 @@ def title(trt: Any) -> str:
     return f"{MODULES['rtx' if is_rtx(trt) else 'tensorrt'][1]} {trt.__version__}"
 
 
-def check_card(trt: Any, gpu: GpuFacts) -> None:
+def check_card(trt: Any, gpu: Gpu) -> None:
     """Raises ModelError where TensorRT-RTX has no kernels for a GPU: those of data centres, and old ones.
 
     For later ones than those it names it compiles while loading.
@@ -170,14 +164,13 @@ def compile_in_child(
     *,
     on_this_gpu: bool,
     tf32: bool,
-    batch: int,
     run: Callable[..., Any] = run_child,
 ) -> bytes:
     """As `compile_network`, in a child process. Raises ModelError also where that one crashed or the disk is full."""
     from realtime.inference.ort import open_session  # which may call this module's users
 
     open_session(data, provider="cpu").close()
-    how = json.dumps({"name": name, "on_this_gpu": on_this_gpu, "tf32": tf32, "batch": batch})
+    how = json.dumps({"name": name, "on_this_gpu": on_this_gpu, "tf32": tf32})
     try:
         with tempfile.TemporaryDirectory(prefix="masquerade-") as folder:
             place = Path(folder)
@@ -208,13 +201,11 @@ def main(provider: str, folder: str, how: str) -> int:
     return 0
 
 
-def compile_network(
-    trt: Any, data: bytes, name: str, *, on_this_gpu: bool, tf32: bool = False, batch: int = 1
-) -> bytes:
+def compile_network(trt: Any, data: bytes, name: str, *, on_this_gpu: bool, tf32: bool = False) -> bytes:
     """The engine of a checked ONNX file (`read_contents` has admitted it).
 
     `on_this_gpu` compiles for the GPU here; without one, TensorRT-RTX compiles for every kind it knows, and
-    TensorRT cannot. `tf32` lets float32 products keep 10 bits of a number. An open batch size becomes `batch`.
+    TensorRT cannot. `tf32` lets float32 products keep 10 bits of a number. An open batch size becomes 1.
     Raises ModelError for operators that TensorRT lacks, other open sizes and everything else the builder refuses.
     """
     if not on_this_gpu and not is_rtx(trt):
@@ -228,7 +219,7 @@ def compile_network(
         if not parser.parse(data):
             raise ModelError(_refusal(parser, trt, name))
         config = builder.create_builder_config()
-        _fix_batch(builder, network, config, name, batch)
+        _fix_batch(builder, network, config, name)
         _set_flags(trt, config, tf32=tf32, on_this_gpu=on_this_gpu)
         made = builder.build_serialized_network(network, config)
         if made is None:
@@ -249,8 +240,8 @@ def _set_flags(trt: Any, config: Any, *, tf32: bool, on_this_gpu: bool) -> None:
         config.set_compute_capability(trt.ComputeCapability.CURRENT, 0)
 
 
-def _fix_batch(builder: Any, network: Any, config: Any, name: str, batch: int) -> None:
-    """Sets open batch sizes; other open sizes are an error, since buffers and graphs are of one size."""
+def _fix_batch(builder: Any, network: Any, config: Any, name: str) -> None:
+    """Sets open batch sizes to 1; other open sizes are an error, since buffers and graphs are of one size."""
     inputs = [network.get_input(i) for i in range(network.num_inputs)]
     profile = None
     for value in inputs:
@@ -260,7 +251,7 @@ def _fix_batch(builder: Any, network: Any, config: Any, name: str, batch: int) -
         if -1 in shape[1:]:
             raise ModelError(f"{name} leaves more than the batch size of {value.name} open: export it with fixed sizes")
         profile = profile or builder.create_optimization_profile()
-        fixed = (batch, *shape[1:])
+        fixed = (1, *shape[1:])
         profile.set_shape(value.name, fixed, fixed, fixed)
     if profile is not None:
         config.add_optimization_profile(profile)

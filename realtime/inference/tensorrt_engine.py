@@ -76,7 +76,7 @@ class EngineSession(BaseSession):
             self._owned.callback(self._stream.sync)  # first of all: nothing is freed under a running copy
             self._warm_up()
             how = "CUDA graph" if self._graph is not None else "no CUDA graph"
-            self.ran_on = f"{title(trt)} ({gpu.facts.name}, {precision}, {how})"
+            self.ran_on = f"{title(trt)} ({gpu.name}, {precision}, {how})"
             on_error.pop_all()
 
     @property
@@ -190,9 +190,9 @@ def open_engine_session(
     tf32 = precision == "auto" and own == "fp32"
     gpu = find_gpu()  # before the module: without a driver its library may crash
     trt = find_module(provider)
-    check_card(trt, gpu.facts)
+    check_card(trt, gpu)
     cache = cache or open_cache()
-    facts = engine_facts(trt, data, own, gpu.facts, tf32=tf32)
+    facts = engine_facts(trt, data, own, gpu, tf32=tf32)
 
     def start() -> EngineSession:
         kernels = cache.load(facts, "kernels") or b""
@@ -202,7 +202,7 @@ def open_engine_session(
         return session
 
     def make() -> bytes:
-        return compiler(provider, data, name, on_this_gpu=True, tf32=tf32, batch=1)
+        return compiler(provider, data, name, on_this_gpu=True, tf32=tf32)
 
     found = find_engine(facts, name, cache, make)
     try:
@@ -248,7 +248,7 @@ def _context(trt: Any, engine: Any, name: str, kernels: bytes) -> tuple[Any, Any
 
 
 def _specs(trt: Any, engine: Any, context: Any, name: str) -> dict[str, tuple[bool, TensorSpec]]:
-    """By name whether it is an input, shape and dtype; inputs with an open batch size get the compiled one.
+    """By name whether it is an input, shape and dtype; inputs with an open batch size get the compiled one (1).
 
     Raises ModelError for tensors that a session can't hold in fixed memory: sizes only known after a run, shape
     inputs, and number formats that numpy lacks.

@@ -33,7 +33,7 @@ PACKAGED = sorted(p for p in built_in_folder().glob("*/*.onnx") if p.parent.name
 
 def compiled(data: bytes, name: str = "it") -> bytes:
     """The engine of a graph, for any GPU."""
-    return compile_network(load_module("rtx"), data, name, on_this_gpu=False, batch=2)
+    return compile_network(load_module("rtx"), data, name, on_this_gpu=False)
 
 
 def small(name: str) -> tuple[NetworkSpec, bytes]:
@@ -118,7 +118,7 @@ def test_what_tensorrt_cannot_compile_is_one_line(data: bytes, says: str) -> Non
 
 
 @compiles
-def test_an_open_batch_is_compiled_for_the_given_one() -> None:
+def test_an_open_batch_is_compiled_for_one() -> None:
     data = graph([helper.make_node("Relu", ["x"], ["y"])], [], ("n", 3, 8, 8))
     assert compiled(data)
 

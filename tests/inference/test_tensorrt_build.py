@@ -17,7 +17,7 @@ from realtime.inference.tensorrt_build import compile_in_child, compile_network,
 from realtime.models.library import built_in_folder
 
 compiles = pytest.mark.skipif(not engine_module_installed("rtx"), reason="TensorRT-RTX is not installed")
-HOW: dict[str, Any] = {"on_this_gpu": False, "tf32": False, "batch": 1}
+HOW: dict[str, Any] = {"on_this_gpu": False, "tf32": False}
 
 
 def network(width: int | str = 8) -> bytes:
@@ -68,7 +68,7 @@ def test_a_child_compiles_the_same_engine_and_refuses_the_same() -> None:
 
 def test_the_childs_files_are_what_is_given() -> None:
     def child(module: str, provider: str, folder: str, how: str) -> "subprocess.CompletedProcess[bytes]":
-        assert json.loads(how) == {"name": "it", "on_this_gpu": False, "tf32": False, "batch": 1}
+        assert json.loads(how) == {"name": "it", "on_this_gpu": False, "tf32": False}
         assert Path(folder, "model.onnx").read_bytes() == network()
         Path(folder, "engine").write_bytes(provider.encode())
         return subprocess.CompletedProcess([], 0)

@@ -23,7 +23,7 @@ def why_not(provider: str) -> str:
     if not engine_module_installed(provider):
         return f"the module of {provider} is not installed"
     try:
-        check_card(load_module(provider), open_gpu().facts)
+        check_card(load_module(provider), open_gpu())
     except ModelError as error:
         return str(error)
     return ""

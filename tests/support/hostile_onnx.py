@@ -147,6 +147,11 @@ def forbidden() -> Iterator[Case]:
     constant = N("Constant", [], ["w"])
     constant.attribute.add(name="value", type=AttributeProto.TENSOR).t.CopyFrom(hidden)
     yield "weights elsewhere, in an attribute", a_model([constant, mul]).SerializeToString(), "refused"
+    branch = a_graph([mul], [stored])
+    del branch.input[:]
+    branched = N("If", ["c"], ["y"], then_branch=branch, else_branch=branch)
+    inside = a_model([branched], [number("c", np.array(True))])
+    yield "weights elsewhere, in a branch", inside.SerializeToString(), "refused"
     sparse = a_model([mul])
     sparse.graph.sparse_initializer.add().values.CopyFrom(hidden)
     yield "weights elsewhere, sparse", sparse.SerializeToString(), "refused"
