@@ -8,7 +8,7 @@ machine. TensorRT-RTX compiles without a GPU too: that shows that a network comp
 from pathlib import Path
 
 from realtime.inference.engine_cache import EngineCache, engine_facts, find_engine, open_cache
-from realtime.inference.onnx_file import read_contents
+from realtime.inference.onnx_file import check_onnx
 from realtime.inference.providers import engine_module_installed, why_no_gpu
 from realtime.inference.tensorrt_build import check_card, compile_in_child, load_module, open_gpu, title
 
@@ -25,7 +25,7 @@ def compile_engine(model: Path, cache: EngineCache | None = None) -> str:
     if gpu is not None:
         check_card(trt, gpu)
     data = model.read_bytes()
-    facts = engine_facts(trt, data, read_contents(data, model.name).precision, gpu)
+    facts = engine_facts(trt, data, check_onnx(data, model.name), gpu)
 
     def make() -> bytes:
         return compile_in_child(runtime, data, model.name, on_this_gpu=gpu is not None, tf32=False)

@@ -9,7 +9,6 @@ What a file makes the runtime do is contained by `realtime.inference.trial`.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from itertools import islice
 
 from realtime.errors import ModelError
@@ -45,25 +44,12 @@ Field = tuple[int, int | memoryview]
 """A field's number, and its value: a whole number, or the bytes of a text, a message or packed numbers."""
 
 
-@dataclass(slots=True)
-class Contents:
-    """What a walk found: operator names, and tensors that are float16 and not just cast to float32."""
+def check_onnx(data: bytes, name: str) -> str:
+    """The precision that an ONNX file itself asks for: `int8`, `fp16` or `fp32`.
 
-    operators: set[str] = field(default_factory=set)
-    half_tensors: set[str] = field(default_factory=set)
-
-    @property
-    def precision(self) -> str:
-        """The precision that the file itself asks for: `int8`, `fp16` or `fp32`."""
-        if self.operators & INT8_OPS:
-            return "int8"
-        return "fp16" if self.half_tensors else "fp32"
-
-
-def read_contents(data: bytes, name: str) -> Contents:
-    """The contents of an ONNX file. Raises ModelError on a damaged file or one that is refused."""
-    found = Contents()
-    cast: set[str] = set()
+    fp16 where float16 weights are not just cast to float32. Raises ModelError for a damaged or refused file.
+    """
+    all_operators, half, cast = set[str](), set[str](), set[str]()
     saw_graph, nodes, left = False, 0, MAX_FIELDS
     todo: list[tuple[str, memoryview, int]] = [("model", memoryview(data), 0)]
     try:
@@ -80,11 +66,11 @@ def read_contents(data: bytes, name: str) -> Contents:
             _check(kind, fields, name)
             if kind == "node":
                 operators = _texts(fields, 4)
-                found.operators.update(operators)
+                all_operators.update(operators)
                 if "Cast" in operators:
                     cast.update(_texts(fields, 1))
             if kind == "tensor" and (2, FLOAT16) in [(f, v) for f, v in fields if isinstance(v, int)]:
-                found.half_tensors.add("".join(_texts(fields, 8)[-1:]))
+                half.add("".join(_texts(fields, 8)[-1:]))
             for number, value in fields:
                 part = PARTS.get((kind, number))
                 if part and isinstance(value, memoryview):
@@ -93,8 +79,9 @@ def read_contents(data: bytes, name: str) -> Contents:
         raise ModelError(f"{name} is not a whole ONNX file ({printable(error, 80)}): get it again") from error
     if not saw_graph:
         raise ModelError(f"{name} is not an ONNX file (there is no graph in it): get it again")
-    found.half_tensors -= cast
-    return found
+    if all_operators & INT8_OPS:
+        return "int8"
+    return "fp16" if half - cast else "fp32"
 
 
 def _check(kind: str, fields: list[Field], name: str) -> None:

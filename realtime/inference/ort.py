@@ -17,9 +17,9 @@ import numpy as np
 import onnxruntime as ort
 
 from realtime.errors import ModelError
-from realtime.inference.onnx_file import Contents, read_contents
+from realtime.inference.onnx_file import check_onnx
 from realtime.inference.providers import TITLES, Choice, choose, cpu_flags, default_threads, first_line
-from realtime.inference.session import Array, BaseSession, Session, TensorSpec, blank_feed, model_bytes
+from realtime.inference.session import Array, Session, TensorSpec, blank_feed, model_bytes
 
 log = logging.getLogger(__name__)
 
@@ -30,15 +30,14 @@ ort.set_default_logger_severity(QUIET)
 _registered: list[int] = []
 
 
-class OrtSession(BaseSession):
+class OrtSession(Session):
     """One network on ONNX Runtime: see `Session`. Use `open_session` to make one.
 
-    `runtime` is ONNX Runtime's module, or a stand-in for it. Any thread may call it, one at a time.
+    `own` is the precision that the file asks for, `runtime` ONNX Runtime's module or a stand-in. Any thread may call
+    it, one at a time.
     """
 
-    def __init__(
-        self, data: bytes, name: str, contents: Contents, choice: Choice, threads: int, runtime: Any = ort
-    ) -> None:
+    def __init__(self, data: bytes, name: str, own: str, choice: Choice, threads: int, runtime: Any = ort) -> None:
         super().__init__(name)
         self._session: Any = _create(data, name, choice, threads, runtime)
         self.inputs = MappingProxyType({i.name: _spec(i, name) for i in self._session.get_inputs()})
@@ -52,10 +51,8 @@ class OrtSession(BaseSession):
         self.ran_on, counted = _where(self._session)
         main = choice.provider in counted
         self.precision = choice.precision if main else "fp32"
-        if contents.precision == "int8" or (
-            contents.precision == "fp16" and main and choice.name not in ("cpu", "openvino")
-        ):
-            self.precision = contents.precision
+        if own == "int8" or (own == "fp16" and main and choice.name not in ("cpu", "openvino")):
+            self.precision = own
         if choice.name == "openvino" and main:
             self.ran_on = self.ran_on.replace("OpenVINO", f"OpenVINO (CPU, {self.precision})")
         if not main:
@@ -109,11 +106,11 @@ def open_session(
         raise ModelError(f"{threads} threads cannot run a network: pass 1 or more")
     threads = threads or default_threads()
     data, name = model_bytes(model)
-    contents = read_contents(data, name)
+    own = check_onnx(data, name)
     choices = choose(provider, precision, threads)
     for choice in choices:
         try:
-            session = _start(model, data, name, contents, choice, threads)
+            session = _start(model, data, name, own, choice, threads)
         except ModelError as error:
             if choice is choices[-1]:
                 raise
@@ -194,11 +191,11 @@ def memory_bytes() -> int:
         return MEMORY_UNKNOWN
 
 
-def _start(model: Path | bytes, data: bytes, name: str, contents: Contents, choice: Choice, threads: int) -> Session:
-    if choice.name == "openvino" and contents.precision == "int8" and not cpu_flags() & {"avx_vnni", "avx512_vnni"}:
+def _start(model: Path | bytes, data: bytes, name: str, own: str, choice: Choice, threads: int) -> Session:
+    if choice.name == "openvino" and own == "int8" and not cpu_flags() & {"avx_vnni", "avx512_vnni"}:
         raise ModelError(f"{name} is int8, which OpenVINO computes wrong on a CPU without VNNI: use --provider cpu")
     if choice.provider:
-        return OrtSession(data, name, contents, choice, threads)
+        return OrtSession(data, name, own, choice, threads)
     from realtime.inference.tensorrt_engine import open_engine_session
 
     return open_engine_session(model, provider=choice.name, precision=choice.precision)

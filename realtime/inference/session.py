@@ -1,4 +1,4 @@
-"""One loaded network behind one protocol, whichever runtime runs it.
+"""One loaded network behind one interface, whichever runtime runs it.
 
 Inputs and outputs go by name, never by position. `ran_on` is what the runtime says it really used, asked after a
 warm-up run.
@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -38,53 +38,26 @@ class TensorSpec:
         return "(" + ", ".join("?" if s is None else str(s) for s in self.shape) + ")"
 
 
-class Session(Protocol):
-    """One loaded network. Constructed means loaded and warmed up; `close` may be called twice."""
+class Session(ABC):
+    """One loaded network. Constructed means loaded and warmed up; it checks its inputs and measures its time.
 
-    @property
-    def inputs(self) -> Mapping[str, TensorSpec]: ...
-
-    @property
-    def outputs(self) -> Mapping[str, TensorSpec]: ...
-
-    @property
-    def ran_on(self) -> str:
-        """The provider that really ran, e.g. `OpenVINO (CPU, fp32)` or `CPU`."""
-        ...
-
-    @property
-    def precision(self) -> str:
-        """`fp32`, `bf16`, `fp16` or `int8`: what the arithmetic really was."""
-        ...
-
-    @property
-    def spent_ns(self) -> int:
-        """Nanoseconds spent inside `run` since the session was loaded."""
-        ...
-
-    def run(self, feed: Mapping[str, Array]) -> dict[str, Array]:
-        """All outputs by name. Raises ModelError when names, dtypes or shapes do not fit."""
-        ...
-
-    def close(self) -> None: ...
-
-
-class BaseSession(ABC):
-    """A `Session` that checks its inputs and measures its time; a runtime adds `_run`, `_running` and `close`.
-
-    A runtime sets the public fields before its first run. `run` raises ModelError also after `close`.
+    A runtime sets the fields and adds `_run`, `_running` and `close`, which may be called twice.
     """
 
     inputs: Mapping[str, TensorSpec] = MappingProxyType({})
     outputs: Mapping[str, TensorSpec] = MappingProxyType({})
     ran_on = ""
+    """The provider that really ran, e.g. `OpenVINO (CPU, fp32)` or `CPU`."""
     precision = "fp32"
+    """`fp32`, `tf32`, `bf16`, `fp16` or `int8`: what the arithmetic really was."""
     spent_ns = 0
+    """Nanoseconds spent inside `run` since the session was loaded."""
 
     def __init__(self, name: str) -> None:
         self._name = name
 
     def run(self, feed: Mapping[str, Array]) -> dict[str, Array]:
+        """All outputs by name. Raises ModelError when names, dtypes or shapes do not fit, and after `close`."""
         if not self._running:
             raise ModelError(f"{self._name} is closed: open it again")
         check_inputs(self.inputs, feed, self._name)
@@ -92,6 +65,10 @@ class BaseSession(ABC):
         result = self._run(feed)
         self.spent_ns += now_ns() - started
         return result
+
+    @abstractmethod
+    def close(self) -> None:
+        """Give the network's memory back."""
 
     @property
     @abstractmethod

@@ -26,12 +26,12 @@ from typing import Any
 
 from realtime.errors import ModelError
 from realtime.inference.providers import MODULES, first_line, why_no_gpu
-from realtime.inference.trial import run_child, why_ended
+from realtime.inference.trial import child_exit, run_child
 
 log = logging.getLogger(__name__)
 
 BUILD = 1  # part of every cache key: raise it when this file changes what an engine is
-MODEL, ENGINE, REFUSAL = "model.onnx", "engine", "refusal"
+MODEL, ENGINE = "model.onnx", "engine"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -158,51 +158,34 @@ def last_error(trt: Any) -> str:
 
 
 def compile_in_child(
-    provider: str,
-    data: bytes,
-    name: str,
-    *,
-    on_this_gpu: bool,
-    tf32: bool,
-    run: Callable[..., Any] = run_child,
+    provider: str, data: bytes, name: str, *, on_this_gpu: bool, tf32: bool, run: Callable[..., None] = run_child
 ) -> bytes:
     """As `compile_network`, in a child process. Raises ModelError also where that one crashed or the disk is full."""
     from realtime.inference.ort import open_session  # which may call this module's users
 
     open_session(data, provider="cpu").close()
     how = json.dumps({"name": name, "on_this_gpu": on_this_gpu, "tf32": tf32})
+    crashed, do = f"{MODULES[provider][1]} crashed while compiling {name}", "use another provider"
     try:
         with tempfile.TemporaryDirectory(prefix="masquerade-") as folder:
-            place = Path(folder)
-            (place / MODEL).write_bytes(data)
-            ended = run("realtime.inference.tensorrt_build", provider, folder, how)
-            if ended.returncode == 0:
-                return (place / ENGINE).read_bytes()
-            if (place / REFUSAL).exists():
-                raise ModelError((place / REFUSAL).read_text(encoding="utf-8"))
+            Path(folder, MODEL).write_bytes(data)
+            run("realtime.inference.tensorrt_build", provider, folder, how, crashed=crashed, do=do)
+            return Path(folder, ENGINE).read_bytes()
     except OSError as error:
         raise ModelError(
             f"{name} cannot be compiled ({error.strerror or error}): free some space in {tempfile.gettempdir()}"
         ) from error
-    crashed = f"{MODULES[provider][1]} crashed while compiling {name} ({why_ended(ended)})"
-    raise ModelError(f"{crashed}: use another provider")
 
 
-def main(provider: str, folder: str, how: str) -> int:
-    """The child: compiles what lies in the folder and leaves the engine there, or the line that refuses it."""
+def main(provider: str, folder: str, how: str) -> None:
+    """The child: compiles what lies in the folder and leaves the engine there. Raises ModelError."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # else Ctrl-C waits for the compiler
-    place = Path(folder)
-    try:
-        engine = compile_network(load_module(provider), (place / MODEL).read_bytes(), **json.loads(how))
-    except ModelError as error:
-        (place / REFUSAL).write_text(str(error), encoding="utf-8")
-        return 1
-    (place / ENGINE).write_bytes(engine)
-    return 0
+    data = Path(folder, MODEL).read_bytes()
+    Path(folder, ENGINE).write_bytes(compile_network(load_module(provider), data, **json.loads(how)))
 
 
 def compile_network(trt: Any, data: bytes, name: str, *, on_this_gpu: bool, tf32: bool = False) -> bytes:
-    """The engine of a checked ONNX file (`read_contents` has admitted it).
+    """The engine of a checked ONNX file (`check_onnx` has admitted it).
 
     `on_this_gpu` compiles for the GPU here; without one, TensorRT-RTX compiles for every kind it knows, and
     TensorRT cannot. `tf32` lets float32 products keep 10 bits of a number. An open batch size becomes 1.
@@ -269,4 +252,4 @@ def _refusal(parser: Any, trt: Any, name: str) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+    child_exit(lambda: main(*sys.argv[1:]))

@@ -18,8 +18,8 @@ import numpy as np
 
 from realtime.errors import ModelError
 from realtime.inference.engine_cache import EngineCache, engine_facts, find_engine, open_cache
-from realtime.inference.onnx_file import read_contents
-from realtime.inference.session import Array, BaseSession, TensorSpec, blank_feed, model_bytes
+from realtime.inference.onnx_file import check_onnx
+from realtime.inference.session import Array, Session, TensorSpec, blank_feed, model_bytes
 from realtime.inference.tensorrt_build import (
     Gpu,
     GpuError,
@@ -46,7 +46,7 @@ class Tensor:
     array: Array
 
 
-class EngineSession(BaseSession):
+class EngineSession(Session):
     """One engine on one GPU: see `Session`. Use `open_engine_session` to make one.
 
     `kernels` are what an earlier session of this engine compiled (TensorRT-RTX finishes its kernels on the GPU that
@@ -184,7 +184,7 @@ def open_engine_session(
     Raises ModelError where there is no driver, GPU or module, and for a file or graph that is refused.
     """
     data, name = model_bytes(model)
-    own = read_contents(data, name).precision
+    own = check_onnx(data, name)
     if precision not in ("fp32", "auto", own):
         raise ModelError(f"{name} computes in {own}, not {precision}: export it again (masquerade export --precision)")
     tf32 = precision == "auto" and own == "fp32"

@@ -9,7 +9,9 @@ import contextlib
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 
@@ -29,52 +31,58 @@ def try_model(file: Path, *, seconds: float = SECONDS) -> None:
     Raises ModelError where the file is refused, or crashes its process, or takes more than `seconds` or memory.
     """
     name = printable(file.name, 80)
+    crashed, do = f"{name} crashes what runs it", "get it again, or use another model"
     try:
-        ended = run_child("realtime.inference.trial", str(file), str(seconds), seconds=seconds)
+        run_child("realtime.inference.trial", str(file), str(seconds), crashed=crashed, do=do, seconds=seconds)
     except subprocess.TimeoutExpired as error:
         raise ModelError(f"{name} takes more than {seconds:g} s to load and run once: use another model") from error
     except OSError as error:
         raise ModelError(f"{name} cannot be tried out ({error.strerror or error}): close other programs") from error
-    if ended.returncode == REFUSED:
-        raise ModelError(ended.stdout.decode("utf-8", "replace").strip().splitlines()[-1])
-    if ended.returncode:
-        raise ModelError(f"{name} crashes what runs it ({why_ended(ended)}): get it again, or use another model")
 
 
-def run_child(module: str, *arguments: str, seconds: float | None = None) -> "subprocess.CompletedProcess[bytes]":
-    """Run a module of ours in a child process to its end. Raises OSError, and TimeoutExpired after `seconds`."""
+def run_child(module: str, *arguments: str, crashed: str, do: str, seconds: float | None = None) -> None:
+    """Run a module of ours, which ends with `child_exit`, in a child process to its end.
+
+    Raises ModelError: the child's own, or where that was ended otherwise `crashed`, how, and what to `do`.
+    Raises OSError where it cannot be started, TimeoutExpired after `seconds`.
+    """
     paths = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
-    return subprocess.run(
-        [sys.executable, "-P", "-m", module, *arguments],
+    ended = subprocess.run(
+        [sys.executable, "-P", "-X", "utf8", "-m", module, *arguments],
         env={**os.environ, "PYTHONPATH": paths},
         stdin=subprocess.DEVNULL,
         capture_output=True,
+        encoding="utf-8",
+        errors="replace",
         check=False,
         timeout=seconds,
     )
+    if ended.returncode == REFUSED:
+        raise ModelError(ended.stdout.strip().splitlines()[-1])
+    if ended.returncode:
+        lines = ended.stderr.strip().splitlines() or [f"exit code {ended.returncode}"]
+        how = f"signal {-ended.returncode}" if ended.returncode < 0 else printable(lines[-1], 200)
+        raise ModelError(f"{crashed} ({how}): {do}")
 
 
-def why_ended(ended: "subprocess.CompletedProcess[bytes]") -> str:
-    """Why a child failed, in a few words: its signal, or its last line."""
-    lines = ended.stderr.decode("utf-8", "replace").strip().splitlines()
-    if ended.returncode < 0:
-        return f"signal {-ended.returncode}"
-    return printable(lines[-1], 200) if lines else f"exit code {ended.returncode}"
+def child_exit(act: Callable[[], object]) -> NoReturn:
+    """The end of a child: does what it is for, and leaves a ModelError as its last line."""
+    try:
+        act()
+    except ModelError as error:
+        print(error)
+        sys.exit(REFUSED)
+    sys.exit()
 
 
-def main(file: str, seconds: str) -> int:
-    """The child: limits itself, then loads and runs the file."""
+def main(file: str, seconds: str) -> None:
+    """The child: limits itself, then loads and runs the file. Raises ModelError."""
     from realtime.inference.ort import memory_bytes, open_session
 
     _limit(memory_bytes() // 2, int(float(seconds)) + 1)
-    try:
-        session = open_session(Path(file), provider="cpu", precision="fp32")  # runs it once on zeros
-        with contextlib.suppress(ModelError):  # a network may refuse sizes and numbers that nobody meant
-            session.run({name: np.full_like(zeros, 0.5) for name, zeros in blank_feed(session.inputs).items()})
-    except ModelError as error:
-        print(error)
-        return REFUSED
-    return 0
+    session = open_session(Path(file), provider="cpu", precision="fp32")  # runs it once on zeros
+    with contextlib.suppress(ModelError):  # a network may refuse sizes and numbers that nobody meant
+        session.run({name: np.full_like(zeros, 0.5) for name, zeros in blank_feed(session.inputs).items()})
 
 
 def _limit(memory: int, seconds: int) -> None:
@@ -93,4 +101,4 @@ def _limit(memory: int, seconds: int) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+    child_exit(lambda: main(*sys.argv[1:]))

@@ -14,7 +14,7 @@ import numpy as np
 
 from realtime.errors import ModelError
 from realtime.frame import Frame, Pixels
-from realtime.inference.session import Array, BaseSession, TensorSpec
+from realtime.inference.session import Array, Session, TensorSpec
 from realtime.tracking.face import Face
 from realtime.tracking.person_selection import SAME_FACE, Observation, Track, overlap
 from realtime.tracking.tracker import FaceTracker
@@ -61,7 +61,7 @@ class MediapipeDetector(FaceTracker):
         return found
 
 
-class _Landmarker(BaseSession):
+class _Landmarker(Session):
     """MediaPipe's face landmarker as a session: `image` (H, W, 3) uint8 RGB in; `landmarks` (n, 478, 3) in 0..1,
     `blendshapes` (n, 52) and `poses` (n, 4, 4) out."""
 

@@ -16,7 +16,7 @@ from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 from export.options import ExportOptions  # noqa: E402
 from export.plan import ExportPlan, NetworkSpec  # noqa: E402
 from export.precision import Converted, convert_precision  # noqa: E402
-from realtime.inference.onnx_file import read_contents  # noqa: E402
+from realtime.inference.onnx_file import check_onnx  # noqa: E402
 
 CHANNELS = 1000
 
@@ -102,7 +102,7 @@ def test_what_finds_key_points_stays_in_fp32(file: str) -> None:
     part = a_part(file)
     done = converted(graph(), part, "fp16")
     assert done.precision == "fp32"
-    assert read_contents(done.model.SerializeToString(), file).precision == "fp32"
+    assert check_onnx(done.model.SerializeToString(), file) == "fp32"
     off = a_part(file, error=2e-4)
     assert "fp32 may be 1e-04" in one_line(lambda: verified(done.model, off, done.precision))
 

@@ -21,7 +21,7 @@ from export.networks.autoencoder import Archi, SaehdShape, saehd  # noqa: E402
 from export.plan import NetworkSpec  # noqa: E402
 from export.samples import mel_windows, pictures  # noqa: E402
 from export.to_onnx import OPSET, to_onnx, verify  # noqa: E402
-from realtime.inference.onnx_file import read_contents  # noqa: E402
+from realtime.inference.onnx_file import check_onnx  # noqa: E402
 
 FAST_ARCHIS = ("df-tc", "liae-udtc")
 """Every letter on both kinds, in few exports, with df-ud and liae-ud of the recorded files. All 32 archis draw
@@ -102,7 +102,7 @@ def test_the_file_is_static_checked_and_says_nothing_of_this_machine(tiny: Netwo
     made = verified(model, tiny, "fp32")
     assert (made.opset, made.precision, made.parity.samples) == (OPSET, "fp32", 4)
     assert made.parity.worst.worst <= 1e-4
-    assert read_contents(made.content, "x").precision == "fp32"
+    assert check_onnx(made.content, "x") == "fp32"
     for trace in (b".py", b"stack_trace", b"site-packages", str(Path(__file__).resolve().parents[2]).encode()):
         assert trace not in made.content
     assert to_onnx(tiny).SerializeToString(deterministic=True) == model.SerializeToString(deterministic=True)

@@ -8,7 +8,7 @@ from hostile_onnx import N, a_model  # noqa: E402
 from onnx import ModelProto, TensorProto  # noqa: E402
 
 from realtime.errors import ModelError  # noqa: E402
-from realtime.inference.onnx_file import read_contents  # noqa: E402
+from realtime.inference.onnx_file import check_onnx  # noqa: E402
 
 
 def varint(value: int) -> bytes:
@@ -35,7 +35,7 @@ def a_graph_with(node: bytes = b"", tensor: bytes = b"") -> bytes:
 )
 def test_what_is_no_message_is_refused(raw: bytes) -> None:
     with pytest.raises(ModelError, match="not a whole ONNX file"):
-        read_contents(raw, "it")
+        check_onnx(raw, "it")
 
 
 def test_a_field_is_not_hidden_by_bits_that_others_drop() -> None:
@@ -45,13 +45,13 @@ def test_a_field_is_not_hidden_by_bits_that_others_drop() -> None:
     for bits in (0, 1, 4):
         hidden = part(13, location, bits)
         with pytest.raises(ModelError, match="not a whole ONNX file" if bits else "external data"):
-            read_contents(a_graph_with(tensor=hidden), "it")
+            check_onnx(a_graph_with(tensor=hidden), "it")
 
 
 @pytest.mark.parametrize("value", [1, 1 + (1 << 32), 1 << 63 | 1, 2])
 def test_a_place_is_not_hidden_by_bits_that_others_drop(value: int) -> None:
     with pytest.raises(ModelError, match="external data"):
-        read_contents(a_graph_with(tensor=varint(14 << 3) + varint(value)), "it")
+        check_onnx(a_graph_with(tensor=varint(14 << 3) + varint(value)), "it")
 
 
 @pytest.mark.parametrize("order", [1, -1])
@@ -64,5 +64,5 @@ def test_of_two_names_both_must_do(number: int, harmless: bytes, bad: bytes, say
     node = part(1, b"x") + part(2, b"z") + b"".join(names)
     ModelProto.FromString(a_graph_with(node))  # protobuf itself has nothing against it
     with pytest.raises(ModelError, match=says) as caught:
-        read_contents(a_graph_with(node), "it")
+        check_onnx(a_graph_with(node), "it")
     assert "\n" not in str(caught.value)

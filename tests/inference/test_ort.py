@@ -10,7 +10,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from realtime.errors import ModelError
-from realtime.inference.onnx_file import read_contents
+from realtime.inference.onnx_file import check_onnx
 from realtime.inference.ort import open_session
 from realtime.inference.providers import available_providers, choose, cpu_flags, default_threads, physical_cores
 from realtime.inference.session import TensorSpec
@@ -113,7 +113,7 @@ def test_any_damage_is_one_line() -> None:
             spoilt[at] = rng.integers(0, 256)
         damaged.append(bytes(spoilt))
     damaged += [rng.bytes(int(n)) for n in rng.integers(0, 200, 100)]
-    lines = [complaint(lambda data=data: read_contents(data, "it")) for data in damaged]
+    lines = [complaint(lambda data=data: check_onnx(data, "it")) for data in damaged]
     lines += [complaint(lambda data=data: open_session(data, provider="cpu")) for data in damaged[::40]]
     assert any(lines)
     assert not [line for line in lines if "\n" in line]
@@ -146,9 +146,9 @@ def test_the_precision_of_the_file_is_told() -> None:
         return model(nodes, [weight(dtype)]).SerializeToString()
 
     stored_half = two_steps(helper.make_node("Cast", ["two"], ["wide"], to=TensorProto.FLOAT), np.float16)
-    assert read_contents(stored_half, "m").precision == "fp32"
+    assert check_onnx(stored_half, "m") == "fp32"
     half = model([helper.make_node("Mul", ["x", "two"], ["y"])], [weight(np.float16)]).SerializeToString()
-    assert read_contents(half, "m").precision == "fp16"
+    assert check_onnx(half, "m") == "fp16"
     scale = numpy_helper.from_array(np.float32(1), "scale")
     nodes = [
         helper.make_node("QuantizeLinear", ["x", "scale"], ["q"]),

@@ -9,7 +9,6 @@ from fake_runtime import FakeRuntime
 from onnx import TensorProto, helper
 
 from realtime.errors import ModelError
-from realtime.inference.onnx_file import Contents
 from realtime.inference.ort import OrtSession, bind
 from realtime.inference.providers import Choice, choose, why_no_gpu
 from realtime.inference.session import TensorSpec
@@ -18,8 +17,8 @@ CUDA, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
 X = {"x": np.array([[1, 2, 3]], np.float32)}
 
 
-def opened(runtime: FakeRuntime, choice: Choice, contents: Contents | None = None) -> OrtSession:
-    return OrtSession(b"", "eve.onnx", contents or Contents(), choice, 2, runtime)
+def opened(runtime: FakeRuntime, choice: Choice, own: str = "fp32") -> OrtSession:
+    return OrtSession(b"", "eve.onnx", own, choice, 2, runtime)
 
 
 def test_cuda_runs_on_arrays_that_stay_on_the_gpu() -> None:
@@ -60,7 +59,7 @@ def test_a_mixed_placement_is_told_by_node_counts() -> None:
 
 
 def test_the_files_precision_counts_where_the_provider_keeps_to_it() -> None:
-    half = Contents(half_tensors={"w"})
+    half = "fp16"
     assert opened(FakeRuntime({CUDA: 1}), Choice("cuda", CUDA, "fp32"), half).precision == "fp16"
     assert opened(FakeRuntime({CPU: 1}), Choice("cpu", CPU, "fp32"), half).precision == "fp32"
 

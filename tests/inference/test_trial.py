@@ -11,7 +11,7 @@ import hostile_onnx  # noqa: E402
 from bundles import one_line  # noqa: E402
 from hostile_onnx import N, a_model, sum_of, whole  # noqa: E402
 
-from realtime.inference.trial import try_model  # noqa: E402
+from realtime.inference.trial import run_child, try_model  # noqa: E402
 
 
 def test_an_honest_network_passes(tmp_path: Path) -> None:
@@ -43,3 +43,8 @@ def test_what_takes_too_long_is_ended(tmp_path: Path) -> None:
     file = tmp_path / "slow.onnx"
     file.write_bytes(b"")
     assert "takes more than 0.01 s" in one_line(lambda: try_model(file, seconds=0.01))
+
+
+def test_a_child_that_ends_otherwise_is_one_line() -> None:
+    message = one_line(lambda: run_child("realtime.inference.nothing", crashed="it crashed", do="try another"))
+    assert re.fullmatch(r"it crashed \(.*No module named.*\): try another", message)
