@@ -13,7 +13,7 @@ from realtime.families.face_swap.effect import open_swapper
 from realtime.inference.image_format import CropFormat
 from realtime.inference.ort import open_session
 from realtime.inference.session import Array, Session, TensorSpec
-from realtime.models.bundle import hash_file, open_bundle
+from realtime.models.bundle import open_bundle
 from realtime.models.library import add_file, load_bundle
 from realtime.settings import Settings
 
@@ -133,12 +133,8 @@ def test_the_default_morph_is_the_one_that_users_know() -> None:
 
 
 def test_a_dfm_is_told_the_morph_only_if_it_asks(tmp_path: Path) -> None:
-    folder = a_bundle(tmp_path / "eve")
-    (folder / "swap.onnx").rename(folder / "eve.dfm")
-    files = {"eve.dfm": hash_file(folder / "eve.dfm")}
     card = {"size": R, "face_type": "head", "layout": "NHWC"}
-    other = a_bundle(tmp_path / "other", files=files, input=card)
-    (folder / "eve.dfm").rename(other / "eve.dfm")
+    other = a_bundle(tmp_path / "other", contents={"eve.dfm": b"network"}, input=card)
     for inputs in (SAEHD_IN, AMP_IN):
         script = Script(dict(inputs), answers(), OUT)
         swapper = open_swapper(open_bundle(other), open_session=script.open)
@@ -155,10 +151,7 @@ def test_a_dfm_is_told_the_morph_only_if_it_asks(tmp_path: Path) -> None:
 )
 def test_the_file_says_what_it_is_fed_whatever_the_card_says(tmp_path: Path, stated: dict[str, object]) -> None:
     """Cards of version 0.1 repeat what the file says itself."""
-    folder = a_bundle(tmp_path / "made")
-    files = {"eve.dfm": hash_file(folder / "swap.onnx")}
-    other = a_bundle(tmp_path / "eve", files=files, input={"face_type": "head"} | stated)
-    (folder / "swap.onnx").rename(other / "eve.dfm")
+    other = a_bundle(tmp_path / "eve", contents={"eve.dfm": b"network"}, input={"face_type": "head"} | stated)
     swapper = open_swapper(open_bundle(other), open_session=Script(dict(SAEHD_IN), answers(), OUT).open)
     assert (swapper.size, swapper.face_type) == (R, "head")
 

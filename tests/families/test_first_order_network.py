@@ -20,7 +20,7 @@ from realtime.families.motion.first_order.network import (
 )
 from realtime.frame import Pixels
 from realtime.inference.session import Array, TensorSpec, report
-from realtime.models.bundle import Bundle, hash_file, open_bundle
+from realtime.models.bundle import Bundle, open_bundle
 
 S, K = 32, 3
 F32 = np.dtype(np.float32)
@@ -67,13 +67,7 @@ class Networks:
 
 
 def motion_bundle(folder: Path, **changes: object) -> Bundle:
-    for file in FILES:
-        path = folder.parent / file
-        path.write_bytes(file.encode())
-    made = a_bundle(folder, **{**MOTION, "files": {file: hash_file(folder.parent / file) for file in FILES}, **changes})
-    for file in FILES:
-        (folder.parent / file).rename(made / file)
-    return open_bundle(made)
+    return open_bundle(a_bundle(folder, contents={file: file.encode() for file in FILES}, **{**MOTION, **changes}))
 
 
 @pytest.fixture

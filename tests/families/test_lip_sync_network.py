@@ -189,22 +189,8 @@ TOP = 10
 
 def fine_bundle(folder: Path, **output: object) -> Bundle:
     contents = {LIP_SYNC_FILE: b"network of eve", FINE_FILE: b"a finer one"}
-    made = a_bundle(
-        folder,
-        family="lip-sync",
-        identity={"kind": "none"},
-        input={"size": S},
-        output={"fine_size": LARGE, **output},
-        files=dict.fromkeys(contents, "sha256:" + "0" * 64),
-    )
-    for file in ("swap.onnx", "preview.jpg"):
-        (made / file).unlink()
-    card = (made / "model.toml").read_text(encoding="utf-8")
-    for name, data in contents.items():
-        (made / name).write_bytes(data)
-        card = card.replace("sha256:" + "0" * 64, hash_file(made / name), 1)
-    (made / "model.toml").write_text(card, encoding="utf-8")
-    return open_bundle(made)
+    card = {"family": "lip-sync", "identity": {"kind": "none"}, "input": {"size": S}}
+    return open_bundle(a_bundle(folder, contents=contents, output={"fine_size": LARGE, **output}, **card))
 
 
 def first_network() -> Script:

@@ -6,7 +6,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-import tomli_w
 from bundles import Script, a_bundle, one_line
 from mesh_faces import MESH, a_face, a_picture, a_shape, blinking, head
 
@@ -20,7 +19,7 @@ from realtime.families.motion.mesh.source import MeshSource
 from realtime.families.motion.motion_model import Motion
 from realtime.frame import Frame, Pixels
 from realtime.inference.session import TensorSpec, report
-from realtime.models.bundle import hash_file, open_bundle
+from realtime.models.bundle import open_bundle
 from realtime.models.library import built_in_folder, load_bundle
 from realtime.tracking.face import Face
 
@@ -234,16 +233,8 @@ def test_bundles_of_other_kinds_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_bundle_without_a_network_moves_all_the_same(tmp_path: Path) -> None:
-    home = tmp_path / "bare"
-    home.mkdir()
-    (home / "mesh.npz").write_bytes(MESH.read_bytes())
-    card = {"schema": 1, "name": "bare", "title": "Bare", "family": "motion", "licence": "MIT"}
-    tables = {
-        "identity": {"kind": "none"},
-        "files": {"mesh.npz": hash_file(home / "mesh.npz")},
-        "input": {"size": 256},
-    }
-    (home / "model.toml").write_text(tomli_w.dumps(card | tables), encoding="utf-8")
+    card = {"family": "motion", "identity": {"kind": "none"}, "input": {"size": 256}}
+    home = a_bundle(tmp_path / "bare", contents={"mesh.npz": MESH.read_bytes()}, **card)
     model = open_mesh_model(open_bundle(home))
     assert not model.sessions
     source = model.encode_source(a_picture(), a_face())

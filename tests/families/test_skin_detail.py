@@ -14,7 +14,7 @@ from realtime.families.face_swap.skin_detail import DETAIL_FILE, SIDE, UNCHANGED
 from realtime.frame import Floats, Pixels
 from realtime.imaging.align import crop_from_frame
 from realtime.inference.session import Session, TensorSpec
-from realtime.models.bundle import hash_file, open_bundle
+from realtime.models.bundle import open_bundle
 from realtime.models.library import built_in_folder
 from realtime.settings import Settings
 from realtime.tracking.pose import HeadPose
@@ -113,19 +113,18 @@ def test_a_bundle_with_detail_has_it_in_both_variants(tmp_path: Path) -> None:
         {"features": TensorSpec((1, 4, 16, 16), np.dtype(np.float32))},
         {"fine_face": np.full((1, 3, fine_size, fine_size), 0.6, np.float32)},
     )
-    made = a_bundle(tmp_path / "eve")
-    (made / FINE_FILE).write_bytes(b"a larger face")
-    cv2.imwrite(str(made / DETAIL_FILE), spot(CHEEK))
-    files = {name: hash_file(made / name) for name in ("swap.onnx", FINE_FILE, DETAIL_FILE)}
-    outputs = {"features": "features", "fine": "fine_face", "fine_size": fine_size}
-    card = a_bundle(tmp_path / "card", files=files, input={"size": size, "face_type": "full"}, output=outputs)
-    (made / "model.toml").write_bytes((card / "model.toml").read_bytes())
+    _, texture = cv2.imencode(".png", spot(CHEEK))
+    made = a_bundle(
+        tmp_path / "eve",
+        contents={"swap.onnx": b"network", FINE_FILE: b"a larger face", DETAIL_FILE: texture.tobytes()},
+        input={"size": size, "face_type": "full"},
+        output={"features": "features", "fine": "fine_face", "fine_size": fine_size},
+    )
 
     def opened(model: Path, **_: object) -> Session:
         return fine if model.name == FINE_FILE else first
 
     face = a_face()
-    matrix = crop_from_frame(face.landmarks, "full", size)
     for variant, side in (("fast", size), ("fine", fine_size)):
         swapper = open_swapper(open_bundle(made), open_session=opened)
         matrix = crop_from_frame(face.landmarks, swapper.face_type, size, coverage=swapper.coverage)

@@ -23,11 +23,12 @@ def network_of(name: str) -> bytes:
     return RELU + b"2" + bytes([len(name)]) + name.encode()
 
 
-def a_bundle(folder: Path, name: str = "eve", **changes: object) -> Path:
-    """A good bundle, its card's top keys replaced by `changes`."""
+def a_bundle(folder: Path, name: str = "eve", contents: Mapping[str, bytes] | None = None, **changes: object) -> Path:
+    """A good bundle, its card's top keys replaced by `changes`. `contents`: other files than the one network."""
     folder.mkdir(parents=True)
-    (folder / "swap.onnx").write_bytes(network_of(name))
-    (folder / "preview.jpg").write_bytes(b"picture")
+    contents = contents or {"swap.onnx": network_of(name)}
+    for file, data in {**contents, "preview.jpg": b"picture"}.items():
+        (folder / file).write_bytes(data)
     card = {
         "schema": 1,
         "name": name,
@@ -35,7 +36,7 @@ def a_bundle(folder: Path, name: str = "eve", **changes: object) -> Path:
         "family": "swap",
         "licence": "CC0-1.0",
         "identity": {"kind": "synthetic", "statement": "Nobody."},
-        "files": {"swap.onnx": hash_file(folder / "swap.onnx")},
+        "files": {file: hash_file(folder / file) for file in contents},
         "input": {"size": 64, "face_type": "whole_face"},
     } | changes
     (folder / "model.toml").write_text(tomli_w.dumps(card), encoding="utf-8")

@@ -8,7 +8,7 @@ from heads import RECORDED, turn_deg
 
 from realtime.errors import ModelError
 from realtime.models.library import built_in_folder
-from realtime.tracking.pose import POINTS, VERTICAL_VIEW_DEG, HeadPose
+from realtime.tracking.pose import POINTS, VERTICAL_VIEW_DEG, HeadPose, head_angles
 
 SIZE = (1280, 720)
 
@@ -77,3 +77,36 @@ def test_a_wrong_file_is_named(tmp_path: Path) -> None:
         HeadPose(tmp_path / "pose.npz")
     with pytest.raises(ModelError, match=r"gone\.npz"):
         HeadPose(tmp_path / "gone.npz")
+
+
+def pose_of(pitch: float, yaw: float, roll: float, scale: float = 1.0) -> np.ndarray:
+    """A pose from its angles, by the plain rotation matrices."""
+    (cp, cy, cr), (sp, sy, sr) = np.cos([pitch, yaw, roll]), np.sin([pitch, yaw, roll])
+    rx = np.array([[1, 0, 0], [0, cp, -sp], [0, sp, cp]])
+    ry = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
+    rz = np.array([[cr, -sr, 0], [sr, cr, 0], [0, 0, 1]])
+    pose = np.eye(4, dtype=np.float32)
+    pose[:3, :3] = scale * rz @ ry @ rx
+    return pose
+
+
+def test_the_angles_of_a_head_are_those_it_was_turned_by() -> None:
+    rng = np.random.default_rng(5)
+    for _ in range(50):
+        angles = rng.uniform([-1.2, -1.2, -3], [1.2, 1.2, 3])
+        pose = pose_of(*angles, scale=float(rng.uniform(0.1, 20)))
+        np.testing.assert_allclose(head_angles(pose), angles, atol=1e-5)
+    assert head_angles(np.eye(4)).tolist() == [0, 0, 0]
+
+
+def test_a_head_beside_the_cameras_axis_is_read_as_it_looks() -> None:
+    # Read on one picture of a head: in the middle of a 1280x720 frame, and 300 px to the right of it.
+    middle, beside = pose_of(-0.012, -0.047, 0.0), pose_of(-0.007, -0.159, 0.0)
+    middle[:3, 3], beside[:3, 3] = (-0.2, -0.3, -30.1), (13.8, -0.3, -30.2)
+    np.testing.assert_allclose(head_angles(beside)[1], head_angles(middle)[1], atol=0.02)
+
+
+def test_a_mirrored_head_turns_the_other_way() -> None:
+    flip = np.diag([-1.0, 1, 1, 1])
+    mirrored = flip @ pose_of(0.3, 0.5, -0.2) @ flip
+    np.testing.assert_allclose(head_angles(mirrored), [0.3, -0.5, 0.2], atol=1e-6)

@@ -222,8 +222,9 @@ def own_wiring(session: Session, card: ModelCard) -> Wiring:
             raise unfit(card, f"its network gives no {name!r}, but {', '.join(gives)} ([output] in the card)")
         check_port(card.name, name, gives[name], shape)
     inputs = {name: name for name in shapes if name in wants}
-    outputs = {"driver_mask": names.driver_mask, "visible": names.visible}
-    return Wiring(form, drawn=names.face, mask=names.mask, **outputs, **inputs)
+    return Wiring(
+        form, **inputs, drawn=names.face, mask=names.mask, driver_mask=names.driver_mask, visible=names.visible
+    )
 
 
 def _resized(mask: Floats, size: int) -> Floats:
