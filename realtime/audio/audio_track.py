@@ -37,14 +37,11 @@ ENCODED = {".mp4": ("aac", None), ".mkv": ("aac", None), ".webm": ("libopus", 48
 _EVERY_CODEC_HZ = 48_000
 _FILE_BITS, _VOICE_BITS = 128_000, 96_000
 
-JUMP_S = 0.1
-"""A step between picture and sound this large means that the source jumped (it looped)."""
-
+JUMP_S = 0.1  # a step between picture and sound this large means that the source jumped (it looped)
 UNSEEN_S = 0.006
 """A delay that changes by less stays as it is: a camera's rate trembles, and each change could be heard."""
 
-LATEST_S = 1.0
-"""What of the voice is still missing so long after its picture is silence: the device is gone."""
+LATEST_S = 1.0  # what of the voice is still missing so long after its picture is silence: the device is gone
 
 
 class TrackWriter(Protocol):

@@ -19,24 +19,14 @@ from realtime.frame import Floats
 RESERVE_S = 0.060
 """For what a device and the filters hold back, at first: blocks of 20 ms, a driver's buffer, 4 ms of resampling."""
 
-MOST_S = 0.800
-"""No voice is delayed more: what is missing then is silence."""
-
+MOST_S = 0.800  # no voice is delayed more: what is missing then is silence
 _STEP_S = 0.020
 _PATIENCE = 3
 
-UNSEEN_S = 0.006
-"""A difference of sound and picture that is not corrected: each change could be heard."""
-
-WRONG_S = 0.045
-"""From here on a difference is seen, so it is corrected in the middle of a word."""
-
-PAUSE_S = 0.060
-"""What a page holds back, at least."""
-
-GONE_S = 0.200
-"""Sound that is missing for longer comes from a device that is gone: waiting for it would not help."""
-
+UNSEEN_S = 0.006  # a difference of sound and picture that is not corrected: each change could be heard
+WRONG_S = 0.045  # from here on a difference is seen, so it is corrected in the middle of a word
+PAUSE_S = 0.060  # what a page holds back, at least
+GONE_S = 0.200  # sound that is missing for longer comes from a device that is gone: waiting for it would not help
 _WATCHED = 50
 """`_PATIENCE` of so many blocks that came when their sound was due already: the delay is too short for this machine."""
 

@@ -16,15 +16,9 @@ from realtime.frame import Doubles, Floats
 
 BANDS = 80
 HOP, SPAN = 200, 800
-RATE_HZ = SPEECH_HZ // HOP
-"""80 mel frames a second; frame k is centred on sample k * HOP."""
-
-WINDOW = 16
-"""Frames in one window of a network: 200 ms, of which the first is at the picture's time."""
-
-SILENCE = np.float32(-4.0)
-"""What every band of digital silence is."""
-
+RATE_HZ = SPEECH_HZ // HOP  # 80 mel frames a second; frame k is centred on sample k * HOP
+WINDOW = 16  # frames in one window of a network: 200 ms, of which the first is at the picture's time
+SILENCE = np.float32(-4.0)  # what every band of digital silence is
 LOOK_AHEAD_S = ((WINDOW - 1) * HOP + SPAN // 2) / SPEECH_HZ
 """How much sound after the picture's time its window needs: 212.5 ms."""
 

@@ -11,18 +11,11 @@ from realtime.clock import NS_PER_S, Clock, now_ns
 from realtime.errors import DeviceError
 from realtime.frame import Floats
 
-POLL_S = 0.1
-"""How long one wait for the driver lasts: `unblock` takes effect within it."""
-
-SILENT_S = 2.0
-"""A microphone that sends nothing for so long is closed and opened again."""
-
-MUTE_S = 3.0
-"""Digital silence for so long is worth a word: a switch, or the system's privacy settings."""
-
+POLL_S = 0.1  # how long one wait for the driver lasts: `unblock` takes effect within it
+SILENT_S = 2.0  # a microphone that sends nothing for so long is closed and opened again
+MUTE_S = 3.0  # digital silence for so long is worth a word: a switch, or the system's privacy settings
 _FULL_SCALE = 0.999
-_CLIPPED = 0.01
-"""A share of samples at full scale that is heard as distortion."""
+_CLIPPED = 0.01  # a share of samples at full scale that is heard as distortion
 
 
 class SoundDeviceGone(DeviceError):

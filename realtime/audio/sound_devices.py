@@ -40,9 +40,7 @@ PulseAudio 16: from `write` to a recording of the monitor 2 to 4 ms more than th
 _MOST_BYTES = 4 * HEARD_HZ  # a second
 _MOST_WAITING_S = 0.040  # a pacat that starts, or a server that was slow, may have so much to take
 
-OURS = "masquerade"
-"""The name of our null sink; its monitor is the virtual microphone."""
-
+OURS = "masquerade"  # the name of our null sink; its monitor is the virtual microphone
 LABEL = "masquerade AI voice"
 
 CABLES = ("BlackHole", "CABLE Input", "VB-Cable", "Loopback Audio")
@@ -50,8 +48,7 @@ CABLES = ("BlackHole", "CABLE Input", "VB-Cable", "Loopback Audio")
 
 _LOOK_S = 0.005
 
-Run = Callable[[Sequence[str]], str]
-"""A command -> what it printed. Raises DeviceError."""
+Run = Callable[[Sequence[str]], str]  # a command -> what it printed. Raises DeviceError.
 
 
 def has_sound_server(find: Callable[[str], str | None] = shutil.which, platform: str = sys.platform) -> bool:

@@ -5,11 +5,8 @@ from typing import Protocol
 
 from realtime.frame import Floats
 
-SPEECH_HZ = 16_000
-"""What the lip-sync networks hear at (Wav2Lip, Prajwal et al. 2020)."""
-
-HEARD_HZ = 48_000
-"""What people hear: the delayed voice keeps the band of the microphone."""
+SPEECH_HZ = 16_000  # what the lip-sync networks hear at (Wav2Lip, Prajwal et al. 2020).
+HEARD_HZ = 48_000  # what people hear: the delayed voice keeps the band of the microphone
 
 
 @dataclass(frozen=True, slots=True, eq=False)

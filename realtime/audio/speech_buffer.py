@@ -13,9 +13,7 @@ from realtime.clock import NS_PER_S
 from realtime.frame import Floats
 from realtime.threads import Latest
 
-KEPT_S = 6.0
-"""How much of the past can be asked for."""
-
+KEPT_S = 6.0  # how much of the past can be asked for
 _FULL_SCALE = 0.999
 
 _NO_FRAMES: Floats = np.zeros((BANDS, 0), np.float32)
@@ -196,15 +194,10 @@ class SpeechBuffer:
         )
 
 
-GAP_S = 0.060
-"""A block later (or earlier) than this does not belong behind the one before."""
-
-LONGEST_S = 5.0
-"""A longer gap is not filled: nothing keeps so much sound, so the stream simply begins again there."""
-
+GAP_S = 0.060  # a block later (or earlier) than this does not belong behind the one before
+LONGEST_S = 5.0  # a longer gap is not filled: nothing keeps so much sound, so the stream simply begins again there
 _WATCHED_S = 2.0
-_SLEW = 0.005
-"""Seconds a second: ten times what crystals differ by, and less than anybody sees on a mouth."""
+_SLEW = 0.005  # seconds a second: ten times what crystals differ by, and less than anybody sees on a mouth
 
 
 class ClockRecovery:

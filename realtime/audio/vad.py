@@ -17,8 +17,7 @@ from realtime.inference.session import Session
 from realtime.models.bundle import hash_file
 from realtime.models.library import built_in_folder
 
-SURE = 0.5
-"""From here on a frame is speech: Silero's own threshold."""
+SURE = 0.5  # from here on a frame is speech: Silero's own threshold
 
 # A part of the program, not a bundle with a card: it is neither listed nor taken for a model that a user can run.
 FILE = ("hearing", "speech.onnx")

@@ -17,15 +17,9 @@ from realtime.frame import Floats
 
 log = logging.getLogger(__name__)
 
-PIECE_S = 0.010
-"""How often it writes."""
-
-PAUSE_S = 0.040
-"""A device's buffer, and some: what should have been played before is skipped."""
-
-_WATCHED = 50
-"""The median of so many pieces counts: a server takes what it is given in gulps."""
-
+PIECE_S = 0.010  # how often it writes
+PAUSE_S = 0.040  # a device's buffer, and some: what should have been played before is skipped
+_WATCHED = 50  # the median of so many pieces counts: a server takes what it is given in gulps
 DRY_S, DRY_TIMES, MOST_MORE = 30.0, 3, 3
 """A device that ran out of sound so often in so long gets a piece of silence to hold, at most so many."""
 
@@ -47,8 +41,7 @@ class OutputDevice(Protocol):
         """Let go of it. May be called twice."""
 
 
-OpenOutput = Callable[[], OutputDevice]
-"""Raises DeviceError with what to do."""
+OpenOutput = Callable[[], OutputDevice]  # raises DeviceError with what to do
 
 
 class VirtualMicrophone(Reconnecting[OutputDevice]):

@@ -196,5 +196,4 @@ def open_speaker(
         return VoicePipeline(speech, track, opened.pop_all(), source=source, out=out, heard_s=heard_s, silent=silent)
 
 
-OpenSpeaker = Callable[..., VoicePipeline]
-"""`open_speaker`, or what stands in for it."""
+OpenSpeaker = Callable[..., VoicePipeline]  # `open_speaker`, or what stands in for it

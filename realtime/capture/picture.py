@@ -13,9 +13,7 @@ from realtime.errors import ConfigError
 from realtime.frame import Pixels
 from realtime.imaging.resize import capped, letterbox
 
-NEUTRAL = 128
-"""What shows through transparent places: mid grey, which favours neither light nor dark hair."""
-
+NEUTRAL = 128  # what shows through transparent places: mid grey, which favours neither light nor dark hair
 _EXIF = 0  # cv2.IMAGE_METADATA_EXIF
 _ORIENTATION = 0x0112  # TIFF 6.0 / EXIF 2.32 tag
 

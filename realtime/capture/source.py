@@ -9,11 +9,8 @@ from realtime.errors import DeviceError
 from realtime.frame import Frame
 from realtime.threads import Event
 
-Pace = Literal["live", "all"]
-"""Files in real time, or as fast as they are processed."""
-
-RETRY_S = 0.5
-"""How often a lost device is looked for: back well within 2 s of its return."""
+Pace = Literal["live", "all"]  # files in real time, or as fast as they are processed
+RETRY_S = 0.5  # how often a lost device is looked for: back well within 2 s of its return
 
 
 class Source(Protocol):

@@ -54,9 +54,7 @@ class CountedSource:
 
 
 COLUMNS, ROWS = 20, 2
-DARK, BRIGHT = 16, 235
-"""Video's own black and white, so that a limited-range copy keeps both."""
-
+DARK, BRIGHT = 16, 235  # video's own black and white, so that a limited-range copy keeps both
 SMALLEST = (80, 16)
 
 

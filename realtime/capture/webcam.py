@@ -17,8 +17,7 @@ from realtime.imaging.resize import letterbox
 
 USUAL_SIZE = (1280, 720)
 USUAL_RATE_HZ = 30.0
-FLUENT_HZ = 24.0
-"""Below this a face no longer moves fluently: a smaller picture at more frames a second is better."""
+FLUENT_HZ = 24.0  # below this a face no longer moves fluently: a smaller picture at more frames a second is better
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +90,7 @@ class Camera(Protocol):
     def close(self) -> None: ...
 
 
-Opener = Callable[[CameraRequest], Camera]
-"""Finds and opens a camera. Raises DeviceError with what to do."""
+Opener = Callable[[CameraRequest], Camera]  # finds and opens a camera. Raises DeviceError with what to do.
 
 # How dear a format is: milliseconds to decode a 720p picture, about; unknown formats are not offered.
 COST = {"BGR3": 0, "RGB3": 1, "NV12": 1, "YU12": 1, "YV12": 1, "YUYV": 1, "UYVY": 1}
@@ -120,17 +118,11 @@ def choose(modes: Iterable[Mode], size: tuple[int, int] | None, rate_hz: float |
     return min(usable, key=key, default=None)
 
 
-POLL_S = 0.1
-"""How long one wait for the driver lasts: `unblock` takes effect within it."""
-SILENT_S = 2.0
-"""A camera that sends nothing for so long is closed and opened again."""
-FIRST_S = 8.0
-"""How long a camera may take to send its first picture; slow USB cameras take up to five seconds."""
-WARM_UP_S = 0.5
-"""How long the rate is measured before the first frame is handed out; it is refined all the time."""
-MANY = 30
-"""So many black or damaged pictures in a row are worth a word."""
-
+POLL_S = 0.1  # how long one wait for the driver lasts: `unblock` takes effect within it
+SILENT_S = 2.0  # a camera that sends nothing for so long is closed and opened again
+FIRST_S = 8.0  # how long a camera may take to send its first picture; slow USB cameras take up to five seconds
+WARM_UP_S = 0.5  # how long the rate is measured before the first frame is handed out; it is refined all the time
+MANY = 30  # so many black or damaged pictures in a row are worth a word
 _WINDOW_S = 3.0
 _PLAUSIBLE_NS = NS_PER_S  # a driver's stamp older than this, or in the future, is not on our clock
 _BLACK = 4.0  # mean level; a covered lens gives noise around 1 to 3

@@ -17,8 +17,7 @@ MAX_LATE_S = 1.0
 """Behind by more than this, the schedule starts anew: a slept laptop must not replay the hours it
 missed, and a file too heavy to decode in time must not fall ever further back."""
 
-LOOK_S = 0.2
-"""How often a new choice is looked for while there is no source."""
+LOOK_S = 0.2  # how often a new choice is looked for while there is no source
 
 
 class SourceWrapper:

@@ -11,23 +11,13 @@ import numpy as np
 
 from realtime.frame import Pixels
 
-CAMERA_LABEL = "masquerade (AI)"
-"""The virtual camera's name, as programs list it."""
-
+CAMERA_LABEL = "masquerade (AI)"  # the virtual camera's name, as programs list it
 _BADGE_TEXT = "AI"
-_BADGE_HEIGHT = 0.072
-"""Of the picture's height: 26 px at 360p, where its letters are 14 px high."""
-
+_BADGE_HEIGHT = 0.072  # of the picture's height: 26 px at 360p, where its letters are 14 px high
 _BADGE_MIN_PX = 16
-_BADGE_WIDTH = 1.55
-"""In badge heights."""
-
-_BADGE_MARGIN = 0.35
-"""From the picture's edges, in badge heights."""
-
-_OVERSAMPLE = 4
-"""The badge is drawn this much larger and averaged: clean edges at every size."""
-
+_BADGE_WIDTH = 1.55  # in badge heights
+_BADGE_MARGIN = 0.35  # from the picture's edges, in badge heights
+_OVERSAMPLE = 4  # the badge is drawn this much larger and averaged: clean edges at every size
 _INK = (255, 255, 255)
 _PILL = (28, 24, 24)
 _PILL_ALPHA = 0.85
@@ -43,8 +33,7 @@ _GRAIN_PX = 61
 _BLURRED_WIDTH_PX = 12
 """A face that fills the picture's whole width keeps this many pixels: nobody can be told from another."""
 
-Patch = tuple[Pixels, Pixels]
-"""(ink, 255 - alpha), both (h, w, 3) uint8: the ink is already multiplied by its alpha."""
+Patch = tuple[Pixels, Pixels]  # (ink, 255 - alpha), both (h, w, 3) uint8: the ink is already multiplied by its alpha
 
 
 def badge(pixels: Pixels, *, in_place: bool = False) -> Pixels:

@@ -19,8 +19,7 @@ log = logging.getLogger(__name__)
 
 FORMS = f"camera, camera:/dev/videoN, FILE{', FILE'.join(CONTAINERS)}, page or null"
 
-OpenCamera = Callable[[str | None], Sink]
-"""A device, or None for whichever there is -> the open virtual camera."""
+OpenCamera = Callable[[str | None], Sink]  # a device, or None for whichever there is -> the open virtual camera
 
 
 def check_specs(specs: Sequence[str], source: str | None = None) -> None:

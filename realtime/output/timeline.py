@@ -6,9 +6,7 @@ from realtime.capture.source import Pace
 from realtime.clock import NS_PER_S
 from realtime.frame import Frame
 
-STEP_S = 0.001
-"""The least distance of two pictures: Matroska's clock ticks in milliseconds."""
-
+STEP_S = 0.001  # the least distance of two pictures: Matroska's clock ticks in milliseconds
 MADE_NOW_NS = 2_000_000
 """A picture handed over this soon after its capture time was not captured: it is a repeat or a card,
 stamped with the moment it was shown. No picture of a camera gets through the loop so fast."""

@@ -22,8 +22,7 @@ from realtime.output.timeline import Timeline
 
 log = logging.getLogger(__name__)
 
-TICKS_HZ = 90_000
-"""MPEG's clock: whole ticks for 24, 25, 30 and 60 Hz, and under 6 µs off for 29.97."""
+TICKS_HZ = 90_000  # MPEG's clock: whole ticks for 24, 25, 30 and 60 Hz, and under 6 µs off for 29.97
 
 # All three can be cut anywhere and still play: MP4 in fragments of half a second, Matroska in clusters.
 # The interleaver must not hold pictures back for a sound track that has ended.
