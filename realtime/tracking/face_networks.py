@@ -61,12 +61,6 @@ class Detection:
     points: Floats
     score: float
 
-    def moved(self, x: float, y: float) -> "Detection":
-        """The same face in a picture of which this one was a part, cut out at (x, y)."""
-        x0, y0, x1, y1 = self.box
-        shift = np.array([x, y], np.float32)
-        return Detection((x0 + x, y0 + y, x1 + x, y1 + y), self.points + shift, self.score)
-
     @property
     def region(self) -> Region:
         """Where the landmark network should look."""
@@ -131,7 +125,9 @@ class FaceNetworks:
         for start in np.linspace(0, long - side, tiles).astype(int).tolist():
             x, y = (start, 0) if width > height else (0, start)
             for seen in self.detect(pixels[y : y + side, x : x + side]):
-                found.append(seen.moved(x, y))
+                x0, y0, x1, y1 = seen.box
+                points = seen.points + np.array([x, y], np.float32)
+                found.append(Detection((x0 + x, y0 + y, x1 + x, y1 + y), points, seen.score))
         return found
 
     def landmarks(self, pixels: Pixels, region: Region) -> tuple[Floats, float]:

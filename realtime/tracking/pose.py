@@ -20,14 +20,9 @@ from realtime.frame import Doubles, Floats
 VERTICAL_VIEW_DEG = 63.0
 POINTS = 468  # the mesh; the last 10 of the 478 landmarks are the irises
 
+# The same picture of a head, shifted within a 1280x720 frame, reads as turned: by 0.26 +- 0.02 of the angle between the
+# camera's axis and the head, the same for both axes, sizes and people tried (450 px to the side: 10 degrees).
 LEAN = 0.26
-"""How much of the line of sight's angle the tracker takes for a turn of the head.
-
-The same picture of a head, shifted within a 1280x720 frame, reads as turned: by 0.26 +- 0.02 of the angle between the
-camera's axis and the head, the same for both axes, sizes and people tried (450 px to the side: 10 degrees). What is
-drawn must depend on what the head looks like, not on where it is.
-"""
-
 _NO_POINTS = np.zeros(0, np.int_)
 
 

@@ -21,8 +21,7 @@ SHAPE_POINTS = np.array(
     + [152, 61, 291, 1, 46, 276, 52, 282]
 )
 TURNS = 7
-NUMBERS = 8
-"""How many directions: ten tell people apart a little better, and err more often when a hand covers half a face."""
+NUMBERS = 8  # of directions: ten tell people apart a little better, and err more often when a hand covers half a face
 
 
 class ShapeEmbedding:

@@ -13,7 +13,6 @@ from realtime.errors import ModelError
 from realtime.models.library import built_in_folder
 from realtime.tracking.face_networks import (
     BLENDSHAPE_POINTS,
-    Detection,
     FaceNetworks,
     Region,
     _anchors,
@@ -133,12 +132,6 @@ def test_people_further_away_are_found(networks: FaceNetworks, head: np.ndarray)
         assert found
         assert abs(found[0].region.x - (x + 0.3 * truth.x)) < 12
         assert abs(found[0].region.y - (y + 0.3 * truth.y)) < 12
-
-
-def test_a_detection_can_be_moved() -> None:
-    moved = Detection((0, 1, 2, 3), np.zeros((6, 2), np.float32), 0.7).moved(10, 20)
-    assert moved.box == (10, 21, 12, 23)
-    np.testing.assert_array_equal(moved.points, [[10, 20]] * 6)
 
 
 def test_a_missing_network_is_named(tmp_path: Path) -> None:

@@ -67,14 +67,11 @@ def frames(seconds: float) -> int:
     return round(seconds * RATE_HZ)
 
 
-def test_somebody_alone_is_taken_at_once() -> None:
-    user = Actor(640)
-    assert play(lambda n: [user], 60) == [{0: user}] * 60
-
-
-def test_a_still_picture_of_one_face_is_taken_and_kept() -> None:
-    picture = Actor(640, alive=False)
-    assert play(lambda n: [picture], 200) == [{0: picture}] * 200
+@pytest.mark.parametrize("alive", [True, False])
+def test_somebody_alone_is_taken_at_once_and_kept(alive: bool) -> None:
+    """A still picture of one face too."""
+    user = Actor(640, alive=alive)
+    assert play(lambda n: [user], 200) == [{0: user}] * 200
 
 
 def test_a_second_person_who_is_larger_and_more_central_changes_nothing() -> None:
