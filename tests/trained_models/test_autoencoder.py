@@ -23,12 +23,12 @@ def data(tmp_path: Path) -> Path:
 
 
 def test_the_network_draws_a_face_and_a_mask_of_the_crops_size() -> None:
-    wearable = Exported(SwapNetwork(SMALL)).eval()
+    exported = Exported(SwapNetwork(SMALL)).eval()
     with torch.no_grad():
-        face, mask, free, features = wearable(
+        face, mask, free, features = exported(
             torch.rand(2, 3, 32, 32), torch.rand(2, 52), torch.zeros(2, 3), torch.zeros(2, 3)
         )
-        fine = ExportedFine(wearable.network)(features)
+        fine = ExportedFine(exported.network)(features)
     assert face.shape == (2, 3, 32, 32)
     assert fine.shape == (2, 3, 48, 48)
     for picture in (face, fine):

@@ -26,7 +26,7 @@ def clips() -> sync.Clips:
     return sync.Clips([a_speaking_take()], Samples([a_speaking_take()], plain=True))
 
 
-def test_a_wider_painter_draws_the_same() -> None:
+def test_a_wider_decoder_draws_the_same() -> None:
     given = a_network().decoder
     fed = torch.rand(2, 3, net.ROWS, net.SIZE), torch.rand(2, 2, net.ROWS, net.SIZE), torch.rand(2, len(net.CODE))
     fed[2][:, net.JAW] = 0.4  # open: of lips that meet the fine decoder paints nothing
@@ -139,7 +139,7 @@ def test_the_judge_tells_paint_from_truth_where_mouths_open() -> None:
 
 
 @pytest.mark.slow
-def test_the_fine_painter_learns_and_goes_on_where_it_stopped(tmp_path: Path) -> None:
+def test_the_fine_decoder_learns_and_goes_on_where_it_stopped(tmp_path: Path) -> None:
     made, samples, first = clips(), Samples([a_speaking_take()], shut=0.4), a_network()
     critic = sync.train_sync_critic(made, made, tmp_path, steps=2, batch=4)
     plan = replace(fine.FINE_PLAN, batch=2)

@@ -277,7 +277,7 @@ class Decoder(nn.Module):
 
 class SwapNetwork(nn.Module):
     """The encoder, one identity's decoder, and where the driver shows; parts that are not given are new. The driver's
-    mask is trained apart (`driver_mask/`) and not drawn here: `Wearable` puts both together."""
+    mask is trained apart and not drawn here: `export.Exported` puts both together."""
 
     def __init__(
         self,

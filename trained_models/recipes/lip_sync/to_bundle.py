@@ -95,6 +95,8 @@ def load_weights(path: Path) -> LipSync:
 
 
 def _stored_name(name: str) -> str:
-    """A tensor's name in the files, where the two halves have names of their own."""
-    part, _, rest = name.partition(".")
-    return f"{ {'encoder': 'ear', 'decoder': 'painter'}[part] }.{rest}" if rest else name
+    """A tensor's name in the checkpoints, where the two halves have names of their own."""
+    for part, stored in (("encoder.", "ear."), ("decoder.", "painter.")):
+        if name.startswith(part):
+            return stored + name.removeprefix(part)
+    return name
