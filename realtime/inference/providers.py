@@ -182,13 +182,15 @@ def _choice(name: str, precision: str, threads: int, runtime: Any) -> Choice:
     if name == "openvino":
         return _openvino(precision, threads, runtime)
     if engine_module_installed(name):
-        return _on_gpu(Choice(name, "", precision))
+        _require_gpu(name)
+        return Choice(name, "", precision)
     if name == "rtx":
         devices = _plugin_devices("rtx", "GPU", runtime)
         return Choice(name, devices[0].ep_name, "fp32", {"enable_cuda_graph": "1"}, devices[:1])
     provider, advice = BUILT_IN[name]
     if provider not in runtime.get_available_providers():
         raise ModelError(f"this ONNX Runtime has no {TITLES[provider]}: {advice}")
+    _require_gpu(name)
     options = {
         # Its own cache would load any engine file that lies there; ours (`engine_cache`) is for our own sessions.
         "tensorrt": {"trt_engine_cache_enable": "0"},
@@ -198,13 +200,12 @@ def _choice(name: str, precision: str, threads: int, runtime: Any) -> Choice:
         # TF32 keeps 10 bits of a number: not what "fp32" promises, and twice the jitter in landmarks.
         "cuda": {"use_tf32": "1" if precision == "auto" else "0"},
     }[name]
-    return _on_gpu(Choice(name, provider, "fp32", options))
+    return Choice(name, provider, "fp32", options)
 
 
-def _on_gpu(choice: Choice) -> Choice:
-    if choice.name in ON_NVIDIA and (reason := why_no_gpu()):
+def _require_gpu(name: str) -> None:
+    if name in ON_NVIDIA and (reason := why_no_gpu()):
         raise ModelError(reason)
-    return choice
 
 
 def _openvino(precision: str, threads: int, runtime: Any) -> Choice:
@@ -227,8 +228,7 @@ def _plugin_devices(name: str, kind: str, runtime: Any) -> tuple[Any, ...]:
         plugin = importlib.import_module(package)
     except ImportError as error:
         raise ModelError(f"the provider {name} is not installed: {advice}") from error
-    if name in ON_NVIDIA and (reason := why_no_gpu()):
-        raise ModelError(reason)  # its library needs the driver's to load
+    _require_gpu(name)  # its library needs the driver's to load
     ep_name = str(plugin.get_ep_name())
 
     def devices() -> tuple[Any, ...]:

@@ -33,7 +33,7 @@ def try_model(file: Path, *, seconds: float = SECONDS) -> None:
     name = printable(file.name, 80)
     crashed, do = f"{name} crashes what runs it", "get it again, or use another model"
     try:
-        run_child("realtime.inference.trial", str(file), str(seconds), crashed=crashed, do=do, seconds=seconds)
+        run_child("realtime.inference.trial", str(file), crashed=crashed, do=do, seconds=seconds)
     except subprocess.TimeoutExpired as error:
         raise ModelError(f"{name} takes more than {seconds:g} s to load and run once: use another model") from error
     except OSError as error:
@@ -75,23 +75,23 @@ def child_exit(act: Callable[[], object]) -> NoReturn:
     sys.exit()
 
 
-def main(file: str, seconds: str) -> None:
+def main(file: str) -> None:
     """The child: limits itself, then loads and runs the file. Raises ModelError."""
     from realtime.inference.ort import memory_bytes, open_session
 
-    _limit(memory_bytes() // 2, int(float(seconds)) + 1)
+    _limit(memory_bytes())
     session = open_session(Path(file), provider="cpu", precision="fp32")  # runs it once on zeros
     with contextlib.suppress(ModelError):  # a network may refuse sizes and numbers that nobody meant
         session.run({name: np.full_like(zeros, 0.5) for name, zeros in blank_feed(session.inputs).items()})
 
 
-def _limit(memory: int, seconds: int) -> None:
-    """Bounds this process's address space and processor time, where the system can, and keeps it from core dumps."""
+def _limit(memory: int) -> None:
+    """Keeps this process from more memory and from core dumps, where the system can."""
     try:
         import resource
     except ImportError:  # Windows
         return
-    limits = {resource.RLIMIT_CPU: seconds, resource.RLIMIT_CORE: 0}
+    limits = {resource.RLIMIT_CORE: 0}
     if sys.platform == "linux":  # elsewhere the address space tells little
         pages = int(Path("/proc/self/statm").read_text().split()[0])
         limits[resource.RLIMIT_AS] = pages * resource.getpagesize() + memory
