@@ -1,1 +1,1 @@
-"""How the built-in motion model was made: rendered people, the' networks, the bundle, the avatars."""
+"""How the built-in motion model was made: rendered people, the refiner, the flow network, the bundle, the avatars."""
