@@ -172,9 +172,9 @@ class DelayLine:
     def __call__(self, now_ns: int, ahead_ns: int = 0) -> Floats:
         """The samples for the time since the last call, (n,) float32 at HEARD_HZ, `delay_s` after they were captured.
 
-        `ahead_ns`: how much later than now they will be heard, which is taken off the delay. The first call gives
-        none; after `pause_s` without one, the time in between is skipped: whoever plays them has nothing left, and
-        would be late from then on.
+        `ahead_ns`: how much later than now they will be heard, which is taken off the delay. The first call gives none;
+        after `pause_s` without one, the time in between is skipped: whoever plays them has nothing left, and would be
+        late from then on.
         """
         if self._to_ns is None:
             self.delay_s = max(self._wanted_s() - ahead_ns / NS_PER_S, 0.0)

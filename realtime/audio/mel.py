@@ -30,8 +30,8 @@ _REF_DB, _FLOOR_DB, _MOST = 20.0, -100.0, 4.0
 class MelStream:
     """Turns samples into mel frames as they become known.
 
-    A frame is given when its 800 samples are there: 25 ms of sound after its own time. Values that are no numbers
-    must be taken out before (`SpeechBuffer` does).
+    A frame is given when its 800 samples are there: 25 ms of sound after its own time. Values that are no numbers must
+    be taken out before (`SpeechBuffer` does).
     """
 
     def __init__(self) -> None:

@@ -109,8 +109,8 @@ class Microphone(Reconnecting[InputDevice]):
 class SelectableMicrophone:
     """Opens the selected microphone, and lets another be selected while it is in use: `open` is an `OpenInput`.
 
-    Another selection counts as the loss of the device, whose reader then opens what is selected now.
-    `name` and `level` are those of the microphone that is open; `select` may be called from any thread.
+    Another selection counts as the loss of the device, whose reader then opens what is selected now. `name` and `level`
+    are those of the microphone that is open; `select` may be called from any thread.
     """
 
     def __init__(self, open_input: OpenInput) -> None:

@@ -13,9 +13,9 @@ HEARD_HZ = 48_000  # what people hear: the delayed voice keeps the band of the m
 class Block:
     """A stretch of sound without a gap in it.
 
-    `samples`: (n,) float32 mono, 1.0 is full scale, read-only; `rate_hz` a second. `start_ns` is the clock's
-    reading when the first sample was captured, as far as the source can tell; a block that belongs right behind
-    the one before is a little late or early by the device's jitter.
+    `samples`: (n,) float32 mono, 1.0 is full scale, read-only; `rate_hz` a second. `start_ns` is the clock's reading
+    when the first sample was captured, as far as the source can tell; a block that belongs right behind the one before
+    is a little late or early by the device's jitter.
     """
 
     samples: Floats

@@ -55,8 +55,8 @@ def offered() -> list[CameraFound]:
 def find(request: CameraRequest, cameras: Iterable[CameraFound]) -> CameraFound:
     """The camera that is meant, by number, path or name; on coming back by its identity.
 
-    0 means the first camera where no camera, or just our own virtual one, has that number. Raises
-    DeviceError with what is there.
+    0 means the first camera where no camera, or just our own virtual one, has that number. Raises DeviceError with what
+    is there.
     """
     cameras = list(cameras)
     usable = [camera for camera in cameras if not camera.own]
@@ -193,8 +193,8 @@ def _sys_name(number: str) -> str:
 def _fed_by_masquerade(path: str) -> bool:
     """True when another masquerade of the same user holds the loopback device open.
 
-    This process does not count: it has the device open itself, to ask its name, and a loopback that
-    somebody else feeds (a phone, a DSLR, OBS) is a camera like any other.
+    This process does not count: it has the device open itself, to ask its name, and a loopback that somebody else feeds
+    (a phone, a DSLR, OBS) is a camera like any other.
     """
     for link in glob.glob("/proc/[0-9]*/fd/*"):
         process = link.split("/")[2]
@@ -250,8 +250,8 @@ _FAILURES = 5  # reads in a row: one alone is a hiccup of the driver
 class OpenCvCamera:
     """An open camera of macOS or Windows, through OpenCV. Obeys `Camera`. Raises DeviceError when it does not open.
 
-    A read takes as long as the driver takes: at most about one second on either system, also
-    after the camera was unplugged.
+    A read takes as long as the driver takes: at most about one second on either system, also after the camera was
+    unplugged.
     """
 
     def __init__(

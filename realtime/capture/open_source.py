@@ -33,10 +33,10 @@ def open_source(
 ) -> Source:
     """An open source for a `--source` string: camera, file, picture, stream or `synthetic[:COUNT]`.
 
-    With pace `live`, files come in real time, `loop` again and again; with `all`, as fast as they are
-    read, once. `size` is what a camera is asked for and what everything else is letterboxed to. `fps`
-    is what a camera is asked for, the rate of pictures and of `synthetic`, and thins a video that plays
-    live. Raises ConfigError or DeviceError in one line.
+    With pace `live`, files come in real time, `loop` again and again; with `all`, as fast as they are read, once.
+    `size` is what a camera is asked for and what everything else is letterboxed to. `fps` is what a camera is asked
+    for, the rate of pictures and of `synthetic`, and thins a video that plays live. Raises ConfigError or DeviceError
+    in one line.
     """
     spec = spec.strip()
     scheme = _scheme(spec)

@@ -42,8 +42,8 @@ class Picture(CountedSource):
 def load_picture(path: Path) -> Pixels:
     """A picture file as (H, W, 3) uint8 BGR, upright, at most 3840x2160.
 
-    16-bit and float pictures are reduced to 8 bits, transparency is laid over mid grey. Raises
-    ConfigError when the file cannot be read or is not a whole picture.
+    16-bit and float pictures are reduced to 8 bits, transparency is laid over mid grey. Raises ConfigError when the
+    file cannot be read or is not a whole picture.
     """
     pixels = over_grey(decode_picture(path))
     size = pixels.shape[1], pixels.shape[0]

@@ -27,9 +27,9 @@ _HD_LINES = 576  # above this, untagged video is taken as BT.709, as players do
 class ToBgr:
     """Makes pixels of one stream's frames; `ratio` is the width to height of its pixels (None: square).
 
-    The display matrix (a telephone's rotation, a mirror) is looked up only when the rotation changes:
-    PyAV's side data and frame hold each other, so asking every frame would keep each of them, some
-    megabytes, until the garbage collector comes by.
+    The display matrix (a telephone's rotation, a mirror) is looked up only when the rotation changes: PyAV's side data
+    and frame hold each other, so asking every frame would keep each of them, some megabytes, until the garbage
+    collector comes by.
     """
 
     def __init__(self, ratio: Fraction | None = None) -> None:
@@ -101,10 +101,9 @@ _ATTACHED_PICTURE = "attached_pic"  # a song's cover is a video stream of one pi
 class Recording:
     """The frames of a file in order, as fast as they are read. Obeys `Source`.
 
-    `media_s` counts from the start of the file, sound included, and never goes back. Where the file
-    is damaged, what decodes is delivered; the rest is counted in `broken` and logged once at the end.
-    `size`, where given, is what frames are letterboxed to. Raises ConfigError when there is no
-    picture to be had.
+    `media_s` counts from the start of the file, sound included, and never goes back. Where the file is damaged, what
+    decodes is delivered; the rest is counted in `broken` and logged once at the end. `size`, where given, is what
+    frames are letterboxed to. Raises ConfigError when there is no picture to be had.
     """
 
     live = False

@@ -16,10 +16,10 @@ RETRY_S = 0.5  # how often a lost device is looked for: back well within 2 s of 
 class Source(Protocol):
     """A stream of frames. Constructed means open.
 
-    `read` blocks until the next frame and returns it; it returns None when the stream has ended
-    or `unblock` was called. A live source that loses its device does not raise: it retries inside
-    `read` until the device is back, and says so in `state`. `unblock` may be called from any
-    thread and makes a blocked `read` return None soon. `close` may be called twice.
+    `read` blocks until the next frame and returns it; it returns None when the stream has ended or `unblock` was
+    called. A live source that loses its device does not raise: it retries inside `read` until the device is back, and
+    says so in `state`. `unblock` may be called from any thread and makes a blocked `read` return None soon. `close` may
+    be called twice.
     """
 
     @property

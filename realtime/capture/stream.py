@@ -18,8 +18,8 @@ from realtime.imaging.resize import letterbox
 SCHEMES = ("rtsp", "rtsps", "http", "https", "udp", "tcp", "rtmp", "rtmps", "srt", "rtp")
 OPEN_S = 8.0
 SILENT_S = 3.0
-"""A stream that sends nothing for so long is opened again. FFmpeg's waits cannot be ended from
-outside, so this also bounds how long `unblock` takes on a dead line; five seconds would be too long."""
+"""A stream that sends nothing for so long is opened again. FFmpeg's waits cannot be ended from outside, so this also
+bounds how long `unblock` takes on a dead line; five seconds would be too long."""
 
 _STEADY = 10  # a connection that gave so many frames was a good one
 _OPTIONS = {

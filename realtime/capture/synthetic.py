@@ -1,8 +1,8 @@
 """A moving test picture that carries its own number, for tests of order and latency.
 
-The number stands in the lower left corner as two rows of twenty black or white squares: 32 bits of
-the number, then the 8 bits of a CRC, so that a squashed or foreign picture reads as None, not as
-a wrong number. The squares are 1/40 of the width, which survives scaling, JPEG and 4:2:0 colour.
+The number stands in the lower left corner as two rows of twenty black or white squares: 32 bits of the number, then the
+8 bits of a CRC, so that a squashed or foreign picture reads as None, not as a wrong number. The squares are 1/40 of the
+width, which survives scaling, JPEG and 4:2:0 colour.
 """
 
 from abc import abstractmethod

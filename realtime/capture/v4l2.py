@@ -1,9 +1,8 @@
 """A camera on Linux, straight from the kernel: the newest picture, its true time, never a long wait.
 
-OpenCV's own reader can block for ten seconds when a device falls silent, hides the driver's
-timestamps and damage flags, and with one buffer loses every second frame of some cameras. Here
-the driver keeps four buffers so that it never runs dry, and each read takes the newest and
-returns the others unread: as fresh as one buffer, without its losses.
+OpenCV's own reader can block for ten seconds when a device falls silent, hides the driver's timestamps and damage
+flags, and with one buffer loses every second frame of some cameras. Here the driver keeps four buffers so that it never
+runs dry, and each read takes the newest and returns the others unread: as fresh as one buffer, without its losses.
 """
 
 import contextlib

@@ -36,9 +36,9 @@ class Mode:
 class CameraFound:
     """A camera on this machine.
 
-    `address` is what `--source` takes (`0`), `identity` what stays when the camera is plugged into the
-    same socket again (the bus). `own` marks a virtual camera that masquerade itself feeds. `beside`
-    holds the identities of the other cameras that were there when this one was chosen.
+    `address` is what `--source` takes (`0`), `identity` what stays when the camera is plugged into the same socket
+    again (the bus). `own` marks a virtual camera that masquerade itself feeds. `beside` holds the identities of the
+    other cameras that were there when this one was chosen.
     """
 
     address: str
@@ -100,9 +100,8 @@ COST |= {"GREY": 2, "MJPG": 3, "JPEG": 3}
 def choose(modes: Iterable[Mode], size: tuple[int, int] | None, rate_hz: float | None) -> Mode | None:
     """The mode nearest to the wish: the size first if it was asked for, then the rate, then cheapness.
 
-    So MJPG is taken just where uncompressed pictures of that size and rate do not fit the cable.
-    Without a wish it is about 1280x720 at 30, but rather smaller than slower than FLUENT_HZ.
-    None if there is nothing to choose from.
+    So MJPG is taken just where uncompressed pictures of that size and rate do not fit the cable. Without a wish it is
+    about 1280x720 at 30, but rather smaller than slower than FLUENT_HZ. None if there is nothing to choose from.
     """
     want_rate = rate_hz or USUAL_RATE_HZ
     want_area = math.prod(size or USUAL_SIZE)

@@ -14,8 +14,8 @@ from realtime.threads import Event, Latest
 log = logging.getLogger(__name__)
 
 MAX_LATE_S = 1.0
-"""Behind by more than this, the schedule starts anew: a slept laptop must not replay the hours it
-missed, and a file too heavy to decode in time must not fall ever further back."""
+"""Behind by more than this, the schedule starts anew: a slept laptop must not replay the hours it missed, and a file
+too heavy to decode in time must not fall ever further back."""
 
 LOOK_S = 0.2  # how often a new choice is looked for while there is no source
 

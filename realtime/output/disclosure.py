@@ -39,8 +39,8 @@ Patch = tuple[Pixels, Pixels]  # (ink, 255 - alpha), both (h, w, 3) uint8: the i
 def badge(pixels: Pixels, *, in_place: bool = False) -> Pixels:
     """The picture with the "AI" badge in its top right corner, (H, W, 3) uint8 BGR.
 
-    A new array, or with `in_place` the caller's own. The badge is 7.2 % of the height, at least 16 px, and never
-    larger than the picture.
+    A new array, or with `in_place` the caller's own. The badge is 7.2 % of the height, at least 16 px, and never larger
+    than the picture.
     """
     out = pixels if in_place else pixels.copy()
     rows, columns = out.shape[:2]
@@ -155,8 +155,8 @@ def blurred_slate(pixels: Pixels) -> Pixels:
 def metadata(bundle_name: str, identity_kind: str, version: str) -> dict[str, str]:
     """What a file says about itself, as container tags.
 
-    `comment` holds it all, because MP4 keeps no tags of our own unless asked to. The digital source type is
-    IPTC's term for a recording that is partly the work of a trained model.
+    `comment` holds it all, because MP4 keeps no tags of our own unless asked to. The digital source type is IPTC's term
+    for a recording that is partly the work of a trained model.
     """
     return {
         "comment": f"Synthetic face (AI) by masquerade {version}: {bundle_name}, identity {identity_kind}",

@@ -72,11 +72,11 @@ def open_sinks(
 ) -> list[Sink]:
     """The sinks the user asked for, open, in the order given.
 
-    Frames of `size` (width, height) will come at `rate_hz`. Without `specs`: the virtual camera if one
-    can be opened, else the page. `label` is the name the virtual camera should have. `metadata` and
-    `sound` go into recordings. With pace `live` a recording encodes in its own thread and may miss
-    pictures; with `all` it loses none. `page` is an open sink, needed where `wants_page`; `source` is what is read,
-    which no recording may overwrite. Raises ConfigError or DeviceError; what was opened is closed again.
+    Frames of `size` (width, height) will come at `rate_hz`. Without `specs`: the virtual camera if one can be opened,
+    else the page. `label` is the name the virtual camera should have. `metadata` and `sound` go into recordings. With
+    pace `live` a recording encodes in its own thread and may miss pictures; with `all` it loses none. `page` is an open
+    sink, needed where `wants_page`; `source` is what is read, which no recording may overwrite. Raises ConfigError or
+    DeviceError; what was opened is closed again.
     """
     check_specs(specs, source)
 

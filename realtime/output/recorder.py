@@ -20,8 +20,8 @@ class Recorder:
     """A sink that passes pictures on to a recording while there is one.
 
     `open_recording` opens one at a path that does not exist yet. It has a name of our making in `folder`, by default
-    the user's own recordings. `start` and `stop` come from one thread, `show` from the output's. A recording that
-    fails ends, with a warning; the other outputs never notice.
+    the user's own recordings. `start` and `stop` come from one thread, `show` from the output's. A recording that fails
+    ends, with a warning; the other outputs never notice.
     """
 
     name = "recorder"

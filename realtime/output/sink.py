@@ -12,10 +12,9 @@ from realtime.threads import Closed, Crew, Slot
 class Sink(Protocol):
     """A place for finished pictures. Constructed means open.
 
-    `show` is called from the output thread only, with frames of one constant size for the life of
-    the sink, at a constant rate; the picture already carries the badge. It raises DeviceError when
-    the sink can take no more (disk full, device gone). `close` leaves a playable file whatever
-    happened before, and may be called twice.
+    `show` is called from the output thread only, with frames of one constant size for the life of the sink, at a
+    constant rate; the picture already carries the badge. It raises DeviceError when the sink can take no more (disk
+    full, device gone). `close` leaves a playable file whatever happened before, and may be called twice.
     """
 
     @property
@@ -54,8 +53,8 @@ class TimedSink(Sink, Protocol):
 class ThreadedSink:
     """A sink that takes the newest picture when it has time; `missed` counts those it had none for.
 
-    `show` never blocks. An error of the sink is raised by the next `show`, or by `close`. For live runs
-    only: where nothing may be lost, use the sink itself.
+    `show` never blocks. An error of the sink is raised by the next `show`, or by `close`. For live runs only: where
+    nothing may be lost, use the sink itself.
     """
 
     def __init__(self, sink: TimedSink, clock: Clock = now_ns) -> None:

@@ -8,13 +8,13 @@ from realtime.frame import Frame
 
 STEP_S = 0.001  # the least distance of two pictures: Matroska's clock ticks in milliseconds
 MADE_NOW_NS = 2_000_000
-"""A picture handed over this soon after its capture time was not captured: it is a repeat or a card,
-stamped with the moment it was shown. No picture of a camera gets through the loop so fast."""
+"""A picture handed over this soon after its capture time was not captured: it is a repeat or a card, stamped with the
+moment it was shown. No picture of a camera gets through the loop so fast."""
 
 
 class Place(NamedTuple):
-    """A picture's time in the recording; `media_s` is its time in the source, None where that says nothing
-    new (a repeat, a live source)."""
+    """A picture's time in the recording; `media_s` is its time in the source, None where that says nothing new (a
+    repeat, a live source)."""
 
     out_s: float
     media_s: float | None
@@ -23,9 +23,9 @@ class Place(NamedTuple):
 class Timeline:
     """Gives every picture its time, strictly rising from 0.
 
-    `live`: by the time of capture, so that a late hand-over does not shake the recording. A repeat or a
-    card, which has no capture time of its own, takes the place of a capture as late as the last one.
-    `all`: by the source's own time, so that variable rates stay; without one, by the nominal rate.
+    `live`: by the time of capture, so that a late hand-over does not shake the recording. A repeat or a card, which has
+    no capture time of its own, takes the place of a capture as late as the last one. `all`: by the source's own time,
+    so that variable rates stay; without one, by the nominal rate.
     """
 
     def __init__(self, pace: Pace, rate_hz: float) -> None:

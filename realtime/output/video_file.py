@@ -89,12 +89,12 @@ class RecordingFile:
 class VideoFile:
     """An .mp4 or .mkv (H.264) or .webm (VP9) file.
 
-    `show` encodes in the calling thread; frames have one size, `size` (odd sizes grow by a pixel). Where
-    `sound` is given, the part of it that belongs to the pictures is written too. `metadata` is kept in
-    the file. The file is playable after whatever ends the process, half a second short at most.
+    `show` encodes in the calling thread; frames have one size, `size` (odd sizes grow by a pixel). Where `sound` is
+    given, the part of it that belongs to the pictures is written too. `metadata` is kept in the file. The file is
+    playable after whatever ends the process, half a second short at most.
 
-    Raises ConfigError before anything is written where the path can't be a recording, DeviceError from
-    `show` when the disk takes no more. An old file of that name is replaced with the first picture.
+    Raises ConfigError before anything is written where the path can't be a recording, DeviceError from `show` when the
+    disk takes no more. An old file of that name is replaced with the first picture.
     """
 
     def __init__(

@@ -94,9 +94,9 @@ def abilities(descriptor: int) -> int:
 def revive(device: str, ask: Callable[[int], int] = abilities) -> bool:
     """Make a loopback that is neither camera nor output a virtual camera again; True where it was so.
 
-    With exclusive_caps, v4l2loopback 0.12 (Debian 12, Ubuntu 22.04) stays so once a program that sends
-    with write(), as pyvirtualcam does, has closed it: it notices the end only of those that have asked
-    for streaming. So ask for it, and close. A device that somebody feeds is a camera: it is let be.
+    With exclusive_caps, v4l2loopback 0.12 (Debian 12, Ubuntu 22.04) stays so once a program that sends with write(), as
+    pyvirtualcam does, has closed it: it notices the end only of those that have asked for streaming. So ask for it, and
+    close. A device that somebody feeds is a camera: it is let be.
     """
     from realtime.capture import v4l2  # the ioctls are Linux's alone
 
@@ -159,10 +159,9 @@ def open_pyvirtualcam(size: tuple[int, int], rate_hz: float, device: str | None)
 class VirtualCamera:
     """A webcam that other programs can choose.
 
-    `size` is (width, height) of the frames to come; the device gets the next even size. Opening tries
-    `device`, or on Linux every loopback device, ours first. `state` is `ok`, or one line for the user
-    (the device's name does not say AI). Raises ConfigError without the extra, DeviceError where no
-    device can be had, each with what to do.
+    `size` is (width, height) of the frames to come; the device gets the next even size. Opening tries `device`, or on
+    Linux every loopback device, ours first. `state` is `ok`, or one line for the user (the device's name does not say
+    AI). Raises ConfigError without the extra, DeviceError where no device can be had, each with what to do.
     """
 
     def __init__(
