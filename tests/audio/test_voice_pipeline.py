@@ -67,14 +67,11 @@ def test_a_microphone_listens_and_speaks_in_threads_of_its_own() -> None:
     with Crew() as crew:
         for work in speaker.works:
             crew.start(work.name, work.do, work.unblock)
-        for _ in range(500):
-            if mic.closed and out.written:  # all was read, and the device is waited for
-                break
-            crew.wait("listen", 0.01)
+        assert mic.gone.wait(60.0)  # all was read, and the device is waited for
+        assert out.begun.wait(60.0)
         assert speaker.state == "fake microphone is gone: waiting for it"
         crew.stop()
     assert voice.snapshot.pieces
-    assert voice.timing.cut_s > 0  # two seconds of sound came within no time at all
     told = speaker.report()
     assert told["delay_s"] > LOOK_AHEAD_S
     stream = {"state", "delay_s", "live", "late", "gaps", "missing_s", "clipped", "broken"}

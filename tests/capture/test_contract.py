@@ -60,7 +60,7 @@ SOURCES: dict[str, Callable[[Opened], Source]] = {
     "picture": lambda o: Picture(o.picture(), count=5),
     "synthetic": lambda o: Synthetic((80, 45), count=5),
     "webcam": lambda o: o.webcam([100] * 40),
-    "stream": lambda o: Stream(o.served(40), silent_s=0.3),
+    "stream": lambda o: Stream(o.served(40)),
     "wrapper": lambda o: SourceWrapper(Synthetic((80, 45), count=5)),
     "until": lambda o: Until(Synthetic((80, 45)), lambda frame: frame.seq == 5),
     "paced": lambda o: o.paced(0.0, 0.04, 0.08, 0.12, 0.16),
@@ -122,7 +122,7 @@ def _without_source() -> SwitchableSource:
 BLOCKED: dict[str, Callable[[Opened], Source]] = {
     "lost webcam": lambda o: o.webcam([100] * 14, warm_up_s=0.5),
     "silent webcam": lambda o: o.webcam([100] * 14 + [Silent] * 10**6, warm_up_s=0.5),
-    "silent stream": lambda o: Stream(o.served(5), open_s=0.5, silent_s=0.3),
+    "silent stream": lambda o: Stream(o.served(5), silent_s=1.0),
     "paced": lambda o: Paced(ScriptedFile([0.0, 3600.0], 30.0, None)),
     "until": lambda o: Until(Paced(ScriptedFile([0.0, 3600.0], 30.0, None)), lambda frame: False),
     "switchable": lambda o: SwitchableSource(

@@ -49,7 +49,7 @@ def test_frames_arrive_in_order_and_a_lost_line_is_opened_again(serve: Serve) ->
 
 def test_a_line_that_falls_silent_is_noticed_and_unblock_ends_the_wait(serve: Serve) -> None:
     server = serve([(10, (320, 180))], silent_at_end=True)
-    source = Stream(server.address, open_s=2.0, silent_s=0.3)
+    source = Stream(server.address, silent_s=1.0)
     said: list[str] = []
 
     def wait(seconds: float) -> bool:
@@ -58,7 +58,7 @@ def test_a_line_that_falls_silent_is_noticed_and_unblock_ends_the_wait(serve: Se
         return True
 
     source._wait = wait
-    source._timeouts = (0.3, 0.3)
+    source._timeouts = (1.0, 1.0)
     try:
         while source.read() is not None:
             pass

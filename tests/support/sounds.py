@@ -14,6 +14,7 @@ from realtime.audio.speech_buffer import SpeechBuffer
 from realtime.audio.vad import NoVad, Vad
 from realtime.errors import DeviceError
 from realtime.frame import Floats
+from realtime.threads import Event
 
 NS = 1_000_000_000
 
@@ -117,7 +118,7 @@ class FakeInput:
         self, items: Iterable[Floats | Exception | None], rate_hz: int = 48_000, latency_s: float = 0.0
     ) -> None:
         self.name, self.rate_hz, self.latency_s = "fake microphone", rate_hz, latency_s
-        self.closed = 0
+        self.closed, self.gone = 0, Event()
         self._items = iter(list(items))
 
     def read(self, timeout_s: float) -> Floats | None:
@@ -128,6 +129,7 @@ class FakeInput:
 
     def close(self) -> None:
         self.closed += 1
+        self.gone.set()
 
 
 class Devices:
@@ -153,13 +155,14 @@ class FakeOutput:
     def __init__(self, latency_s: float = 0.0, gone_at: int | None = None, full_at: int | None = None) -> None:
         self.latency_s = latency_s
         self.written: list[Floats] = []
-        self.closed = 0
+        self.closed, self.begun = 0, Event()
         self._gone_at, self._full_at = gone_at, full_at
 
     def write(self, samples: Floats) -> bool:
         if self._gone_at is not None and len(self.written) >= self._gone_at:
             raise SoundDeviceGone("the cable is gone")
         self.written.append(samples)
+        self.begun.set()
         return self._full_at is None or len(self.written) != self._full_at
 
     def close(self) -> None:

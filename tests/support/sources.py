@@ -152,20 +152,24 @@ class JpegServer:
 
     def __init__(self, connections: list[tuple[int, tuple[int, int]]], silent_at_end: bool = False) -> None:
         self.socket = socket.create_server(("127.0.0.1", 0))
-        self.socket.settimeout(10)
+        self.socket.settimeout(60)
         self.address = f"http://127.0.0.1:{self.socket.getsockname()[1]}/video"
-        self.connections, self.silent_at_end = connections, silent_at_end
+        # Encoded beforehand, so that a busy machine sends without a pause.
+        self.connections = [
+            [cv2.imencode(".jpg", picture)[1].tobytes() for picture in numbered_pictures(*one)] for one in connections
+        ]
+        self.silent_at_end = silent_at_end
         self.open: list[socket.socket] = []
 
     def serve(self) -> None:
         try:
-            for count, size in self.connections:
+            for pictures in self.connections:
                 line, _ = self.socket.accept()
                 self.open.append(line)
                 line.recv(4096)
                 line.sendall(b"HTTP/1.0 200 OK\r\nContent-Type: multipart/x-mixed-replace; boundary=frame\r\n\r\n")
-                for picture in numbered_pictures(count, size):
-                    line.sendall(BOUNDARY + cv2.imencode(".jpg", picture)[1].tobytes() + b"\r\n")
+                for picture in pictures:
+                    line.sendall(BOUNDARY + picture + b"\r\n")
                 if not self.silent_at_end:
                     line.close()
         except OSError:
