@@ -8,10 +8,10 @@ pytest.importorskip("torch", reason="the export needs the extra `export`")
 
 from onnx import TensorProto
 from small_graphs import Graph, feed_of, run, same_ports
-from small_specs import SPECS
+from small_specs import exported_small
 
 from export.half import emulate_fp16, to_fp16
-from export.to_onnx import to_onnx
+from export.passes import tidy
 from realtime.errors import ModelError
 
 
@@ -129,8 +129,8 @@ def test_the_emulation_is_what_float16_arithmetic_gives() -> None:
 
 @pytest.mark.parametrize("name", ["FOMM frame", "Wav2Lip", "SAEHD df-udtc"])
 def test_half_of_every_familys_network_is_near(name: str) -> None:
-    spec = SPECS[name]()
-    model = to_onnx(spec)
+    spec, written = exported_small(name)
+    model = tidy(written)
     half = to_fp16(model)
     onnx.checker.check_model(half, full_check=True)
     assert same_ports(model, half)

@@ -10,10 +10,9 @@ pytest.importorskip("torch", reason="the export needs the extra `export`")
 
 from onnx import TensorProto, helper
 from small_graphs import Graph, feed_of, operators, rewritten, run, same_ports, worst
-from small_specs import SPECS
+from small_specs import exported_small
 
 from export.passes import split_doubled_convolutions, tidy
-from export.to_onnx import to_onnx
 
 FLOOR = {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
 HALF = {"coordinate_transformation_mode": "half_pixel", "nearest_mode": "round_prefer_floor"}
@@ -138,8 +137,7 @@ def test_what_is_anything_else_stays(model: onnx.ModelProto) -> None:
 
 @pytest.mark.parametrize("name", ["FOMM frame", "FOMM keypoints", "Wav2Lip", "SAEHD df-udtc"])
 def test_the_networks_of_every_family_keep_their_numbers(name: str) -> None:
-    spec = SPECS[name]()
-    model = to_onnx(spec, simplified=False)
+    spec, model = exported_small(name)
     fast = tidy(model)
     onnx.checker.check_model(fast, full_check=True)
     assert same_ports(model, fast)

@@ -88,10 +88,15 @@ def shapes(model: Any) -> dict[str, list[Any]]:
     }
 
 
-def test_the_file_is_static_checked_and_says_nothing_of_this_machine(tiny: NetworkSpec) -> None:
+@pytest.fixture(scope="module")
+def model(tiny: NetworkSpec) -> Any:
+    return to_onnx(tiny)
+
+
+def test_the_file_is_static_checked_and_says_nothing_of_this_machine(tiny: NetworkSpec, model: Any) -> None:
     with warnings.catch_warnings(record=True) as heard:
         warnings.simplefilter("always")
-        model = to_onnx(tiny)
+        again = to_onnx(tiny)
     assert not heard, "torch's own remarks reach no user"
     assert shapes(model) == {
         "face": [1, 3, 32, 32],
@@ -105,7 +110,7 @@ def test_the_file_is_static_checked_and_says_nothing_of_this_machine(tiny: Netwo
     assert check_onnx(made.content, "x") == "fp32"
     for trace in (b".py", b"stack_trace", b"site-packages", str(Path(__file__).resolve().parents[2]).encode()):
         assert trace not in made.content
-    assert to_onnx(tiny).SerializeToString(deterministic=True) == model.SerializeToString(deterministic=True)
+    assert again.SerializeToString(deterministic=True) == model.SerializeToString(deterministic=True)
 
 
 def test_an_open_batch_is_run_with_two(tiny: NetworkSpec) -> None:
@@ -146,9 +151,8 @@ def test_a_file_that_gives_other_numbers_is_refused(by: float, says: str) -> Non
     assert says in line
 
 
-def test_the_comparison_sees_the_file_and_nothing_else(tmp_path: Path, tiny: NetworkSpec) -> None:
+def test_the_comparison_sees_the_file_and_nothing_else(tmp_path: Path, tiny: NetworkSpec, model: Any) -> None:
     """One weight changed on the disk, after the graph was made, by little: the file as it lies is what counts."""
-    model = to_onnx(tiny)
     file = tmp_path / "swap.onnx"
     file.write_bytes(model.SerializeToString())
     assert verify(file, tiny, "fp32").content == file.read_bytes()

@@ -10,12 +10,11 @@ onnx = pytest.importorskip("onnx")
 torch = pytest.importorskip("torch")
 
 from onnx import TensorProto, helper  # noqa: E402
-from small_specs import SPECS  # noqa: E402
+from small_specs import SPECS, exported_small  # noqa: E402
 
 from export.half import to_fp16  # noqa: E402
 from export.int8 import quantise  # noqa: E402
-from export.plan import NetworkSpec  # noqa: E402
-from export.to_onnx import to_onnx  # noqa: E402
+from export.passes import tidy  # noqa: E402
 from export.to_tensorrt import compile_engine  # noqa: E402
 from realtime.errors import ModelError  # noqa: E402
 from realtime.inference.engine_cache import EngineCache  # noqa: E402
@@ -36,18 +35,6 @@ def compiled(data: bytes, name: str = "it") -> bytes:
     return compile_network(load_module("rtx"), data, name, on_this_gpu=False)
 
 
-def small(name: str) -> tuple[NetworkSpec, bytes]:
-    """A small network of a family, and as it is written into a bundle."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    torch.manual_seed(0)
-    try:
-        part = SPECS[name]()
-        return part, bytes(to_onnx(part).SerializeToString())
-    finally:
-        torch.set_num_threads(before)
-
-
 def graph(nodes: list[Any], weights: list[Any], shape: tuple[Any, ...] = (1, 4, 8, 8)) -> bytes:
     x = helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)
     y = helper.make_tensor_value_info("y", TensorProto.FLOAT, None)
@@ -64,9 +51,9 @@ RELU = graph([helper.make_node("Relu", ["x"], ["y"])], [])
     "name", [name if name == "AMP" else pytest.param(name, marks=pytest.mark.slow) for name in SPECS]
 )
 def test_every_familys_network_compiles_in_every_precision(name: str) -> None:
-    part, data = small(name)
-    model = onnx.load_from_string(data)
-    half, int8 = to_fp16(model), quantise(model, part.samples(2), None, form="tensorrt").model
+    spec, written = exported_small(name)
+    model = tidy(written)
+    half, int8 = to_fp16(model), quantise(model, spec.samples(2), None, form="tensorrt").model
     engines = {compiled(one.SerializeToString(), name) for one in (model, half, int8)}
     assert len(engines) == 3
     assert all(len(engine) > 10_000 for engine in engines)

@@ -1,8 +1,10 @@
 """Every family's networks in small, with all their operators, as specs on their way to a bundle."""
 
+import functools
 from collections.abc import Callable
 
 import numpy as np
+import onnx
 import torch
 
 from export.networks.autoencoder import Amp, AmpShape, Archi, SaehdShape, saehd
@@ -11,6 +13,7 @@ from export.networks.motion_config import Hourglass, MotionConfig
 from export.networks.wav2lip import Level, LipShape, Wav2Lip
 from export.parity import Feed
 from export.plan import NetworkSpec
+from export.to_onnx import to_onnx
 
 DRAWN = ("celeb_face", "celeb_mask", "driver_mask")
 DIMS = {"ae_dims": 8, "e_dims": 4, "d_dims": 4, "d_mask_dims": 2}
@@ -71,3 +74,11 @@ SPECS: dict[str, Callable[[], NetworkSpec]] = {
     "FOMM frame": _frame,
     "Wav2Lip": _lips,
 }
+
+
+@functools.cache
+def exported_small(name: str) -> tuple[NetworkSpec, onnx.ModelProto]:
+    """A spec and its graph as torch writes it, not simplified: made once for all tests, nobody's to change."""
+    torch.manual_seed(0)
+    spec = SPECS[name]()
+    return spec, to_onnx(spec, simplified=False)
