@@ -53,7 +53,7 @@ def _models() -> Iterator[Check]:
 
 
 def _avatars() -> Iterator[Check]:
-    """Only those that are broken: they can be many, and a shelf without any is well."""
+    """Only those that are broken: they can be many, and a library without any is well."""
     from realtime.models.library import AVATARS, Broken
 
     for avatar in AVATARS.entries():

@@ -107,7 +107,7 @@ def test_turned_huge_and_unfit_pictures(tmp_path: Path) -> None:
     assert "cannot be read" in one_line(lambda: avatar_pixels(tmp_path / "none.png"), ConfigError)
 
 
-def test_the_shelf_from_adding_to_removing(tmp_path: Path) -> None:
+def test_an_avatar_from_adding_to_removing(tmp_path: Path) -> None:
     avatar = added(tmp_path / "My Face (1).png", "self")
     assert avatar.card.name == "my-face-1"
     assert (avatar.card.identity.kind, avatar.card.identity.statement) == ("self", "Nobody.")
@@ -231,18 +231,18 @@ def test_of_several_faces_the_largest_is_taken_and_said(caplog: pytest.LogCaptur
 def test_pictures_are_made_ready_and_one_without_a_face_is_left_out(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    shelved = [added(tmp_path / f"{name}.png", seed=seed) for seed, name in enumerate("ab")]
-    blank = avatar_pixels(shelved[0].picture)[0]
+    stored = [added(tmp_path / f"{name}.png", seed=seed) for seed, name in enumerate("ab")]
+    blank = avatar_pixels(stored[0].picture)[0]
 
     def find(pixels: Pixels) -> list[Face]:
         return [] if np.array_equal(pixels, blank) else [a_face((40, 30), 50)]
 
-    ready = ready_avatars(shelved, find)
+    ready = ready_avatars(stored, find)
     assert [a.name for a in ready] == ["b"]
     assert ready[0].face is not None
     assert "it is left out" in caplog.text
-    assert "no face was found" in one_line(lambda: ready_avatars(shelved[:1], find), ConfigError)
-    assert [a.face for a in ready_avatars(shelved, None)] == [None, None]  # a model of other things
+    assert "no face was found" in one_line(lambda: ready_avatars(stored[:1], find), ConfigError)
+    assert [a.face for a in ready_avatars(stored, None)] == [None, None]  # a model of other things
 
 
 def test_the_doctor_names_a_broken_avatar(tmp_path: Path) -> None:

@@ -137,7 +137,7 @@ def test_no_hostile_file_does_anything(tmp_path: Path) -> None:
 def test_the_watch_sees_what_it_is_for(tmp_path: Path) -> None:
     ward = Ward(tmp_path)
     payloads = hostile_pickles.payloads(ward.canary)
-    seen = (
+    seen = [
         "mkdir",
         "system",
         "eval",
@@ -148,7 +148,7 @@ def test_the_watch_sees_what_it_is_for(tmp_path: Path) -> None:
         "inst",
         "a connection",
         "a library",
-    )
+    ]
     for title in seen:
         content = hostile_pickles.pickled(payloads[title])
         ward.add("careless", title, lambda path, content=content: path.write_bytes(content), "read")  # type: ignore[misc]

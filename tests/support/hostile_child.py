@@ -21,7 +21,7 @@ DEADLINE_S = float(os.environ.get("DEADLINE_S", "40"))  # per file; the slowest 
 MORE_MEMORY = 1 << 30
 
 ROOT = Path(sys.argv[1]).resolve()
-CANARY, SHELF = ROOT / "canary", ROOT / "home" / "models"
+CANARY, LIBRARY = ROOT / "canary", ROOT / "home" / "models"
 FORBIDDEN = frozenset({
     "os.system", "os.exec", "os.fork", "os.forkpty", "os.posix_spawn", "os.spawn", "os.startfile", "os.putenv",
     "os.kill", "subprocess.Popen", "pty.spawn", "socket.connect", "socket.bind", "socket.sendto",
@@ -115,7 +115,7 @@ def try_out(path: Path) -> str:
 
 
 def add_model(path: Path) -> str:
-    """As `masquerade models add`: what is refused must leave the shelf as it was."""
+    """As `masquerade models add`: what is refused must leave the library as it was."""
     from realtime.cli import models
     from realtime.models.library import BUNDLES, load_bundle
 
@@ -199,8 +199,8 @@ def export(job: dict[str, str]) -> dict[str, str]:
 
 
 def left_behind() -> list[str]:
-    """What lies where nothing may be left: the canary, the shelf, temporary files, an exported folder."""
-    places = [CANARY, ROOT / "exported", *SHELF.glob("*"), *SHELF.glob(".*"), *(ROOT / "tmp").iterdir()]
+    """What lies where nothing may be left: the canary, the library, temporary files, an exported folder."""
+    places = [CANARY, ROOT / "exported", *LIBRARY.glob("*"), *LIBRARY.glob(".*"), *(ROOT / "tmp").iterdir()]
     places += [path for path in ROOT.iterdir() if path.name.startswith(".unfinished")]
     return [str(place.relative_to(ROOT)) for place in places if os.path.lexists(place)]
 
