@@ -4,8 +4,6 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from fakes import FakeClock
-from pages import switches
 from sounds import NS, Devices, FakeInput, TurnedClock, noise, tone
 
 from realtime.audio.delay_line import MOST_S, DelayLine, LookAhead
@@ -13,9 +11,8 @@ from realtime.audio.microphone import MUTE_S, SILENT_S, Microphone, SelectableMi
 from realtime.audio.source import HEARD_HZ
 from realtime.audio.speech_buffer import SpeechBuffer
 from realtime.audio.vad import NoVad
-from realtime.errors import ConfigError, DeviceError
+from realtime.errors import DeviceError
 from realtime.frame import Floats
-from realtime.web.controls import LiveDevices
 
 PIECE = tone(300, 0.02, 48_000)
 
@@ -104,84 +101,34 @@ def test_one_that_is_not_there_is_an_error_at_once() -> None:
         opened(DeviceError("no such microphone"))
 
 
-def test_unblocking_ends_the_reading() -> None:
-    mic = opened(FakeInput([PIECE] * 5))
-    mic.unblock()
-    assert mic.read() is None
-    mic.close()
-
-
-class Level:
-    """A microphone that hears one loudness for ever."""
-
-    rate_hz = 48_000
-    latency_s = 0.0
-
-    def __init__(self, name: str, level: float) -> None:
-        self.name, self._level, self.closed = name, level, 0
-
-    def read(self, timeout_s: float) -> Floats:
-        return np.full(480, self._level, np.float32)
-
-    def close(self) -> None:
-        self.closed += 1
-
-
 def test_another_choice_is_listened_to_at_once_and_the_old_one_let_go() -> None:
-    opened: list[Level] = []
-
-    def open_input(device: str | None) -> Level:
-        if device == "broken":
-            raise DeviceError("microphone broken cannot be opened")
-        opened.append(Level(device or "the system's", {"desk": 0.5, None: 0.1}[device]))
-        return opened[-1]
-
-    chosen = SelectableMicrophone(open_input)
-    assert (chosen.name, chosen.level) == (None, 0.0)
+    system, desk, again = (FakeInput([np.full(480, level, np.float32)] * 9) for level in (0.1, 0.5, 0.5))
+    devices = Devices(system, desk, DeviceError("broken"), DeviceError("broken"), again)
+    selectable = SelectableMicrophone(devices)
+    assert (selectable.name, selectable.level) == (None, 0.0)
     waits: list[float] = []
 
     def wait(seconds: float) -> bool:
         waits.append(seconds)
         if len(waits) > 2:
-            chosen.select("desk")  # the broken one was looked for in vain
+            selectable.select("desk")  # the broken one was looked for in vain
         return False
 
-    microphone = Microphone(None, open_input=chosen.open, clock=FakeClock(), wait=wait)
-    live = LiveDevices(switches(microphone=chosen), list_microphones=lambda: ["desk", "broken"])
-    block = microphone.read()
-    assert block is not None
-    assert block.samples[0] == np.float32(0.1)
-    assert (chosen.name, round(chosen.level, 3)) == ("the system's", 0.1)
-    live.choose_microphone("desk")
-    block = microphone.read()
-    assert block is not None
-    assert block.samples[0] == np.float32(0.5)
-    assert (chosen.name, live.report()["level"], opened[0].closed) == ("desk", 0.5, 1)
-    waits.clear()
-    live.choose_microphone("broken")
-    block = microphone.read()
-    assert block is not None
-    assert chosen.name == "desk"
-    assert len(waits) == 3
-    with pytest.raises(ConfigError, match="no such microphone"):
-        live.choose_microphone("mic; rm")
-    with pytest.raises(ConfigError, match="--sound mic"):
-        LiveDevices(switches()).choose_microphone("desk")
-    microphone.close()
-    assert chosen.level == 0.0
-
-
-def test_a_system_that_does_not_tell_has_no_list() -> None:
-    def silent() -> list[str]:
-        raise DeviceError("no sound here")
-
-    live = LiveDevices(
-        switches(microphone=SelectableMicrophone(lambda device: Level("x", 0))),
-        list_cameras=lambda: [],
-        find_camera=lambda: "x",
-        list_microphones=silent,
-    )
-    assert live.listed()["microphones"] == []
+    mic = Microphone(None, open_input=selectable.open, clock=TurnedClock(0.02), wait=wait)
+    levels = []
+    for name in (None, "desk", "broken"):
+        if name is not None:
+            waits.clear()
+            selectable.select(name)
+        block = mic.read()
+        assert block is not None
+        levels.append(round(float(block.samples[0]), 3))
+        assert round(selectable.level, 3) == levels[-1]
+    assert levels == [0.1, 0.5, 0.5]
+    assert devices.asked == [None, "desk", "broken", "broken", "desk"]
+    assert (len(waits), system.closed, desk.closed) == (3, 1, 1)
+    mic.close()
+    assert selectable.level == 0.0
 
 
 RATES = (8_000, 16_000, 44_100, 48_000, 96_000)
@@ -222,20 +169,7 @@ KINDS = (
 )
 
 
-class Clock:
-    """20 ms for each thing the device does."""
-
-    now = 1000 * NS
-
-    def __call__(self) -> int:
-        return self.now
-
-    def wait(self, seconds: float) -> bool:
-        self.now += round(seconds * NS)
-        return False
-
-
-def devices(rng: np.random.Generator, clock: Clock, kinds: Iterator[str]) -> list[FakeInput | DeviceError]:
+def devices(rng: np.random.Generator, clock: TurnedClock, kinds: Iterator[str]) -> list[FakeInput | DeviceError]:
     """Devices that fail in these ways until there are no more, the last one good."""
 
     class Timed(FakeInput):
@@ -255,7 +189,7 @@ def devices(rng: np.random.Generator, clock: Clock, kinds: Iterator[str]) -> lis
 
 @pytest.mark.parametrize("seed", range(10))
 def test_the_pictures_go_on_and_the_voice_comes_back(seed: int) -> None:
-    rng, clock = np.random.default_rng(seed), Clock()
+    rng, clock = np.random.default_rng(seed), TurnedClock()
     kinds = [KINDS[(10 * seed + i) % len(KINDS)] for i in range(10)]
     script = devices(rng, clock, iter(kinds))
     mic = Microphone(None, open_input=Devices(*script), clock=clock, wait=clock.wait)

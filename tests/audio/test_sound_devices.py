@@ -31,7 +31,7 @@ from realtime.audio.source import HEARD_HZ
 from realtime.errors import DeviceError
 from realtime.frame import Floats
 
-pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the tools are Linux's")
+linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the tools are Linux's")
 
 
 def tool(folder: Path, body: str) -> tuple[str, ...]:
@@ -40,6 +40,7 @@ def tool(folder: Path, body: str) -> tuple[str, ...]:
     return (sys.executable, str(path))
 
 
+@linux
 def test_samples_come_whole_however_the_pipe_cuts_them(tmp_path: Path) -> None:
     made = tone(440, 0.1, HEARD_HZ)
     (tmp_path / "sound").write_bytes(made.tobytes())
@@ -50,20 +51,21 @@ def test_samples_come_whole_however_the_pipe_cuts_them(tmp_path: Path) -> None:
     mic = PulseInput(None, tool(tmp_path, body))
     got = []
     while sum(map(len, got)) < len(made):
-        piece = mic.read(5.0)
+        piece = mic.read(60.0)
         assert piece is not None
         got.append(piece)
     with pytest.raises(SoundDeviceGone, match="the default microphone is gone"):
-        mic.read(5.0)
+        mic.read(60.0)
     mic.close()
     mic.close()
     np.testing.assert_array_equal(np.concatenate(got), made)
 
 
+@linux
 def test_the_tool_is_asked_for_what_we_want(tmp_path: Path) -> None:
     mic = PulseInput("usb", tool(tmp_path, "os.write(2, ' '.join(sys.argv[1:]).encode()); sys.exit(1)\n"))
     with pytest.raises(SoundDeviceGone) as gone:
-        mic.read(5.0)
+        mic.read(60.0)
     mic.close()
     line = str(gone.value)
     for word in ("usb is gone", "--raw", "--format=float32le", "--rate=48000", "--channels=1", "--device=usb"):
@@ -71,19 +73,21 @@ def test_the_tool_is_asked_for_what_we_want(tmp_path: Path) -> None:
     assert "\n" not in line
 
 
+@linux
 def test_nothing_in_time_is_none(tmp_path: Path) -> None:
     mic = PulseInput(None, tool(tmp_path, "time.sleep(60)\n"))
     assert mic.read(0.01) is None
     mic.close()
 
 
+@linux
 def test_what_is_spoken_arrives_and_nothing_queues_up(tmp_path: Path) -> None:
     target = tmp_path / "heard"
     out = PulseOutput("cable", tool(tmp_path, f"open({str(target)!r}, 'wb').write(sys.stdin.buffer.read(1920 * 4))\n"))
     piece = tone(440, 0.02, HEARD_HZ)
     taken = [out.write(piece) for _ in range(2)]
     assert all(taken)
-    out._process.wait(10)
+    out._process.wait(60)
     np.testing.assert_array_equal(np.frombuffer(target.read_bytes(), np.float32), np.tile(piece, 2))
     with pytest.raises(SoundDeviceGone, match="cable is gone"):
         out.write(piece)
@@ -142,6 +146,7 @@ def test_one_left_behind_is_used_again_and_left() -> None:
     assert not server.loaded
 
 
+@linux
 def test_a_cable_made_for_it_is_closed_with_it(tmp_path: Path) -> None:
     server = Server()
     out = PulseCable(tool(tmp_path, "sys.stdin.buffer.read()\n"), server)

@@ -7,11 +7,13 @@ from pathlib import Path
 import pytest
 from fakes import FakeSource
 from pages import switches
+from sounds import FakeInput
 
+from realtime.audio.microphone import SelectableMicrophone
 from realtime.capture.webcam import CameraFound, Mode
 from realtime.capture.wrappers import SourceSpec, SwitchableSource
 from realtime.config import RunConfig
-from realtime.errors import ConfigError
+from realtime.errors import ConfigError, DeviceError
 from realtime.pipeline.av_sync import AvPlan
 from realtime.pipeline.parts import switchable
 from realtime.web.controls import LiveDevices
@@ -74,6 +76,29 @@ def test_a_source_that_is_needed_as_it_is_stays(source: SwitchableSource) -> Non
     with pytest.raises(ConfigError, match="fixed"):
         devices(None).choose("0", "")
     assert devices(None).listed()["source"] is None
+
+
+def test_a_microphone_is_one_of_the_list() -> None:
+    selectable = SelectableMicrophone(lambda device: FakeInput([]))
+    live = LiveDevices(switches(microphone=selectable), list_microphones=lambda: ["desk"])
+    live.choose_microphone("desk")
+    selectable.open(None)
+    assert live.report()["level"] == 0.0
+    with pytest.raises(ConfigError, match="no such microphone"):
+        live.choose_microphone("mic; rm")
+    with pytest.raises(ConfigError, match="--sound mic"):
+        LiveDevices(switches()).choose_microphone("desk")
+
+    def silent() -> list[str]:
+        raise DeviceError("no sound here")
+
+    live = LiveDevices(
+        switches(microphone=selectable),
+        list_cameras=lambda: [],
+        find_camera=lambda: "x",
+        list_microphones=silent,
+    )
+    assert live.listed()["microphones"] == []
 
 
 def test_the_camera_has_a_switch_where_there_is_one(source: SwitchableSource) -> None:
