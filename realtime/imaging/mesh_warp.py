@@ -42,12 +42,8 @@ class MeshWarp:
         triangles = np.concatenate([self._behind, self._face[np.argsort(depth, kind="stable")]])
         corners = points[triangles, :2]
         table = affine_maps(corners, self._rest[triangles])
-        numbers = self._numbers
-        numbers.fill(len(triangles))
-        fixed = np.rint(np.clip(corners, -4096, 4096) * (1 << _SHIFT)).astype(np.int32)
-        for number, corner in enumerate(fixed):
-            cv2.fillConvexPoly(numbers, corner, number, shift=_SHIFT)
-        rows = np.take(table, numbers, axis=1)
+        paint_triangles(self._numbers, corners)
+        rows = np.take(table, self._numbers, axis=1)
         out = np.empty((2, self.side, self.side), np.float32)
         out[0] = rows[0] * self._x + rows[1] * self._y + rows[2]
         out[1] = rows[3] * self._x + rows[4] * self._y + rows[5]
@@ -72,6 +68,14 @@ class MeshWarp:
         self.folds[rows[torn], columns[torn]] = 255
         if torn.any():
             cv2.dilate(self.folds, _CROSS, dst=self.folds)
+
+
+def paint_triangles(numbers: npt.NDArray[np.int32], corners: Doubles) -> None:
+    """Fill `numbers` (h, w) with the number of the last triangle (n, 3, 2) over each pixel, n where there is none."""
+    numbers.fill(len(corners))
+    fixed = np.rint(np.clip(corners, -4096, 4096) * (1 << _SHIFT)).astype(np.int32)
+    for number, corner in enumerate(fixed):
+        cv2.fillConvexPoly(numbers, corner, number, shift=_SHIFT)
 
 
 def affine_maps(there: Doubles, here: Doubles) -> Floats:

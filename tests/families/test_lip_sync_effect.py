@@ -112,7 +112,7 @@ def test_upstream_s_face_goes_into_the_network_as_upstream_cuts_it(shared: Path,
     script = Recorded(outputs)
     bundle = lip_bundle(tmp_path / "eve", 96)
     network = LipSyncNetwork(script, bundle.card)
-    character = LipSync(network, Says(MelWindow(mels[0].astype(np.float32), 1.0, True)), title="Eve", upright=False)
+    character = LipSync(network, Says(MelWindow(mels[0].astype(np.float32), 1.0, True)), title="Eve")
     picture = pixels(90, (200, 160))
     picture[30:126, 40:136] = faces[0]
     said = character(a_frame(picture), [in_box(40, 30, 96, 96)], Settings(), timer())

@@ -41,7 +41,7 @@ def noise_picture() -> "np.ndarray[tuple[int, ...], np.dtype[np.uint8]]":
 def test_the_crop_is_upstream_s_box_scaled_to_a_square(box: tuple[int, int, int, int]) -> None:
     x0, y0, width, height = box
     pixels = noise_picture()
-    matrix = FaceBox(upright=False)(in_box(*box), 0.0, SIZE)
+    matrix = FaceBox()(in_box(*box), 0.0, SIZE)
     ours = cut(pixels, matrix, SIZE, "edge")
     theirs = cv2.resize(pixels[y0 : y0 + height, x0 : x0 + width], (SIZE, SIZE), interpolation=cv2.INTER_LINEAR)
     inner = slice(2, -2)

@@ -1,4 +1,4 @@
-"""An identity's own skin laid over the drawn face: freckles, moles and lines that small networks leave out.
+"""Lays an identity's skin texture over the drawn face: freckles, moles and lines that small networks leave out.
 
 The detail is a picture of the face unrolled (`unrolled`), which a mesh of landmarks carries to where the face is: the
 expression moves it.
@@ -15,7 +15,7 @@ from realtime.families.motion.mesh.head import VERTICES
 from realtime.frame import Doubles, Floats, Ints, Pixels
 from realtime.imaging.affine import Matrix
 from realtime.imaging.align import FACE_OVAL
-from realtime.imaging.mesh_warp import affine_maps
+from realtime.imaging.mesh_warp import affine_maps, paint_triangles
 
 DETAIL_FILE = "detail.png"
 SIDE = 192  # the unrolled face's side in pixels
@@ -25,7 +25,6 @@ _AXIS_CM = 6.0  # how far behind the canonical head's origin the axis lies that 
 _POINTS = 96
 _COARSE = 80  # the side at which the mesh is drawn: between its pixels places are interpolated
 _NOWHERE = -1e5
-_SHIFT = 4
 
 
 class SkinDetail:
@@ -65,10 +64,7 @@ class SkinDetail:
         triangles = self._triangles[order]
         table = affine_maps(flat[triangles], self._rest[triangles])
         table[:, -1] = 0, 0, _NOWHERE, 0, 0, _NOWHERE
-        self._numbers.fill(len(triangles))
-        fixed = np.rint(np.clip(flat[triangles], -4096, 4096) * (1 << _SHIFT)).astype(np.int32)
-        for number, corner in enumerate(fixed):
-            cv2.fillConvexPoly(self._numbers, corner, number, shift=_SHIFT)
+        paint_triangles(self._numbers, flat[triangles])
         a, b, c, d, e, f = np.take(table, self._numbers, axis=1)
         return np.stack([a * self._x + b * self._y + c, d * self._x + e * self._y + f])
 
@@ -99,7 +95,7 @@ def delaunay(points: Doubles) -> Ints:
     plane.insert(exact.tolist())
     corners = np.asarray(plane.getTriangleList(), np.float32).reshape(-1, 3, 2)
     found = [[numbers.get((float(x), float(y))) for x, y in three] for three in corners]
-    # The triangles around them have corners that nobody gave.
+    # The triangles around them have corners of their own.
     return np.array([three for three in found if None not in three], np.intp)
 
 

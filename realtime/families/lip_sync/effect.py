@@ -41,11 +41,11 @@ class LipSync:
 
     resting = False
 
-    def __init__(self, network: LipSyncNetwork, speech: Speech, *, title: str, upright: bool = True) -> None:
+    def __init__(self, network: LipSyncNetwork, speech: Speech, *, title: str) -> None:
         self._network, self._speech = network, speech
         self.title = title
         self.sessions = network.sessions
-        self._box, self._lips = FaceBox(upright=upright), SmoothLips()
+        self._box, self._lips = FaceBox(), SmoothLips()
         self._speaks: int | None = None
 
     def prepare(self, size: tuple[int, int], settings: Settings) -> None:

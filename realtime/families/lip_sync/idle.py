@@ -1,4 +1,4 @@
-"""What somebody does who only sits there: blinks, breathes, sways and looks about a little, as a function of time.
+"""Idle motion of a still avatar: blinks, breathing, sway and small gaze shifts, as a function of time.
 
 Nothing is kept between two moments: the same second of the same seed is always the same pose, whatever came before.
 """
@@ -48,7 +48,7 @@ SWAY_CM = np.array([0.10, 0.04])
 _SLOWEST_HZ, _FASTEST_HZ, _WAVES = 0.035, 0.9, 14
 _GAZE_EVERY_S = 1.7
 _GAZE = np.array([0.025, 0.010])
-"""Small shifts of gaze, in eye widths: a millimetre. The eyes stay with whoever is spoken to."""
+"""Small shifts of gaze, in eye widths: a millimetre. The eyes stay on the listener."""
 _SACCADE_S = 0.05
 
 
@@ -66,7 +66,7 @@ class IdlePose:
 
 
 class IdleLife:
-    """The poses of one person at rest, told apart by `seed`."""
+    """The idle poses of one person; `seed` makes one differ from another."""
 
     def __init__(self, seed: int = 0) -> None:
         self._seed = seed
@@ -134,17 +134,17 @@ _LOWER = np.concatenate([OUTER_LIPS, INNER_LIPS, OVAL[(OVAL != 10)]])
 
 
 class IdleStill:
-    """One avatar on its stage, alive. Plain computing: nothing to close. Raises ConfigError for a face it cannot take.
+    """Animates one avatar on its canvas. Nothing to close. Raises ConfigError for a face it cannot take.
 
-    `stage` is placed for it: its `still` is what is shown where nothing moves.
+    `canvas` is placed for it: its `still` is what is shown where nothing moves.
     """
 
-    def __init__(self, head: Head, avatar: Avatar, stage: Canvas, life: IdleLife) -> None:
+    def __init__(self, head: Head, avatar: Avatar, canvas: Canvas, life: IdleLife) -> None:
         assert avatar.face is not None
-        self._stage, self._life = stage, life
-        self._cast = make_source(head, stage.picture, avatar.face)
-        stage.place(self._cast.crop_from_avatar, self._cast.size)
-        self._jaw = np.column_stack([self._cast.flat[_LOWER], np.ones(len(_LOWER))])
+        self._canvas, self._life = canvas, life
+        self._source = make_source(head, canvas.picture, avatar.face)
+        canvas.place(self._source.crop_from_avatar, self._source.size)
+        self._jaw = np.column_stack([self._source.flat[_LOWER], np.ones(len(_LOWER))])
 
     def __call__(self, at_s: float, strength: float) -> tuple[Pixels, Matrix]:
         """(the whole picture at that second, a new array; where its lower face went).
@@ -153,23 +153,23 @@ class IdleStill:
         ending; at 0 it is the still itself.
         """
         if not strength > 0:
-            return self._stage.still.copy(), np.eye(2, 3)
-        cast = self._cast
-        driving = driven(cast.rest, self._life(at_s))
-        moved = move(cast.rest, driving, cast.rest, Motion(strength=strength), cast.free)
-        points = cast.points(moved)
-        picture = self._stage.show(DrawnCrop(geometry(cast, points, moved), cast.mask), strength / _FADES_BELOW)
-        return picture, self._went(cast, points)
+            return self._canvas.still.copy(), np.eye(2, 3)
+        source = self._source
+        driving = driven(source.rest, self._life(at_s))
+        moved = move(source.rest, driving, source.rest, Motion(strength=strength), source.free)
+        points = source.points(moved)
+        picture = self._canvas.show(DrawnCrop(geometry(source, points, moved), source.mask), strength / _FADES_BELOW)
+        return picture, self._jaw_motion(source, points)
 
-    def _went(self, cast: MeshSource, points: Doubles) -> Matrix:
+    def _jaw_motion(self, source: MeshSource, points: Doubles) -> Matrix:
         """The affine map of least squares that takes jaw and lips where they are now, in the canvas."""
         in_crop = np.linalg.lstsq(self._jaw, points[_LOWER, :2], rcond=None)[0].T
-        canvas_from_crop = self._stage.canvas_from_crop
+        canvas_from_crop = self._canvas.canvas_from_crop
         return product(product(canvas_from_crop, in_crop), invert(canvas_from_crop))
 
 
 def driven(rest: Reading, pose: IdlePose) -> Reading:
-    """A driver who looks like the avatar and does what `pose` says."""
+    """The driving state of a person who looks like the avatar and is in that pose."""
     shape = rest.shape.copy()
     blink = rest.blink.copy()
     for number, eye in enumerate(EYES):
@@ -178,7 +178,7 @@ def driven(rest: Reading, pose: IdlePose) -> Reading:
             shape[row, :2] += pose.gaze * width
         if not _opening(rest.shape, eye, width) > _LEAST_OPENING:
             continue
-        # `mesh_motion` reads an eye's openness off lids and blendshape, each with its own zero.
+        # `mesh.motion` reads an eye's openness off lids and blendshape, each with its own zero.
         share = AJAR + (1.0 - AJAR) * (1.0 - pose.shut)
         gap = _opening(rest.shape, eye, width)
         wanted = SHUT + share * (gap - SHUT) if pose.shut > 0 else gap
@@ -196,7 +196,7 @@ def driven(rest: Reading, pose: IdlePose) -> Reading:
 
 
 def _opening(shape: Doubles, eye: EyePoints, width: float) -> float:
-    """The mean height of an eye's opening where `mesh_motion` measures it, in its width."""
+    """The mean height of an eye's opening where `mesh.motion` measures it, in its width."""
     middle = slice(1, 6)
     return float((shape[eye.upper[middle], 1] - shape[eye.lower[middle], 1]).mean()) / max(width, 1e-6)
 
@@ -213,11 +213,11 @@ def find_mesh_head(load: Callable[[str], Bundle] = load_bundle) -> Head | None:
 def bring_to_life(head: Head | None, avatars: Mapping[str, tuple[Avatar, Canvas]]) -> dict[str, IdleStill]:
     """Those of the avatars that can be moved, by name; what keeps one still is a warning."""
     alive = {}
-    for name, (avatar, stage) in avatars.items():
+    for name, (avatar, canvas) in avatars.items():
         if head is None or avatar.face is None:
             continue
         try:
-            alive[name] = IdleStill(head, avatar, stage, IdleLife())
+            alive[name] = IdleStill(head, avatar, canvas, IdleLife())
         except MasqueradeError as error:
             log.warning("avatar %s stays still: %s", name, error)
     return alive

@@ -36,9 +36,7 @@ _LOWEST = 0.92  # how far down the mask's outline may go, in sides of the crop: 
 class FaceBox:
     """Follows one face's box: steady in size, quick in place. One person, frame by frame."""
 
-    def __init__(self, *, upright: bool = True) -> None:
-        """`upright` False: the box's sides stay parallel to the frame's, as upstream has it."""
-        self._upright = upright
+    def __init__(self) -> None:
         self._track: int | None = None
         self._last_s = 0.0
         self._start()
@@ -58,7 +56,7 @@ class FaceBox:
         self._track, self._last_s = face.track, now_s
         points = np.asarray(face.landmarks[:, :2], np.float64)
         left, right = points[_EYE_OUTER[0]], points[_EYE_OUTER[1]]
-        angle = math.atan2(right[1] - left[1], right[0] - left[0]) if self._upright else 0.0
+        angle = math.atan2(right[1] - left[1], right[0] - left[0])
         turned = self._roll(np.array([[math.cos(angle), math.sin(angle)]]), step_s, steadiness)[0]
         angle = math.atan2(turned[1], turned[0])
         unturn = np.array([[math.cos(angle), math.sin(angle)], [-math.sin(angle), math.cos(angle)]])

@@ -1,4 +1,4 @@
-"""Which of the driver's poses counts as neutral: found while they talk, without asking them for anything.
+"""Finds the driver's neutral pose while they talk, without a calibration step.
 
 The first passable pose serves at once; the best of the first moments takes its place. Later a pose that is much
 better for several frames does, for a driver who sits down differently, say. Works on faces alone.

@@ -1,7 +1,7 @@
-"""Eyeglasses of an avatar, found once and drawn as a thing of their own: before the face, and stiff.
+"""Finds an avatar's eyeglasses once and draws them as a stiff layer before the face.
 
-Painted on a face's mesh they would lie in the skin, bend with brows and lids, and stay behind when a head turns. They
-are found as two like rims, each the mirror of the other, whose outer edge stands out from skin all round.
+On the face's mesh they would bend with brows and lids, and stay behind when a head turns. They are found as two rims,
+mirror images of each other, whose outer edge stands out from skin all round.
 """
 
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
-"""What a turning head does to all that is around its face: hair, neck and room, by a small network.
+"""The flow network: corrects the mesh's map around the face (hair, neck, room) when a head turns.
 
-One picture does not say how deep hair lies, where it ends and where the room begins. The rings of `mesh_surround` guess
-one head for everybody; a network that sees the picture says how far to look elsewhere, smoothly, and never in the face.
+One picture does not say how deep hair lies and where the room begins. The rings of `source` guess one head for
+everybody; the network sees the picture, and shifts the map smoothly, never in the face.
 """
 
 import cv2
@@ -30,7 +30,7 @@ _WINDOW = np.clip((np.minimum(_GRID, 1 - _GRID).min(axis=0) * SIDE - 0.5) / EDGE
 
 
 def pose_of(rest: Reading, moved: Moved) -> Floats:
-    """(6,) what the network is told of a head: turn in radians, shift in decimetres, logarithm of the size."""
+    """(6,) the network's input about a head: turn in radians, shift in decimetres, logarithm of the size."""
     turn = rotation_vector(moved.turn @ rest.turn.T)
     return np.concatenate([turn, moved.shift / SHIFT_CM, [np.log(moved.zoom)]]).astype(np.float32)
 

@@ -1,4 +1,4 @@
-"""What lies behind lids and lips: eyeballs whose irises move, and a mouth with teeth, taken from one picture.
+"""Eyes and mouth interior: eyeballs whose irises move, and a mouth with teeth, taken from one picture.
 
 Each is a small picture of its own, made once for an avatar and laid into the opening frame by frame. What the picture
 does not show (the white behind an iris, a mouth that is closed) is filled in from what it shows.

@@ -1,4 +1,4 @@
-"""Where an avatar's points go when a driver moves: expression by proportion, the head as a whole, within limits.
+"""Transfers a driver's motion to an avatar's points: expression by proportion, the head as a whole, within limits.
 
 Lids and lips are carried over as openings, not as paths, so that a driver's closed eye closes an eye of any size and
 lips that meet do meet. Everything else moves by as much as on the driver, in heads.

@@ -1,6 +1,6 @@
-"""The small network that paints what geometry cannot: teeth and tongue, lids, folds beside the mouth.
+"""The refiner network: paints what geometry cannot, i.e. teeth and tongue, lids, folds beside the mouth.
 
-It sees the mouth and both eyes as geometry drew them and as they are in the avatar's picture, and says what to add.
+Its inputs are the mouth and both eyes as geometry drew them and as in the avatar's picture; its output is added.
 """
 
 import cv2

@@ -1,4 +1,4 @@
-"""An avatar made ready for the mesh model: its crop, its reading, its eyes and mouth, its warp."""
+"""Encodes an avatar for the mesh model: its crop, pose and shape, eyes and mouth, the rings around it, its patches."""
 
 from dataclasses import dataclass
 
@@ -121,32 +121,20 @@ def eye_guides(place: Place, points: Doubles, eye: EyePoints, iris: Doubles, rad
     return np.dstack([opening, filled(size, place.outline(rim))])
 
 
-def _ramp(side: int) -> Floats:
-    return np.linspace(-1, 1, side, dtype=np.float32)
+def eye_feed(out: Floats, drawn: Pixels, rest: Pixels, guides: Pixels) -> None:
+    """Fill `out[:10]`, each (side, side): the eye as drawn and at rest, opening and iris, across and down."""
+    for first, picture in ((0, drawn), (3, rest), (6, guides)):
+        planes = picture.transpose(2, 0, 1)
+        np.multiply(planes, np.float32(1 / 255), out=out[first : first + len(planes)])
+    ramp = np.linspace(-1, 1, drawn.shape[0], dtype=np.float32)
+    out[8], out[9] = ramp[None, :], ramp[:, None]
 
 
 def mouth_feed(out: Floats, drawn: Pixels, rest: Pixels, guides: Pixels, chin: float) -> None:
     """Fill `out`, (11, side, side): the mouth drawn and at rest, opening, lips, across, down, up from the chin."""
     side = drawn.shape[0]
-    _pictures(out, drawn, rest, guides)
-    out[8] = _ramp(side)[None, :]
-    out[9] = _ramp(side)[:, None]
+    eye_feed(out, drawn, rest, guides)
     out[10] = np.clip(2 * (np.arange(side, dtype=np.float32) / side - np.float32(chin)), -1, 1)[:, None]
-
-
-def eye_feed(out: Floats, drawn: Pixels, rest: Pixels, guides: Pixels) -> None:
-    """Fill `out`, (10, side, side): the eye as drawn and at rest, opening and iris, across and down."""
-    side = drawn.shape[0]
-    _pictures(out, drawn, rest, guides)
-    out[8] = _ramp(side)[None, :]
-    out[9] = _ramp(side)[:, None]
-
-
-def _pictures(out: Floats, drawn: Pixels, rest: Pixels, guides: Pixels) -> None:
-    level = np.float32(1 / 255)
-    np.multiply(drawn.transpose(2, 0, 1), level, out=out[:3])
-    np.multiply(rest.transpose(2, 0, 1), level, out=out[3:6])
-    np.multiply(guides.transpose(2, 0, 1), level, out=out[6:8])
 
 
 def window(side: int, middle: tuple[float, float], reach: tuple[float, float]) -> Floats:
