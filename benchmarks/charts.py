@@ -145,6 +145,7 @@ def draw_quality(report: Mapping[str, Any], path: Path) -> None:
                 own = {who: clip["traces"][who] for who in ("driver", "output")}
                 lines = {who: (own[who][name], colour) for who, colour in (("driver", GREY), ("output", VIOLET))}
                 _over_time(axes[f"{name} {n}"], clip, name, lines, legend=n == 0 and name == "jawOpen")
+                axes[f"{name} {n}"].set_ylim(0, 1.25 if name == "lids" else 1.0)
                 for height, who in enumerate(own if name == "lids" else ()):
                     at = np.array(own[who]["blinks"]) / clip["rate_hz"]
                     axes[f"{name} {n}"].plot(at, [1.06 + 0.1 * height] * len(at), "v", color=lines[who][1])
