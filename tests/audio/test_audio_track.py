@@ -94,7 +94,6 @@ def test_sound_stays_in_step(tmp_path: Path, codec: str, source: str, target: st
     for i in range(25):  # from half a second into the source; its clicks are at 1 and 2 s
         media_s = 0.5 + i / 10
         sink.show(frame(grey(255 if media_s in (1.0, 2.0) else 0), i, 0, media_s))
-    assert sink._sound is not None
     assert sink._sound.copied == copied
     sink.close()
     times, pixels = pictures(path)
@@ -168,7 +167,6 @@ def test_where_it_is_to_be_silent_it_is(tmp_path: Path, target: str, copied: boo
     for i in range(45):  # clicks at 1, 2, 3 and 4 s
         pressed[0] = 15 <= i < 35
         sink.show(frame(grey(0), i, 0, i / 10))
-    assert sink._sound is not None
     assert sink._sound.copied == copied
     sink.close()
     levels, end = loudness(path)

@@ -26,7 +26,6 @@ def test_blocks_are_stamped_with_the_moment_of_their_first_sample() -> None:
     hands = TurnedClock(0.02)
     mic = opened(FakeInput([PIECE, PIECE], latency_s=0.03), hands=hands)
     block = mic.read()
-    assert block is not None
     assert block.start_ns == hands.now - round(0.05 * NS)
     assert (block.rate_hz, mic.live, mic.state, mic.name) == (48_000, True, "ok", "fake microphone")
     np.testing.assert_array_equal(block.samples, PIECE)
@@ -41,7 +40,6 @@ def test_an_unplugged_microphone_is_waited_for() -> None:
     mic = opened(first, DeviceError("not yet"), DeviceError("not yet"), second, hands=hands, name="usb")
     assert mic.read() is not None
     block = mic.read()
-    assert block is not None
     assert block.start_ns > 101 * NS
     assert (mic.losses, first.closed, hands.waits) == (1, 1, 3)
     assert mic.state == "ok"
@@ -121,7 +119,6 @@ def test_another_choice_is_listened_to_at_once_and_the_old_one_let_go() -> None:
             waits.clear()
             selectable.select(name)
         block = mic.read()
-        assert block is not None
         levels.append(round(float(block.samples[0]), 3))
         assert round(selectable.level, 3) == levels[-1]
     assert levels == [0.1, 0.5, 0.5]
@@ -216,7 +213,6 @@ def test_the_pictures_go_on_and_the_voice_comes_back(seed: int) -> None:
             handed += len(samples)
         if mic.losses < len(kinds):
             until = clock.now + NS  # and then a good second
-    assert spoken is not None
     assert spoken.whole
     assert spoken.speech == 1.0
     assert mic.losses == len(kinds)

@@ -154,7 +154,6 @@ def test_a_loop_goes_on_without_a_gap(path: Path) -> None:
     end_ns = None
     for _ in range(30):
         block = source.read()
-        assert block is not None
         assert end_ns is None or block.start_ns == pytest.approx(end_ns, abs=2)
         end_ns = block.end_ns
     assert clock.now > 101 * NS

@@ -156,7 +156,6 @@ def test_only_a_live_voice_can_be_overheard() -> None:
         open_input=lambda name: FakeInput([]),
     )
     overheard = live.overhear()
-    assert overheard is not None
     assert overheard.delay_s == pytest.approx(live.speech.delay_s + 0.04)
     assert live.overhear() is not overheard
     assert live.report()["live"] is True

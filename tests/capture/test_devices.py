@@ -122,7 +122,6 @@ class Repeating:
 def test_what_is_really_delivered_is_measured() -> None:
     camera = Repeating(100)
     measured = delivered(camera, 1.0, lambda: camera.now)
-    assert measured is not None
     assert (measured.fourcc, measured.size) == ("MJPG", (640, 480))
     assert measured.rate_hz == pytest.approx(20)
     empty = Repeating(0)
@@ -180,11 +179,9 @@ def test_opencv_cameras_read_fail_and_close() -> None:
     camera = OpenCvCamera(CAMERAS[1], 2, 0, CameraRequest("2"), lambda *_: capture)
     assert camera.mode == Mode("MJPG", (64, 48), 30.0)
     first, hiccup, grey = camera.read(0.1), camera.read(0.1), camera.read(0.1)
-    assert first is not None
     assert first.pixels is not None
     assert np.array_equal(first.pixels, colour)
     assert hiccup is None
-    assert grey is not None
     assert grey.pixels is not None
     assert np.array_equal(grey.pixels, colour)
     assert [camera.read(0.1) for _ in range(4)] == [None] * 4
@@ -225,7 +222,6 @@ def test_drivers_bytes_become_pictures() -> None:
         assert np.abs(got.astype(int) - image).mean() < 4, fourcc
         assert picture_from(encoded[: encoded.size // 2], mode, stride) is None or fourcc == "MJPG"
     grey = picture_from(np.ascontiguousarray(image[..., 1]).reshape(-1), Mode("GREY", (64, 48), 30.0), 64)
-    assert grey is not None
     assert np.array_equal(grey[..., 2], image[..., 1])
     assert ends_well(jpeg)
     assert ends_well(np.append(jpeg, np.zeros(100, np.uint8)))
@@ -314,7 +310,6 @@ def test_ours_when_another_masquerade_holds_it_not_when_we_look_at_it(tmp_path: 
         assert not _fed_by_masquerade(str(device))
         command = [sys.executable, str(program), str(device)]
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
-            assert other.stdout is not None
             assert other.stdout.readline() == b"open\n"
             assert _fed_by_masquerade(str(device))
     assert not _fed_by_masquerade(str(device))

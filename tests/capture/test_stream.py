@@ -35,7 +35,6 @@ def test_frames_arrive_in_order_and_a_lost_line_is_opened_again(serve: Serve) ->
         numbers: list[int | None] = []
         while source.losses == 0 or len(numbers) < 25:
             frame = source.read()
-            assert frame is not None
             assert frame.size == (320, 180)
             assert (frame.seq, frame.captured_ns, frame.media_s) == (len(numbers), 9, None)
             numbers.append(number_of(frame.pixels))

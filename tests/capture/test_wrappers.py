@@ -27,7 +27,6 @@ def test_frames_come_when_due_and_are_stamped_so() -> None:
     start = clock.now
     for i in range(4):
         frame = source.read()
-        assert frame is not None
         assert number_of(frame.pixels) == frame.seq == i
         assert frame.captured_ns == clock.now == start + i * 40 * MS
     assert source.read() is None
@@ -44,7 +43,6 @@ def test_a_late_reader_gets_every_frame_stamped_with_its_due_time() -> None:
     assert clock.now == start + 170 * MS
     assert [f.captured_ns - start for f in frames if f] == [40 * MS, 80 * MS, 120 * MS, 160 * MS]
     fifth = source.read()
-    assert fifth is not None
     assert fifth.captured_ns == clock.now == start + 200 * MS
     source.close()
 
@@ -56,10 +54,8 @@ def test_after_a_long_sleep_the_schedule_starts_anew() -> None:
     assert source.state == "ok"
     clock.now += int((MAX_LATE_S + 9) * NS_PER_S)
     late = source.read()
-    assert late is not None
     assert late.captured_ns == clock.now
     following = source.read()
-    assert following is not None
     assert following.captured_ns == late.captured_ns + 40 * MS
     assert source.lost_s == pytest.approx(MAX_LATE_S + 9 - 0.04)
     assert source.state.startswith("synthetic plays slower than it should: 10.0 s")
@@ -182,7 +178,6 @@ def test_the_new_one_goes_on_where_the_old_one_stopped(switched: Make) -> None:
     source.switch(B)
     assert source.spec == B
     frame = source.read()
-    assert frame is not None
     assert (frame.seq, frame.size, source.size) == (2, (64, 48), (64, 48))
     assert levels(source) == [20]
     assert opened == [B]
