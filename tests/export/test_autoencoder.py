@@ -12,7 +12,7 @@ from deepfacelab_models import filled, keyfill, write_model
 torch = pytest.importorskip("torch", reason="torch is not installed (pip install '.[export]')")
 
 from export.families.deepfacelab import DeepFaceLabModel, read_deepfacelab  # noqa: E402
-from export.networks.autoencoder import Amp, AmpShape, Archi, DfmLayout, SaehdShape, saehd  # noqa: E402  # noqa: E402
+from export.networks.autoencoder import Amp, AmpShape, Archi, DfmLayout, SaehdShape, saehd  # noqa: E402
 from realtime.errors import ModelError  # noqa: E402
 
 LETTERS = ["".join(some) for n in range(5) for some in combinations("udtc", n)]

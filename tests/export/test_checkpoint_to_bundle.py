@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from bundles import one_line
-from deepfacelab_models import filled, names_of, write_model
+from deepfacelab_models import smallest_parts, write_smallest
 
 torch = pytest.importorskip("torch", reason="the export needs the extra `export`")
 
@@ -17,7 +17,6 @@ from exported import SAEHD_OUTPUTS, check_animation, check_motion, nchw, on_cpu,
 from torch_keyfill import keyfill  # noqa: E402
 
 from export.checkpoint_to_bundle import export_checkpoint  # noqa: E402
-from export.networks.autoencoder import Archi, SaehdShape, saehd  # noqa: E402
 from export.networks.wav2lip import Wav2Lip  # noqa: E402
 from export.options import ExportOptions  # noqa: E402
 from export.torch_file import fill  # noqa: E402
@@ -136,17 +135,9 @@ def test_wav2lip_becomes_a_bundle(shared: Path, tmp_path: Path) -> None:
 
 # -- nothing at all
 
-SIZES = {"resolution": 32, "ae_dims": 4, "e_dims": 2, "d_dims": 2, "d_mask_dims": 2}
 
-
-def tiny(folder: Path, *, times: float = 1.0, **options: Any) -> Path:
-    with torch.device("meta"):
-        names = names_of(saehd(SaehdShape(Archi.parse("df-u"), **SIZES)))
-    parts = filled(names)
-    for part in parts.values():
-        for name, weight in part.items():
-            part[name] = weight * np.float32(times)
-    return write_model(folder, parts, archi="df-u", **(SIZES | options))
+def tiny(folder: Path, **options: Any) -> Path:
+    return write_smallest(folder, "df-u", **options)
 
 
 def refused(tmp_path: Path, kind: type[MasqueradeError], **options: Any) -> str:
@@ -160,7 +151,10 @@ def refused(tmp_path: Path, kind: type[MasqueradeError], **options: Any) -> str:
 
 def test_a_checkpoint_beyond_half_precision_leaves_nothing(tmp_path: Path) -> None:
     """Weights so large that float16 is wrong: what is off by more than its precision explains is deleted."""
-    model = tiny(tmp_path / "model", times=300.0)
+    parts = smallest_parts("df-u")
+    for weights in parts.values():
+        weights.update({name: weight * np.float32(300) for name, weight in weights.items()})
+    model = tiny(tmp_path / "model", parts=parts)
     line = refused(tmp_path, ModelError, checkpoint=model, precision="fp16")
     assert "swap.onnx" in line
 

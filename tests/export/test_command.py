@@ -10,13 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 from commands import Call, one_line
-from deepfacelab_models import filled, names_of, write_model
+from deepfacelab_models import write_model, write_smallest
 
 torch = pytest.importorskip("torch", reason="the export needs the extra `export`")
 
 from export.families.deepfacelab import read_deepfacelab  # noqa: E402
 from export.families.first_order_motion import moves_faces, plan_first_order_motion, was_made_with_corners  # noqa: E402
-from export.networks.autoencoder import Archi, SaehdShape, saehd  # noqa: E402
 from export.networks.motion_config import PUBLISHED  # noqa: E402
 from export.restricted_pickle import read_restricted_pickle  # noqa: E402
 from realtime.models.library import built_in_folder  # noqa: E402
@@ -53,14 +52,9 @@ def test_from_training_to_the_live_loop(shared: Path, call: Call, tmp_path: Path
     assert '"processed": 0' not in metrics.read_text()
 
 
-TINY = {"resolution": 32, "ae_dims": 4, "e_dims": 2, "d_dims": 2, "d_mask_dims": 2}
-
-
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    with torch.device("meta"):
-        names = names_of(saehd(SaehdShape(Archi.parse("df"), **TINY)))
-    return write_model(tmp_path_factory.mktemp("tiny") / "model", filled(names), archi="df", **TINY)
+    return write_smallest(tmp_path_factory.mktemp("tiny") / "model", "df")
 
 
 def test_two_models_in_one_folder_are_told_apart(tiny: Path, call: Call, tmp_path: Path) -> None:

@@ -5,38 +5,29 @@ import os
 import pickle
 import shutil
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from deepfacelab_models import filled, names_of, write_model
+from deepfacelab_models import SMALLEST, filled, names_of, smallest_parts, write_smallest
 
 torch = pytest.importorskip("torch", reason="torch is not installed (pip install '.[export]')")
 
 from export.families.deepfacelab import read_deepfacelab  # noqa: E402
-from export.networks.autoencoder import Amp, AmpShape, Archi, SaehdShape, saehd  # noqa: E402  # noqa: E402
+from export.networks.autoencoder import Amp, AmpShape  # noqa: E402
 from export.restricted_pickle import read_restricted_pickle  # noqa: E402
 from realtime.errors import ModelError  # noqa: E402
 
-SMALLEST = {"resolution": 32, "ae_dims": 4, "e_dims": 2, "d_dims": 2, "d_mask_dims": 2}
 Parts = dict[str, dict[str, Any]]
 
 
-@cache
-def _weights() -> Parts:
-    with torch.device("meta"):
-        return filled(names_of(saehd(SaehdShape(Archi.parse("df-ud"), **SMALLEST))))
-
-
 def weights() -> Parts:
-    """The parts of a df-ud model in little; the caller's to change."""
-    return {part: dict(names) for part, names in _weights().items()}
+    return smallest_parts("df-ud")
 
 
 def folder(tmp_path: Path, parts: Parts | None = None, **options: Any) -> Path:
-    return write_model(tmp_path / "model", parts or weights(), **({"archi": "df-ud"} | SMALLEST | options))
+    return write_smallest(tmp_path / "model", "df-ud", parts, **options)
 
 
 def refusal(path: Path) -> str:
@@ -123,28 +114,6 @@ def test_the_hostile_pickles_are_armed(tmp_path: Path) -> None:
 
 
 # -- damaged files
-
-
-def test_mutated_files_end_in_one_line_or_in_a_model(tmp_path: Path) -> None:
-    model = folder(tmp_path, iterations=3)
-    random = np.random.default_rng(5)
-    files = [model / f"tiny_SAEHD_{part}" for part in ("data.dat", "encoder.npy", "decoder_src.npy")]
-    refused = []
-    for turn in range(120):
-        file = files[turn % 3]
-        whole = file.read_bytes()
-        spoiled = bytearray(whole)
-        for place in random.integers(0, min(len(whole), 2000), 1 + turn % 4):
-            spoiled[place] ^= 1 << random.integers(0, 8) if turn % 2 else random.integers(1, 256)
-        file.write_bytes(spoiled)
-        try:
-            read_deepfacelab(model)
-        except ModelError as why:
-            refused.append(str(why))
-        file.write_bytes(whole)
-    assert 30 < len(refused) < 120, "most weights may be any number; names and structure may not"
-    assert all(line.isprintable() for line in refused)
-    read_deepfacelab(model)
 
 
 def test_a_file_cut_short_says_so(tmp_path: Path) -> None:

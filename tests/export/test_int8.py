@@ -8,11 +8,12 @@ import numpy as np
 import onnx
 import pytest
 from bundles import one_line
+from small_graphs import Graph
 from small_networks import faces, picture_network
 
 pytest.importorskip("torch", reason="the export needs the extra `export`")
 
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, numpy_helper
 
 from export.int8 import Form, quantise
 from export.parity import Kind, compare
@@ -41,36 +42,16 @@ def pairs(model: onnx.ModelProto) -> dict[str, onnx.NodeProto]:
     return {node.output[0]: node for node in model.graph.node if node.op_type == "DequantizeLinear"}
 
 
-def network(nodes: list[Any], weights: dict[str, Any], x: list[int], y: list[int]) -> onnx.ModelProto:
-    ports = [helper.make_tensor_value_info(n, TensorProto.FLOAT, s) for n, s in (("x", x), ("y", y))]
-    tensors = [numpy_helper.from_array(np.asarray(value), name) for name, value in weights.items()]
-    graph = helper.make_graph(nodes, "network", ports[:1], ports[1:], tensors)
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
-
-
-def weight(*shape: int) -> np.ndarray:
-    return np.random.default_rng(sum(shape)).normal(0, 0.3, shape).astype(np.float32)
-
-
 def every_layer() -> onnx.ModelProto:
     """A convolution, a transposed one, dense layers both ways, a matrix; one of whose channels is far larger."""
-    nodes = [
-        helper.make_node("Conv", ["x", "conv"], ["a"], "conv", pads=[1] * 4),
-        helper.make_node("ConvTranspose", ["a", "transposed"], ["b"], "transposed", strides=[2, 2]),
-        helper.make_node("Flatten", ["b"], ["c"], "flat"),
-        helper.make_node("Gemm", ["c", "dense", "bias"], ["d"], "dense"),
-        helper.make_node("Gemm", ["d", "turned"], ["e"], "turned", transB=1),
-        helper.make_node("MatMul", ["e", "matrix"], ["y"], "matrix"),
-    ]
-    weights = {
-        "conv": weight(4, 3, 3, 3) * np.float32([1e-3, 1, 10, 1e3]).reshape(4, 1, 1, 1),
-        "transposed": weight(4, 2, 2, 2),
-        "dense": weight(128, 24),
-        "bias": weight(24),
-        "turned": weight(24, 24),
-        "matrix": weight(24, 16),
-    }
-    return network(nodes, weights, [1, 3, 4, 4], [1, 16])
+    graph = Graph()
+    uneven = graph.draw(4, 3, 3, 3) * np.float32([1e-3, 1, 10, 1e3]).reshape(4, 1, 1, 1)
+    value = graph.add("Conv", ["x", uneven], pads=[1] * 4)
+    value = graph.add("ConvTranspose", [value, graph.draw(4, 2, 2, 2)], strides=[2, 2])
+    value = graph.add("Gemm", [graph.add("Flatten", [value]), graph.draw(128, 24), graph.draw(24)])
+    value = graph.add("Gemm", [value, graph.draw(24, 24)], transB=1)
+    graph.add("MatMul", [value, graph.draw(24, 16)], "y")
+    return graph.model({"x": [1, 3, 4, 4]}, {"y": [1, 16]})
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -99,21 +80,18 @@ def test_every_channel_has_its_own_scale(form: Form) -> None:
     steps, scale, zero = (known[name] for name in dequantised[node.input[1]].input)
     assert scale.shape == (4,)
     assert not zero.any()
-    away = np.abs(steps * scale.reshape(4, 1, 1, 1) - constants(exact)["conv"])
+    away = np.abs(steps * scale.reshape(4, 1, 1, 1) - constants(exact)["w0"])
     assert (away.max(axis=(1, 2, 3)) <= scale * 0.51).all()
 
 
 @pytest.mark.parametrize("form", FORMS)
 def test_the_bias_of_a_dead_channel_does_not_overflow(form: Form) -> None:
     """ONNX Runtime makes float biases whole by itself, and does not look whether they fit."""
-    nodes = [
-        helper.make_node("Conv", ["x", "w", "b"], ["one"], "one"),
-        helper.make_node("Conv", ["one", "same"], ["two"], "two"),
-        helper.make_node("Sigmoid", ["two"], ["y"], "end"),
-    ]
     dead = np.stack([np.zeros((3, 1, 1)), np.full((3, 1, 1), 1e-10), np.ones((3, 1, 1))]).astype(np.float32)
-    weights = {"w": dead, "b": np.array([3, -3, 0], np.float32), "same": np.eye(3, dtype=np.float32)[:, :, None, None]}
-    model = network(nodes, weights, [1, 3, 8, 8], [1, 3, 8, 8])
+    graph = Graph()
+    one = graph.add("Conv", ["x", dead, np.array([3, -3, 0], np.float32)])
+    graph.add("Sigmoid", [graph.add("Conv", [one, np.eye(3, dtype=np.float32)[:, :, None, None]])], "y")
+    model = graph.model({"x": [1, 3, 8, 8]}, {"y": [1, 3, 8, 8]})
     samples = [{"x": np.full((1, 3, 8, 8), n / 4, np.float32)} for n in range(5)]
     found = ran(quantise(model, samples, None, form=form).model, samples[-1])["y"]
     np.testing.assert_allclose(found[0, :, 0, 0], 1 / (1 + np.exp([-3, 3, -3])), atol=2e-3)

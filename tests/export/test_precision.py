@@ -11,7 +11,8 @@ torch = pytest.importorskip("torch", reason="the export needs the extra `export`
 onnx = pytest.importorskip("onnx", reason="the export needs the extra `export`")
 
 from exported import verified  # noqa: E402
-from onnx import TensorProto, helper, numpy_helper  # noqa: E402
+from onnx import TensorProto  # noqa: E402
+from small_graphs import Graph  # noqa: E402
 
 from export.options import ExportOptions  # noqa: E402
 from export.plan import ExportPlan, NetworkSpec  # noqa: E402
@@ -35,25 +36,11 @@ class Cut(torch.nn.Module):
 
 def graph() -> Any:
     """What `Cut` computes, in ONNX."""
-    ports = [helper.make_tensor_value_info(n, TensorProto.FLOAT, s) for n, s in (("x", [1, 1000]), ("morph", [1]))]
-    nodes = [
-        helper.make_node("Mul", ["morph", "count"], ["last"]),
-        helper.make_node("LessOrEqual", ["numbers", "last"], ["kept"]),
-        helper.make_node("Where", ["kept", "x", "zero"], ["y"]),
-    ]
-    constants = {
-        "count": np.float32([CHANNELS]),
-        "numbers": np.arange(1, CHANNELS + 1, dtype=np.float32)[None],
-        "zero": np.float32(0),
-    }
-    made = helper.make_graph(
-        nodes,
-        "g",
-        ports,
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 1000])],
-        [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()],
-    )
-    return helper.make_model(made, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+    made = Graph()
+    last = made.add("Mul", ["morph", np.array([CHANNELS], np.float32)])
+    kept = made.add("LessOrEqual", [np.arange(1, CHANNELS + 1, dtype=np.float32)[None], last])
+    made.add("Where", [kept, "x", np.zeros(1, np.float32)], "y")
+    return made.model({"x": [1, CHANNELS], "morph": [1]}, {"y": [1, CHANNELS]})
 
 
 def samples(count: int) -> list[Any]:
@@ -112,12 +99,10 @@ def test_what_float16_has_no_number_for_is_refused_though_a_cpu_would_manage() -
         def forward(self, x: Any) -> Any:
             return x * 500.0 * 500.0 * 0.002 * 0.002
 
-    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 8]) for name in "xabcy"]
-    names = "xabcy"
-    nodes = [helper.make_node("Mul", [names[n], f"k{n}"], [names[n + 1]]) for n in range(4)]
-    constants = [numpy_helper.from_array(np.float32(k), f"k{n}") for n, k in enumerate((500, 500, 0.002, 0.002))]
-    made = helper.make_graph(nodes, "g", values[:1], values[-1:], constants)
-    model = helper.make_model(made, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+    made, value = Graph(), "x"
+    for number, factor in enumerate((500, 500, 0.002, 0.002)):
+        value = made.add("Mul", [value, np.array(factor, np.float32)], "y" if number == 3 else "")
+    model = made.model({"x": [1, 8]}, {"y": [1, 8]})
 
     def part(largest: float) -> NetworkSpec:
         feed = {"x": np.linspace(0, largest, 8, dtype=np.float32)[None]}

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from bundles import one_line
-from deepfacelab_models import filled, names_of, write_model
+from deepfacelab_models import filled, write_model, write_smallest
 from exported import SAEHD_OUTPUTS, check_motion, exported, on_cpu, planar, recorded, verified, worst
 
 torch = pytest.importorskip("torch", reason="the export needs the extra `export`")
@@ -17,7 +17,7 @@ pytest.importorskip("onnx", reason="the export needs the extra `export`")
 
 from export.families.deepfacelab import plan_deepfacelab  # noqa: E402
 from export.families.first_order_motion import plan_first_order_motion  # noqa: E402
-from export.networks.autoencoder import Archi, SaehdShape, saehd  # noqa: E402
+from export.networks.autoencoder import Archi  # noqa: E402
 from export.plan import NetworkSpec  # noqa: E402
 from export.samples import mel_windows, pictures  # noqa: E402
 from export.to_onnx import OPSET, to_onnx, verify  # noqa: E402
@@ -74,11 +74,7 @@ def test_other_motion_models_give_what_upstream_gave(
 
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> NetworkSpec:
-    sizes = {"resolution": 32, "ae_dims": 4, "e_dims": 2, "d_dims": 2, "d_mask_dims": 2}
-    with torch.device("meta"):
-        names = names_of(saehd(SaehdShape(Archi.parse("df-ud"), **sizes)))
-    folder = write_model(tmp_path_factory.mktemp("tiny") / "model", filled(names), archi="df-ud", **sizes)
-    return plan_deepfacelab(folder).networks[0]
+    return plan_deepfacelab(write_smallest(tmp_path_factory.mktemp("tiny") / "model", "df-ud")).networks[0]
 
 
 def shapes(model: Any) -> dict[str, list[Any]]:

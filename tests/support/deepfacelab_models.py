@@ -1,5 +1,6 @@
 """DeepFaceLab model folders for tests, written as upstream writes them, with weights of a stated recipe."""
 
+import functools
 import pickle
 import zlib
 from collections.abc import Iterable, Mapping
@@ -64,3 +65,26 @@ def names_of(network: Any) -> dict[str, list[tuple[str, tuple[int, ...]]]]:
         shape = (shape[2], shape[3], shape[1], shape[0]) if len(shape) == 4 else shape[::-1]
         found.setdefault(part, []).append((rest.replace(".", "/") + ":0", shape))
     return found
+
+
+SMALLEST = {"resolution": 32, "ae_dims": 4, "e_dims": 2, "d_dims": 2, "d_mask_dims": 2}
+
+
+@functools.cache
+def _smallest(archi: str) -> dict[str, dict[str, Any]]:
+    import torch
+
+    from export.networks.autoencoder import Archi, SaehdShape, saehd
+
+    with torch.device("meta"):
+        return filled(names_of(saehd(SaehdShape(Archi.parse(archi), **SMALLEST))))
+
+
+def smallest_parts(archi: str) -> dict[str, dict[str, Any]]:
+    """The parts of the smallest SAEHD model of that archi; the caller's to change."""
+    return {part: dict(names) for part, names in _smallest(archi).items()}
+
+
+def write_smallest(folder: Path, kind: str, parts: Any = None, **options: Any) -> Path:
+    """The files of such a model, named tiny."""
+    return write_model(folder, parts or smallest_parts(kind), **({"archi": kind} | SMALLEST | options))
