@@ -133,7 +133,7 @@ def test_it_says_what_the_engine_asks(tmp_path: Path) -> None:
 @pytest.mark.parametrize("output", ["celeb_face", "celeb_mask"])
 def test_values_that_are_no_numbers_are_an_error(tmp_path: Path, bad: float, output: str) -> None:
     script = ours("face")
-    script.answers[output][0, 0, 5, 5] = bad  # type: ignore[index]
+    script.answers[output][0, 0, 5, 5] = bad
     swapper = network_of(eve(tmp_path), script)
     assert "no numbers" in one_line(lambda: swapper(a_crop(), a_face(), NOWHERE, Settings()))
 

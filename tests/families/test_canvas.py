@@ -28,7 +28,7 @@ def smooth(width: int, height: int, seed: int = 2) -> Pixels:
     return np.asarray(np.clip(128 + 45 * soft / np.std(soft), 0, 255), np.uint8)
 
 
-def placed(avatar: Avatar, crop: int = 64, size: tuple[int, int] = SIZE, background=None) -> tuple[Canvas, Matrix]:  # type: ignore[no-untyped-def]
+def placed(avatar: Avatar, crop: int = 64, size: tuple[int, int] = SIZE, background=None) -> tuple[Canvas, Matrix]:
     stage = Canvas(avatar, size, background)
     assert avatar.face is not None
     matrix = portrait_crop(avatar.face.landmarks, crop)
@@ -141,7 +141,7 @@ def test_a_picture_covers_a_canvas_of_another_shape() -> None:
 def test_a_region_is_its_part_of_the_face(region: str) -> None:
     face = a_face((320, 180), 200)
     matrix = portrait_crop(face.landmarks, 128)
-    mask = region_mask(face.landmarks, matrix, 128, region)  # type: ignore[arg-type]
+    mask = region_mask(face.landmarks, matrix, 128, region)
     points = face.landmarks[:, :2] @ matrix[:, :2].T + matrix[:, 2]
 
     def at(landmark: int) -> float:
@@ -161,12 +161,10 @@ def test_backgrounds(tmp_path: Path) -> None:
     assert read_background("kept") is None
     assert read_background("blurred") is None
     blue = read_background("#0040ff")
-    assert blue is not None
     assert blue((30, 20)).shape == (20, 30, 3)
     assert (blue((30, 20)) == (255, 64, 0)).all()
     cv2.imwrite(str(tmp_path / "wall.png"), smooth(80, 60))
     picture = read_background(str(tmp_path / "wall.png"))
-    assert picture is not None
     assert picture((100, 20)).shape == (20, 100, 3)
     for wrong in ("green", "#12", "/no/such.png", "\0"):
         assert "is neither" in one_line(partial(read_background, wrong), ConfigError)

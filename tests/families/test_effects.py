@@ -40,13 +40,13 @@ def mesh(_: Path) -> ReenactmentEffect[object, object]:
     answers = {name: np.zeros(shape, np.float32) for name, shape in OUTPUTS.items()}
     session = Script({name: TensorSpec(shape, floats) for name, shape in INPUTS.items()}, answers)
     avatar = Avatar("ann", "Ann", "synthetic", a_picture(), None, a_mesh_face())
-    return ReenactmentEffect(MeshModel(head(), None, FlowNetwork(session)), [avatar])  # type: ignore[arg-type]
+    return ReenactmentEffect(MeshModel(head(), None, FlowNetwork(session)), [avatar])
 
 
 def first_order(_: Path) -> ReenactmentEffect[object, object]:
     face = a_face((200, 150), 120)
     avatar = Avatar("ann", "Ann", "synthetic", ToyNetwork.picture_of(face), None, face)
-    return ReenactmentEffect(FirstOrderModel(ToyNetwork()), [avatar])  # type: ignore[arg-type]
+    return ReenactmentEffect(FirstOrderModel(ToyNetwork()), [avatar])
 
 
 EFFECTS: dict[str, Callable[[Path], Effect]] = {
@@ -73,7 +73,6 @@ def test_every_effect_keeps_the_engines_contract(tmp_path: Path, name: str) -> N
     first = effect(Frame(noise.copy(), 3, 0, 3 / 25), [face], Settings(), timed)
     second = effect(Frame(noise.copy(), 4, 0, 4 / 25), [face], Settings(), timer())
     for picture in (first, second):
-        assert picture is not None
         assert (picture.shape, picture.dtype) == (noise.shape, np.uint8)
         assert picture.flags.writeable
     assert not np.shares_memory(first, second)
@@ -96,4 +95,4 @@ def test_every_family_says_how_to_use_it() -> None:
 
 def test_every_bundle_that_comes_along_is_of_a_known_family() -> None:
     for bundle in BUNDLES.entries():
-        assert family_of(bundle.card).name == bundle.card.family  # type: ignore[union-attr]
+        assert family_of(bundle.card).name == bundle.card.family

@@ -29,7 +29,6 @@ def test_a_model_of_other_things_takes_the_middle_of_any_picture() -> None:
     puppet = FirstOrderModel(ToyNetwork(), needs_face=False)
     wide = ToyNetwork.picture_of(a_face((200, 150), 120))
     cast, posed = puppet.encode_source(wide, None), puppet.encode_driving(frame(wide), None, 0.0)
-    assert posed is not None
     for matrix in (cast.crop_from_avatar, posed.crop_from_frame):
         left, right = ((edge - matrix[0, 2]) / matrix[0, 0] for edge in (-0.5, 255.5))
         assert (left, right) == pytest.approx((49.5, 349.5))
@@ -39,7 +38,6 @@ def test_parts_of_a_face_that_is_none_are_said_once(caplog: pytest.LogCaptureFix
     puppet = FirstOrderModel(ToyNetwork(), needs_face=False)
     wide = ToyNetwork.picture_of(a_face((200, 150), 120))
     cast, posed = puppet.encode_source(wide, None), puppet.encode_driving(frame(wide), None, 0.0)
-    assert posed is not None
     for _ in range(3):
         assert puppet.draw(cast, posed, posed, Motion(region="lips")).mask.max() == 1
     assert caplog.text.count("no face in the avatar") == 1
@@ -51,7 +49,6 @@ def driven(puppet: FirstOrderModel, *poses: tuple[float, float, float]) -> list[
     for seq, (x, y, height) in enumerate(poses):
         face = a_face((x, y), height)
         posed = puppet.encode_driving(frame(ToyNetwork.picture_of(face), seq), face, 0.0)
-        assert posed is not None
         found.append(posed)
     return found
 
@@ -100,7 +97,7 @@ def test_wild_key_points_never_make_a_monster(region: str, wild: str) -> None:
     else:
         shape *= chaos.uniform(-80, 80, shape.shape)
         place *= 1e7
-    puppet.draw(cast, Posed(place, shape, still.crop_from_frame), still, Motion(region=region))  # type: ignore[arg-type]
+    puppet.draw(cast, Posed(place, shape, still.crop_from_frame), still, Motion(region=region))
     own, moved = cast.encoded.keypoints, network.drawn[-1]
     assert np.isfinite(moved.value).all()
     assert np.isfinite(moved.jacobian).all()
@@ -156,8 +153,6 @@ def test_the_filter_steadies_and_starts_afresh_with_another_person() -> None:
     other = Face(face.landmarks, face.blendshapes, face.pose, face.score, track=7)
     picture = frame(ToyNetwork.picture_of(other), 60)
     a, b = steady.encode_driving(picture, other, 1.0), plain.encode_driving(picture, other, 0.0)
-    assert a is not None
-    assert b is not None
     np.testing.assert_allclose(a.place, b.place, atol=1e-6)
 
 

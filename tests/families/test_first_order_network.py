@@ -198,7 +198,7 @@ def test_key_points_that_are_none_are_not_drawn(bundle: Bundle, part: str, value
     avatar = network.encode(a_picture())
     points = {"value": numbers(K, 2), "jacobian": numbers(K, 2, 2)}
     points[part] = points[part] * np.float32(value)
-    assert says in one_line(lambda: network.draw(avatar, KeyPoints(**points)))  # type: ignore[arg-type]
+    assert says in one_line(lambda: network.draw(avatar, KeyPoints(**points)))
 
 
 def test_a_picture_that_is_none_is_refused(bundle: Bundle) -> None:

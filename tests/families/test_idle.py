@@ -165,7 +165,6 @@ def test_a_blink_changes_the_eyes_and_nothing_below() -> None:
     shut, before = still(0.0, 1.0)[0], calm(0.0, 1.0)[0]
     rows, _ = np.nonzero(np.abs(shut.astype(int) - before).max(axis=2) > 8)
     face = an_avatar().face
-    assert face is not None
     scale = CANVAS[1] / 300
     assert len(rows) > 50
     assert rows.max() < face.landmarks[2, 1] * scale  # above the nose's base
@@ -191,7 +190,6 @@ def rotation_degrees(*turn_deg: float) -> list[float]:
 def lips_difference(picture: Pixels, still: Pixels, went: Doubles) -> float:
     """How different the lips are from the still's, where `went` says that they are."""
     face = an_avatar().face
-    assert face is not None
     scale = CANVAS[1] / 300
     at = face.landmarks[INNER_LIPS, :2] * scale + ((CANVAS[0] - 320 * scale) / 2, 0)
     there = at @ went[:, :2].T + went[:, 2]
@@ -216,6 +214,6 @@ def test_without_the_motion_model_there_is_no_head(caplog: pytest.LogCaptureFixt
     def missing(name: str) -> None:
         raise ModelError(f"model {name} is not there")
 
-    assert find_mesh_head(missing) is None  # type: ignore[arg-type]
+    assert find_mesh_head(missing) is None
     assert ["will not blink" in record.getMessage() for record in caplog.records] == [True]
     assert find_mesh_head() is not None

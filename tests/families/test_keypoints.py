@@ -107,7 +107,7 @@ def test_the_scale_is_a_ratio_of_lengths() -> None:
 
 
 def replaced(points: KeyPoints, **parts: object) -> KeyPoints:
-    return KeyPoints(**{"value": points.value, "jacobian": points.jacobian, **parts})  # type: ignore[arg-type]
+    return KeyPoints(**{"value": points.value, "jacobian": points.jacobian, **parts})
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def replaced(points: KeyPoints, **parts: object) -> KeyPoints:
 )
 def test_what_cannot_be_measured_against_is_refused_in_one_line(neutral: object, says: str) -> None:
     with pytest.raises(ModelError, match=says) as caught:
-        RelativeMotion(some(), neutral(some()), adapt_scale=True)  # type: ignore[operator]
+        RelativeMotion(some(), neutral(some()), adapt_scale=True)
     assert "\n" not in str(caught.value)
 
 
@@ -131,11 +131,11 @@ NEUTRAL = np.random.default_rng(4).uniform(-0.6, 0.6, (10, 2))
 EYES = np.tile(np.eye(2, dtype=np.float32), (10, 1, 1))
 
 
-def points(value: np.ndarray) -> KeyPoints:  # type: ignore[type-arg]
+def points(value: np.ndarray) -> KeyPoints:
     return KeyPoints(value.astype(np.float32), EYES)
 
 
-def turned(value: np.ndarray, degrees: float, scale: float, shift: tuple[float, float]) -> np.ndarray:  # type: ignore[type-arg]
+def turned(value: np.ndarray, degrees: float, scale: float, shift: tuple[float, float]) -> np.ndarray:
     a = np.radians(degrees)
     return value @ (scale * np.array([[np.cos(a), -np.sin(a)], [np.sin(a), np.cos(a)]])).T + shift
 
@@ -170,7 +170,7 @@ def test_a_turned_head_looks_narrower_and_that_is_head() -> None:
 
 
 @pytest.mark.parametrize("wild", [np.zeros((10, 2)), NEUTRAL * (-1, 1), np.ones((10, 2)) * 1e6, NEUTRAL * 1e-9])
-def test_the_head_motion_can_always_be_taken_back(wild: np.ndarray) -> None:  # type: ignore[type-arg]
+def test_the_head_motion_can_always_be_taken_back(wild: np.ndarray) -> None:
     linear, shift = head_motion(NEUTRAL, wild)
     assert np.isfinite(linear).all()
     assert np.isfinite(shift).all()

@@ -125,7 +125,7 @@ def test_a_network_that_does_not_fit_is_refused_and_closed(bundle: Bundle, case:
 )
 def test_a_window_that_is_none_is_refused(bundle: Bundle, mel: Array, says: str) -> None:
     network: LipSyncNetwork = open_lip_sync(bundle, open_session=Lips().open)
-    assert says in one_line(lambda: network.mouth(a_small_face(), mel))  # type: ignore[arg-type]
+    assert says in one_line(lambda: network.mouth(a_small_face(), mel))
 
 
 def test_a_picture_that_is_none_is_refused(bundle: Bundle) -> None:

@@ -165,7 +165,6 @@ def test_the_inside_of_the_mouth_is_gone_and_the_chin_stays(opened: float) -> No
 
 def test_pixels_keep_their_order() -> None:
     from_y, _ = shutting(S, landmarks(0.6), AS_IT_IS)
-    assert from_y is not None
     assert np.diff(from_y, axis=0).min() >= 0
 
 

@@ -40,13 +40,12 @@ def a_session(change: float) -> Script:
 
 def reading(puppet: MeshModel, face: Face) -> Reading:
     found = puppet.encode_driving(FRAME, face, 1.0)
-    assert found is not None
     return found
 
 
 def drawn(puppet: MeshModel, source: MeshSource, face: Face, **how: object) -> Pixels:
     neutral = reading(puppet, a_face())
-    return puppet.draw(source, reading(puppet, face), neutral, Motion(**how)).pixels  # type: ignore[arg-type]
+    return puppet.draw(source, reading(puppet, face), neutral, Motion(**how)).pixels
 
 
 @pytest.fixture(scope="module")
@@ -134,13 +133,13 @@ def test_an_opened_mouth_shows_teeth_and_dark_not_stretched_lips(source: MeshSou
 def test_a_shut_eye_is_covered_with_skin() -> None:
     picture = np.full((600, 640, 3), 120, np.uint8)
     large: dict[str, object] = {"at": (320.0, 300.0), "px_per_cm": 12.0}
-    face = a_face(**large)  # type: ignore[arg-type]
+    face = a_face(**large)
     puppet = puppet_with()
     x, y = np.rint(face.landmarks[468, :2]).astype(int)
     picture[y - 2 : y + 3, x - 5 : x + 6] = 10  # an iris
     source = puppet.encode_source(picture, face)
     neutral = reading(puppet, face)
-    shut = reading(puppet, blinking(a_face(a_shape(shut=(1.0, 1.0)), **large), 0.6, 0.6))  # type: ignore[arg-type]
+    shut = reading(puppet, blinking(a_face(a_shape(shut=(1.0, 1.0)), **large), 0.6, 0.6))
     dark = [int((puppet.draw(source, r, neutral, Motion()).pixels < 60).sum()) for r in (neutral, shut)]
     assert dark[0] >= 60
     assert dark[1] < 0.3 * dark[0]
@@ -260,7 +259,6 @@ def a_flow_session(value: float) -> Script:
 
 def turned(puppet: MeshModel, source: MeshSource, turn_deg: tuple[float, float, float]) -> Pixels:
     neutral, driving = (puppet.encode_driving(FRAME, a_face(turn_deg=turn), 1.0) for turn in ((0, 0, 0), turn_deg))
-    assert driving is not None
     return puppet.draw(source, driving, neutral, Motion()).pixels
 
 

@@ -38,11 +38,11 @@ REST = read(HEAD, a_face())
 
 
 def moved(driving: Reading, reference: Reading | None = REST, rest: Reading = REST, **how: object) -> Moved:
-    return move(rest, driving, reference, Motion(**how), freedom(rest.shape))  # type: ignore[arg-type]
+    return move(rest, driving, reference, Motion(**how), freedom(rest.shape))
 
 
 def gap(shape: np.ndarray, eye: object) -> float:
-    return float((shape[eye.upper, 1] - shape[eye.lower, 1])[1:6].mean())  # type: ignore[attr-defined]
+    return float((shape[eye.upper, 1] - shape[eye.lower, 1])[1:6].mean())
 
 
 def test_a_reading_takes_pose_place_and_size_out() -> None:

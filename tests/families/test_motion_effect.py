@@ -202,7 +202,6 @@ def test_avatars_change_at_once_and_are_encoded_ahead() -> None:
         face = None if dice.random() < 0.1 else a_face()
         picture = show(100, settings, face=face)
         assert light(picture) == 20 * worn + 20, turn  # this very frame
-        assert picture is not None
         assert (picture == picture[0, 0]).all()
         assert show.puppeteer.title == f"A{worn}"
     assert show.puppet.casts == 10
@@ -263,11 +262,9 @@ def test_a_background_that_cannot_be_read_is_refused_first_and_later_leaves_the_
     first = puppeteer(frame, [a_face()], PLAIN, timer)
     again = puppeteer(frame, [a_face()], bad, timer)
     puppeteer(frame, [a_face()], bad, timer)
-    assert first is not None
     assert np.array_equal(first, again)
     assert len([r for r in caplog.records if "stays as it is" in r.getMessage()]) == 1
     blue = puppeteer(frame, [a_face()], PLAIN.model_copy(update={"background": "#070707"}), timer)
-    assert blue is not None
     assert (blue[:, :5] == 7).all()
     assert puppet.casts == 1  # an opaque picture is what it was
 

@@ -1,8 +1,9 @@
-"""Where a lip-sync network's picture lies in the frame, and which part of it is taken: the lower face, softly.
+"""The lower face for lip sync: its crop and mask, a mouth made closed and steady as input, and an unseen seam.
 
-Wav2Lip (Prajwal et al. 2020) cuts the detector's box, forehead to chin and ear to ear, with a little more below, and
-scales it to a square without keeping its shape; the new square goes back as it is, which is why one sees it. Here the
-box is drawn round the landmarks, turned upright with the head, and only what lies within the jaw is taken over.
+Wav2Lip (Prajwal et al. 2020) cuts the detector's box, with a little more below, scales it to a square and pastes the
+whole square back, which is visible. Here the box follows the landmarks, upright with the head, and only what lies
+within the jaw is pasted. A network that opens a mouth adds to what is open already, and draws lips as wide as those in
+the frame; so the speaker's own words would show through, were the mouth not closed and its shape averaged before.
 """
 
 import math
@@ -110,7 +111,7 @@ _OUTER_TOP, _OUTER_BOTTOM = np.arange(11), np.append(np.arange(10, 20), 0)
 
 
 def close_mouth(crop: Pixels, landmarks: Points, crop_from_frame: Matrix) -> tuple[Pixels, Floats]:
-    """`crop` with its lips together, (S, S, 3), and their outline in it, (40, 2) as `lip_outline` has it.
+    """Close the mouth: `crop` with its lips together, (S, S, 3), and their outline in it, (40, 2) as `lip_outline`.
 
     `landmarks` (478, 2 or 3) are those of the frame. Where the lips meet already, `crop` itself.
     """
@@ -189,7 +190,7 @@ _CORNERS = (0, 10)  # of a `lip_outline`
 
 
 class SmoothLips:
-    """Follows one speaker's lips, frame by frame."""
+    """Closes a speaker's mouth and brings the lips to their mean shape of the last second, frame by frame."""
 
     def __init__(self) -> None:
         self._track: int | None = None

@@ -144,7 +144,10 @@ EASE = 0.6  # the share of a limit up to which motion passes unchanged; from the
 
 
 def limited(avatar: KeyPoints, moved: KeyPoints, limits: Limits) -> KeyPoints:
-    """The key points nearest to `moved` that can be drawn, new arrays. Numbers that are none count as no motion."""
+    """The key points nearest to `moved` that can be drawn, new arrays. Numbers that are none count as no motion.
+
+    What is far from anything in training comes out torn; small motion passes unchanged.
+    """
     home = avatar.value.astype(np.float64)
     width = max(np.sqrt(hull_area(home)), 1e-3)
     away = np.where(np.isfinite(moved.value), moved.value - home, 0.0)

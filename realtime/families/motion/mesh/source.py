@@ -172,7 +172,10 @@ _MIDDLE = np.array([0.0, -0.5])
 
 
 def surround(shape: Doubles) -> Doubles:
-    """(72, 3) the two inner rings on the head's frame, for a face of (478, 3) `shape`."""
+    """(72, 3) two rings around the face, hair and throat, in the head's frame, for a face of (478, 3) `shape`.
+
+    The second lies as deep as the pivot: a turning head slides the face within an outline that hardly moves.
+    """
     oval = shape[OVAL]
     away = oval[:, :2] - _MIDDLE
     away /= np.maximum(np.linalg.norm(away, axis=1, keepdims=True), 1e-6)
