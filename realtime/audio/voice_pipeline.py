@@ -59,7 +59,7 @@ class Work:
 
 
 class VoicePipeline:
-    """A voice ready to be used; made by `open_speaker`.
+    """A voice ready to be used; made by `open_voice`.
 
     `speech` is for the effect, `track` for recordings (None: no sound), `works` for the crew's threads. `heard_s`: how
     late the voice is to be heard now.
@@ -138,7 +138,7 @@ class VoicePipeline:
         self._closes.close()
 
 
-def open_speaker(
+def open_voice(
     spec: str,
     *,
     along_with_media: bool,
@@ -196,4 +196,4 @@ def open_speaker(
         return VoicePipeline(speech, track, opened.pop_all(), source=source, out=out, heard_s=heard_s, silent=silent)
 
 
-OpenSpeaker = Callable[..., VoicePipeline]  # `open_speaker`, or what stands in for it
+OpenVoice = Callable[..., VoicePipeline]  # `open_voice`, or what stands in for it

@@ -39,7 +39,7 @@ class AvPlan:
     `source`: what is read, as in `--source`. `drives_lips`: the voice moves a mouth. `still`: the source is one
     picture, shown as long as the voice lasts. `finds_faces`: False where no face has to be tracked. `dubbed`: the
     source is a file whose own people get another voice, so their faces are seen. `sound_follows_source`: a sound file
-    starts with the pictures' file and keeps its time. `call_hears`: as `virtual_microphone` of `open_speaker`.
+    starts with the pictures' file and keeps its time. `call_hears`: as `virtual_microphone` of `open_voice`.
     """
 
     source: str

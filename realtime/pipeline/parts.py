@@ -11,7 +11,7 @@ from realtime import __version__
 from realtime.audio.audio_track import SoundTrack
 from realtime.audio.microphone import SelectableMicrophone
 from realtime.audio.sound_devices import open_microphone
-from realtime.audio.voice_pipeline import OpenSpeaker, VoicePipeline, is_microphone, open_speaker
+from realtime.audio.voice_pipeline import OpenVoice, VoicePipeline, is_microphone, open_voice
 from realtime.capture.open_source import open_source
 from realtime.capture.source import Source
 from realtime.capture.wrappers import SourceSpec, SwitchableSource
@@ -94,7 +94,7 @@ def open_parts(
     config: RunConfig,
     *,
     page: Sink | None = None,
-    open_voice: OpenSpeaker = open_speaker,
+    open_voice: OpenVoice = open_voice,
     clock: Clock = now_ns,
 ) -> Parts:
     """Everything that `config` asks for, open: options, models, voice, source, outputs.
@@ -229,12 +229,12 @@ def with_switches(
     return [*others, switch, recorder], Switches(source, switch, microphone, recorder, busy)
 
 
-def chosen_microphone(config: RunConfig, open_speaker: OpenSpeaker) -> tuple[SelectableMicrophone | None, OpenSpeaker]:
+def chosen_microphone(config: RunConfig, open_voice: OpenVoice) -> tuple[SelectableMicrophone | None, OpenVoice]:
     """The microphone of a live run that can be changed, None without one, and what opens its voice with it."""
     if config.sound is None or not is_microphone(config.sound):
-        return None, open_speaker
+        return None, open_voice
     microphone = SelectableMicrophone(open_microphone)
-    return microphone, partial(open_speaker, open_input=microphone.open)
+    return microphone, partial(open_voice, open_input=microphone.open)
 
 
 def switchable(source: Source, config: RunConfig, plan: AvPlan, clock: Clock) -> SwitchableSource | None:

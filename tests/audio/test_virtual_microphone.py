@@ -48,35 +48,37 @@ def spoken(
         return device
 
     hands = Hands(seconds, late)
-    speaker = VirtualMicrophone(DelayLine(voice, lambda: 0.25), open_output=open_output, clock=hands, wait=hands.wait)
-    hands.stop, hands.state = speaker.unblock, lambda: speaker.state
-    speaker.run()
-    speaker.close()
-    speaker.close()
-    return speaker, hands
+    microphone = VirtualMicrophone(
+        DelayLine(voice, lambda: 0.25), open_output=open_output, clock=hands, wait=hands.wait
+    )
+    hands.stop, hands.state = microphone.unblock, lambda: microphone.state
+    microphone.run()
+    microphone.close()
+    microphone.close()
+    return microphone, hands
 
 
 def test_the_voice_is_heard_when_the_mouth_is_seen() -> None:
     device = FakeOutput(latency_s=0.04)
-    speaker, _ = spoken(device)
+    microphone, _ = spoken(device)
     sound = np.concatenate(device.written)
     assert len(sound) == pytest.approx(3.0 * HEARD_HZ, rel=0.01)
     # A piece's beginning is 10 ms old when it is written, and that is 40 ms before it is heard.
     assert onsets(sound, HEARD_HZ) == pytest.approx([1.20, 2.20], abs=0.001)
-    assert (device.closed, speaker.lost, speaker.name, speaker.state) == (1, 0, "fake cable", "ok")
+    assert (device.closed, microphone.lost, microphone.name, microphone.state) == (1, 0, "fake cable", "ok")
 
 
 def test_a_full_device_is_counted() -> None:
-    speaker, _ = spoken(FakeOutput(full_at=5))
-    assert speaker.lost == 1
+    microphone, _ = spoken(FakeOutput(full_at=5))
+    assert microphone.lost == 1
 
 
 def test_a_cable_that_is_gone_is_waited_for(caplog: pytest.LogCaptureFixture) -> None:
     first, second = FakeOutput(gone_at=80), FakeOutput()
-    speaker, hands = spoken(first, DeviceError("not yet"), second)
+    microphone, hands = spoken(first, DeviceError("not yet"), second)
     assert (first.closed, second.closed) == (1, 1)
     assert "fake cable is gone: waiting for it" in hands.states
-    assert speaker.state == "ok"
+    assert microphone.state == "ok"
     assert sum("is gone" in record.getMessage() for record in caplog.records) == 1
     assert onsets(np.concatenate(second.written), HEARD_HZ) == pytest.approx([0.45], abs=0.05)
 

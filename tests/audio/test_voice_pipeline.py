@@ -13,7 +13,7 @@ from realtime.audio.sound_devices import full_name, has_sound_server, how_to_get
 from realtime.audio.sound_file import PacedSound
 from realtime.audio.speech_buffer import SpeechBuffer
 from realtime.audio.vad import NoVad
-from realtime.audio.voice_pipeline import check_sound, open_sound, open_speaker
+from realtime.audio.voice_pipeline import check_sound, open_sound, open_voice
 from realtime.errors import ConfigError, DeviceError
 from realtime.threads import Crew
 
@@ -38,21 +38,21 @@ def _counted() -> None:
 
 def test_a_file_goes_along_with_the_pictures(tmp_path: Path) -> None:
     path = write_sound(tmp_path / "a.wav", [clicks([1.0], 2.0, 48_000)], 48_000)
-    speaker = open_speaker(str(path), along_with_media=True, make_voice=a_voice)
-    assert isinstance(speaker.track, SoundTrack)
-    assert speaker.works == ()
-    assert speaker.speech.by_media
-    assert speaker.speech(NS).mel[:, 0].mean() > speaker.speech(round(1.2 * NS)).mel[:, 0].mean()
-    assert (speaker.state, speaker.report()) == ("ok", {"state": "ok", "delay_s": 0.0})
-    speaker.close()
-    speaker.close()
+    pipeline = open_voice(str(path), along_with_media=True, make_voice=a_voice)
+    assert isinstance(pipeline.track, SoundTrack)
+    assert pipeline.works == ()
+    assert pipeline.speech.by_media
+    assert pipeline.speech(NS).mel[:, 0].mean() > pipeline.speech(round(1.2 * NS)).mel[:, 0].mean()
+    assert (pipeline.state, pipeline.report()) == ("ok", {"state": "ok", "delay_s": 0.0})
+    pipeline.close()
+    pipeline.close()
     assert Closing.closed == 1
 
 
 def test_a_microphone_listens_and_speaks_in_threads_of_its_own() -> None:
     mic = FakeInput([noise(0.02, 48_000, 0.1, i) for i in range(100)])
     out = FakeOutput()
-    speaker = open_speaker(
+    pipeline = open_voice(
         "mic",
         along_with_media=True,
         virtual_microphone=True,
@@ -60,35 +60,35 @@ def test_a_microphone_listens_and_speaks_in_threads_of_its_own() -> None:
         open_input=Devices(mic),
         open_output=lambda: out,
     )
-    assert isinstance(speaker.track, VoiceTrack)
-    assert not speaker.speech.by_media
-    assert [work.name for work in speaker.works] == ["listen", "speak"]
-    voice = speaker.track.voice
+    assert isinstance(pipeline.track, VoiceTrack)
+    assert not pipeline.speech.by_media
+    assert [work.name for work in pipeline.works] == ["listen", "speak"]
+    voice = pipeline.track.voice
     with Crew() as crew:
-        for work in speaker.works:
+        for work in pipeline.works:
             crew.start(work.name, work.do, work.unblock)
         assert mic.gone.wait(60.0)  # all was read, and the device is waited for
         assert out.begun.wait(60.0)
-        assert speaker.state == "fake microphone is gone: waiting for it"
+        assert pipeline.state == "fake microphone is gone: waiting for it"
         crew.stop()
     assert voice.snapshot.pieces
-    told = speaker.report()
+    told = pipeline.report()
     assert told["delay_s"] > LOOK_AHEAD_S
     stream = {"state", "delay_s", "live", "late", "gaps", "missing_s", "clipped", "broken"}
     assert set(told) == {*stream, "spoken_delay_s", "lost", "dry"}
-    speaker.close()
+    pipeline.close()
     assert (Closing.closed, out.closed) == (1, 1)
 
 
 def test_a_file_beside_a_live_picture_is_spoken_in_real_time(tmp_path: Path) -> None:
     path = write_sound(tmp_path / "a.wav", [noise(0.1, 16_000)], 16_000)
-    speaker = open_speaker(str(path), along_with_media=False, make_voice=a_voice)
-    assert isinstance(speaker.track, VoiceTrack)
-    (work,) = speaker.works
+    pipeline = open_voice(str(path), along_with_media=False, make_voice=a_voice)
+    assert isinstance(pipeline.track, VoiceTrack)
+    (work,) = pipeline.works
     work.do()  # a tenth of a second
-    assert speaker.track.voice.snapshot.ended
-    np.testing.assert_array_equal(speaker.speech(0).mel.shape, (80, 16))
-    speaker.close()
+    assert pipeline.track.voice.snapshot.ended
+    np.testing.assert_array_equal(pipeline.speech(0).mel.shape, (80, 16))
+    pipeline.close()
 
 
 def test_what_cannot_be_opened_leaves_nothing_open(tmp_path: Path) -> None:
@@ -98,7 +98,7 @@ def test_what_cannot_be_opened_leaves_nothing_open(tmp_path: Path) -> None:
         raise DeviceError("no virtual microphone")
 
     with pytest.raises(DeviceError, match="no virtual microphone"):
-        open_speaker(
+        open_voice(
             "mic",
             along_with_media=False,
             virtual_microphone=True,
@@ -108,12 +108,12 @@ def test_what_cannot_be_opened_leaves_nothing_open(tmp_path: Path) -> None:
         )
     assert (mic.closed, Closing.closed) == (1, 1)
     with pytest.raises(ConfigError):
-        open_speaker(str(tmp_path / "nothing.wav"), along_with_media=True, make_voice=a_voice)
+        open_voice(str(tmp_path / "nothing.wav"), along_with_media=True, make_voice=a_voice)
 
 
 @pytest.mark.parametrize("lips", [True, False])
 def test_a_call_hears_the_voice_as_late_as_it_sees_the_picture(lips: bool) -> None:
-    speaker = open_speaker(
+    pipeline = open_voice(
         "mic",
         along_with_media=False,
         virtual_microphone=True,
@@ -124,31 +124,31 @@ def test_a_call_hears_the_voice_as_late_as_it_sees_the_picture(lips: bool) -> No
         open_input=Devices(FakeInput([])),
         open_output=FakeOutput,
     )
-    told = speaker.report()
+    told = pipeline.report()
     assert told["delay_s"] == (pytest.approx(LOOK_AHEAD_S + 0.06) if lips else 0.0)
     # A recording has the time of capture: its sound waits for the look ahead, and for what a picture is older.
-    assert isinstance(speaker.track, VoiceTrack)
-    assert speaker.track.delay_s() == told["delay_s"] + 0.025
-    assert told["spoken_delay_s"] == pytest.approx(speaker.track.delay_s() + 0.1)
-    speaker.close()
+    assert isinstance(pipeline.track, VoiceTrack)
+    assert pipeline.track.delay_s() == told["delay_s"] + 0.025
+    assert told["spoken_delay_s"] == pytest.approx(pipeline.track.delay_s() + 0.1)
+    pipeline.close()
 
 
 def test_it_is_over_when_the_last_sound_was_seen(tmp_path: Path) -> None:
     path = write_sound(tmp_path / "a.wav", [noise(0.5, 16_000)], 16_000)
     for along in (True, False):
-        speaker = open_speaker(str(path), along_with_media=along, make_voice=a_voice)
-        assert not speaker.over(10 * NS)  # nobody has listened yet
-        for work in speaker.works:
+        pipeline = open_voice(str(path), along_with_media=along, make_voice=a_voice)
+        assert not pipeline.over(10 * NS)  # nobody has listened yet
+        for work in pipeline.works:
             work.do()
-        speaker.speech(NS // 2 if along else speaker.speech.voice.snapshot.zero_ns)
-        end_ns = speaker.speech.voice.snapshot.sound_until_ns + round(speaker.speech.delay_s * NS)
-        assert not speaker.over(end_ns - NS // 20)
-        assert speaker.over(end_ns + 1)
-        speaker.close()
+        pipeline.speech(NS // 2 if along else pipeline.speech.voice.snapshot.zero_ns)
+        end_ns = pipeline.speech.voice.snapshot.sound_until_ns + round(pipeline.speech.delay_s * NS)
+        assert not pipeline.over(end_ns - NS // 20)
+        assert pipeline.over(end_ns + 1)
+        pipeline.close()
 
 
 def test_only_a_live_voice_can_be_overheard() -> None:
-    live = open_speaker(
+    live = open_voice(
         "mic",
         along_with_media=False,
         latency_s=lambda: 0.04,

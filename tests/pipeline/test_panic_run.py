@@ -15,7 +15,7 @@ from speaking import a_cast
 from realtime.audio.source import HEARD_HZ, Block
 from realtime.audio.speech_buffer import SpeechBuffer
 from realtime.audio.vad import NoVad
-from realtime.audio.voice_pipeline import open_speaker
+from realtime.audio.voice_pipeline import open_voice
 from realtime.config import make_config
 from realtime.frame import Floats, Frame, Pixels
 from realtime.pipeline.parts import open_parts
@@ -83,7 +83,7 @@ def test_no_picture_and_no_sound_leaves(lips: bool, tmp_path: Path, monkeypatch:
         {**who, "sound": str(spoken), "output": [str(out), "null"], "pace": "live", "size": "160x160"}
         | {"virtual_microphone": True, "seconds": END_S + 0.6},
     )
-    hears = partial(open_speaker, make_voice=lambda exact: finger, open_output=lambda: cable)
+    hears = partial(open_voice, make_voice=lambda exact: finger, open_output=lambda: cable)
     finger.session = Session(open_parts(config, open_voice=hears))
     witness = Witness(lambda: finger.session is not None and finger.session.parts.settings.get().panic)
     finger.session.parts.sinks.append(witness)

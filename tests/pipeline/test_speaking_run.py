@@ -19,7 +19,7 @@ from written_video import written
 from realtime.audio.source import HEARD_HZ
 from realtime.audio.speech_buffer import SpeechBuffer
 from realtime.audio.vad import NoVad
-from realtime.audio.voice_pipeline import VoicePipeline, open_speaker
+from realtime.audio.voice_pipeline import VoicePipeline, open_voice
 from realtime.config import make_config
 from realtime.errors import ConfigError, DeviceError
 from realtime.frame import Floats
@@ -47,10 +47,10 @@ def bursts(path: Path, at: list[float], seconds: float) -> Path:
 
 def hears_all(**fakes: Any) -> Callable[..., VoicePipeline]:
     """Clicks are no speech: with this the mouth follows them all the same."""
-    return partial(open_speaker, make_voice=lambda exact: SpeechBuffer(NoVad(), exact=exact), **fakes)
+    return partial(open_voice, make_voice=lambda exact: SpeechBuffer(NoVad(), exact=exact), **fakes)
 
 
-def told(open_it: Callable[..., VoicePipeline] = open_speaker, **options: Any) -> dict[str, Any]:
+def told(open_it: Callable[..., VoicePipeline] = open_voice, **options: Any) -> dict[str, Any]:
     """A run's report."""
     return Session(open_parts(make_config({}, options), open_voice=open_it)).run()
 
