@@ -81,12 +81,6 @@ def test_size_and_rate_are_respected(folder: Path) -> None:
     source.close()
 
 
-def test_a_counted_synthetic_ends() -> None:
-    source = open_source("synthetic:4", size=(80, 45), pace="all")
-    assert [number_of(frame.pixels) for frame in iter(source.read, None)] == [0, 1, 2, 3]
-    source.close()
-
-
 def test_numbers_and_camera_paths_go_to_the_camera() -> None:
     for spec in ("0", "/dev/video3"):
         bench = Bench()

@@ -188,15 +188,6 @@ def test_on_and_off_and_on_again() -> None:
     assert [camera.closed for camera in made] == [1, 1]
 
 
-def test_a_camera_that_was_asked_for_is_on_from_the_start() -> None:
-    camera = FakeSink("camera /dev/video9")
-    switch = CameraSwitch(lambda: camera, camera, lost=lambda error: None)
-    assert switch.name == "camera /dev/video9"
-    switch.show(PICTURE)
-    assert len(camera.shown) == 1
-    switch.close()
-
-
 def test_what_stands_in_the_way_is_said_and_can_be_tried_again(caplog: pytest.LogCaptureFixture) -> None:
     broken = FakeSink("camera a", fail_at=1, error=DeviceError("camera a took no picture"))
     next_ones: list[FakeSink | DeviceError] = [DeviceError("it is in use"), broken, FakeSink("camera b")]
