@@ -181,7 +181,7 @@ def _swap(
                 record.static = SwapRig(finders[1], swapper, live).static(record.still)
             records.append(record)
             found.append(swap_figures(record))
-            ran = {"detect": finders[0].ran_on, "swap": report_of(swapper.sessions).provider}
+            ran = {"detect": report_of(finders[0].sessions).provider, "swap": report_of(swapper.sessions).provider}
             precision = {"detect": "fp32", "swap": report_of(swapper.sessions).precision}
         failed = f"; {record.failed} failed, the first: {record.first_failure}" if record.failed else ""
         click.echo(f"{clip.name}: {record.frames} frames, {record.replaced} replaced{failed}")

@@ -266,7 +266,7 @@ def drive_avatars(
                 if not quick:
                     record.static = rigs[1].static(record.still)
                 on = report_of(effect.sessions)
-                ran = {"detect": finder.ran_on, "motion": on.provider, "precision": on.precision}
+                ran = {"detect": report_of(finder.sessions).provider, "motion": on.provider, "precision": on.precision}
             found.append(motion_figures(record))
             say(f"{clip.name} moves {avatar.name}: {record.driven} of {record.frames} frames driven")
     report = {

@@ -131,18 +131,11 @@ class Watched:
 class SharedFinder:
     """Finds a frame's faces once for several engines; `last` are those. Obeys `FaceFinder`; closes nothing."""
 
-    ran_on = "shared"
-
     def __init__(self, finder: FaceFinder) -> None:
-        self._finder = finder
+        self._finder, self.sessions = finder, finder.sessions
         self._frame: Frame | None = None
         self.last: list[Face] = []
         self.steadiness = finder.steadiness
-
-    @property
-    def spent_ns(self) -> int:
-        """The finder's."""
-        return self._finder.spent_ns
 
     def __call__(self, frame: Frame) -> list[Face]:
         """The frame's faces."""

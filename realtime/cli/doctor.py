@@ -74,12 +74,13 @@ def _user_folder() -> str:
 
 
 def _inference() -> str:
+    from realtime.inference.session import report
     from realtime.models.library import face_folder
     from realtime.tracking.tracker import Tracker
 
     tracker = Tracker(face_folder())
     try:
-        return tracker.ran_on
+        return report(tracker.sessions).provider
     finally:
         tracker.close()
 

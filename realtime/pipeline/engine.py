@@ -1,7 +1,7 @@
 """One frame in, one result out: the tracker finds the faces, the effect makes its picture of them."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -12,7 +12,7 @@ from realtime.clock import Clock, StageTimer
 from realtime.errors import ModelError
 from realtime.families.effect import Effect
 from realtime.frame import Frame, Pixels
-from realtime.inference.session import report
+from realtime.inference.session import Session, report
 from realtime.settings import Settings
 from realtime.tracking.face import Face
 
@@ -24,12 +24,7 @@ class FaceFinder(Protocol):
     """Finds the followed faces of a frame: the Tracker, or another detector."""
 
     steadiness: float
-
-    @property
-    def ran_on(self) -> str: ...
-
-    @property
-    def spent_ns(self) -> int: ...
+    sessions: Sequence[Session]
 
     def __call__(self, frame: Frame) -> list[Face]: ...
 
@@ -88,7 +83,8 @@ class Engine:
     def __call__(self, frame: Frame) -> Result:
         timer = StageTimer(self._clock)
         effect, hide = self._effect, self._may_hide_badge
-        in_networks = self._tracker.spent_ns + report(effect.sessions).spent_ns
+        sessions = (*self._tracker.sessions, *effect.sessions)
+        in_networks = report(sessions).spent_ns
         timer.spans["capture"] = timer.started - frame.captured_ns
         try:
             settings = self._settings()
@@ -99,7 +95,7 @@ class Engine:
             pixels = effect(frame, seen, settings, timer)
             if pixels is not None and settings.mirror:
                 pixels = np.ascontiguousarray(cv2.flip(pixels, 1), dtype=np.uint8)
-            timer.spans["networks"] = self._tracker.spent_ns + report(effect.sessions).spent_ns - in_networks
+            timer.spans["networks"] = report(sessions).spent_ns - in_networks
             timed = frame.with_spans(**timer.spans)
             return Result(timed, effect.title, pixels, len(faces), resting=effect.resting, may_hide_badge=hide)
         except Exception as error:  # any stage, any reason: the fallback must decide, not the exception

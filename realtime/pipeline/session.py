@@ -157,7 +157,7 @@ class Session:
         """The metrics so far, as the contract shapes them."""
         parts = self.parts
         selection, effect = parts.identities.active.selection, parts.identities.active.effect
-        ran = report(effect.sessions)
+        ran, found = report(effect.sessions), report(parts.tracker.sessions)
         return {
             "schema": 1,
             "model": selection.bundle.name,
@@ -169,7 +169,10 @@ class Session:
             "changing": parts.identities.changing,
             "outputs": [sink.name for sink in parts.sinks if sink.name not in (Recorder.name, OFF)],
             "size": list(parts.size),
-            "providers": {"detect": parts.tracker.ran_on, "swap": ran.provider},
+            "providers": {
+                "detect": found.provider if parts.tracker.sessions else "none",
+                "swap": ran.provider,
+            },
             "precision": {"detect": "fp32", "swap": ran.precision},
             "source": parts.source.name,
             **({"sound": parts.voice.report()} if parts.voice is not None else {}),

@@ -11,7 +11,7 @@ from pathlib import Path
 from realtime.clock import NS_PER_S
 from realtime.errors import ConfigError
 from realtime.frame import Floats, Frame, Pixels
-from realtime.inference.session import Session, report
+from realtime.inference.session import Session
 from realtime.tracking.face import Face
 from realtime.tracking.face_networks import MIN_SCORE, FaceNetworks, Region, region_around
 from realtime.tracking.person_selection import (
@@ -49,16 +49,6 @@ class FaceTracker(ABC):
         self._people = PersonSelection(faces)
         self._filters: dict[int, FaceFilter] = {}
         self._now_s = 0.0
-
-    @property
-    def ran_on(self) -> str:
-        """Where the networks really ran."""
-        return report(self.sessions).provider
-
-    @property
-    def spent_ns(self) -> int:
-        """Nanoseconds spent inside the networks so far."""
-        return report(self.sessions).spent_ns
 
     def close(self) -> None:
         """Frees the networks; may be called twice."""
@@ -151,8 +141,6 @@ class NoFaces:
 
     steadiness = 1.0
     sessions: Sequence[Session] = ()
-    ran_on = "none"
-    spent_ns = 0
 
     def __call__(self, frame: Frame) -> list[Face]:
         """Nobody."""

@@ -138,8 +138,7 @@ class FakeFinder:
     """Finds a face in every frame unless the script says otherwise."""
 
     steadiness = 1.0
-    ran_on = "fake"
-    spent_ns = 0
+    sessions: Sequence[Session] = ()
 
     def __init__(self, script: Callable[[int], list[Face]] | None = None) -> None:
         self._script = script or (lambda _seq: [a_face()])

@@ -19,6 +19,7 @@ from heads import (
 
 from realtime.errors import ConfigError, ModelError
 from realtime.frame import Frame
+from realtime.inference.session import report
 from realtime.models.library import face_folder
 from realtime.tracking.face import Face
 from realtime.tracking.tracker import Tracker
@@ -119,8 +120,8 @@ def test_the_mediapipe_detector_is_a_finder_too(head: list[np.ndarray]) -> None:
         assert np.percentile(apart_px([a], b.landmarks[None]), 95) < 6  # it looks from the detector each time
         assert a.track == b.track == 0
     assert apart_px(theirs.find(head[0]), ours.find(head[0])[0].landmarks[None]).max() < 2.5
-    assert theirs.spent_ns > 0
-    assert "mediapipe" in theirs.ran_on
+    assert report(theirs.sessions).spent_ns > 0
+    assert "mediapipe" in report(theirs.sessions).provider
     theirs.close()
     theirs.close()
     with pytest.raises(ModelError, match="closed"):
@@ -137,8 +138,8 @@ def test_a_face_is_what_it_says(tracker: Tracker, head: list[np.ndarray]) -> Non
     x0, y0, x1, y1 = face.box
     assert 0 < x0 < x1 < head[0].shape[1]
     assert 0 < y0 < y1 < head[0].shape[0]
-    assert tracker.spent_ns > 0
-    assert tracker.ran_on == "CPU"
+    assert report(tracker.sessions).spent_ns > 0
+    assert report(tracker.sessions).provider == "CPU"
 
 
 def test_nobody_is_an_empty_list(tracker: Tracker, head: list[np.ndarray]) -> None:
