@@ -8,7 +8,7 @@ import pytest
 from acting import FakeReader, texture
 from click.testing import CliRunner
 from fakes import SIZE, FakeFinder, FakeSource, a_face
-from puppets import ToyModel, an_avatar
+from motion_models import ToyModel, an_avatar
 
 from benchmarks.charts import Sheet
 from benchmarks.goals import GOALS, judge_all

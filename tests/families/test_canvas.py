@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from bundles import one_line
 from fakes import a_face
-from puppets import an_avatar
+from motion_models import an_avatar
 
 from realtime.errors import ConfigError
 from realtime.families.motion.canvas import Canvas, blurred_cover, border_mask, cover, read_background, region_mask

@@ -10,8 +10,7 @@ from fakes import FakeSwapper, a_face
 from lip_parts import LOUD, Lips, Says, in_box, lip_bundle, timer
 from mesh_faces import a_face as a_mesh_face
 from mesh_faces import a_picture, head
-from motion_networks import ToyNetwork
-from puppets import ToyModel, an_avatar
+from motion_models import ToyModel, ToyNetwork, an_avatar
 
 from realtime.families import FAMILIES, IDENTITIES, family_of
 from realtime.families.effect import Effect

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from fakes import a_face, pixels
-from motion_networks import ToyNetwork
+from motion_models import ToyNetwork
 
 from realtime.errors import ConfigError, ModelError
 from realtime.families.motion.first_order.keypoints import KeyPoints
@@ -20,35 +20,35 @@ def frame(picture: Pixels, seq: int = 0) -> Frame:
 
 
 def test_a_model_of_faces_needs_one() -> None:
-    puppet = FirstOrderModel(ToyNetwork())
+    model = FirstOrderModel(ToyNetwork())
     with pytest.raises(ConfigError, match="the avatar has none"):
-        puppet.encode_source(pixels(), None)
+        model.encode_source(pixels(), None)
 
 
 def test_a_model_of_other_things_takes_the_middle_of_any_picture() -> None:
-    puppet = FirstOrderModel(ToyNetwork(), needs_face=False)
+    model = FirstOrderModel(ToyNetwork(), needs_face=False)
     wide = ToyNetwork.picture_of(a_face((200, 150), 120))
-    cast, posed = puppet.encode_source(wide, None), puppet.encode_driving(frame(wide), None, 0.0)
+    cast, posed = model.encode_source(wide, None), model.encode_driving(frame(wide), None, 0.0)
     for matrix in (cast.crop_from_avatar, posed.crop_from_frame):
         left, right = ((edge - matrix[0, 2]) / matrix[0, 0] for edge in (-0.5, 255.5))
         assert (left, right) == pytest.approx((49.5, 349.5))
 
 
 def test_parts_of_a_face_that_is_none_are_said_once(caplog: pytest.LogCaptureFixture) -> None:
-    puppet = FirstOrderModel(ToyNetwork(), needs_face=False)
+    model = FirstOrderModel(ToyNetwork(), needs_face=False)
     wide = ToyNetwork.picture_of(a_face((200, 150), 120))
-    cast, posed = puppet.encode_source(wide, None), puppet.encode_driving(frame(wide), None, 0.0)
+    cast, posed = model.encode_source(wide, None), model.encode_driving(frame(wide), None, 0.0)
     for _ in range(3):
-        assert puppet.draw(cast, posed, posed, Motion(region="lips")).mask.max() == 1
+        assert model.draw(cast, posed, posed, Motion(region="lips")).mask.max() == 1
     assert caplog.text.count("no face in the avatar") == 1
 
 
-def driven(puppet: FirstOrderModel, *poses: tuple[float, float, float]) -> list[Posed]:
-    """What the puppet sees of a face at (x, y) of a height, frame after frame. The toy network sees dots there."""
+def driven(model: FirstOrderModel, *poses: tuple[float, float, float]) -> list[Posed]:
+    """What the model sees of a face at (x, y) of a height, frame after frame. The toy network sees dots there."""
     found = []
     for seq, (x, y, height) in enumerate(poses):
         face = a_face((x, y), height)
-        posed = puppet.encode_driving(frame(ToyNetwork.picture_of(face), seq), face, 0.0)
+        posed = model.encode_driving(frame(ToyNetwork.picture_of(face), seq), face, 0.0)
         found.append(posed)
     return found
 
@@ -56,8 +56,8 @@ def driven(puppet: FirstOrderModel, *poses: tuple[float, float, float]) -> list[
 def test_the_squares_own_motion_does_not_move_the_avatar() -> None:
     """A head that stays while the square is still on its way to it gives key points that stay."""
     network = ToyNetwork()
-    puppet = FirstOrderModel(network, limits=None)
-    poses = driven(puppet, (200, 150, 120), *[(212, 150, 120)] * 12)
+    model = FirstOrderModel(network, limits=None)
+    poses = driven(model, (200, 150, 120), *[(212, 150, 120)] * 12)
     squares = [p.crop_from_frame[0, 2] for p in poses[1:]]
     assert max(squares) - min(squares) > 1  # the square did move
     places = np.stack([p.place for p in poses[1:]])
@@ -67,13 +67,13 @@ def test_the_squares_own_motion_does_not_move_the_avatar() -> None:
 
 def test_the_heads_travel_is_carried_over_in_the_avatars_measure() -> None:
     network = ToyNetwork()
-    puppet = FirstOrderModel(network, limits=None)
-    still, moved = driven(puppet, (200, 150, 120), (218, 150, 120))
-    cast = puppet.encode_source(ToyNetwork.picture_of(a_face((300, 240), 240), (640, 480)), a_face((300, 240), 240))
-    puppet.draw(cast, still, still, Motion())
+    model = FirstOrderModel(network, limits=None)
+    still, moved = driven(model, (200, 150, 120), (218, 150, 120))
+    cast = model.encode_source(ToyNetwork.picture_of(a_face((300, 240), 240), (640, 480)), a_face((300, 240), 240))
+    model.draw(cast, still, still, Motion())
     home = network.drawn[-1].value.copy()
     np.testing.assert_allclose(home, cast.encoded.keypoints.value, atol=1e-5)
-    puppet.draw(cast, moved, still, Motion(adapt_scale=False))
+    model.draw(cast, moved, still, Motion(adapt_scale=False))
     # The square's side is that of `portrait_square`: the same number of heads as at the driver.
     side = network.size / still.crop_from_frame[0, 0]
     assert np.median(network.drawn[-1].value - home, axis=0)[0] == pytest.approx(2 * 18 / side, rel=0.1)
@@ -83,9 +83,9 @@ def test_the_heads_travel_is_carried_over_in_the_avatars_measure() -> None:
 @pytest.mark.parametrize("wild", ["far", "nan", "mirrored", "huge"])
 def test_wild_key_points_never_make_a_monster(region: str, wild: str) -> None:
     network = ToyNetwork()
-    puppet = FirstOrderModel(network)
-    (still,) = driven(puppet, (200, 150, 120))
-    cast = puppet.encode_source(ToyNetwork.picture_of(a_face()), a_face())
+    model = FirstOrderModel(network)
+    (still,) = driven(model, (200, 150, 120))
+    cast = model.encode_source(ToyNetwork.picture_of(a_face()), a_face())
     chaos = np.random.default_rng(1)
     place, shape = still.place.copy(), still.shape.copy()
     if wild == "far":
@@ -97,7 +97,7 @@ def test_wild_key_points_never_make_a_monster(region: str, wild: str) -> None:
     else:
         shape *= chaos.uniform(-80, 80, shape.shape)
         place *= 1e7
-    puppet.draw(cast, Posed(place, shape, still.crop_from_frame), still, Motion(region=region))
+    model.draw(cast, Posed(place, shape, still.crop_from_frame), still, Motion(region=region))
     own, moved = cast.encoded.keypoints, network.drawn[-1]
     assert np.isfinite(moved.value).all()
     assert np.isfinite(moved.jacobian).all()
@@ -112,12 +112,12 @@ def test_wild_key_points_never_make_a_monster(region: str, wild: str) -> None:
 
 def test_motion_fades_to_the_avatars_own_pose() -> None:
     network = ToyNetwork()
-    puppet = FirstOrderModel(network)
-    still, moved = driven(puppet, (200, 150, 120), (215, 160, 126))
-    cast = puppet.encode_source(ToyNetwork.picture_of(a_face()), a_face())
+    model = FirstOrderModel(network)
+    still, moved = driven(model, (200, 150, 120), (215, 160, 126))
+    cast = model.encode_source(ToyNetwork.picture_of(a_face()), a_face())
     away = []
     for strength in (1.0, 0.75, 0.5, 0.25, 0.0):
-        puppet.draw(cast, moved, still, Motion(strength=strength))
+        model.draw(cast, moved, still, Motion(strength=strength))
         away.append(float(np.abs(network.drawn[-1].value - cast.encoded.keypoints.value).mean()))
     assert away == sorted(away, reverse=True)
     assert away[-1] == 0
@@ -126,14 +126,14 @@ def test_motion_fades_to_the_avatars_own_pose() -> None:
 
 def test_a_network_that_sees_nothing_is_no_driver() -> None:
     network = ToyNetwork()
-    puppet = FirstOrderModel(network)
+    model = FirstOrderModel(network)
     for bad in (np.zeros((10, 2)), np.full((10, 2), np.nan), np.linspace(0, 1, 20).reshape(10, 2)):
         network.says = KeyPoints(bad.astype(np.float32), np.tile(np.eye(2, dtype=np.float32), (10, 1, 1)))
-        assert puppet.encode_driving(frame(pixels()), a_face(), 1.0) is None
+        assert model.encode_driving(frame(pixels()), a_face(), 1.0) is None
         with pytest.raises(ModelError, match="no key points"):
-            puppet.encode_source(pixels(), a_face())
+            model.encode_source(pixels(), a_face())
     network.says = None
-    assert puppet.encode_driving(frame(pixels()), None, 1.0) is None
+    assert model.encode_driving(frame(pixels()), None, 1.0) is None
 
 
 def test_the_filter_steadies_and_starts_afresh_with_another_person() -> None:
@@ -159,8 +159,8 @@ def test_the_filter_steadies_and_starts_afresh_with_another_person() -> None:
 def test_the_square_shows_the_head_with_hair_and_shoulders() -> None:
     """The face takes about half of the square's height; it is never turned."""
     face = a_face((200, 150), 120)
-    puppet = FirstOrderModel(ToyNetwork())
-    cast = puppet.encode_source(ToyNetwork.picture_of(face), face)
+    model = FirstOrderModel(ToyNetwork())
+    cast = model.encode_source(ToyNetwork.picture_of(face), face)
     assert cast.crop_from_avatar[0, 1] == cast.crop_from_avatar[1, 0] == 0
     top, chin = (
         face.landmarks[i, :2] @ cast.crop_from_avatar[:, :2].T + cast.crop_from_avatar[:, 2] for i in (10, 152)

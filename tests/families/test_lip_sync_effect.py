@@ -11,7 +11,7 @@ from fakes import a_face, pixels
 from lip_parts import LOUD, QUIET, Lips, Says, a_frame, in_box, lip_bundle, timer
 from mesh_faces import a_face as a_mesh_face
 from mesh_faces import a_picture, head
-from puppets import an_avatar
+from motion_models import an_avatar
 from sounds import NS
 
 from realtime.audio.delay_line import ReadAhead

@@ -9,7 +9,7 @@ import pytest
 from bundles import Script, a_bundle, one_line
 from fakes import a_face
 from lip_parts import F32, LOUD, Lips, S, Says, a_frame, a_mel, in_box, lip_bundle, outline_in, timer
-from puppets import an_avatar
+from motion_models import an_avatar
 
 from realtime.errors import ModelError
 from realtime.families.face_swap.autoencoder import FINE_FILE

@@ -1,4 +1,4 @@
-"""The built-in motion model as a puppet: what it draws, what it refuses."""
+"""The built-in motion model as a model: what it draws, what it refuses."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -28,7 +28,7 @@ PORTS = {name: TensorSpec(shape, F32) for name, shape in INPUTS.items()}
 FRAME = Frame(a_picture(64, 64), seq=0, captured_ns=0)
 
 
-def puppet_with(change: float | None = None) -> MeshModel:
+def a_model(change: float | None = None) -> MeshModel:
     if change is None:
         return MeshModel(head())
     return MeshModel(head(), Refiner(a_session(change)))
@@ -38,19 +38,19 @@ def a_session(change: float) -> Script:
     return Script(PORTS, {name: np.full(shape, change, np.float32) for name, shape in OUTPUTS.items()})
 
 
-def reading(puppet: MeshModel, face: Face) -> Reading:
-    found = puppet.encode_driving(FRAME, face, 1.0)
+def reading(model: MeshModel, face: Face) -> Reading:
+    found = model.encode_driving(FRAME, face, 1.0)
     return found
 
 
-def drawn(puppet: MeshModel, source: MeshSource, face: Face, **how: object) -> Pixels:
-    neutral = reading(puppet, a_face())
-    return puppet.draw(source, reading(puppet, face), neutral, Motion(**how)).pixels
+def drawn(model: MeshModel, source: MeshSource, face: Face, **how: object) -> Pixels:
+    neutral = reading(model, a_face())
+    return model.draw(source, reading(model, face), neutral, Motion(**how)).pixels
 
 
 @pytest.fixture(scope="module")
 def source() -> MeshSource:
-    return puppet_with().encode_source(a_picture(), a_face())
+    return a_model().encode_source(a_picture(), a_face())
 
 
 def within_lips(source: MeshSource) -> Pixels:
@@ -74,7 +74,7 @@ def test_a_cast_is_the_head_with_room_around_it(source: MeshSource) -> None:
 
 @pytest.mark.parametrize(("px_per_cm", "size"), [(2.0, 256), (8.0, 320), (40.0, 512)])
 def test_a_crop_is_as_large_as_the_picture_is_fine(px_per_cm: float, size: int) -> None:
-    found = puppet_with().encode_source(a_picture(900, 800), a_face(at=(450, 400), px_per_cm=px_per_cm))
+    found = a_model().encode_source(a_picture(900, 800), a_face(at=(450, 400), px_per_cm=px_per_cm))
     assert found.size == size
 
 
@@ -91,9 +91,9 @@ def test_a_crop_is_as_large_as_the_picture_is_fine(px_per_cm: float, size: int) 
     ids=["asleep", "shouting", "aside", "tilted", "in the corner", "tiny"],
 )
 def test_odd_avatars_move_all_the_same(face: Face) -> None:
-    puppet = puppet_with(0.01)
-    source = puppet.encode_source(a_picture(), face)
-    out = drawn(puppet, source, a_face(a_shape(jaw_cm=2.0, shut=(0.5, 1.0)), turn_deg=(10, 20, 5)))
+    model = a_model(0.01)
+    source = model.encode_source(a_picture(), face)
+    out = drawn(model, source, a_face(a_shape(jaw_cm=2.0, shut=(0.5, 1.0)), turn_deg=(10, 20, 5)))
     assert out.shape == source.still.shape
     assert np.abs(out.astype(int) - source.still).mean() > 0.5
 
@@ -105,25 +105,25 @@ def test_the_mask_ends_within_the_crop(source: MeshSource) -> None:
 
 
 def test_no_strength_is_the_picture_itself(source: MeshSource) -> None:
-    np.testing.assert_array_equal(drawn(puppet_with(), source, a_face(turn_deg=(0, 20, 0)), strength=0.0), source.still)
+    np.testing.assert_array_equal(drawn(a_model(), source, a_face(turn_deg=(0, 20, 0)), strength=0.0), source.still)
 
 
 def test_a_driver_in_neutral_changes_next_to_nothing(source: MeshSource) -> None:
-    off = np.abs(drawn(puppet_with(), source, a_face()).astype(int) - source.still)
+    off = np.abs(drawn(a_model(), source, a_face()).astype(int) - source.still)
     assert off.mean() < 1.0
     assert np.percentile(off, 97) <= 3
 
 
 def test_the_crops_border_never_moves(source: MeshSource) -> None:
     face = a_face(a_shape(jaw_cm=3.0), turn_deg=(15, 25, 20), at=(220, 190), px_per_cm=9)
-    out = drawn(puppet_with(), source, face).astype(int)
+    out = drawn(a_model(), source, face).astype(int)
     for side in (np.s_[0], np.s_[-1], np.s_[:, 0], np.s_[:, -1]):
         assert np.abs(out[side] - source.still[side]).max() <= 25  # the map is half as fine as the crop
         assert np.abs(out[side] - source.still[side]).mean() < 2
 
 
 def test_an_opened_mouth_shows_teeth_and_dark_not_stretched_lips(source: MeshSource) -> None:
-    still, opened = source.still, drawn(puppet_with(), source, a_face(a_shape(jaw_cm=3.0)))
+    still, opened = source.still, drawn(a_model(), source, a_face(a_shape(jaw_cm=3.0)))
     x, y = source.flat[INNER_LIPS].mean(axis=0).astype(int)
     below = int(1.5 * source.rest.scale)
     assert opened[y + below, x].mean() < 90
@@ -134,13 +134,13 @@ def test_a_shut_eye_is_covered_with_skin() -> None:
     picture = np.full((600, 640, 3), 120, np.uint8)
     large: dict[str, object] = {"at": (320.0, 300.0), "px_per_cm": 12.0}
     face = a_face(**large)
-    puppet = puppet_with()
+    model = a_model()
     x, y = np.rint(face.landmarks[468, :2]).astype(int)
     picture[y - 2 : y + 3, x - 5 : x + 6] = 10  # an iris
-    source = puppet.encode_source(picture, face)
-    neutral = reading(puppet, face)
-    shut = reading(puppet, blinking(a_face(a_shape(shut=(1.0, 1.0)), **large), 0.6, 0.6))
-    dark = [int((puppet.draw(source, r, neutral, Motion()).pixels < 60).sum()) for r in (neutral, shut)]
+    source = model.encode_source(picture, face)
+    neutral = reading(model, face)
+    shut = reading(model, blinking(a_face(a_shape(shut=(1.0, 1.0)), **large), 0.6, 0.6))
+    dark = [int((model.draw(source, r, neutral, Motion()).pixels < 60).sum()) for r in (neutral, shut)]
     assert dark[0] >= 60
     assert dark[1] < 0.3 * dark[0]
 
@@ -148,7 +148,7 @@ def test_a_shut_eye_is_covered_with_skin() -> None:
 @pytest.mark.parametrize("seed", range(4))
 def test_wild_drivers_give_calm_pictures(source: MeshSource, seed: int) -> None:
     rng = np.random.default_rng(seed)
-    puppet = puppet_with(0.01)
+    model = a_model(0.01)
     wild = replace(
         source.rest,
         shape=source.rest.shape + rng.normal(0, 10.0**seed, (478, 3)),
@@ -157,7 +157,7 @@ def test_wild_drivers_give_calm_pictures(source: MeshSource, seed: int) -> None:
         blink=np.array([np.inf, -np.inf]) if seed == 3 else rng.normal(0, 5, 2),
     )
     with np.errstate(all="ignore"):
-        out = puppet.draw(source, wild, source.rest, Motion()).pixels
+        out = model.draw(source, wild, source.rest, Motion()).pixels
     assert out.shape == source.still.shape
     corner = np.s_[: source.size // 12, : source.size // 12]
     assert np.abs(out[corner].astype(int) - source.still[corner]).mean() < 8
@@ -165,21 +165,21 @@ def test_wild_drivers_give_calm_pictures(source: MeshSource, seed: int) -> None:
 
 def test_readings_that_are_no_numbers_leave_the_picture_at_rest(source: MeshSource) -> None:
     broken = replace(source.rest, shape=np.full((478, 3), np.nan))
-    out = puppet_with().draw(source, broken, source.rest, Motion()).pixels
+    out = a_model().draw(source, broken, source.rest, Motion()).pixels
     assert np.abs(out.astype(int) - source.still).mean() < 1
 
 
 def test_no_face_is_a_miss_and_no_avatar() -> None:
-    puppet = puppet_with()
-    assert puppet.needs_face
-    assert puppet.encode_driving(FRAME, None, 1.0) is None
-    assert puppet.encode_driving(FRAME, replace(a_face(), landmarks=np.full((478, 3), np.nan, np.float32)), 1.0) is None
-    assert "no face" in one_line(lambda: puppet.encode_source(a_picture(), None), ConfigError)
+    model = a_model()
+    assert model.needs_face
+    assert model.encode_driving(FRAME, None, 1.0) is None
+    assert model.encode_driving(FRAME, replace(a_face(), landmarks=np.full((478, 3), np.nan, np.float32)), 1.0) is None
+    assert "no face" in one_line(lambda: model.encode_source(a_picture(), None), ConfigError)
 
 
 def test_the_network_paints_mouth_and_eyes_and_nothing_else(source: MeshSource) -> None:
     speaking = a_face(a_shape(jaw_cm=1.0))
-    plain, mended = (drawn(puppet_with(change), source, speaking).astype(int) for change in (None, 0.2))
+    plain, mended = (drawn(a_model(change), source, speaking).astype(int) for change in (None, 0.2))
     added = (mended - plain).sum(axis=2)
     assert np.median(added[within_lips(source) > 0]) > 3 * 45
     outer = np.ones_like(added, bool)
@@ -192,7 +192,7 @@ def test_the_network_paints_mouth_and_eyes_and_nothing_else(source: MeshSource) 
 def test_what_is_as_in_the_picture_is_not_mended(source: MeshSource) -> None:
     calm, shut = a_face(), blinking(a_face(a_shape(shut=(1.0, 0.0))), 0.6, 0.0)
     for face, moves in ((calm, False), (shut, True)):
-        plain, mended = (drawn(puppet_with(change), source, face).astype(int) for change in (None, 0.2))
+        plain, mended = (drawn(a_model(change), source, face).astype(int) for change in (None, 0.2))
         changed = np.abs(mended - plain).sum(axis=2)
         right, left = (source.flat[iris].astype(int) for iris in (468, 473))
         assert (changed[right[1], right[0]] > 60) == moves
@@ -201,16 +201,16 @@ def test_what_is_as_in_the_picture_is_not_mended(source: MeshSource) -> None:
 
 def test_the_network_is_told_of_opening_and_rest(source: MeshSource) -> None:
     session = a_session(0.0)
-    puppet = MeshModel(head(), Refiner(session))
-    drawn(puppet, source, a_face(a_shape(jaw_cm=3.0)))
-    drawn(puppet, source, a_face())
+    model = MeshModel(head(), Refiner(session))
+    drawn(model, source, a_face(a_shape(jaw_cm=3.0)))
+    drawn(model, source, a_face())
     opened, closed = (fed["mouth"][0] for fed in session.fed)
     assert opened[6].sum() > 3 * closed[6].sum()  # the opening
     np.testing.assert_array_equal(opened[3:6], closed[3:6])  # the picture at rest
     assert np.percentile(np.abs(closed[:3] - closed[3:6]), 98) < 0.05
     assert session.fed[0]["eyes"].shape == INPUTS["eyes"]
-    puppet.close()
-    puppet.close()
+    model.close()
+    model.close()
     assert session.closed
 
 
@@ -218,9 +218,9 @@ def test_a_network_of_another_form_or_without_numbers_is_refused(source: MeshSou
     answers = {name: np.zeros(shape, np.float32) for name, shape in OUTPUTS.items()}
     wrong = Script({"mouth": PORTS["mouth"]}, answers)
     assert "replace the motion bundle" in one_line(lambda: Refiner(wrong))
-    puppet = puppet_with(float("nan"))
+    model = a_model(float("nan"))
     with pytest.raises(ModelError, match="no numbers"):
-        drawn(puppet, source, a_face())
+        drawn(model, source, a_face())
 
 
 def test_bundles_of_other_kinds_are_refused(tmp_path: Path) -> None:
@@ -241,13 +241,13 @@ def test_a_bundle_without_a_network_moves_all_the_same(tmp_path: Path) -> None:
 
 
 def test_the_built_in_model_opens_and_draws() -> None:
-    puppet = open_mesh_model(load_bundle(built_in_folder() / "motion"), provider="cpu", threads=1)
-    source = puppet.encode_source(a_picture(), a_face())
-    before = report(puppet.sessions).spent_ns
-    out = drawn(puppet, source, a_face(a_shape(jaw_cm=2.0), turn_deg=(0, 10, 0)))
+    model = open_mesh_model(load_bundle(built_in_folder() / "motion"), provider="cpu", threads=1)
+    source = model.encode_source(a_picture(), a_face())
+    before = report(model.sessions).spent_ns
+    out = drawn(model, source, a_face(a_shape(jaw_cm=2.0), turn_deg=(0, 10, 0)))
     assert out.shape == source.still.shape
-    assert report(puppet.sessions).spent_ns > before
-    puppet.close()
+    assert report(model.sessions).spent_ns > before
+    model.close()
 
 
 FLOW_PORTS = {name: TensorSpec(shape, np.dtype(np.float32)) for name, shape in flow.INPUTS.items()}
@@ -257,9 +257,9 @@ def a_flow_session(value: float) -> Script:
     return Script(FLOW_PORTS, {name: np.full(shape, value, np.float32) for name, shape in flow.OUTPUTS.items()})
 
 
-def turned(puppet: MeshModel, source: MeshSource, turn_deg: tuple[float, float, float]) -> Pixels:
-    neutral, driving = (puppet.encode_driving(FRAME, a_face(turn_deg=turn), 1.0) for turn in ((0, 0, 0), turn_deg))
-    return puppet.draw(source, driving, neutral, Motion()).pixels
+def turned(model: MeshModel, source: MeshSource, turn_deg: tuple[float, float, float]) -> Pixels:
+    neutral, driving = (model.encode_driving(FRAME, a_face(turn_deg=turn), 1.0) for turn in ((0, 0, 0), turn_deg))
+    return model.draw(source, driving, neutral, Motion()).pixels
 
 
 def test_hair_follows_and_the_face_and_the_border_do_not(source: MeshSource) -> None:
@@ -305,7 +305,7 @@ def test_it_is_told_picture_map_face_and_pose(source: MeshSource) -> None:
 def test_networks_of_another_form_or_without_numbers_are_refused(source: MeshSource) -> None:
     wrong = Script(FLOW_PORTS, {flow.ELSEWHERE: np.zeros((1, 3, flow.SIDE, flow.SIDE), np.float32)})
     assert "replace" in one_line(lambda: flow.FlowNetwork(wrong))
-    puppet = MeshModel(head(), None, flow.FlowNetwork(a_flow_session(float("nan"))))
+    model = MeshModel(head(), None, flow.FlowNetwork(a_flow_session(float("nan"))))
     with pytest.raises(ModelError, match="no numbers"):
-        turned(puppet, source, (0.0, 20.0, 0.0))
-    puppet.close()
+        turned(model, source, (0.0, 20.0, 0.0))
+    model.close()

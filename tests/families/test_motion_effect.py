@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from bundles import a_bundle, one_line
 from fakes import SIZE, FakeClock, a_face
-from puppets import ToyModel, a_puppeteer, an_avatar
-from shows import PLAIN, RATE, Show, light, turned
+from motion_models import PLAIN, RATE, Show, ToyModel, a_reenactment, an_avatar, light, turned
 
 from realtime.clock import StageTimer
 from realtime.errors import ConfigError
@@ -53,17 +52,17 @@ def test_the_worst_first_frames_still_end_in_a_neutral_pose() -> None:
     shown = show.run(4, face=turned(38))
     waited = next(i for i, p in enumerate(shown) if p is not None)
     assert 2.5 < waited / RATE <= 3.1
-    assert show.puppet.asked[-1][1] == 100
+    assert show.model.asked[-1][1] == 100
 
 
 def test_the_best_pose_of_the_first_moments_becomes_neutral_smoothly() -> None:
     show = Show()
     show.run(0.4, 120, face=turned(12))  # passable
     show.run(0.2, 110, face=turned(10.5))  # better, but not clearly
-    assert show.puppet.asked[-1][1] == 120
+    assert show.model.asked[-1][1] == 120
     show.run(0.6, 140, face=turned(12))
     show.run(1.5, 140, face=turned(12))  # the moments are over: the best of them
-    references = [r for _, r, _ in show.puppet.asked if r is not None]
+    references = [r for _, r, _ in show.model.asked if r is not None]
     assert references[-1] == 110
     steps = np.abs(np.diff(references))
     assert steps.max() < 10 / RATE * 1.6  # over a second, eased
@@ -74,7 +73,7 @@ def test_a_clearly_better_pose_of_the_first_moments_does_not_wait() -> None:
     show = Show()
     show.run(0.4, 120, face=turned(14))
     show.run(0.6, 100, face=turned(2))
-    references = [r for _, r, _ in show.puppet.asked if r is not None]
+    references = [r for _, r, _ in show.model.asked if r is not None]
     assert references[-1] == 100
     assert np.abs(np.diff(references)).max() < 20 / (0.5 * RATE) * 1.6
 
@@ -84,7 +83,7 @@ def test_a_bad_first_frame_waits_for_a_better_one() -> None:
     show = Show()
     assert show.run(0.4, 140, face=turned(25)) == [None] * 10
     assert show(100, face=turned(3)) is not None
-    assert show.puppet.asked[-1][1] == 100
+    assert show.model.asked[-1][1] == 100
 
 
 def test_a_much_better_pose_takes_over_later_and_a_blink_never_does() -> None:
@@ -94,13 +93,13 @@ def test_a_much_better_pose_takes_over_later_and_a_blink_never_does() -> None:
     blink.blendshapes[9] = blink.blendshapes[10] = 0.9
     show.run(1, 60, face=blink)
     show.run(1, 120, face=turned(14))
-    assert show.puppet.asked[-1][1] == 120
+    assert show.model.asked[-1][1] == 120
     show.run(2 / RATE, 60, face=turned(0))  # too short to be more than a mistake of the tracker
     show.run(1, 120, face=turned(14))
-    assert show.puppet.asked[-1][1] == 120
+    assert show.model.asked[-1][1] == 120
     show.run(1, 100, face=turned(0))
     show.run(1.5, 120, face=turned(14))
-    assert show.puppet.asked[-1][1] == 100
+    assert show.model.asked[-1][1] == 100
 
 
 def test_by_hand_is_at_once_and_final() -> None:
@@ -108,9 +107,9 @@ def test_by_hand_is_at_once_and_final() -> None:
     show.run(2, 100)
     by_hand = PLAIN.model_copy(update={"reference": 1})
     show.run(0.5, 150, by_hand, face=turned(20))
-    assert show.puppet.asked[-1][1] == 150
+    assert show.model.asked[-1][1] == 150
     show.run(8, 100, by_hand, face=turned(0))
-    assert show.puppet.asked[-1][1] == 150
+    assert show.model.asked[-1][1] == 150
 
 
 def test_somebody_who_leaves_lets_the_avatar_come_to_rest() -> None:
@@ -120,16 +119,16 @@ def test_somebody_who_leaves_lets_the_avatar_come_to_rest() -> None:
     lights = [light(p) for p in show.run(1.2, 0, face=None)]
     assert lights == sorted(lights, reverse=True)
     assert max(-np.diff(lights)) < 12  # 60 in 0.7 seconds, eased
-    assert show.puppeteer.resting
-    drawn = len(show.puppet.asked)
+    assert show.effect.resting
+    drawn = len(show.model.asked)
     rest = show(face=None)
-    assert len(show.puppet.asked) == drawn  # nothing is drawn at rest: it is the picture itself
+    assert len(show.model.asked) == drawn  # nothing is drawn at rest: it is the picture itself
     assert light(rest) == 90
     # And back within half a second, without a jump.
     back = [light(p) for p in show.run(0.5, 160)]
     assert max(np.diff(back)) < 25
     assert back[-1] > 140
-    assert not show.puppeteer.resting
+    assert not show.effect.resting
 
 
 def test_a_blink_of_the_tracker_is_not_seen() -> None:
@@ -137,7 +136,7 @@ def test_a_blink_of_the_tracker_is_not_seen() -> None:
     show.run(2, 100)
     before = light(show(160))
     assert [light(p) for p in show.run(0.12, 0, face=None)] == [before] * 3
-    assert not show.puppeteer.resting
+    assert not show.effect.resting
 
 
 @pytest.mark.parametrize("face", [turned(75), turned(-80), turned(0, score=0.55)], ids=["left", "right", "covered"])
@@ -148,14 +147,14 @@ def test_a_face_that_cannot_be_read_is_nobody(face: Face) -> None:
     lights = [light(p) for p in show.run(1.2, 250, face=face)]
     assert lights == sorted(lights, reverse=True)
     assert lights[-1] == 90
-    assert 250 not in [driving for driving, _, _ in show.puppet.asked]
+    assert 250 not in [driving for driving, _, _ in show.model.asked]
 
 
 def test_a_face_suddenly_in_doubt_is_covered_and_one_always_in_doubt_is_not() -> None:
     show = Show()
     show.run(2, 100, face=turned(0, score=1.0))
     lights = [light(p) for p in show.run(0.8, 200, face=turned(0, score=0.9995))]
-    assert 200 not in [driving for driving, _, _ in show.puppet.asked]
+    assert 200 not in [driving for driving, _, _ in show.model.asked]
     assert lights[-1] <= 91
     dim = Show()
     dim.run(2, 100, face=turned(0, score=0.9995))
@@ -165,7 +164,7 @@ def test_a_face_suddenly_in_doubt_is_covered_and_one_always_in_doubt_is_not() ->
 def test_what_the_puppet_cannot_read_is_nobody() -> None:
     show = Show()
     show.run(2, 100)
-    show.puppet.readable = lambda frame: False
+    show.model.readable = lambda frame: False
     assert light(show.run(1.2, 250)[-1]) == 90
 
 
@@ -185,14 +184,14 @@ def test_another_person_starts_at_rest_with_a_neutral_pose_of_their_own() -> Non
     lights = [light(p) for p in show.run(1, 200, face=turned(3, track=5))]
     assert abs(lights[0] - 90) <= 1  # at rest, and neutral from the first
     assert abs(lights[-1] - 90) <= 1
-    assert show.puppet.asked[-1][1] == 200
+    assert show.model.asked[-1][1] == 200
 
 
 def test_avatars_change_at_once_and_are_encoded_ahead() -> None:
     avatars = [an_avatar(f"a{i}", 20 * i + 20) for i in range(10)]
     show = Show(avatars=avatars)
     show(100)
-    assert show.puppet.casts == 10
+    assert show.model.casts == 10
     dice = np.random.default_rng(5)
     worn = 0
     for turn in range(1000):
@@ -203,22 +202,22 @@ def test_avatars_change_at_once_and_are_encoded_ahead() -> None:
         picture = show(100, settings, face=face)
         assert light(picture) == 20 * worn + 20, turn  # this very frame
         assert (picture == picture[0, 0]).all()
-        assert show.puppeteer.title == f"A{worn}"
-    assert show.puppet.casts == 10
+        assert show.effect.title == f"A{worn}"
+    assert show.model.casts == 10
 
 
 def test_settings_reach_the_puppet_and_absolute_needs_no_neutral() -> None:
     show = Show()
     settings = Settings(sharpen=0, movement="absolute", adapt_scale=False, region="head")
     assert show(100, settings, face=turned(40)) is not None
-    assert show.puppet.asked[-1] == (100, None, Motion(False, False, "head", 1.0))
+    assert show.model.asked[-1] == (100, None, Motion(False, False, "head", 1.0))
 
 
 def test_models_of_other_things_need_no_face_and_begin_at_the_first_frame() -> None:
     show = Show(ToyModel(needs_face=False))
     assert light(show(100, face=None)) == 90
     assert light(show(140, face=None)) > 120
-    assert show.puppet.asked[-1][1] == 100
+    assert show.model.asked[-1][1] == 100
 
 
 def test_faces_that_come_and_go_mean_nothing_to_such_a_model() -> None:
@@ -226,7 +225,7 @@ def test_faces_that_come_and_go_mean_nothing_to_such_a_model() -> None:
     show(100)
     for turn in range(60):
         show(140, face=turned(0, track=turn) if turn % 2 else None)
-    assert {reference for _, reference, _ in show.puppet.asked} == {100}
+    assert {reference for _, reference, _ in show.model.asked} == {100}
 
 
 def test_a_key_pressed_before_this_model_was_worn_is_not_pressed_now() -> None:
@@ -234,39 +233,39 @@ def test_a_key_pressed_before_this_model_was_worn_is_not_pressed_now() -> None:
     before = PLAIN.model_copy(update={"reference": 3})
     show.run(0.2, 150, before, face=turned(12))
     show.run(3, 100, before, face=turned(0))
-    assert show.puppet.asked[-1][1] == 100
+    assert show.model.asked[-1][1] == 100
     show.run(0.5, 160, before.model_copy(update={"reference": 4}), face=turned(12))
-    assert show.puppet.asked[-1][1] == 160
+    assert show.model.asked[-1][1] == 160
 
 
 def test_no_avatar_is_refused_and_all_is_closed() -> None:
-    puppet = ToyModel()
+    model = ToyModel()
     with pytest.raises(ConfigError, match="--avatar"):
-        ReenactmentEffect(puppet, [])
-    puppeteer = a_puppeteer(puppet)
-    puppeteer.close()
-    puppeteer.close()
-    assert puppet.closed == 2
+        ReenactmentEffect(model, [])
+    effect = a_reenactment(model)
+    effect.close()
+    effect.close()
+    assert model.closed == 2
 
 
 def test_a_background_that_cannot_be_read_is_refused_first_and_later_leaves_the_old(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    puppet = ToyModel()
-    puppeteer = ReenactmentEffect(puppet, [an_avatar("tall", 90, (60, 120))])
+    model = ToyModel()
+    effect = ReenactmentEffect(model, [an_avatar("tall", 90, (60, 120))])
     bad = PLAIN.model_copy(update={"background": "/nowhere.png"})
     with pytest.raises(ConfigError, match="is neither"):
-        puppeteer.prepare(SIZE, bad)
+        effect.prepare(SIZE, bad)
     frame = Frame(np.zeros((SIZE[1], SIZE[0], 3), np.uint8), 0, 0, 0.0)
     timer = StageTimer(FakeClock())
-    first = puppeteer(frame, [a_face()], PLAIN, timer)
-    again = puppeteer(frame, [a_face()], bad, timer)
-    puppeteer(frame, [a_face()], bad, timer)
+    first = effect(frame, [a_face()], PLAIN, timer)
+    again = effect(frame, [a_face()], bad, timer)
+    effect(frame, [a_face()], bad, timer)
     assert np.array_equal(first, again)
     assert len([r for r in caplog.records if "stays as it is" in r.getMessage()]) == 1
-    blue = puppeteer(frame, [a_face()], PLAIN.model_copy(update={"background": "#070707"}), timer)
+    blue = effect(frame, [a_face()], PLAIN.model_copy(update={"background": "#070707"}), timer)
     assert (blue[:, :5] == 7).all()
-    assert puppet.casts == 1  # an opaque picture is what it was
+    assert model.casts == 1  # an opaque picture is what it was
 
 
 HZ = 100

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from commands import Call
 from fakes import SIZE, FakeSelection, FakeSink, FakeSource, FakeSwapper, a_loop, pixels
-from puppets import ToyModel, a_puppeteer, an_avatar
+from motion_models import ToyModel, a_reenactment, an_avatar
 
 from realtime.families.effect import Effect
 from realtime.families.face_swap.effect import FaceSwap
@@ -68,7 +68,7 @@ def test_families_change_while_it_runs_without_a_raw_or_wrong_frame(family: str)
     settings = Settings(color_transfer="none", mask_blur=0, mask_erode=0, sharpen=0)
     swapper, model = FakeSwapper(200, "Swap"), ToyModel()
     swap: Effect = FaceSwap(swapper)
-    moved: Effect = a_puppeteer(model, [an_avatar("ann", 90)])
+    moved: Effect = a_reenactment(model, [an_avatar("ann", 90)])
     first, second = (swap, moved) if family == "swap to motion" else (moved, swap)
     sink = FakeSink()
     loop = a_loop(

@@ -95,24 +95,24 @@ def check_animation(folder: Path, wanted: Mapping[str, Any], *, align_corners: b
     """The whole animation is upstream's, in every mode: fixed squares, no filter, no limits."""
     corners = "_align_corners_true" if align_corners else ""
     network = open_first_order(open_bundle(folder), provider="cpu", precision="fp32", threads=1)
-    puppet = FirstOrderModel(network, needs_face=False, limits=None)
+    moves = FirstOrderModel(network, needs_face=False, limits=None)
     try:
-        cast = puppet.encode_source(_bgr(wanted["source"]), None)
-        initial = puppet.encode_driving(Frame(_bgr(wanted["initial"]), 0, 0, 0.0), None, 0.0)
-        driving = puppet.encode_driving(Frame(_bgr(wanted["driving"]), 1, 0, 0.04), None, 0.0)
+        cast = moves.encode_source(_bgr(wanted["source"]), None)
+        initial = moves.encode_driving(Frame(_bgr(wanted["initial"]), 0, 0, 0.0), None, 0.0)
+        driving = moves.encode_driving(Frame(_bgr(wanted["driving"]), 1, 0, 0.04), None, 0.0)
         assert np.array_equal(cast.crop_from_avatar, [[1, 0, 0], [0, 1, 0]])
         assert driving is not None
         # Without relative movement there is no scale to adapt.
         modes = {"abs": (False, False), "abs_adapt": (False, True), "rel": (True, False), "rel_adapt": (True, True)}
         for mode, (relative, adapt) in modes.items():
-            drawn = puppet.draw(cast, driving, initial if relative else None, Motion(relative, adapt))
+            drawn = moves.draw(cast, driving, initial if relative else None, Motion(relative, adapt))
             picture = wanted[f"prediction_{mode.replace('abs_adapt', 'abs')}{corners}"]
             upstream = picture[0].astype(np.float32).transpose(1, 2, 0)[:, :, ::-1] * 255
             # Ours are whole numbers; recordings in half precision are off by themselves.
             tolerance = 0.5 + 255 * (1e-4 if picture.dtype == np.float32 else 5e-4)
             assert np.abs(drawn.pixels - upstream).max() <= tolerance
     finally:
-        puppet.close()
+        moves.close()
 
 
 def _bgr(rgb: Any) -> Pixels:
