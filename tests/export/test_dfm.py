@@ -85,12 +85,9 @@ def test_an_amp_dfm_morphs_as_deepfacelabs_own(shared: Path, tmp_path: Path) -> 
 
 
 def graph(*nodes: Any, constants: dict[str, Any] | None = None) -> Any:
-    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in ("x", "y")]
+    ports = [helper.make_tensor_value_info(n, TensorProto.FLOAT, shape) for n, shape in (("x", (2, 3)), ("y", None))]
     tensors = [numpy_helper.from_array(np.asarray(value), name) for name, value in (constants or {}).items()]
-    made = helper.make_graph(list(nodes), "g", [values[0]], [values[1]], tensors)
-    made.input[0].type.tensor_type.shape.CopyFrom(
-        onnx.TensorShapeProto(dim=[onnx.TensorShapeProto.Dimension(dim_value=side) for side in (2, 3)])
-    )
+    made = helper.make_graph(list(nodes), "g", ports[:1], ports[1:], tensors)
     return helper.make_model(made, opset_imports=[helper.make_opsetid("", 20)], ir_version=9)
 
 
