@@ -14,12 +14,12 @@ import numpy as np
 
 from benchmarks.interleaved import Times, take_turns
 from benchmarks.report import check_outputs, finish, json_option, stamp
+from realtime.config import Settings
 from realtime.errors import ConfigError
 from realtime.frame import Floats, Pixels
 from realtime.imaging.affine import Matrix, cut
 from realtime.imaging.align import FACE_TYPES, MEAN_FACE, MEAN_FACE_POINTS, crop_from_frame
 from realtime.imaging.blend import Swapped, blend
-from realtime.settings import Settings
 
 SCHEMA = 1
 

@@ -26,7 +26,7 @@ from benchmarks.readers import ReaderName, TrackerReader, choose_reader, open_se
 from benchmarks.reenactment import drive_themselves
 from benchmarks.report import FILE, chart_option, check_outputs, finish, json_option, parse_set, set_option, stamp
 from benchmarks.rig import ClipRecord, SwapRig, swap_figures
-from realtime.config import RunConfig, make_config
+from realtime.config import RunConfig, Settings, make_config
 from realtime.errors import ConfigError
 from realtime.families import family_of
 from realtime.families.face_swap.effect import open_swapper
@@ -35,7 +35,6 @@ from realtime.inference.session import report as report_of
 from realtime.models.bundle import Bundle
 from realtime.models.library import load_bundle
 from realtime.pipeline.parts import open_tracker
-from realtime.settings import Settings
 
 SCHEMA = 2
 

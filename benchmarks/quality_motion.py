@@ -19,7 +19,7 @@ from benchmarks.readers import ReaderName, SecondReader, TrackerReader, middle_o
 from benchmarks.rig import Record, Watched, frames_of
 from realtime.capture.source import Source
 from realtime.clock import now_ns
-from realtime.config import RunConfig
+from realtime.config import RunConfig, Settings
 from realtime.families.effect import Effect
 from realtime.families.motion.canvas import Canvas
 from realtime.families.motion.effect import ReenactmentEffect, open_motion_model
@@ -32,7 +32,6 @@ from realtime.models.bundle import Bundle
 from realtime.models.library import face_folder
 from realtime.pipeline.engine import Engine, FaceFinder
 from realtime.pipeline.parts import open_tracker
-from realtime.settings import Settings
 from realtime.tracking.face import Face
 from realtime.tracking.tracker import Tracker
 

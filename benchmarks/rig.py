@@ -18,6 +18,7 @@ from benchmarks.metrics.masks import beyond, drawn_masks, network_masks, share_h
 from benchmarks.readers import reencoded
 from realtime.capture.source import Source
 from realtime.clock import now_ns
+from realtime.config import Settings
 from realtime.errors import ConfigError
 from realtime.families.face_swap.effect import FaceSwap
 from realtime.frame import Frame, Pixels
@@ -25,7 +26,6 @@ from realtime.imaging.affine import Matrix
 from realtime.imaging.blend import Swapped
 from realtime.inference.session import Session
 from realtime.pipeline.engine import Engine, FaceFinder, Result
-from realtime.settings import Settings
 from realtime.tracking.face import Face
 
 HIDDEN = 0.95

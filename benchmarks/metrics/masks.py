@@ -8,6 +8,7 @@ import numpy as np
 
 from benchmarks.clips import JoinedPictures
 from benchmarks.metrics import Bools, Floats, MeasuredFrame, Missing, Reals, mean
+from realtime.config import Settings
 from realtime.errors import ConfigError
 from realtime.families.face_swap.effect import Swapper
 from realtime.frame import Pixels
@@ -15,7 +16,6 @@ from realtime.imaging.affine import invert, warp
 from realtime.imaging.align import crop_from_frame
 from realtime.imaging.blend import Swapped, oval_mask, shape_mask
 from realtime.imaging.resize import letterbox
-from realtime.settings import Settings
 from realtime.tracking.face import Face
 
 INNER = 0.7

@@ -6,13 +6,13 @@ from typing import Literal, Protocol
 
 from realtime.audio.delay_line import Speech
 from realtime.clock import StageTimer
+from realtime.config import Settings
 from realtime.errors import ModelError
 from realtime.frame import Frame, Pixels
 from realtime.inference.session import Session
 from realtime.models.avatar import Avatar
 from realtime.models.bundle import Bundle
 from realtime.models.card import ModelCard
-from realtime.settings import Settings
 from realtime.tracking.face import Face
 
 FINE_FILE = "fine.onnx"  # the network of a bundle's `fine` variant, where it has one

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from realtime.config import Settings
 from realtime.errors import ModelError
 from realtime.frame import Floats, Pixels
 from realtime.imaging.affine import Matrix, Points, invert, warp
 from realtime.imaging.align import FACE_OVAL
 from realtime.imaging.color_transfer import transfer_color
-from realtime.settings import Settings
 
 _UNIT_PX = 224  # `Settings` counts `mask_erode` and `mask_blur` in pixels of a crop of this side
 _VISIBLE = 1.0 / 255.0  # a mask below this is none (DeepFaceLive's threshold)

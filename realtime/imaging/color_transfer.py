@@ -20,8 +20,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from realtime.config import ColorTransfer
 from realtime.frame import Doubles, Floats, Pixels
-from realtime.settings import ColorTransfer
 
 _INSIDE = 0.5  # a pixel counts where its mask is at least this (DeepFaceLive's cut-off)
 _MAX_GAIN = 4.0  # no channel is stretched further: a flat grey face must not become a garish one

@@ -6,6 +6,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 
 from realtime.audio.delay_line import Speech
+from realtime.config import Settings
 from realtime.errors import ConfigError, ModelError
 from realtime.families import family_of
 from realtime.families.effect import Effect
@@ -13,7 +14,6 @@ from realtime.models.avatar import Avatar, StoredAvatar
 from realtime.models.avatar_loading import MOST_AVATARS, Find, choose_avatars, ready_avatars
 from realtime.models.bundle import Bundle
 from realtime.models.library import AVATARS, face_folder, load_bundle
-from realtime.settings import Settings
 from realtime.threads import Closed, Slot
 
 log = logging.getLogger(__name__)

@@ -10,14 +10,13 @@ from realtime.capture.picture import Picture, load_picture
 from realtime.capture.source import Pace, Source
 from realtime.capture.wrappers import Paced, Until
 from realtime.clock import Clock
-from realtime.config import RunConfig
+from realtime.config import RunConfig, Settings
 from realtime.errors import ConfigError
 from realtime.families import family_of
 from realtime.families.lip_sync.effect import speech_time_ns
 from realtime.output.virtual_camera import find_virtual_camera
 from realtime.pipeline.active_identity import Selection
 from realtime.pipeline.metrics import Tally
-from realtime.settings import Settings
 
 STILL_HZ = 25.0
 """How often a still picture that speaks is shown: Wav2Lip's own rate."""

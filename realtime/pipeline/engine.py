@@ -9,11 +9,11 @@ import cv2
 import numpy as np
 
 from realtime.clock import Clock, StageTimer
+from realtime.config import Settings
 from realtime.errors import ModelError
 from realtime.families.effect import Effect
 from realtime.frame import Frame, Pixels
 from realtime.inference.session import Session, report
-from realtime.settings import Settings
 from realtime.tracking.face import Face
 
 LEAST_IN_SIGHT = 0.2

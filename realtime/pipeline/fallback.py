@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from realtime.clock import NS_PER_S
+from realtime.config import Settings
 from realtime.errors import ConfigError
 from realtime.frame import Pixels
 from realtime.imaging.resize import letterbox
 from realtime.output.disclosure import blurred_slate, slate
 from realtime.pipeline.engine import Result
-from realtime.settings import Settings
 
 Kind = Literal["synthetic", "rest", "hold", "card", "blur", "raw"]
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import get_args
 
-from realtime.settings import ColorTransfer, Region, Settings
+from realtime.config import ColorTransfer, Region, Settings
 
 _COLORS: tuple[str, ...] = get_args(ColorTransfer)
 _REGIONS: tuple[str, ...] = get_args(Region)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from realtime.capture.source import Source
 from realtime.clock import Clock
+from realtime.config import Settings
 from realtime.errors import DeviceError, MasqueradeError, ModelError
 from realtime.frame import Frame
 from realtime.output.disclosure import badge
@@ -14,7 +15,6 @@ from realtime.pipeline.active_identity import IdentitySwitch
 from realtime.pipeline.engine import Engine, Result
 from realtime.pipeline.fallback import Fallback, Outgoing
 from realtime.pipeline.metrics import Tally
-from realtime.settings import Settings
 from realtime.threads import Closed, Crew, Slot
 
 log = logging.getLogger(__name__)

@@ -16,7 +16,7 @@ from realtime.capture.open_source import open_source
 from realtime.capture.source import Source
 from realtime.capture.wrappers import SourceSpec, SwitchableSource
 from realtime.clock import Clock, now_ns
-from realtime.config import RunConfig
+from realtime.config import RunConfig, Settings
 from realtime.errors import DeviceError
 from realtime.families.effect import Effect
 from realtime.inference.providers import why_not
@@ -33,7 +33,6 @@ from realtime.pipeline.engine import FaceFinder
 from realtime.pipeline.fallback import Fallback, check_allowed
 from realtime.pipeline.metrics import Tally
 from realtime.pipeline.presets import recall
-from realtime.settings import Settings
 from realtime.threads import Latest
 from realtime.tracking.tracker import NoFaces, Tracker
 

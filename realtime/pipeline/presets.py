@@ -10,14 +10,13 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from realtime.config import RunConfig
+from realtime.config import RunConfig, Settings
 from realtime.errors import ConfigError, MasqueradeError
 from realtime.families import family_of
 from realtime.models.atomic_dir import storage_error
 from realtime.models.card import validate_line
 from realtime.models.library import user_home
 from realtime.pipeline.active_identity import Selection, reselect, select_identity
-from realtime.settings import Settings
 from realtime.text import printable
 
 log = logging.getLogger(__name__)

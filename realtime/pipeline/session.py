@@ -5,6 +5,7 @@ from typing import Any
 
 from realtime import __version__
 from realtime.clock import NS_PER_S
+from realtime.config import Settings
 from realtime.families.motion.canvas import read_background
 from realtime.inference.session import report
 from realtime.output.recorder import Recorder
@@ -18,7 +19,6 @@ from realtime.pipeline.loop import Loop, run_live, run_offline
 from realtime.pipeline.metrics import commit, machine, peak_memory_mb, write_report
 from realtime.pipeline.parts import Parts
 from realtime.pipeline.presets import keep_session
-from realtime.settings import Settings
 from realtime.threads import Crew
 
 Say = Callable[[str], None]

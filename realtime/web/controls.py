@@ -12,12 +12,12 @@ from realtime.audio.sound_devices import microphones
 from realtime.capture.devices import offered
 from realtime.capture.webcam import COST, CameraFound
 from realtime.capture.wrappers import SourceSpec
+from realtime.config import Settings
 from realtime.errors import ConfigError, DeviceError
 from realtime.output.recorder import Recorder
 from realtime.output.virtual_camera import find_virtual_camera, how_to_get_one
 from realtime.pipeline.parts import Switches
 from realtime.pipeline.session import Session
-from realtime.settings import Settings
 from realtime.web.auth import Refused, read_strings
 
 SIZES = ((1920, 1080), (1280, 720), (960, 540), (640, 480), (640, 360), (320, 240))

@@ -14,13 +14,13 @@ from typing import Any, Literal
 
 from aiohttp import web
 
+from realtime.config import Settings
 from realtime.errors import ConfigError, MasqueradeError
 from realtime.families import family_of
 from realtime.models.atomic_dir import storage_error
 from realtime.models.card import NAME_PATTERN, name_from, title_from
 from realtime.models.library import AVATARS, load_bundle, user_home
 from realtime.pipeline.render_process import CHILD, STALLED_S, Progress, render
-from realtime.settings import Settings
 from realtime.text import printable
 from realtime.web.auth import Refused, read_strings
 from realtime.web.controls import controls

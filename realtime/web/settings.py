@@ -9,11 +9,10 @@ from typing import Any
 from aiohttp import web
 from pydantic import ValidationError
 
-from realtime.config import explain
+from realtime.config import Settings, explain
 from realtime.errors import ConfigError
 from realtime.models.card import NAME_PATTERN
 from realtime.pipeline.presets import Presets
-from realtime.settings import Settings
 from realtime.text import printable
 from realtime.web.auth import Refused, read_object, read_strings
 from realtime.web.controls import controls

@@ -7,9 +7,9 @@ from fakes import FakeFinder, FakeSwapper, a_face
 
 from benchmarks.metrics.flicker import NOISE, Flicker, TemporalDeviation, face_box, noisy
 from benchmarks.rig import SwapRig
+from realtime.config import Settings
 from realtime.frame import Pixels
 from realtime.imaging.blend import Swapped
-from realtime.settings import Settings
 from realtime.tracking.face import Face
 
 SETTINGS = Settings(color_transfer="none", mask_blur=8, mask_erode=0, sharpen=0)

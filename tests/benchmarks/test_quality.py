@@ -18,12 +18,12 @@ from benchmarks.metrics.acting import LEADING
 from benchmarks.quality import quality
 from benchmarks.report import stamp
 from benchmarks.rig import SwapRig, swap_figures
+from realtime.config import Settings
 from realtime.errors import ConfigError
 from realtime.frame import Pixels
 from realtime.imaging.blend import Swapped
 from realtime.models.library import built_in_folder
 from realtime.pipeline import parts
-from realtime.settings import Settings
 from realtime.tracking.face import Face
 
 

@@ -15,10 +15,10 @@ from benchmarks.goals import GOALS, judge_all
 from benchmarks.quality import quality
 from benchmarks.quality_motion import DriveRecord, MotionRig, motion_figures
 from benchmarks.rig import Watched
+from realtime.config import Settings
 from realtime.errors import ConfigError
 from realtime.families.motion.effect import ReenactmentEffect
 from realtime.frame import Pixels
-from realtime.settings import Settings
 
 CALM = Settings(sharpen=0)
 HEAD = Path(__file__).resolve().parents[1] / "data" / "rendered_head.mp4"

@@ -6,10 +6,10 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from realtime.config import Settings
 from realtime.frame import Pixels
 from realtime.output.disclosure import badge
 from realtime.pipeline.fallback import Fallback
-from realtime.settings import Settings
 
 Mask = npt.NDArray[np.bool_]
 Spots = npt.NDArray[np.intp]

@@ -13,12 +13,12 @@ from realtime.capture.source import Source
 from realtime.capture.synthetic import Synthetic
 from realtime.capture.wrappers import MAX_LATE_S, Paced, SourceSpec, SwitchableSource, Until
 from realtime.clock import NS_PER_S
+from realtime.config import Settings
 from realtime.errors import DeviceError
 from realtime.families.face_swap.effect import FaceSwap
 from realtime.pipeline.engine import Engine
 from realtime.pipeline.fallback import Fallback
 from realtime.pipeline.loop import Loop, run_offline
-from realtime.settings import Settings
 
 
 def test_frames_come_when_due_and_are_stamped_so() -> None:

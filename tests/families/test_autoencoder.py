@@ -7,6 +7,7 @@ import pytest
 from bundles import Script, a_bundle, one_line
 from fakes import a_face
 
+from realtime.config import Settings
 from realtime.errors import ModelError
 from realtime.families.face_swap.autoencoder import (
     _BIASED,
@@ -25,7 +26,6 @@ from realtime.families.face_swap.effect import Swapper, open_swapper
 from realtime.frame import Floats, Pixels
 from realtime.inference.session import Array, Session, TensorSpec
 from realtime.models.bundle import Bundle, open_bundle
-from realtime.settings import Settings
 from realtime.tracking.face import Face
 
 S = 32

@@ -7,6 +7,7 @@ import pytest
 from bundles import Script, a_bundle, one_line
 from fakes import a_face
 
+from realtime.config import Settings
 from realtime.errors import ModelError
 from realtime.families.face_swap.dfm import dfm_wiring, inspect_dfm
 from realtime.families.face_swap.effect import open_swapper
@@ -15,7 +16,6 @@ from realtime.inference.ort import open_session
 from realtime.inference.session import Array, Session, TensorSpec
 from realtime.models.bundle import open_bundle
 from realtime.models.library import add_file, load_bundle
-from realtime.settings import Settings
 
 R = 32
 F32 = np.dtype(np.float32)

@@ -12,6 +12,7 @@ from mesh_faces import a_face as a_mesh_face
 from mesh_faces import a_picture, head
 from motion_models import ToyModel, ToyNetwork, an_avatar
 
+from realtime.config import Settings
 from realtime.families import FAMILIES, IDENTITIES, family_of
 from realtime.families.effect import Effect
 from realtime.families.face_swap.effect import FaceSwap
@@ -25,7 +26,6 @@ from realtime.frame import Frame
 from realtime.inference.session import TensorSpec, report
 from realtime.models.avatar import Avatar
 from realtime.models.library import BUNDLES
-from realtime.settings import Settings
 
 SIZE = (200, 150)
 

@@ -19,6 +19,7 @@ from realtime.audio.sound_file import SoundFile
 from realtime.audio.speech_buffer import MelWindow, SpeechBuffer
 from realtime.audio.vad import SURE
 from realtime.capture.recording import Recording
+from realtime.config import Settings
 from realtime.errors import ConfigError
 from realtime.families.lip_sync.effect import LipSync, TalkingAvatar, open_lips
 from realtime.families.lip_sync.network import LipSyncNetwork, open_lip_sync
@@ -27,7 +28,6 @@ from realtime.inference.ort import open_session
 from realtime.inference.session import Array, TensorSpec
 from realtime.models.avatar import Avatar
 from realtime.models.library import face_folder
-from realtime.settings import Settings
 from realtime.tracking.face import Face
 from realtime.tracking.tracker import Tracker
 

@@ -11,6 +11,7 @@ from fakes import a_face
 from lip_parts import F32, LOUD, Lips, S, Says, a_frame, a_mel, in_box, lip_bundle, outline_in, timer
 from motion_models import an_avatar
 
+from realtime.config import Settings
 from realtime.errors import ModelError
 from realtime.families.face_swap.autoencoder import FINE_FILE
 from realtime.families.face_swap.effect import open_swapper
@@ -30,7 +31,6 @@ from realtime.families.motion.mesh.head import INNER_LIPS, OUTER_LIPS
 from realtime.frame import Pixels
 from realtime.inference.session import Array, Session, TensorSpec
 from realtime.models.bundle import Bundle, hash_file, open_bundle
-from realtime.settings import Settings
 
 
 @pytest.fixture

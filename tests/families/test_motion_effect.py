@@ -9,6 +9,7 @@ from fakes import SIZE, FakeClock, a_face
 from motion_models import PLAIN, RATE, Show, ToyModel, a_reenactment, an_avatar, light, turned
 
 from realtime.clock import StageTimer
+from realtime.config import Settings
 from realtime.errors import ConfigError
 from realtime.families.motion.effect import (
     GRACE_S,
@@ -22,7 +23,6 @@ from realtime.families.motion.motion_model import Motion
 from realtime.frame import Frame
 from realtime.models.bundle import open_bundle
 from realtime.models.library import load_bundle
-from realtime.settings import Settings
 from realtime.tracking.face import Face
 
 

@@ -8,6 +8,7 @@ import pytest
 from bundles import Script, a_bundle, one_line
 from fakes import a_face
 
+from realtime.config import Settings
 from realtime.families.face_swap.autoencoder import FINE_FILE
 from realtime.families.face_swap.effect import open_swapper
 from realtime.families.face_swap.skin_detail import DETAIL_FILE, SIDE, UNCHANGED, SkinDetail, open_skin_detail, unrolled
@@ -16,7 +17,6 @@ from realtime.imaging.align import crop_from_frame
 from realtime.inference.session import Session, TensorSpec
 from realtime.models.bundle import open_bundle
 from realtime.models.library import built_in_folder
-from realtime.settings import Settings
 from realtime.tracking.pose import HeadPose
 
 HEAD = HeadPose(built_in_folder() / "face" / "pose.npz").canonical

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from similarities import similarity
 
+from realtime.config import Settings
 from realtime.errors import ModelError
 from realtime.imaging.affine import cut, invert
 from realtime.imaging.align import FACE_OVAL
 from realtime.imaging.blend import Swapped, Uncovered, blend, oval_mask, paste, shape_mask
 from realtime.imaging.color_transfer import transfer_color
-from realtime.settings import Settings
 
 REFERENCE = Path(__file__).resolve().parents[3] / "shared" / "reference" / "dflive_merge.npz"
 PLAIN = Settings(mask_erode=0, mask_blur=0, color_transfer="none", sharpen=0)

@@ -10,13 +10,13 @@ from bundles import a_bundle, one_line
 from commands import Call
 from fakes import FakeSelection, FakeSwapper, a_face, a_switch
 
+from realtime.config import Settings
 from realtime.errors import ConfigError, ModelError
 from realtime.families.face_swap.effect import FaceSwap
 from realtime.families.motion.effect import ReenactmentEffect
 from realtime.models.avatar import StoredAvatar
 from realtime.models.library import AVATARS, add_avatar
 from realtime.pipeline.active_identity import Selection, open_effect, reselect, select_identity
-from realtime.settings import Settings
 
 
 @pytest.fixture(autouse=True)

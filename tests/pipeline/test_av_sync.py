@@ -11,12 +11,11 @@ from fakes import FakeSource
 from heads import CLIP as HEAD
 from speaking import a_cast, voice_file
 
-from realtime.config import make_config
+from realtime.config import Settings, make_config
 from realtime.errors import ConfigError
 from realtime.models.library import AVATARS
 from realtime.pipeline.active_identity import Selection, reselect, select_identity
 from realtime.pipeline.av_sync import AvPlan, check_change, picture_age_s, plan_av
-from realtime.settings import Settings
 
 
 @pytest.fixture

@@ -3,10 +3,10 @@
 import numpy as np
 from fakes import SIZE, FakeClock, FakeFinder, FakeSwapper, a_face, pixels
 
+from realtime.config import Settings
 from realtime.families.face_swap.effect import FaceSwap
 from realtime.frame import Frame
 from realtime.pipeline.engine import Engine
-from realtime.settings import Settings
 from realtime.tracking.face import Face
 
 

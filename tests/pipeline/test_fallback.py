@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from fakes import SIZE, pixels
 
+from realtime.config import Settings
 from realtime.errors import ConfigError
 from realtime.frame import Frame
 from realtime.pipeline.engine import Result
 from realtime.pipeline.fallback import HOLD_NS, Fallback, Outgoing, check_allowed
-from realtime.settings import Settings
 
 RAW = 17
 

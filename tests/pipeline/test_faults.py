@@ -23,6 +23,7 @@ from fakes import (
     pixels,
 )
 
+from realtime.config import Settings
 from realtime.errors import DeviceError, MasqueradeError, ModelError
 from realtime.families.effect import Effect
 from realtime.families.face_swap.effect import FaceSwap
@@ -31,7 +32,6 @@ from realtime.imaging.blend import Swapped
 from realtime.pipeline.engine import Engine
 from realtime.pipeline.fallback import Fallback
 from realtime.pipeline.loop import Loop, run_live, run_offline
-from realtime.settings import Settings
 from realtime.threads import Crew
 from realtime.tracking.face import Face
 

@@ -1,7 +1,7 @@
 import pytest
 
+from realtime.config import Settings
 from realtime.pipeline.hotkeys import changed
-from realtime.settings import Settings
 
 
 @pytest.mark.parametrize(

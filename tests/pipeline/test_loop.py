@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from fakes import SIZE, FakeFinder, FakeSelection, FakeSink, FakeSource, FakeSwapper, a_loop, pixels
 
+from realtime.config import Settings
 from realtime.errors import DeviceError, ModelError
 from realtime.families.effect import Effect
 from realtime.families.face_swap.effect import FaceSwap
 from realtime.frame import Pixels
 from realtime.pipeline.loop import MANY_ERRORS, run_live, run_offline
-from realtime.settings import Settings
 from realtime.threads import Crew
 
 RAW = 17

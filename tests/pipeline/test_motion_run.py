@@ -10,11 +10,11 @@ from commands import Call
 from fakes import SIZE, FakeSelection, FakeSink, FakeSource, FakeSwapper, a_loop, pixels
 from motion_models import ToyModel, a_reenactment, an_avatar
 
+from realtime.config import Settings
 from realtime.families.effect import Effect
 from realtime.families.face_swap.effect import FaceSwap
 from realtime.models.library import built_in_folder
 from realtime.pipeline.loop import run_offline
-from realtime.settings import Settings
 
 HEAD = Path(__file__).resolve().parents[1] / "data" / "rendered_head.mp4"
 

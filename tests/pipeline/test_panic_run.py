@@ -16,11 +16,10 @@ from realtime.audio.source import HEARD_HZ, Block
 from realtime.audio.speech_buffer import SpeechBuffer
 from realtime.audio.vad import NoVad
 from realtime.audio.voice_pipeline import open_voice
-from realtime.config import make_config
+from realtime.config import Settings, make_config
 from realtime.frame import Floats, Frame, Pixels
 from realtime.pipeline.parts import open_parts
 from realtime.pipeline.session import Session
-from realtime.settings import Settings
 
 PRESSED_S, AGAIN_S, END_S = 1.0, 2.0, 3.0
 

@@ -8,11 +8,10 @@ import numpy as np
 import pytest
 from bundles import one_line
 
-from realtime.config import RunConfig
+from realtime.config import RunConfig, Settings
 from realtime.errors import ConfigError
 from realtime.models.library import AVATARS, add_avatar
 from realtime.pipeline.presets import MOST_PRESETS, Presets, keep_session, recall
-from realtime.settings import Settings
 
 
 @pytest.fixture

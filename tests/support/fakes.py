@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from realtime.config import Settings
 from realtime.families.effect import Effect
 from realtime.families.face_swap.effect import FaceSwap
 from realtime.frame import Frame, Pixels
@@ -17,7 +18,6 @@ from realtime.pipeline.active_identity import ActiveIdentity, IdentitySwitch
 from realtime.pipeline.engine import Engine
 from realtime.pipeline.fallback import Fallback
 from realtime.pipeline.loop import Loop
-from realtime.settings import Settings
 from realtime.tracking.face import Face
 
 SIZE = (160, 120)

@@ -8,6 +8,7 @@ import numpy as np
 from fakes import SIZE, FakeClock, a_face
 
 from realtime.clock import StageTimer
+from realtime.config import Settings
 from realtime.families.motion.canvas import border_mask
 from realtime.families.motion.effect import ReenactmentEffect
 from realtime.families.motion.first_order.keypoints import KeyPoints
@@ -18,7 +19,6 @@ from realtime.frame import Floats, Frame, Pixels
 from realtime.imaging.affine import Matrix
 from realtime.inference.session import Session
 from realtime.models.avatar import Avatar
-from realtime.settings import Settings
 from realtime.tracking.face import Face
 
 SIDE = 64

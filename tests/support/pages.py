@@ -20,13 +20,13 @@ from yarl import URL
 from realtime.audio.microphone import SelectableMicrophone
 from realtime.capture.wrappers import SwitchableSource
 from realtime.clock import Clock
+from realtime.config import Settings
 from realtime.errors import ConfigError
 from realtime.frame import Pixels
 from realtime.output.recorder import Recorder
 from realtime.output.virtual_camera import CameraSwitch
 from realtime.pipeline.parts import Switches
 from realtime.pipeline.render_process import CHILD, STALLED_S
-from realtime.settings import Settings
 from realtime.threads import Latest
 from realtime.web.controls import Controls
 from realtime.web.render_jobs import RenderJobs

@@ -11,9 +11,9 @@ import pytest
 from aiohttp import ClientError, WSServerHandshakeError
 from pages import Opened
 
+from realtime.config import Settings
 from realtime.frame import Frame
 from realtime.output.recorder import Recorder
-from realtime.settings import Settings
 from realtime.web.auth import Auth
 
 PATHS = [

@@ -16,7 +16,7 @@ from realtime.audio.delay_line import DelayLine
 from realtime.audio.speech_buffer import SpeechBuffer
 from realtime.audio.vad import NoVad
 from realtime.clock import now_ns
-from realtime.settings import Settings
+from realtime.config import Settings
 
 PAGE = Path(__file__).resolve().parents[2] / "realtime" / "web"
 

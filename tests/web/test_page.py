@@ -12,11 +12,11 @@ from fakes import FakeSink, pixels
 from pages import ENDED, REPORT, Opened
 
 from realtime.clock import NS_PER_S
+from realtime.config import Settings
 from realtime.errors import DeviceError
 from realtime.frame import Frame
 from realtime.output.recorder import Recorder
 from realtime.pipeline.metrics import LastMinute
-from realtime.settings import Settings
 from realtime.web.preview import MOST_VIEWERS, encode_jpeg
 from realtime.web.server import MOST_NOTICES, Notices, Page
 

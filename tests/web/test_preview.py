@@ -16,8 +16,8 @@ from realtime.audio.delay_line import DelayLine
 from realtime.audio.source import HEARD_HZ
 from realtime.audio.speech_buffer import SpeechBuffer
 from realtime.audio.vad import NoVad
+from realtime.config import Settings
 from realtime.frame import Floats, Frame
-from realtime.settings import Settings
 from realtime.web.preview import BUSY_FOR_S, MOST_LISTENERS, Preview, packed
 
 START = 100 * NS

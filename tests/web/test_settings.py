@@ -7,8 +7,8 @@ import pytest
 from bundles import one_line
 from pages import Opened
 
+from realtime.config import Settings
 from realtime.errors import ConfigError
-from realtime.settings import Settings
 from realtime.web.settings import DebouncedSave, changed_settings
 
 

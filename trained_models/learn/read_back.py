@@ -12,12 +12,12 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from realtime.config import Settings
 from realtime.families.face_swap.autoencoder import inner_lips
 from realtime.frame import Frame, Pixels
 from realtime.imaging.affine import cut
 from realtime.imaging.blend import Swapped, blend, oval_mask
 from realtime.models.library import face_folder
-from realtime.settings import Settings
 from realtime.tracking.face import Face
 from realtime.tracking.pose import head_angles
 from realtime.tracking.tracker import Tracker

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from realtime.config import Settings
 from realtime.families.effect import FINE_FILE, unfit
 from realtime.families.face_swap.skin_detail import SkinDetail
 from realtime.frame import Floats, Pixels
@@ -18,7 +19,6 @@ from realtime.imaging.blend import Swapped
 from realtime.inference.image_format import CropFormat, check_port
 from realtime.inference.session import Array, Session
 from realtime.models.card import ModelCard
-from realtime.settings import Settings
 from realtime.tracking.face import Face
 from realtime.tracking.pose import head_angles
 

@@ -5,6 +5,7 @@ from typing import Any, Protocol
 
 from realtime.audio.delay_line import Speech
 from realtime.clock import StageTimer
+from realtime.config import Settings
 from realtime.errors import ModelError
 from realtime.families.effect import FINE_FILE
 from realtime.families.face_swap.autoencoder import Autoencoder, HiresHead, own_wiring
@@ -18,7 +19,6 @@ from realtime.inference.session import Session, opening_networks
 from realtime.models.avatar import Avatar
 from realtime.models.bundle import Bundle
 from realtime.models.library import built_in_folder
-from realtime.settings import Settings
 from realtime.tracking.face import Face
 from realtime.tracking.pose import HeadPose
 

@@ -13,6 +13,7 @@ import numpy as np
 from realtime.audio.delay_line import Speech
 from realtime.audio.speech_buffer import MelWindow
 from realtime.clock import NS_PER_S, StageTimer
+from realtime.config import Settings
 from realtime.errors import ConfigError
 from realtime.families.effect import Effect
 from realtime.families.lip_sync.idle import IdleStill, bring_to_life, find_mesh_head
@@ -26,7 +27,6 @@ from realtime.imaging.affine import Matrix, cut, invert
 from realtime.imaging.blend import paste
 from realtime.models.avatar import Avatar
 from realtime.models.bundle import Bundle
-from realtime.settings import Settings
 from realtime.tracking.face import Face
 
 

@@ -11,13 +11,13 @@ import cv2
 import numpy as np
 
 from realtime.capture.picture import load_picture
+from realtime.config import Settings
 from realtime.errors import ConfigError, MasqueradeError
 from realtime.families.motion.motion_model import DrawnCrop, Region
 from realtime.frame import Floats, Pixels
 from realtime.imaging.affine import Matrix, Points, invert, warp
 from realtime.imaging.align import IBUG_68
 from realtime.models.avatar import Avatar
-from realtime.settings import Settings
 from realtime.text import printable
 
 log = logging.getLogger(__name__)

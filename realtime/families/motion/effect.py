@@ -11,6 +11,7 @@ from typing import Any, Generic
 
 from realtime.audio.delay_line import Speech
 from realtime.clock import StageTimer
+from realtime.config import Settings
 from realtime.errors import ConfigError, ModelError
 from realtime.families.motion.canvas import AvatarEffect, Background, Canvas
 from realtime.families.motion.first_order.model import FirstOrderModel
@@ -22,7 +23,6 @@ from realtime.frame import Frame, Pixels
 from realtime.imaging.blend import sharpen
 from realtime.models.avatar import Avatar
 from realtime.models.bundle import Bundle
-from realtime.settings import Settings
 from realtime.tracking.face import Face
 from realtime.tracking.pose import head_angles
 
