@@ -84,11 +84,6 @@ GOALS = {
         Goal("driven frames with a distorted face", ("distortion", "distorted"), most=0.0, worst=True),
         Goal("change outside the moving region, levels", ("outside", "beyond_mask_max"), most=0.0, worst=True),
     ),
-    "reenactment": (
-        Goal("L1 at 256 px, 0..1", ("reenactment", "l1"), most=0.045),
-        Goal("AKD, px at 256", ("reenactment", "akd_px"), most=1.6),
-        Goal("MKR", ("reenactment", "mkr"), most=0.02, weight=("reenactment", "found")),
-    ),
     # The lips have a truth where the picture is one of the clip's own.
     "lip-sync": (
         Goal("lip offset, frames either way", ("sync", "away_frames"), most=1.0, worst=True),

@@ -23,7 +23,6 @@ from benchmarks.metrics.seam import Seam
 from benchmarks.quality_lips import speak_clips
 from benchmarks.quality_motion import drive_avatars
 from benchmarks.readers import ReaderName, TrackerReader, choose_reader, open_second_reader
-from benchmarks.reenactment import drive_themselves
 from benchmarks.report import FILE, chart_option, check_outputs, finish, json_option, parse_set, set_option, stamp
 from benchmarks.rig import ClipRecord, SwapRig, swap_figures
 from realtime.config import RunConfig, Settings, make_config
@@ -43,7 +42,6 @@ SCHEMA = 2
 @click.argument("clips", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--model", default="ada", show_default=True, help="A bundle's name or folder.")
 @click.option("--avatar", help="For models that show a picture: its name, file or folder; all built-in ones.")
-@click.option("--self-reenactment", is_flag=True, help="Let each clip move one of its own pictures instead.")
 @click.option("--provider", default="auto", show_default=True)
 @click.option("--precision", default="auto", show_default=True)
 @click.option("--detector", default="own", show_default=True, help="Who drives the swap: own or mediapipe.")
@@ -66,7 +64,6 @@ SCHEMA = 2
 def quality(
     clips: tuple[Path, ...],
     avatar: str | None,
-    self_reenactment: bool,
     reader: str,
     frames: int | None,
     settings: tuple[str, ...],
@@ -87,15 +84,10 @@ def quality(
     which = choose_reader(reader)
     bundle = load_bundle(config.model or "")
     family = family_of(bundle.card)
-    if (avatar is not None and not family.takes_avatars) or (self_reenactment and family is not MOTION):
-        raise ConfigError(f"model {bundle.name} moves no pictures: --avatar and --self-reenactment need one that does")
+    if avatar is not None and not family.takes_avatars:
+        raise ConfigError(f"model {bundle.name} moves no pictures: --avatar needs one that does")
     how: dict[str, Any] = {"which": which, "frames": frames, "quick": quick, "say": click.echo}
-    if self_reenactment:
-        if chart is not None:
-            raise ConfigError("--self-reenactment draws no chart: leave --chart out, --sheet shows the pictures")
-        del how["which"]
-        part, sheets = drive_themselves(clips, bundle, config, **how)
-    elif family is MOTION:
+    if family is MOTION:
         part, sheets = drive_avatars(clips, bundle, config, avatar, **how)
     elif family.speaks:
         part, sheets = speak_clips(clips, bundle, config, avatar, **how)

@@ -247,7 +247,10 @@ def drive_avatars(
     ran: dict[str, str] = {}
     with closing(open_motion_model(bundle, provider=config.provider)) as model:
         avatars = open_avatars(spec, with_face=model.needs_face)
-    second = None if quick else second_reader(say)
+    second = None if quick else open_second_reader()
+    if isinstance(second, str):
+        say(f"without a second reader: {second}")
+        second = None
     settings = config.settings()
     for clip in clips:
         for avatar in avatars:
@@ -276,12 +279,3 @@ def drive_avatars(
         "clips": found,
     }
     return report, sheets
-
-
-def second_reader(say: Say) -> SecondReader | None:
-    """The second reader; where it can't be had, `say` gets the reason."""
-    opened = open_second_reader()
-    if isinstance(opened, str):
-        say(f"without a second reader: {opened}")
-        return None
-    return opened

@@ -183,6 +183,11 @@ def test_what_could_not_be_written_is_refused_before_measuring(tmp_path: Path, o
         CliRunner().invoke(quality, ["clip.mp4", name, str(tmp_path / file)], catch_exceptions=False)
 
 
+def test_only_a_model_that_moves_pictures_takes_an_avatar() -> None:
+    with pytest.raises(ConfigError, match="moves no pictures"):
+        CliRunner().invoke(quality, ["clip.mp4", "--model", "ada", "--avatar", "mira"], catch_exceptions=False)
+
+
 def test_an_empty_clip_and_an_empty_sheet_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no frame"):
         work(frames=0)
