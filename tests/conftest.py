@@ -16,8 +16,9 @@ SHARED = Path(__file__).resolve().parent.parent.parent / "shared"
 
 
 @pytest.fixture(autouse=True)
-def _guards(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
-    """No thread outlives its test, nothing logs an error, randomness repeats."""
+def _guards(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """Each test has a home of its own, no thread outlives its test, nothing logs an error, randomness repeats."""
+    monkeypatch.setenv("MASQUERADE_HOME", str(tmp_path / "home"))
     random.seed(0)
     np.random.seed(0)  # noqa: NPY002 (libraries under test may use the global generator)
     if "torch" in sys.modules:
@@ -29,7 +30,7 @@ def _guards(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
         yield
     left = [t for t in threading.enumerate() if t not in before]
     for thread in left:
-        thread.join(2.0)
+        thread.join(60)
     assert not [t.name for t in left if t.is_alive()], "a thread outlived its test"
     assert not [r.getMessage() for r in caplog.records if r.levelno >= logging.ERROR]
 
@@ -43,11 +44,10 @@ def shared() -> Path:
 
 
 @pytest.fixture
-def call(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Call:
-    """Runs the command in this process, with a home of its own; gives (exit code, stdout, stderr)."""
+def call(capsys: pytest.CaptureFixture[str]) -> Call:
+    """Runs the command in this process; gives (exit code, stdout, stderr)."""
     from realtime.cli.app import main
 
-    monkeypatch.setenv("MASQUERADE_HOME", str(tmp_path / "home"))
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
     def run(*arguments: object) -> tuple[int, str, str]:

@@ -4,7 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from sounds import Devices, FakeInput, TurnedClock, tone, write_sound
+from fakes import TurnedClock
+from sounds import Devices, FakeInput, tone, write_sound
 
 from realtime.audio.microphone import Microphone, SelectableMicrophone
 from realtime.audio.sound_file import PacedSound, SoundFile

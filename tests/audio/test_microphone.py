@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from sounds import NS, Devices, FakeInput, TurnedClock, noise, tone
+from fakes import TurnedClock
+from sounds import NS, Devices, FakeInput, noise, tone
 
 from realtime.audio.delay_line import MOST_S, DelayLine, LookAhead
 from realtime.audio.microphone import MUTE_S, SILENT_S, Microphone, SelectableMicrophone, SoundDeviceGone

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sounds import NS, TurnedClock, clicks, onsets, tone, whole_sound, write_sound
+from fakes import TurnedClock
+from sounds import NS, clicks, onsets, tone, whole_sound, write_sound
 
 from realtime.audio.sound_file import PacedSound, SoundFile, to_mono, weights
 from realtime.errors import ConfigError

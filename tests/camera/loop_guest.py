@@ -2,11 +2,9 @@
 
     python tests/camera/loop_guest.py FEED.npz FOLDER
 
-Run it in a machine with these devices (`make test-camera` boots one): v4l2loopback as /dev/video10
-"masquerade (AI)" and /dev/video30 "Test Webcam", vivid as /dev/video20. Needs root, for pulling
-vivid out. Another program (OpenCV, its own process) reads /dev/video10, and every picture that it
-gets is judged. FEED.npz is a `clip_feed.Feed`; what was seen is left in FOLDER as `loop.png`. One
-line a check; ends with 1 when one failed. Nothing depends on the order or the rate of pictures.
+Needs root and the devices of `make test-camera` (see run.py). Another program (OpenCV, its own process) reads the
+virtual camera, and every picture that it gets is judged; what was seen is left in FOLDER as `loop.png`. One line a
+check; ends with 1 when one failed. Nothing depends on the order or the rate of pictures.
 """
 
 import json
@@ -30,7 +28,8 @@ OUT, VIVID, WEBCAM = "/dev/video10", "/dev/video20", "/dev/video30"
 DRIVER = Path("/sys/bus/platform/drivers/vivid")
 PATIENCE_S = float(os.environ.get("CAMERA_PATIENCE_S", "600"))  # an emulated processor on a busy one
 GONE = r"(is gone|sends nothing): waiting"
-OPTIONS = ("--model", "ada", "--size", "640x360", "--fps", "10", "--output", f"camera:{OUT}")
+COMMON = ("--model", "ada", "--size", "640x360", "--fps", "10")
+TO_CAMERA = ("--output", f"camera:{OUT}")
 
 failures: list[str] = []
 
@@ -42,14 +41,23 @@ def check(true: bool, what: str) -> bool:
     return true
 
 
-def until(condition: Callable[[], bool]) -> float | None:
-    """Seconds until the condition holds; None where it does not in PATIENCE_S."""
+def ended(**report: object) -> int:
+    """Print what failed; gives the exit code."""
+    print(json.dumps({**report, "failed": failures}, indent=1))
+    return 1 if failures else 0
+
+
+def until(condition: Callable[[], bool]) -> float:
+    """Seconds until the condition holds; PATIENCE_S or more where it never does."""
     started = time.monotonic()
-    while not condition():
-        if time.monotonic() - started > PATIENCE_S:
-            return None
-        time.sleep(0.2)
+    while not condition() and time.monotonic() - started < PATIENCE_S:
+        time.sleep(0.1)
     return time.monotonic() - started
+
+
+def ask_device(device: str, *question: str) -> str:
+    """What v4l2-ctl says of it."""
+    return subprocess.run(["v4l2-ctl", "-d", device, *question], capture_output=True, text=True).stdout
 
 
 class Program:
@@ -59,7 +67,7 @@ class Program:
         self._said, self._complained = folder / f"{name}.out", folder / f"{name}.err"
         self._metrics = folder / f"{name}.json"
         self._keys, terminal = pty.openpty()
-        command = [str(PROGRAM), "run", *options, *OPTIONS, "--metrics", str(self._metrics)]
+        command = [str(PROGRAM), "run", *options, *COMMON, "--metrics", str(self._metrics)]
         print("      $ masquerade " + " ".join(command[1:]), flush=True)
         with self._said.open("w") as out, self._complained.open("w") as err:
             self._process = subprocess.Popen(command, stdin=terminal, stdout=out, stderr=err)
@@ -127,16 +135,15 @@ def webcam_fed(feed: Path, first: int, end: int) -> Iterator[None]:
 def nobody_before_the_camera(feed: Feed, folder: Path) -> None:
     """vivid shows colour bars: what leaves is the card, also while it is pulled out, and never the bars."""
     with ExitStack() as stack:
-        program = Program(folder, "vivid", "--source", VIVID)
+        program = Program(folder, "vivid", "--source", VIVID, *TO_CAMERA)
         stack.callback(program.close)
         reader = Reader(OUT, feed)
         stack.callback(reader.close)
         waited = until(lambda: reader.count >= 5 or not program.running)
         if not check(reader.count >= 5, f"the virtual camera can be read, after {waited} s"):
             return
-        told = subprocess.run(["v4l2-ctl", "-d", OUT, "-D"], capture_output=True, text=True).stdout
-        label = next((line.split(":", 1)[1].strip() for line in told.splitlines() if "Card type" in line), "")
-        check("masquerade (AI)" in label, f"it is called {label}")
+        label = next((line for line in ask_device(OUT, "-D").splitlines() if "Card type" in line), "")
+        check("masquerade (AI)" in label, f"it is called {label.strip()}")
         check(program.says("card$"), f"it says so: {program.lines[-1]}")
         (DRIVER / "unbind").write_text("vivid.0")
         check(program.says(GONE), f"pulled out: {program.lines[-1]}")
@@ -162,7 +169,7 @@ def somebody_before_the_camera(feed: Feed, stored: Path, folder: Path) -> None:
     with ExitStack() as stack:
         half = len(feed.pictures) // 2
         with webcam_fed(stored, 0, half):
-            program = Program(folder, "swap", "--source", WEBCAM)
+            program = Program(folder, "swap", "--source", WEBCAM, *TO_CAMERA)
             stack.callback(program.close)
             reader = Reader(OUT, feed)
             stack.callback(reader.close)
@@ -204,7 +211,7 @@ def somebody_before_the_camera(feed: Feed, stored: Path, folder: Path) -> None:
 
 
 def no_such_camera(folder: Path) -> None:
-    program = Program(folder, "none", "--source", "/dev/video77")
+    program = Program(folder, "none", "--source", "/dev/video77", *TO_CAMERA)
     code = program.exit_code()
     said = program.complaints
     check(code == 3 and len(said) == 1 and "no camera /dev/video77" in said[0], f"exit code {code}: {said}")
@@ -216,8 +223,7 @@ def main(stored: Path, folder: Path) -> int:
     nobody_before_the_camera(feed, folder)
     somebody_before_the_camera(feed, stored, folder)
     no_such_camera(folder)
-    print(json.dumps({"failed": failures}, indent=1))
-    return 1 if failures else 0
+    return ended()
 
 
 if __name__ == "__main__":

@@ -2,21 +2,18 @@
 
     python tests/camera/page_guest.py FEED.npz FOLDER
 
-Run it in a machine with these devices (`make test-camera` boots one): v4l2loopback as /dev/video10 "masquerade (AI)"
-and /dev/video30 "Test Webcam", vivid as /dev/video20. The run begins with pictures of its own; everything after that
-is asked for through the page's own HTTP and WebSockets, as a browser would. That pictures really come from vivid shows
-in its test picture, which is changed under way; what a call sees is read back from the virtual camera by another
-program. FEED.npz is a `clip_feed.Feed`. One line a check; ends with 1 when one failed.
+Needs the devices of `make test-camera` (see run.py). The run begins with pictures of its own; the rest is asked for
+over HTTP and WebSockets, as a browser would. That pictures really come from vivid shows in its test picture, which is
+changed under way; what a call sees is read back from the virtual camera. One line a check; ends with 1 when one failed.
 """
 
 import asyncio
-import json
 import re
 import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +21,10 @@ import cv2
 import numpy as np
 from aiohttp import ClientSession, ClientWebSocketResponse, CookieJar, WSMsgType
 from clip_feed import Feed
-from loop_guest import OUT, PATIENCE_S, VIVID, WEBCAM, check, failures, webcam_fed
+from loop_guest import OUT, PATIENCE_S, VIVID, WEBCAM, Program, ask_device, check, ended, webcam_fed
+from loop_guest import until as wait_until
 from reader import Reader
 
-PROGRAM = Path(sys.executable).parent / "masquerade"
 CAMERA, FED = VIVID.removeprefix("/dev/video"), WEBCAM.removeprefix("/dev/video")
 COLOURS = {"red": (7, (0, 0, 255)), "green": (8, (0, 255, 0)), "blue": (9, (255, 0, 0))}
 """vivid's test pictures of one colour: their number in its menu, and what they are in BGR."""
@@ -41,8 +38,7 @@ def show_colour(name: str) -> None:
 
 def is_a_camera() -> bool:
     """Whether other programs can choose the virtual camera just now."""
-    told = subprocess.run(["v4l2-ctl", "-d", OUT, "-D"], capture_output=True, text=True).stdout
-    return "Video Capture" in told.partition("Device Caps")[2]
+    return "Video Capture" in ask_device(OUT, "-D").partition("Device Caps")[2]
 
 
 class Page:
@@ -64,9 +60,9 @@ class Page:
         async with self._browser.ws_connect(self._home + path, origin=self._home) as socket:
             yield socket
 
-    async def own(self, wanted: Callable[[np.ndarray], bool]) -> np.ndarray | None:
-        """The first picture of the view of one's own camera that is so; the last one seen where none is in time."""
-        seen = None
+    async def own_becomes(self, colour: str, size: tuple[int, int], what: str) -> None:
+        """Check that the view of one's own camera shows a picture of that (width, height), all in that colour."""
+        seen, good = None, False
         started = time.monotonic()
         async with self.socket("/ws/own") as socket:
             while time.monotonic() - started < PATIENCE_S:
@@ -78,9 +74,11 @@ class Page:
                     continue
                 await socket.send_str("drawn")
                 seen = cv2.imdecode(np.frombuffer(message.data, np.uint8), cv2.IMREAD_COLOR)
-                if wanted(seen):
+                off = np.abs(seen.astype(int) - COLOURS[colour][1]).mean()
+                if good := seen.shape[1::-1] == size and float(off) < 40:
                     break
-        return seen
+        middle = "no picture" if seen is None else seen[seen.shape[0] // 2, seen.shape[1] // 2]
+        check(good, f"{what}: {seen is not None and seen.shape}, in the middle {middle}")
 
     async def report(self, wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
         """The report, once it is so; as it is after PATIENCE_S."""
@@ -88,16 +86,6 @@ class Page:
         while not wanted(told := await self.get("/api/report")) and time.monotonic() - started < PATIENCE_S:
             await asyncio.sleep(0.5)
         return told
-
-
-def is_all(colour: str, size: tuple[int, int]) -> Callable[[np.ndarray], bool]:
-    """True for a picture of that (width, height) and that colour, all over."""
-
-    def looked_at(picture: np.ndarray) -> bool:
-        off = np.abs(picture.astype(int) - np.array(COLOURS[colour][1])).mean()
-        return picture.shape[1::-1] == size and float(off) < 40
-
-    return looked_at
 
 
 async def until(condition: Callable[[], bool]) -> bool:
@@ -117,11 +105,9 @@ async def vivid_is_chosen(page: Page) -> None:
     show_colour("red")
     status, said = await page.post("/api/source", source=CAMERA, size="640x360")
     check(status == 200, f"chosen: {status} {said}")
-    seen = await page.own(is_all("red", (480, 270)))
-    check(seen is not None and is_all("red", (480, 270))(seen), f"its pictures come: {_what(seen)}")
+    await page.own_becomes("red", (480, 270), "its pictures come")
     show_colour("green")
-    seen = await page.own(is_all("green", (480, 270)))
-    check(seen is not None and is_all("green", (480, 270))(seen), f"and change as what it films does: {_what(seen)}")
+    await page.own_becomes("green", (480, 270), "and change as what it films does")
     listed = await page.get("/api/devices")
     check((listed["source"], listed["size"]) == (CAMERA, "640x360"), f"listed as chosen: {listed['source']}")
     report = await page.report(lambda told: "vivid" in told["source"])
@@ -131,10 +117,10 @@ async def vivid_is_chosen(page: Page) -> None:
 async def another_size_is_chosen(page: Page) -> None:
     status, said = await page.post("/api/source", source=CAMERA, size="1001x77")
     check(status == 400, f"a size that it has not: {status} {said}")
-    status, _ = await page.post("/api/source", source=CAMERA, size="320x180")
-    seen = await page.own(is_all("green", (320, 180)))
-    check(status == 200 and seen is not None and is_all("green", (320, 180))(seen), f"another size: {_what(seen)}")
-    told = subprocess.run(["v4l2-ctl", "-d", VIVID, "--get-fmt-video"], capture_output=True, text=True).stdout
+    status, said = await page.post("/api/source", source=CAMERA, size="320x180")
+    check(status == 200, f"another size: {status} {said}")
+    await page.own_becomes("green", (320, 180), "and its pictures come")
+    told = ask_device(VIVID, "--get-fmt-video")
     check("320/180" in told, f"the device itself says so: {' '.join(told.split())[:80]}")
 
 
@@ -144,13 +130,10 @@ async def a_call_sees_it_or_not(page: Page, feed: Feed) -> None:
     report = await page.report(lambda told: any(name.startswith("camera") for name in told["outputs"]))
     check(f"camera {OUT}" in report["outputs"], f"pictures go to {report['outputs']}")
     check(await until(is_a_camera), "now it is a camera")
-    reader = Reader(OUT, feed)
-    try:
+    with closing(Reader(OUT, feed)) as reader:
         await until(lambda: reader.count >= 5)
         kinds = reader.kinds()
         check(set(kinds) == {"card"}, f"nobody is before vivid, so {reader.count} pictures show {dict(kinds)}")
-    finally:
-        reader.close()
     check((await page.post("/api/camera", do="off"))[0] == 200, "it is switched off")
     check(await until(lambda: not is_a_camera()), "and is a camera no longer")
     report = await page.report(lambda told: not any(name.startswith("camera") for name in told["outputs"]))
@@ -161,26 +144,15 @@ async def a_face_from_another_webcam(page: Page, feed: Feed, folder: Path) -> No
     check((await page.post("/api/camera", do="on"))[0] == 200, "on again")
     status, said = await page.post("/api/source", source=FED, size="")
     check(status == 200, f"the other webcam is chosen: {status} {said}")
-    reader = Reader(OUT, feed)
-    try:
+    with closing(Reader(OUT, feed)) as reader:
         await until(lambda: len(reader.replaced()) >= 2)
         check(len(reader.replaced()) >= 2, f"a call sees replaced faces, in pictures {reader.replaced()}")
         check(reader.kinds()["raw"] == 0, f"never the user's own: {dict(reader.kinds())}")
         reader.leave_a_picture(folder / "page.png")
-    finally:
-        reader.close()
     async with page.socket("/ws/live") as socket:
         while (message := await socket.receive(timeout=PATIENCE_S)).type is not WSMsgType.BINARY:
             pass
         (folder / "page_live.jpg").write_bytes(message.data)
-
-
-def _what(picture: np.ndarray | None) -> str:
-    if picture is None:
-        return "no picture"
-    return (
-        f"{picture.shape[1]}x{picture.shape[0]}, in the middle {picture[picture.shape[0] // 2, picture.shape[1] // 2]}"
-    )
 
 
 async def visit(address: str, feed: Feed, stored: Path, folder: Path) -> None:
@@ -199,28 +171,14 @@ async def visit(address: str, feed: Feed, stored: Path, folder: Path) -> None:
 
 
 def main(stored: Path, folder: Path) -> int:
-    feed = Feed.load(stored)
-    command = [str(PROGRAM), "run", "--source", "synthetic", "--model", "ada", "--size", "640x360", "--fps", "10"]
-    command += ["--output", "page"]
-    print("      $ masquerade " + " ".join(command[1:]), flush=True)
-    with ExitStack() as stack:
-        said = folder / "page.out"
-        out, err = stack.enter_context(said.open("w")), stack.enter_context((folder / "page.err").open("w"))
-        program = subprocess.Popen(command, stdout=out, stderr=err, stdin=subprocess.DEVNULL)
-        stack.callback(program.wait)
-        stack.callback(program.kill)
-        started = time.monotonic()
-        while not (found := re.search(r"http://127\.0\.0\.1:\d+/\?token=\S+", said.read_text())):
-            if program.poll() is not None or time.monotonic() - started > PATIENCE_S:
-                break
-            time.sleep(0.3)
-        if check(found is not None, f"it printed an address after {time.monotonic() - started:.0f} s") and found:
-            asyncio.run(visit(found.group(), feed, stored, folder))
-        check(program.poll() is None, "and runs still")
-    complaints = (folder / "page.err").read_text().splitlines()
-    print("\n".join(["      it said:", *said.read_text().splitlines()[-3:], *complaints[-5:]]), flush=True)
-    print(json.dumps({"failed": failures}, indent=1))
-    return 1 if failures else 0
+    address = re.compile(r"http://127\.0\.0\.1:\d+/\?token=\S+")
+    with closing(Program(folder, "page", "--source", "synthetic", "--output", "page")) as program:
+        waited = wait_until(lambda: bool(address.search("\n".join(program.lines))) or not program.running)
+        found = address.search("\n".join(program.lines))
+        if check(found is not None, f"it printed an address after {waited:.0f} s") and found:
+            asyncio.run(visit(found.group(), Feed.load(stored), stored, folder))
+        check(program.running, f"and runs still: {program.complaints[-5:]}")
+    return ended()
 
 
 if __name__ == "__main__":

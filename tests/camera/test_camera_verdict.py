@@ -1,5 +1,7 @@
 """What `make test-camera` concludes from a picture, on made pictures; the devices themselves need its VM."""
 
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
@@ -77,24 +79,18 @@ def test_a_missing_badge_is_noticed() -> None:
     assert not verdict(swapped(1)).has_badge
 
 
-def test_the_users_own_face_is_raw_badge_or_not() -> None:
-    assert verdict(FEED.pictures[2]).kind == "raw"
-    assert verdict(badge(FEED.pictures[2])).kind == "raw"
-
-
-def test_the_own_face_under_another_number_or_under_none_is_raw() -> None:
+def test_the_users_own_face_is_raw_with_a_badge_another_number_or_none() -> None:
     wrong, none = FEED.pictures[2].copy(), FEED.pictures[2].copy()
     write_number(wrong, 0)
     none[-24:] = 128
-    assert verdict(badge(wrong)).kind == "raw"
-    assert verdict(badge(none)).kind == "raw"
+    for picture in (FEED.pictures[2], badge(FEED.pictures[2]), badge(wrong), badge(none)):
+        assert verdict(picture).kind == "raw"
 
 
 def test_the_card_is_the_card_and_other_pictures_are_unknown() -> None:
-    found = verdict(badge(the_card(SIZE, "Ada")))
-    assert (found.kind, found.has_badge) == ("card", True)
-    found = verdict(the_card(SIZE, "Ada"))
-    assert (found.kind, found.has_badge) == ("card", False)
+    card = the_card(SIZE, "Ada")
+    for picture, has_badge in ((badge(card), True), (card, False)):
+        assert (verdict(picture).kind, verdict(picture).has_badge) == ("card", has_badge)
     assert verdict(np.full((360, 640, 3), (0, 255, 0), np.uint8)).kind == "unknown"
 
 
@@ -109,12 +105,10 @@ def test_difference_looks_where_it_is_told() -> None:
     a = np.zeros((4, 4, 3), np.uint8)
     b = a.copy()
     b[:2] = 10
-    assert difference(a, b, np.arange(16)) == 5.0
-    assert difference(a, b, np.arange(8)) == 10.0
-    assert difference(a, b, np.arange(8, 16)) == 0.0
+    assert [difference(a, b, np.arange(*where)) for where in ((0, 16), (0, 8), (8, 16))] == [5.0, 10.0, 0.0]
 
 
-def test_a_feed_comes_back_from_its_file(tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_a_feed_comes_back_from_its_file(tmp_path: Path) -> None:
     FEED.save(tmp_path / "feed.npz")
     back = Feed.load(tmp_path / "feed.npz")
     assert np.array_equal(back.pictures, FEED.pictures)

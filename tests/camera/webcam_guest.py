@@ -2,13 +2,11 @@
 
     python tests/camera/webcam_guest.py --camera 20 --loopback 10
 
-`vivid` stands for the webcam at /dev/video<camera>; the loopback at /dev/video<loopback> carries the
-label "masquerade (AI)" and stands for our own virtual camera. Needs root, for pulling the camera out.
-Prints one line a check and a JSON report last; ends with 1 when a check failed.
+`vivid` stands for the webcam; the loopback carries the label "masquerade (AI)" and stands for our own virtual camera.
+Needs root, for pulling the camera out. One line a check, a JSON report last; ends with 1 when a check failed.
 """
 
 import argparse
-import json
 import subprocess
 import sys
 import time
@@ -16,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+from loop_guest import DRIVER, PATIENCE_S, check, ended, until
 
 from realtime.capture.devices import delivered, list_cameras, open_camera
 from realtime.capture.open_source import open_source
@@ -25,17 +23,7 @@ from realtime.errors import DeviceError
 from realtime.frame import Frame
 from realtime.threads import Closed, Crew, Slot
 
-DRIVER = Path("/sys/bus/platform/drivers/vivid")
-PATIENCE_S = 20.0  # an emulated machine is slow; the figures are in the report
 report: dict[str, object] = {}
-failures: list[str] = []
-
-
-def check(true: bool, what: str) -> None:
-    """One line, and a mark in the report where it does not hold."""
-    print(("ok    " if true else "FAIL  ") + what, flush=True)
-    if not true:
-        failures.append(what)
 
 
 def refused(action: Callable[[], object]) -> str:
@@ -60,14 +48,6 @@ def watched(source: Webcam) -> Iterator[Slot[Frame]]:
     with Crew() as crew:
         crew.start("capture", capture, source.unblock)
         yield slot
-
-
-def until(condition: Callable[[], bool]) -> float:
-    """Seconds until the condition holds; PATIENCE_S where it never does."""
-    started = time.monotonic()
-    while not condition() and time.monotonic() - started < PATIENCE_S:
-        time.sleep(0.02)
-    return time.monotonic() - started
 
 
 def listing(camera: str, loopback: str) -> None:
@@ -186,8 +166,7 @@ def main() -> int:
     own_camera_is_refused(chosen.loopback)
     pictures(chosen.camera)
     unplugging(chosen.camera)
-    print(json.dumps({**report, "failed": failures}, indent=1))
-    return 1 if failures else 0
+    return ended(**report)
 
 
 if __name__ == "__main__":

@@ -7,8 +7,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from fakes import FakeSource, pixels
-from sources import Bench, JpegServer, ScriptedFile, Silent, TurnedClock
+from fakes import FakeSource, TurnedClock, pixels
+from sources import Bench, JpegServer, ScriptedFile, Silent
 from written_video import numbered_pictures, written
 
 from realtime.capture.picture import Picture

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
-from fakes import FakeClock, FakeFinder, FakeSink, FakeSource, FakeSwapper, pixels
-from sources import MS, ScriptedFile, TurnedClock
+from fakes import FakeClock, FakeFinder, FakeSink, FakeSource, FakeSwapper, TurnedClock, pixels
+from sources import MS, ScriptedFile
 from written_video import number_of
 
 from realtime.capture.source import Source

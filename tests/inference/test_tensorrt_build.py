@@ -6,9 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cuda_fakes import FakeCuda
 from onnx import TensorProto, helper
-from tensorrt_fakes import FakeTensorRt
+from tensorrt_fakes import FakeCuda, FakeTensorRt
 
 from realtime.errors import ModelError
 from realtime.inference.providers import MODULES, engine_module_installed

@@ -7,9 +7,8 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from cuda_fakes import FakeCuda
 from onnx import TensorProto, helper, numpy_helper
-from tensorrt_fakes import FakeTensorRt, Kind, Place
+from tensorrt_fakes import FakeCuda, FakeTensorRt, Kind, Place
 
 from realtime.errors import ModelError
 from realtime.inference.engine_cache import EngineCache

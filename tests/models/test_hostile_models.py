@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ import hostile_folders  # noqa: E402
 import hostile_onnx  # noqa: E402
 import hostile_pickles  # noqa: E402
 import hostile_torch  # noqa: E402
+from bundles import a_bundle  # noqa: E402
 from torch_keyfill import keyfill  # noqa: E402
 
 from export.networks.autoencoder import Archi, SaehdShape, saehd  # noqa: E402
@@ -49,44 +51,26 @@ class Ward:
     def add(self, reader: str, title: str, make: Callable[[Path], object], must: str, suffix: str = "") -> None:
         path = self.root / "files" / f"{len(self.jobs)}{suffix}"
         make(path)
-        self.jobs.append(
-            {
-                "id": f"{reader}: {title}",
-                "reader": reader,
-                "path": str(path.relative_to(self.root)),
-                "must": must,
-                # Not all: they are the same readers, behind one more door.
-                "export": must == "refused" and reader in EXPORTED and len(self.jobs) % 3 == 0,
-            }
-        )
+        job = {"id": f"{reader}: {title}", "reader": reader, "path": str(path.relative_to(self.root)), "must": must}
+        # Not all: they are the same readers, behind one more door.
+        self.jobs.append({**job, "export": must == "refused" and reader in EXPORTED and len(self.jobs) % 3 == 0})
 
     def add_files(self, reader: str, cases: Iterable[tuple[str, bytes, str]], suffix: str) -> None:
         for title, content, must in cases:
-            self.add(reader, title, lambda path, content=content: path.write_bytes(content), must, suffix)  # type: ignore[misc]
+            self.add(reader, title, partial(Path.write_bytes, data=content), must, suffix)
 
-    def add_folders(self, reader: str, cases: Iterable[tuple[str, Callable[[Path], None], str]]) -> None:
+    def add_folders(self, reader: str, cases: Iterable[hostile_folders.FolderCase]) -> None:
         for title, make, must in cases:
             self.add(reader, title, make, must)
 
     def start(self, **more: str) -> "subprocess.Popen[str]":
         (self.root / "jobs.json").write_text(json.dumps(self.jobs))
-        surroundings = {
-            **os.environ,
-            "CANARY": self.canary,
-            "MASQUERADE_HOME": str(self.root / "home"),
-            "TMPDIR": str(self.root / "tmp"),
-            "PYTHONPATH": os.pathsep.join([str(HERE.parents[1]), str(self.root / "code")]),
-            "PYTHONDONTWRITEBYTECODE": "1",
-            "OMP_NUM_THREADS": "1",
-            "MALLOC_ARENA_MAX": "1",
-            **more,
-        }
+        more |= {"CANARY": self.canary, "MASQUERADE_HOME": str(self.root / "home"), "TMPDIR": str(self.root / "tmp")}
+        more["PYTHONPATH"] = os.pathsep.join([str(HERE.parents[1]), str(self.root / "code")])
+        more |= dict.fromkeys(("PYTHONDONTWRITEBYTECODE", "OMP_NUM_THREADS", "MALLOC_ARENA_MAX"), "1")
+        command = [sys.executable, str(HERE / "hostile_child.py"), str(self.root)]
         return subprocess.Popen(
-            [sys.executable, str(HERE / "hostile_child.py"), str(self.root)],
-            cwd=self.root / "work",
-            env=surroundings,
-            stdout=subprocess.PIPE,
-            text=True,
+            command, cwd=self.root / "work", env={**os.environ, **more}, stdout=subprocess.PIPE, text=True
         )
 
     def check(self, process: "subprocess.Popen[str]") -> Counter[str]:
@@ -137,21 +121,9 @@ def test_no_hostile_file_does_anything(tmp_path: Path) -> None:
 def test_the_watch_sees_what_it_is_for(tmp_path: Path) -> None:
     ward = Ward(tmp_path)
     payloads = hostile_pickles.payloads(ward.canary)
-    seen = [
-        "mkdir",
-        "system",
-        "eval",
-        "a module of theirs",
-        "open",
-        "import",
-        "call",
-        "inst",
-        "a connection",
-        "a library",
-    ]
-    for title in seen:
-        content = hostile_pickles.pickled(payloads[title])
-        ward.add("careless", title, lambda path, content=content: path.write_bytes(content), "read")  # type: ignore[misc]
+    seen = ["mkdir", "system", "eval", "a module of theirs", "open", "import", "call", "inst"]
+    seen += ["a connection", "a library"]
+    ward.add_files("careless", ((title, hostile_pickles.pickled(payloads[title]), "read") for title in seen), "")
     ward.add("hungry", "memory", Path.touch, "refused")
     ends = ward.ends(ward.start())
     assert len(ends) == len(seen) + 1
@@ -208,6 +180,7 @@ def _fill_with_networks(ward: Ward) -> None:
     ward.add_files("add", [("good", dfm, "read"), ("a network", good, "refused")], ".dfm")
     ward.add_files("add", hostile_onnx.mutated(dfm, 24, seed=10), ".dfm")
     ward.add_files("add", hostile_torch.damaged(dfm, 16, seed=11), ".dfm")
-    ward.add_folders("add", [("good folder", hostile_folders.bundle_of(dfm, "eve.dfm"), "read")])
+    whole = partial(a_bundle, contents={"eve.dfm": dfm}, input={"size": 16, "face_type": "full"})
+    ward.add_folders("add", [("good folder", whole, "read")])
     ward.add_folders("load", hostile_folders.bundles())
     ward.add_folders("load", hostile_folders.damaged_cards(40, seed=7))

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import pytest
 from bundles import a_bundle, one_line
 from commands import Call
 from fakes import FakeSelection, FakeSwapper, a_face, a_switch
@@ -17,11 +16,6 @@ from realtime.families.motion.effect import ReenactmentEffect
 from realtime.models.avatar import StoredAvatar
 from realtime.models.library import AVATARS, add_avatar
 from realtime.pipeline.active_identity import Selection, open_effect, reselect, select_identity
-
-
-@pytest.fixture(autouse=True)
-def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MASQUERADE_HOME", str(tmp_path / "home"))
 
 
 def added(tmp_path: Path, name: str, kind: str) -> StoredAvatar:
@@ -42,9 +36,8 @@ def test_a_swap_model_has_no_avatars_and_its_own_identity() -> None:
 
 
 def test_the_badge_may_go_only_if_it_may_for_every_avatar(tmp_path: Path) -> None:
-    me, drawn, friend = (
-        added(tmp_path, name, kind) for name, kind in (("me", "self"), ("drawn", "synthetic"), ("friend", "consented"))
-    )
+    kinds = {"me": "self", "drawn": "synthetic", "friend": "consented"}
+    me, drawn, friend = (added(tmp_path, name, kind) for name, kind in kinds.items())
     assert moved(me, drawn).may_hide_badge
     assert not moved(me, friend).may_hide_badge
     assert moved(me, friend).identity_kind == "consented, self"
@@ -156,7 +149,7 @@ def test_an_identity_loads_beside_the_active_one_and_a_failure_keeps_it() -> Non
     assert (switch.active.effect.title, switch.changing, first.closed) == ("two", None, 0)
 
 
-def test_what_is_loaded_and_never_shown_is_closed() -> None:
+def test_what_is_loaded_and_never_shown_is_closed_and_unstarted_requests_are_replaced() -> None:
     made: dict[str, FakeSwapper] = {}
 
     def load(selection: FakeSelection) -> FaceSwap:
@@ -168,24 +161,12 @@ def test_what_is_loaded_and_never_shown_is_closed() -> None:
         switch.request(FakeSelection(name))
         switch.load_next()
     assert (made["two"].closed, made["three"].closed) == (1, 0)
-    switch.close()
-    switch.close()
-    assert made["three"].closed == 1
-    switch.work()  # ends at once
-
-
-def test_requests_that_nobody_has_begun_with_are_replaced() -> None:
-    loaded: list[str] = []
-
-    def load(selection: FakeSelection) -> FaceSwap:
-        loaded.append(selection.name)
-        return FaceSwap(FakeSwapper(90, selection.name))
-
-    switch = a_switch(FaceSwap(FakeSwapper(200, "one")), load)
-    for name in ("two", "three"):
+    for name in ("four", "five"):
         switch.request(FakeSelection(name))
     switch.load_next()
     switch.load_next()
-    assert loaded == ["three"]
-    assert switch.take() is not None
+    assert list(made) == ["two", "three", "five"]
     switch.close()
+    switch.close()
+    assert made["five"].closed == 1
+    switch.work()  # ends at once

@@ -39,15 +39,17 @@ def test_several_faces_are_all_replaced() -> None:
     assert result.faces == 2
 
 
-def test_no_face_is_a_result_and_no_error() -> None:
-    result = engine_with([])(frame())
-    assert result.pixels is None
-    assert result.error is None
+def test_no_face_in_the_picture_and_a_covered_one_are_a_miss_and_no_error() -> None:
+    class Blind(FakeSwapper):
+        def __call__(self, crop, face, *rest):  # type: ignore[no-untyped-def]
+            good = super().__call__(crop, face)
+            good.mask[...] = 0
+            return good
 
-
-def test_a_face_beside_the_picture_is_no_face() -> None:
-    for centre in ((-200, 60), (80, 400), (SIZE[0] + 60, 60)):
-        result = engine_with([a_face(centre)])(frame())
+    beside = [a_face(centre) for centre in ((-200, 60), (80, 400), (SIZE[0] + 60, 60))]
+    engines = [engine_with(faces) for faces in ([], *([face] for face in beside))]
+    for engine in (*engines, Engine(FakeFinder(), FaceSwap(Blind()), Settings, FakeClock())):
+        result = engine(frame())
         assert result.pixels is None
         assert result.error is None
 
@@ -56,19 +58,6 @@ def test_a_face_half_out_of_the_picture_is_replaced_as_far_as_it_is_seen() -> No
     result = engine_with([a_face((4, 60))])(frame())
     assert result.pixels is not None
     assert (result.pixels[60, 2] > 150).all()
-
-
-def test_a_covered_face_is_a_miss_and_no_error() -> None:
-    class Blind(FakeSwapper):
-        def __call__(self, crop, face, *rest):  # type: ignore[no-untyped-def]
-            good = super().__call__(crop, face)
-            good.mask[...] = 0
-            return good
-
-    engine = Engine(FakeFinder(), FaceSwap(Blind()), Settings, FakeClock())
-    result = engine(frame())
-    assert result.pixels is None
-    assert result.error is None
 
 
 def test_mirror_flips_the_finished_picture() -> None:

@@ -52,7 +52,7 @@ def test_live_ends_with_the_source_after_its_last_frame_was_shown() -> None:
     loop = a_loop(FakeSource([pixels(i) for i in range(1, 6)]), [sink], settings=plain)
     with Crew() as crew:
         run_live(loop, crew)
-        assert crew.wait("output", 10)
+        assert crew.wait("output", 60)
     assert int(sink.shown[-1][-1, 0, 0]) == 5
     assert loop.tally.captured == 5
     assert loop.tally.processed + loop.tally.dropped >= 5 - loop.tally.dropped
@@ -63,23 +63,21 @@ def test_the_newest_frame_wins_while_the_engine_is_busy() -> None:
 
     class Source(FakeSource):
         def read(self):  # type: ignore[no-untyped-def]
-            frame = super().read()
-            if frame is None:
+            if (frame := super().read()) is None:
                 source_done.set()
             return frame
 
-    def wait_once(seq: int) -> list:  # type: ignore[type-arg]
-        if seq == 0:
-            release.wait(10)
+    def busy(seq: int) -> list:  # type: ignore[type-arg]
+        release.wait(60)
         return FakeFinder()._script(seq)
 
     sink = FakeSink()
-    loop = a_loop(Source([pixels(i) for i in range(1, 11)]), [sink], tracker=FakeFinder(wait_once), settings=plain)
+    loop = a_loop(Source([pixels(i) for i in range(1, 11)]), [sink], tracker=FakeFinder(busy), settings=plain)
     with Crew() as crew:
         run_live(loop, crew)
-        assert source_done.wait(10)
+        assert source_done.wait(60)
         release.set()
-        assert crew.wait("output", 10)
+        assert crew.wait("output", 60)
     assert int(sink.shown[-1][-1, 0, 0]) == 10
     assert loop.tally.processed <= 3
     assert loop.tally.dropped >= 7 or loop.tally.processed + loop.tally.dropped >= 9
@@ -89,7 +87,7 @@ def test_a_silent_engine_is_covered_at_the_constant_rate() -> None:
     release = threading.Event()
 
     def stuck(seq: int) -> list:  # type: ignore[type-arg]
-        release.wait(10)
+        release.wait(60)
         return []
 
     shown = threading.Event()
@@ -105,32 +103,11 @@ def test_a_silent_engine_is_covered_at_the_constant_rate() -> None:
     loop.rate_hz = 200.0
     with Crew() as crew:
         run_live(loop, crew)
-        assert shown.wait(10)
+        assert shown.wait(60)
         release.set()
-        crew.wait("output", 10)
+        crew.wait("output", 60)
     assert loop.tally.repeated >= 3
     assert all(centre(p) != RAW for p in sink.shown)
-
-
-def test_the_identity_changes_while_running_and_a_bad_name_keeps_the_old_one() -> None:
-    asked = iter(["bo", None, "nobody", None, None])
-
-    class Source(FakeSource):
-        def read(self):  # type: ignore[no-untyped-def]
-            if (name := next(asked, None)) is not None and loop.identities is not None:
-                loop.identities.request(FakeSelection(name))  # type: ignore[arg-type]
-            return super().read()
-
-    def load(selection: FakeSelection) -> Effect:
-        if selection.name == "nobody":
-            raise ModelError("no bundle nobody")
-        return FaceSwap(FakeSwapper(90, "Bo"))
-
-    sink, first = FakeSink(), FakeSwapper()
-    loop = a_loop(Source([pixels()] * 5), [sink], effect=FaceSwap(first), settings=plain, load=load)
-    run_offline(loop, lambda: False)
-    assert [round(centre(p) / 10) * 10 for p in sink.shown] == [90] * 5
-    assert first.closed == 1
 
 
 def test_the_picture_goes_on_while_another_identity_loads() -> None:
@@ -141,39 +118,34 @@ def test_the_picture_goes_on_while_another_identity_loads() -> None:
         def read(self):  # type: ignore[no-untyped-def]
             frame = super().read()
             if frame is not None and frame.seq == 3:
-                assert loading.wait(10)
+                assert loading.wait(60)
             elif frame is not None and frame.seq == 20:
                 enough.set()
             return frame
 
     def load(selection: FakeSelection) -> Effect:
         loading.set()
-        assert enough.wait(10)
+        assert enough.wait(60)
         return FaceSwap(FakeSwapper(90, "Bo"))
 
     sink = FakeSink()
     loop = a_loop(Source([pixels()] * 25), [sink], settings=plain, load=load)
     assert loop.identities is not None
     loop.identities.request(FakeSelection("bo"))  # type: ignore[arg-type]
+    loop.rate_hz = 0.01  # nothing is filled in where the engine takes its time
     with Crew() as crew:
         run_live(loop, crew)
-        assert crew.wait("output", 10)
+        assert crew.wait("output", 60)
     assert loop.tally.guarded == 0
     assert abs(centre(sink.shown[0]) - 200) <= 2
 
 
-def test_one_failing_sink_leaves_and_the_others_go_on() -> None:
-    bad = FakeSink("file", 2, DeviceError("the disk is full"))
-    good = FakeSink("camera")
+def test_one_failing_sink_leaves_and_the_last_one_ends_the_run() -> None:
+    bad, good = FakeSink("file", 2, DeviceError("the disk is full")), FakeSink("camera")
     loop = a_loop(FakeSource([pixels()] * 6), [bad, good], settings=plain)
     run_offline(loop, lambda: False)
-    assert len(bad.shown) == 2
-    assert bad.closed == 1
-    assert len(good.shown) == 6
+    assert (len(bad.shown), bad.closed, len(good.shown)) == (2, 1, 6)
     assert [str(e) for e in loop.lost] == ["the disk is full"]
-
-
-def test_the_last_sink_failing_ends_the_run() -> None:
     loop = a_loop(FakeSource([pixels()] * 6), [FakeSink("file", 2, DeviceError("the disk is full"))])
     with pytest.raises(DeviceError, match="disk is full"):
         run_offline(loop, lambda: False)
@@ -204,8 +176,7 @@ def test_a_repeat_on_a_slow_machine_is_no_lost_face() -> None:
     run_offline(loop, lambda: False)
     assert loop.state == "synthetic"
     loop.show(None, 40_000_000)
-    assert loop.tally.repeated == 1
-    assert loop.state == "synthetic"
+    assert (loop.tally.repeated, loop.state) == (1, "synthetic")
     loop.show(None, 5_000_000_000)
     assert loop.state == "card"
 
@@ -216,5 +187,5 @@ def test_the_user_sees_every_frame_of_the_camera() -> None:
     loop.on_source_frame = lambda frame: seen.append(int(frame.pixels[0, 0, 0]))
     with Crew() as crew:
         run_live(loop, crew)
-        assert crew.wait("output", 10)
+        assert crew.wait("output", 60)
     assert seen == [30, 31]

@@ -1,6 +1,7 @@
-"""The built-in motion model in the whole loop: files in, files out, families changed while it runs."""
+"""Whole runs on what is built in: files in, files out, identities and families changed while they run."""
 
 import json
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import cv2
@@ -8,26 +9,19 @@ import numpy as np
 import pytest
 from commands import Call
 from fakes import SIZE, FakeSelection, FakeSink, FakeSource, FakeSwapper, a_loop, pixels
+from heads import CLIP as HEAD
+from heads import pictures as frames
 from motion_models import ToyModel, a_reenactment, an_avatar
 
-from realtime.config import Settings
+from realtime.config import RunConfig, Settings
+from realtime.errors import ConfigError, ModelError
 from realtime.families.effect import Effect
 from realtime.families.face_swap.effect import FaceSwap
-from realtime.models.library import built_in_folder
+from realtime.frame import Frame
+from realtime.models.library import add_avatar, built_in_folder
 from realtime.pipeline.loop import run_offline
-
-HEAD = Path(__file__).resolve().parents[1] / "data" / "rendered_head.mp4"
-
-
-def frames(file: Path) -> list[np.ndarray]:  # type: ignore[type-arg]
-    video = cv2.VideoCapture(str(file))
-    found = []
-    while True:
-        there, picture = video.read()
-        if not there:
-            video.release()
-            return found
-        found.append(picture)
+from realtime.pipeline.parts import open_parts
+from realtime.pipeline.session import Session
 
 
 def test_a_file_drives_an_avatar_into_a_file(call: Call, tmp_path: Path) -> None:
@@ -86,3 +80,65 @@ def test_families_change_while_it_runs_without_a_raw_or_wrong_frame(family: str)
     motion = slice(5, None) if family == "swap to motion" else slice(0, 4)
     assert all(corner == 90 for corner in corners[motion])  # nothing of the frame, not even its corner
     assert (swapper.closed, model.closed) == ((1, 0) if family == "swap to motion" else (0, 1))
+
+
+class Over(Exception):
+    """The story is told."""
+
+
+def test_identities_change_live_and_a_panic_outlasts_it(tmp_path: Path) -> None:
+    finn = cv2.imread(str(built_in_folder() / "avatars" / "finn" / "picture.jpg"))
+    assert finn is not None
+    cv2.imwrite(str(tmp_path / "twin.png"), np.ascontiguousarray(finn[:, ::-1]))
+
+    def story(session: Session) -> Iterator[Callable[[], bool]]:
+        """Each step does something and gives what must come true before the next."""
+
+        def now(**wanted: object) -> bool:
+            report = session.report()
+            return all(report[key] == value for key, value in wanted.items())
+
+        def change(**what: object) -> None:
+            before = session.parts.settings.get()
+            session.change(before.model_copy(update=what), before)
+
+        yield lambda: now(title="Ada", state="synthetic", outputs=["page"])
+        change(model="motion", avatar="mira")
+        yield lambda: now(model="motion", avatar="mira", title="Mira", changing=None)
+        add_avatar(tmp_path / "twin.png", identity="synthetic", statement="Finn in a mirror.")
+        before = session.parts.settings.get()
+        change(panic=True)
+        session.change(before.model_copy(update={"avatar": "twin"}), before)  # chosen before the panic
+        yield lambda: now(avatar="twin", title="twin", state="card", changing=None)
+        with pytest.raises(ModelError, match="nobody"):
+            change(model="nobody")
+        with pytest.raises(ModelError, match="stranger"):
+            change(avatar="stranger")
+        with pytest.raises(ConfigError, match="allow-raw"):
+            change(model="ada", on_miss="raw")
+        assert session.report()["model"] == "motion"
+        change(model="ada")
+        yield lambda: now(model="ada", title="Ada", state="card", changing=None)
+        assert session.report()["frames"]["raw"] == 0
+        change(panic=False)
+        yield lambda: now(title="Ada", state="synthetic")
+
+    waiting: list[Callable[[], bool]] = []
+
+    def next_step(_: Frame) -> None:
+        """Called with every captured frame."""
+        if not waiting or waiting[0]():
+            waiting[:] = [step] if (step := next(steps, None)) is not None else []
+            if not waiting:
+                raise Over
+
+    config = RunConfig(
+        source=str(built_in_folder() / "clips" / "driving.mp4"), loop=True, output=("page",), provider="cpu"
+    )
+    page = FakeSink("page")
+    session = Session(open_parts(config, page=page))
+    session.loop.on_source_frame = next_step
+    steps = story(session)
+    with pytest.raises(Over):
+        session.run()
+    assert page.closed

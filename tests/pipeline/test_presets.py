@@ -1,6 +1,7 @@
 """Settings by name: kept, used, refused where they are damaged."""
 
 import json
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -12,6 +13,8 @@ from realtime.config import RunConfig, Settings
 from realtime.errors import ConfigError
 from realtime.models.library import AVATARS, add_avatar
 from realtime.pipeline.presets import MOST_PRESETS, Presets, keep_session, recall
+
+NOISE = np.random.default_rng(0).integers(0, 255, (200, 200, 3), np.uint8)
 
 
 @pytest.fixture
@@ -27,9 +30,7 @@ def test_a_preset_keeps_the_look_and_not_the_moment(file: Path) -> None:
     again = Presets(file)
     assert again.names() == ["Day", "Évening"]
     kept = again.change("Évening")
-    assert kept["sharpen"] == 90
-    assert kept["model"] == "ada"
-    assert kept["background"] == "#112233"
+    assert (kept["sharpen"], kept["model"], kept["background"]) == (90, "ada", "#112233")
     assert not kept.keys() & {"panic", "reference"}
     assert "background" not in again.change("Day")
     assert not list(file.parent.glob(".presets-*"))
@@ -83,21 +84,13 @@ def test_a_damaged_file_is_named_and_left_alone(file: Path, text: str) -> None:
 
 def test_a_preset_written_by_hand_is_checked_and_what_is_unknown_left_out(file: Path) -> None:
     file.parent.mkdir()
-    table = {
-        "good": {"sharpen": 5, "of_the_future": 1, "panic": True},
-        "bad": {"sharpen": "5"},
-        "odd": {"mask_blur": 999},
-    }
+    good = {"sharpen": 5, "of_the_future": 1, "panic": True}
+    table = {"good": good, "bad": {"sharpen": "5"}, "odd": {"mask_blur": 999}}
     file.write_text(json.dumps({"schema": 1, "presets": table}), encoding="utf-8")
     presets = Presets(file)
     assert presets.change("good") == {"sharpen": 5}
-    assert "save it anew" in one_line(lambda: presets.change("bad"), ConfigError)
-    assert "save it anew" in one_line(lambda: presets.change("odd"), ConfigError)
-
-
-@pytest.fixture(autouse=True)
-def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MASQUERADE_HOME", str(tmp_path / "home"))
+    for name in ("bad", "odd"):
+        assert "save it anew" in one_line(partial(presets.change, name), ConfigError)
 
 
 def test_the_last_identity_is_shown_again() -> None:
@@ -127,7 +120,7 @@ def test_what_shows_the_user_is_not_remembered() -> None:
 
 
 def test_the_badge_stays_off_only_where_it_may(tmp_path: Path) -> None:
-    cv2.imwrite(str(tmp_path / "friend.png"), np.random.default_rng(0).integers(0, 255, (200, 200, 3), np.uint8))
+    cv2.imwrite(str(tmp_path / "friend.png"), NOISE)
     add_avatar(tmp_path / "friend.png", identity="consented", statement="A friend who said yes.")
     keep_session(Settings(model="motion", avatar="friend", badge="off"))
     assert recall(RunConfig(), use_last=True)[0].badge == "on"
@@ -136,7 +129,7 @@ def test_the_badge_stays_off_only_where_it_may(tmp_path: Path) -> None:
 
 
 def test_what_has_gone_is_no_reason_not_to_start(tmp_path: Path) -> None:
-    cv2.imwrite(str(tmp_path / "twin.png"), np.random.default_rng(0).integers(0, 255, (200, 200, 3), np.uint8))
+    cv2.imwrite(str(tmp_path / "twin.png"), NOISE)
     add_avatar(tmp_path / "twin.png", identity="synthetic", statement="Noise.")
     keep_session(Settings(model="motion", avatar="twin", sharpen=35))
     assert recall(RunConfig(), use_last=True)[2] == "twin"

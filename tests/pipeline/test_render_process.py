@@ -4,6 +4,7 @@ import asyncio
 import os
 import select
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,7 @@ class Heard:
     def __init__(self, step_s: float = 0.0) -> None:
         self.progress: list[Progress] = []
         self.notes: list[str] = []
+        self.on_note: Callable[[str], object] = self.notes.append
         self._step_s, self._now_s = step_s, 0.0
 
     def _on_progress(self, progress: Progress) -> None:
@@ -43,7 +45,7 @@ class Heard:
         await render(
             options,
             on_progress=self._on_progress,
-            on_note=self.notes.append,
+            on_note=self.on_note,
             command=(sys.executable, "-c", TELL + script),
             stalled_s=stalled_s,
             clock=lambda: self._now_s,
@@ -131,7 +133,7 @@ def test_what_cannot_be_true_is_not_heard() -> None:
 def test_one_that_is_cancelled_is_killed() -> None:
     async def story() -> None:
         heard, told = Heard(), asyncio.Event()
-        heard.notes = _Watched(told)  # type: ignore[assignment]
+        heard.on_note = lambda note: (heard.notes.append(note), told.set())
         rendering = asyncio.create_task(heard.render("tell(note=str(os.getpid())); signal.pause()"))
         await told.wait()
         rendering.cancel()
@@ -141,13 +143,3 @@ def test_one_that_is_cancelled_is_killed() -> None:
             os.kill(int(heard.notes[0]), 0)
 
     asyncio.run(story())
-
-
-class _Watched(list[str]):
-    def __init__(self, told: asyncio.Event) -> None:
-        super().__init__()
-        self._told = told
-
-    def append(self, note: str) -> None:
-        super().append(note)
-        self._told.set()

@@ -1,4 +1,4 @@
-"""`--sound` in the whole program: who speaks, when, who may be seen, and what goes wrong without stopping pictures."""
+"""`--sound` in the whole program: who speaks, when, who may be seen, what goes wrong, and silence during a panic."""
 
 import json
 from collections.abc import Callable
@@ -12,28 +12,30 @@ import numpy as np
 import pytest
 from bundles import one_line
 from commands import Call
+from fakes import FakeSink
+from heads import CLIP as HEAD
+from heads import pictures as head_pictures
 from sounds import Devices, FakeInput, FakeOutput, noise, onsets, tone, write_sound
 from speaking import a_cast, voice_file
 from written_video import written
 
-from realtime.audio.source import HEARD_HZ
+from realtime.audio.delay_line import MOST_S
+from realtime.audio.source import HEARD_HZ, Block
 from realtime.audio.speech_buffer import SpeechBuffer
 from realtime.audio.vad import NoVad
 from realtime.audio.voice_pipeline import VoicePipeline, open_voice
-from realtime.config import make_config
+from realtime.config import Settings, make_config
 from realtime.errors import ConfigError, DeviceError
-from realtime.frame import Floats
+from realtime.frame import Floats, Frame, Pixels
 from realtime.pipeline.parts import open_parts
 from realtime.pipeline.session import Session
 
-HEAD = Path(__file__).resolve().parents[1] / "data" / "rendered_head.mp4"
 EARLY_S, LATE_S = -0.020, 0.045
 """What sound may be ahead of its picture, and behind it."""
 
 
 @pytest.fixture
-def eve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("MASQUERADE_HOME", str(tmp_path / "home"))
+def eve(tmp_path: Path) -> Path:
     return a_cast(tmp_path / "eve")
 
 
@@ -70,13 +72,19 @@ def opened(shown: np.ndarray[Any, Any], closed: np.ndarray[Any, Any]) -> np.ndar
     return np.asarray((closed - shown > 50).all(axis=-1)[:, below:].mean(axis=(1, 2)) > 0.002)
 
 
-def sound(path: Path) -> list[float]:
-    """When the clicks of a recording begin."""
+def sound_of(path: Path) -> tuple[float, Floats]:
+    """When a recording's sound begins, and its samples."""
+    resampler = av.AudioResampler(format="fltp", layout="mono", rate=HEARD_HZ)
     with av.open(str(path)) as container:
         frames = list(container.decode(audio=0))
-    resampler = av.AudioResampler(format="fltp", layout="mono", rate=HEARD_HZ)
-    samples = np.concatenate([piece.to_ndarray()[0] for f in frames for piece in resampler.resample(f)])
-    return [float(frames[0].time) + at for at in onsets(samples, HEARD_HZ)]
+        samples = np.concatenate([piece.to_ndarray()[0] for f in frames for piece in resampler.resample(f)])
+    return float(frames[0].time), samples
+
+
+def sound(path: Path) -> list[float]:
+    """When the clicks of a recording begin."""
+    start_s, samples = sound_of(path)
+    return [start_s + at for at in onsets(samples, HEARD_HZ)]
 
 
 def offsets(path: Path) -> list[tuple[float, float]]:
@@ -123,7 +131,7 @@ def test_a_picture_speaks_live_in_step(eve: Path, tmp_path: Path) -> None:
         hears_all(), model=str(eve), avatar="pia", sound=str(voice), output=[str(out)], pace="live", size="160x160"
     )
     assert report["frames"]["raw"] == 0
-    assert 0.27 < report["sound"]["delay_s"] < 0.8
+    assert 0.27 < report["sound"]["delay_s"] <= MOST_S  # which a slow machine needs
     found = offsets(out)
     assert len(found) == 2
     late_s = report["sound"]["late"] / 25  # a picture whose sound had not come yet, there, shows it one later
@@ -159,9 +167,7 @@ def test_in_speech_it_moves(call: Call, eve: Path, tmp_path: Path, shared: Path)
 
 def a_film(path: Path, heads: int, blank: int = 0) -> Path:
     """So many pictures of the rendered head, smaller, and then `blank` with nobody in them."""
-    video = cv2.VideoCapture(str(HEAD))
-    seen = [cv2.resize(video.read()[1], (480, 270), interpolation=cv2.INTER_AREA) for _ in range(heads)]
-    video.release()
+    seen = [cv2.resize(p, (480, 270), interpolation=cv2.INTER_AREA) for p in head_pictures(most=heads)]
     return written(path, [*seen, *[np.full_like(seen[0], 90)] * blank], rate=25)
 
 
@@ -247,17 +253,85 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_the_picture_speaks_on(fault: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MASQUERADE_HOME", str(tmp_path / "home"))
-    eve = a_cast(tmp_path / "eve")
+def test_the_picture_speaks_on(fault: str, eve: Path, tmp_path: Path) -> None:
     channels, rate_hz = FAULTS[fault]
     layout = "stereo" if len(channels) == 2 else "mono"
     voice = write_sound(tmp_path / "v.wav", channels, rate_hz, codec="pcm_f32le", form="flt", layout=layout)
     out = tmp_path / "out.mkv"
-    options = {"model": str(eve), "avatar": "pia", "sound": str(voice), "output": [str(out)], "size": "160x160"}
-    report = Session(open_parts(make_config({}, {**options, "pace": "all"}))).run()
+    report = told(model=str(eve), avatar="pia", sound=str(voice), output=[str(out)], size="160x160", pace="all")
     counted = report["frames"]
     assert counted["emitted"] == pytest.approx(SECONDS * 25, abs=1)
     assert (counted["processed"], counted["raw"], counted["guarded"]) == (counted["captured"], 0, 0)
     assert report["sound"]["state"] == "ok"
     assert out.stat().st_size > 0
+
+
+PRESSED_S, AGAIN_S, END_S = 1.0, 2.0, 3.0
+
+
+class Finger(SpeechBuffer):
+    """Presses the key while it hears the second second."""
+
+    def __init__(self) -> None:
+        super().__init__(NoVad())
+        self.session: Session | None = None
+        self._first_ns: int | None = None
+
+    def push(self, block: Block) -> None:
+        self._first_ns = block.start_ns if self._first_ns is None else self._first_ns
+        down = PRESSED_S <= (block.start_ns - self._first_ns) / 1e9 < AGAIN_S
+        assert self.session is not None
+        self.session.change(Settings(panic=down), Settings(panic=not down))
+        super().push(block)
+
+
+class Witness(FakeSink):
+    """Notes pictures together with the key, where it did not move since the picture before."""
+
+    def __init__(self, pressed: Callable[[], bool]) -> None:
+        super().__init__("witness")
+        self.seen: list[tuple[Pixels, bool]] = []
+        self._pressed, self._last = pressed, False
+
+    def show(self, frame: Frame) -> None:
+        now = self._pressed()
+        if now == self._last:
+            self.seen.append((frame.pixels, now))
+        self._last = now
+
+
+def quiet_s(samples: Floats) -> float:
+    """Seconds of the longest silence after the first sound, and before the last."""
+    loud = np.flatnonzero(np.abs(samples) > 0.005)
+    return float(np.diff(loud).max(initial=0)) / HEARD_HZ
+
+
+@pytest.mark.parametrize("lips", [True, False])
+def test_no_picture_and_no_sound_leaves(lips: bool, tmp_path: Path) -> None:
+    swap = {"model": "ada", "source": str(HEAD), "loop": True}
+    who = {"model": str(a_cast(tmp_path / "eve")), "avatar": "pia"} if lips else swap
+    spoken = write_sound(tmp_path / "v.wav", [noise(END_S, 48_000, 0.2)], 48_000)
+    out, cable, finger = tmp_path / "out.mkv", FakeOutput(), Finger()
+    config = make_config(
+        {},
+        {**who, "sound": str(spoken), "output": [str(out), "null"], "pace": "live", "size": "160x160"}
+        | {"virtual_microphone": True, "seconds": END_S + 0.6},
+    )
+    hears = partial(open_voice, make_voice=lambda exact: finger, open_output=lambda: cable)
+    finger.session = Session(open_parts(config, open_voice=hears))
+    witness = Witness(lambda: finger.session is not None and finger.session.parts.settings.get().panic)
+    finger.session.parts.sinks.append(witness)
+    finger.session.run()
+    # What waited when the key was pressed is not spoken, nor what was said while it was down.
+    for heard in (np.concatenate(cable.written), sound_of(out)[1]):
+        assert quiet_s(heard) > AGAIN_S - PRESSED_S - 0.05
+        assert np.abs(heard).max() > 0.1
+    # With the key down at a picture and at the one before, it is the slate; else Ada or Pia may be seen.
+    slate = next(picture for picture, down in witness.seen if down)
+    alike = [(bool(np.abs(picture.astype(int) - slate).mean() < 2), down) for picture, down in witness.seen]
+    assert all(same for same, down in alike if down)
+    first = alike.index((True, True))
+    assert (False, False) in alike[:first]
+    assert (False, False) in alike[first:]
+    with av.open(str(out)) as container:
+        assert sum(1 for _ in container.decode(video=0)) > 1

@@ -46,6 +46,16 @@ class Tab:
         safely = f"() => {{ try {{ return Boolean({condition}); }} catch {{ return false; }} }}"
         await self.page.wait_for_function(safely)
 
+    async def comes_true(self, condition: Callable[[], bool]) -> None:
+        while not condition():
+            await self.until("true")
+
+    async def drop(self, *names: str) -> None:
+        """Drop files of these names on the page."""
+        files = "".join(f"held.items.add(new File(['x'], {name!r}));" for name in names)
+        event = "dispatchEvent(new DragEvent('drop', { dataTransfer: held, cancelable: true }))"
+        await self.js(f"(() => {{ const held = new DataTransfer(); {files} {event}; }})()")
+
     async def says(self, words: str) -> None:
         await self.until(f"document.getElementById('state').textContent.includes({json.dumps(words)})")
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from realtime.clock import NS_PER_S
 from realtime.config import Settings
 from realtime.families.effect import Effect
 from realtime.families.face_swap.effect import FaceSwap
@@ -37,6 +38,22 @@ class FakeClock:
     def __call__(self) -> int:
         self.now += self.step_ns
         return self.now
+
+
+class TurnedClock:
+    """A clock that waiting turns, and each reading by `step_s`; `ended` is what a wait answers."""
+
+    def __init__(self, step_s: float = 0.0) -> None:
+        self.now, self.step, self.waits, self.ended = 100 * NS_PER_S, round(step_s * NS_PER_S), 0, False
+
+    def __call__(self) -> int:
+        self.now += self.step
+        return self.now
+
+    def wait(self, seconds: float) -> bool:
+        self.waits += 1
+        self.now += max(round(seconds * NS_PER_S), 0)
+        return self.ended
 
 
 class FakeSource:

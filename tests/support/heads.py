@@ -100,7 +100,5 @@ if __name__ == "__main__":
     heads = pictures()
     still, tracked = ask_mediapipe(heads[::3], "IMAGE"), ask_mediapipe(heads, "VIDEO")
     np.savez_compressed(
-        RECORDED,
-        **{f"still_{k}": v for k, v in still.items()},
-        tracked_landmarks=tracked["landmarks"][..., :2],
+        RECORDED, **{f"still_{k}": v for k, v in still.items()}, tracked_landmarks=tracked["landmarks"][..., :2]
     )

@@ -1,10 +1,11 @@
 """Hostile folders and texts: bundles with their cards, DeepFaceLab models, YAML files."""
 
+import itertools
 import os
 import pickle
 import random
-import shutil
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,59 +14,35 @@ from bundles import a_bundle
 from deepfacelab_models import filled, names_of, write_model
 from hostile_pickles import bombs, payloads, pickled, table
 
-from realtime.models.bundle import hash_file
-
-FolderCase = tuple[str, Callable[[Path], None], str]
+FolderCase = tuple[str, Callable[[Path], object], str]
 """Title, what makes the folder, and what must become of it."""
 
 
-def bundle_of(network: bytes, file: str = "swap.onnx", **changes: object) -> Callable[[Path], None]:
-    """A bundle's folder around a network, with the right hash, so that the network is reached."""
-
-    def make(folder: Path) -> None:
-        a_bundle(folder, name="eve")
-        (folder / "swap.onnx").unlink()
-        (folder / file).write_bytes(network)
-        digest = hash_file(folder / file)
-        shutil.rmtree(folder)
-        a_bundle(folder, name="eve", files={file: digest}, input={"size": 16, "face_type": "full"}, **changes)
-        (folder / "swap.onnx").unlink()
-        (folder / file).write_bytes(network)
-
-    return make
+def _instead(folder: Path, file: str, put: Callable[[Path], object]) -> None:
+    """A good bundle with something else in place of one of its files."""
+    a_bundle(folder)
+    (folder / file).unlink()
+    put(folder / file)
 
 
-def spoilt(how: Callable[[Path], object]) -> Callable[[Path], None]:
-    def make(folder: Path) -> None:
-        a_bundle(folder)
-        how(folder)
-
-    return make
-
-
-def _instead(file: str, put: Callable[[Path], object]) -> Callable[[Path], None]:
-    def spoil(folder: Path) -> None:
-        (folder / file).unlink()
-        put(folder / file)
-
-    return spoilt(spoil)
-
-
-def _sparse(path: Path, size: int) -> None:
+def _sparse(path: Path) -> None:
     with path.open("wb") as file:
-        file.truncate(size)
+        file.truncate(1 << 42)
 
 
 def bundles() -> Iterator[FolderCase]:
-    for file in ("swap.onnx", "model.toml"):
-        yield f"{file} a link out", _instead(file, lambda path: path.symlink_to("/etc/passwd")), "refused"
-        yield f"{file} a link to itself", _instead(file, lambda path: path.symlink_to(path)), "refused"
-        yield f"{file} a pipe", _instead(file, os.mkfifo), "refused"
-        yield f"{file} a folder", _instead(file, Path.mkdir), "refused"
-        yield f"{file} a device", _instead(file, lambda path: path.symlink_to("/dev/zero")), "refused"
-        yield f"{file} without an end", _instead(file, lambda path: _sparse(path, 1 << 42)), "refused"
-        yield f"{file} empty", _instead(file, Path.touch), "refused"
-        yield f"{file} gone", spoilt(lambda folder, file=file: (folder / file).unlink()), "refused"  # type: ignore[misc]
+    ends: dict[str, Callable[[Path], object]] = {
+        "a link out": lambda path: path.symlink_to("/etc/passwd"),
+        "a link to itself": lambda path: path.symlink_to(path),
+        "a pipe": os.mkfifo,
+        "a folder": Path.mkdir,
+        "a device": lambda path: path.symlink_to("/dev/zero"),
+        "without an end": _sparse,
+        "empty": Path.touch,
+        "gone": lambda path: None,
+    }
+    for file, (title, put) in itertools.product(("swap.onnx", "model.toml"), ends.items()):
+        yield f"{file} {title}", partial(_instead, file=file, put=put), "refused"
     for title, text in {
         "a card of brackets": "[" * 60_000,
         "a card of dots": "a" + ".a" * 1900 + " = 1",
@@ -74,38 +51,36 @@ def bundles() -> Iterator[FolderCase]:
         "a card of files": "schema = 1\n[files]\n" + "\n".join(f'"f{i}" = "sha256:{"0" * 64}"' for i in range(700)),
         "a card that clears the screen": 'schema = 1\nname = "eve"\ntitle = "\\u001b[2J"\n[identity]\nkind = "none"',
     }.items():
-        yield title, spoilt(lambda folder, text=text: (folder / "model.toml").write_text(text)), "refused"  # type: ignore[misc]
+        yield title, partial(_instead, file="model.toml", put=partial(Path.write_text, data=text)), "refused"
 
 
 def damaged_cards(count: int, seed: int) -> Iterator[FolderCase]:
     chance = random.Random(seed)
 
     def damage(folder: Path) -> None:
-        raw = bytearray((folder / "model.toml").read_bytes())
+        raw = bytearray((a_bundle(folder) / "model.toml").read_bytes())
         for _ in range(chance.randint(1, 4)):
             at = chance.randrange(len(raw))
             raw[at : at + chance.randint(0, 6)] = chance.randbytes(chance.randint(0, 6))
         (folder / "model.toml").write_bytes(raw)
 
     for number in range(count):
-        yield f"damaged {number}", spoilt(damage), "refused"  # a card that passes names a network that is none
+        yield f"damaged {number}", damage, "refused"  # a card that passes names a network that is none
 
 
 def deepfacelab(network: Any, canary: str) -> Iterator[FolderCase]:
     """Payloads in the options and in the weights, and sizes that no model has. `network`: for the good weights."""
     parts = filled(names_of(network))
 
-    def model(folder: Path, **options: Any) -> Path:
-        return write_model(folder, parts, archi="df", **options)
-
-    def with_file(file: str, content: bytes) -> Callable[[Path], None]:
-        def make(folder: Path) -> None:
-            model(folder)
+    def model(folder: Path, file: str = "", content: bytes = b"", **options: Any) -> None:
+        write_model(folder, parts, **{"archi": "df", **options})
+        if file:
             (folder / f"tiny_SAEHD_{file}").write_bytes(content)
 
-        return make
+    def with_file(file: str, content: bytes) -> Callable[[Path], None]:
+        return partial(model, file=file, content=content)
 
-    yield "good", lambda folder: void(model(folder)), "read"
+    yield "good", model, "read"
     for title, body in payloads(canary).items():
         options = pickled(table({"iter": b"K\x05", "options": body}), 4)
         yield f"options: {title}", with_file("data.dat", options), "refused"
@@ -123,12 +98,7 @@ def deepfacelab(network: Any, canary: str) -> Iterator[FolderCase]:
         path.unlink()
     sizes = {"resolution": 1 << 40, "ae_dims": 1 << 40, "e_dims": -8, "d_dims": 0, "d_mask_dims": "8"}
     for name, value in (sizes | {"archi": "df-" + "x" * 9999}).items():
-        change = {"archi": "df", name: value}
-        yield f"{name} of {value!r:.20}", lambda folder, c=change: void(write_model(folder, parts, **c)), "refused"  # type: ignore[misc]
-
-
-def void(_: object) -> None:
-    pass
+        yield f"{name} of {value!r:.20}", partial(model, **{name: value}), "refused"
 
 
 def damaged_models(network: Any, count: int, seed: int) -> Iterator[FolderCase]:

@@ -1,7 +1,7 @@
 """Hostile and damaged ONNX files: what no network of a face needs, and what none may do."""
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -80,6 +80,10 @@ def sum_of(name: str, *nodes: NodeProto) -> list[NodeProto]:
     return [*nodes, N("ReduceSum", [name], ["s_"], keepdims=0), N("Add", ["x", "s_"], ["y"])]
 
 
+def refused(models: Mapping[str, ModelProto]) -> Iterator[Case]:
+    return ((title, model.SerializeToString(), "refused") for title, model in models.items())
+
+
 def growing() -> Iterator[Case]:
     """A few bytes that ask for more memory, or more time, than there is."""
     far = 1 << 36
@@ -95,21 +99,23 @@ def growing() -> Iterator[Case]:
         "filled past counting": (N("ConstantOfShape", ["n"], ["k"]), [whole("n", 1 << 33, 1 << 33)]),
         "filled with less than nothing": (N("ConstantOfShape", ["n"], ["k"]), [whole("n", -5)]),
     }
-    for title, (node, weights) in made.items():
-        yield title, a_model(sum_of("k", node), weights).SerializeToString(), "refused"
+    models = {title: a_model(sum_of("k", node), weights) for title, (node, weights) in made.items()}
     range_ = [N("Range", ["a", "b", "d"], ["i"]), N("Cast", ["i"], ["k"], to=TensorProto.FLOAT)]
     for title, step in (("counted far", 1), ("counted in no steps", 0)):
         ends = [number(n, np.int64(v)) for n, v in (("a", 0), ("b", far), ("d", step))]
-        yield title, a_model(sum_of("k", *range_), ends).SerializeToString(), "refused"
-    for title, shape in {
-        "an input of terabytes": (1 << 40,),
-        "a picture of terabytes": (1, 3, 1 << 20, 1 << 20),
-    }.items():
-        yield title, a_model([N("Identity", ["x"], ["y"])], shape=shape).SerializeToString(), "refused"
-    yield "a loop without an end", _loop(1 << 62).SerializeToString(), "refused"
-    yield "a loop", _loop(3).SerializeToString(), "refused"
+        models[title] = a_model(sum_of("k", *range_), ends)
     chain = [N("Neg", [f"a{i}" if i else "x"], [f"a{i + 1}" if i < 99_999 else "y"]) for i in range(100_000)]
-    yield "a chain of 100,000", a_model(chain).SerializeToString(), "refused"
+    same = [N("Identity", ["x"], ["y"])]
+    yield from refused(
+        models
+        | {
+            "an input of terabytes": a_model(same, shape=(1 << 40,)),
+            "a picture of terabytes": a_model(same, shape=(1, 3, 1 << 20, 1 << 20)),
+            "a loop without an end": _loop(1 << 62),
+            "a loop": _loop(3),
+            "a chain of 100,000": a_model(chain),
+        }
+    )
     fields = b"\x3a" + _length(2_000_000) + b"\x28\x01" * 1_000_000
     yield "a million fields", fields * 4, "refused"
 
@@ -155,18 +161,13 @@ def forbidden() -> Iterator[Case]:
     sparse = a_model([mul])
     sparse.graph.sparse_initializer.add().values.CopyFrom(hidden)
     yield "weights elsewhere, sparse", sparse.SerializeToString(), "refused"
-    for domain, operator in (
-        ("evil.ops", "Run"),
-        ("ai.onnx.contrib", "PythonOp"),
-        ("com.microsoft.experimental", "X"),
-        ("com.microsoft", "EPContext"),
-        ("com.microsoft", "TritonOp"),
-        ("com.microsoft", "PythonOp"),
-        ("org.pytorch.aten", "ATen"),
-        ("ai.onnx.ml\x00", "Run"),
-    ):
+    for name in (
+        "evil.ops.Run", "ai.onnx.contrib.PythonOp", "com.microsoft.experimental.X", "com.microsoft.EPContext",
+        "com.microsoft.TritonOp", "com.microsoft.PythonOp", "org.pytorch.aten.ATen", "ai.onnx.ml\x00.Run",
+    ):  # fmt: skip
+        domain, _, operator = name.rpartition(".")
         node = N(operator, ["x"], ["y"], domain=domain, name="import os", ep_cache_context="../../canary", embed_mode=0)
-        yield f"the operator {domain}.{operator}", a_model([node]).SerializeToString(), "refused"
+        yield f"the operator {name}", a_model([node]).SerializeToString(), "refused"
     body = helper.make_function("", "Mine", ["a"], ["b"], [N("Neg", ["a"], ["b"])], [helper.make_opsetid("", 18)])
     own = a_model([N("Mine", ["x"], ["y"])])
     own.functions.append(body)
@@ -184,6 +185,7 @@ def forbidden() -> Iterator[Case]:
 
 def broken() -> Iterator[Case]:
     """Graphs that hang together wrongly, and attributes that divide by nothing."""
+    kernel = number("w", np.ones((3, 3, 3, 3), np.float32))
     graphs: dict[str, list[NodeProto]] = {
         "a circle": [N("Add", ["x", "b"], ["a"]), N("Add", ["a", "x"], ["b"]), N("Identity", ["b"], ["y"])],
         "its own input": [N("Add", ["y", "x"], ["y"])],
@@ -195,17 +197,15 @@ def broken() -> Iterator[Case]:
         "too many inputs": [N("Relu", ["x"] * 9, ["y"])],
         "no inputs": [N("Relu", [], ["y"])],
     }
-    for title, nodes in graphs.items():
-        yield title, a_model(nodes).SerializeToString(), "refused"
-    kernel = number("w", np.ones((3, 3, 3, 3), np.float32))
+    models = {title: a_model(nodes) for title, nodes in graphs.items()}
+    models["no groups"] = a_model([N("Conv", ["x", "w"], ["y"], group=0)], [kernel])
+    models["no block"] = a_model([N("DepthToSpace", ["x"], ["y"], blocksize=0)])
     for attribute, values in {"strides": [0, 0], "dilations": [0, 0], "kernel_shape": [0, 0], "pads": [-9] * 4}.items():
         for operator in ("Conv", "ConvTranspose", "MaxPool", "AveragePool"):
             given = {"kernel_shape": [3, 3], attribute: values}
             inputs, weights = (["x", "w"], [kernel]) if "Conv" in operator else (["x"], [])
             model = a_model([N(operator, inputs, ["y"], **given)], weights)
             yield f"{operator} {attribute}", model.SerializeToString(), "any"
-    yield "no groups", a_model([N("Conv", ["x", "w"], ["y"], group=0)], [kernel]).SerializeToString(), "refused"
-    yield "no block", a_model([N("DepthToSpace", ["x"], ["y"], blocksize=0)]).SerializeToString(), "refused"
     for title, (shape, raw, kind) in {
         "weights cut short": ([3, 8], bytes(8), TensorProto.FLOAT),
         "weights of an exabyte": ([1 << 58], bytes(8), TensorProto.FLOAT),
@@ -215,24 +215,19 @@ def broken() -> Iterator[Case]:
         "weights of an unknown kind": ([2], bytes(8), 77),
     }.items():
         stored = TensorProto(name="w", data_type=kind, raw_data=raw, dims=shape)
-        yield title, a_model([N("Mul", ["x", "w"], ["y"])], [stored]).SerializeToString(), "refused"
-    outside = whole("i", 1 << 40)
+        models[title] = a_model([N("Mul", ["x", "w"], ["y"])], [stored])
     for operator, given in {"Gather": {"axis": 2}, "GatherElements": {"axis": 1}, "GatherND": {}}.items():
-        model = a_model([N(operator, ["x", "i"], ["y"], **given)], [outside])
-        yield f"{operator} outside", model.SerializeToString(), "refused"
+        models[f"{operator} outside"] = a_model([N(operator, ["x", "i"], ["y"], **given)], [whole("i", 1 << 40)])
+    yield from refused(models)
 
 
 def stopping() -> Iterator[Case]:
     """What stops the process that runs it, where nothing can catch that."""
     lowest = [whole("a", -(2**63)), whole("b", -1)]
-    divided = [N("Div", ["a", "b"], ["q"]), N("Cast", ["q"], ["r"], to=1), N("Add", ["x", "r"], ["y"])]
-    yield "the lowest number by -1", a_model(divided, lowest).SerializeToString(), "refused"
-    rest = [N("Mod", ["a", "b"], ["q"]), N("Cast", ["q"], ["r"], to=1), N("Add", ["x", "r"], ["y"])]
-    yield (
-        "the lowest number's rest by -1",
-        a_model(rest, lowest).SerializeToString(),
-        "any",
-    )  # ONNX Runtime 1.32 answers it
+    # The rest is answered by ONNX Runtime 1.32.
+    for title, operator, must in (("number", "Div", "refused"), ("number's rest", "Mod", "any")):
+        nodes = [N(operator, ["a", "b"], ["q"]), N("Cast", ["q"], ["r"], to=1), N("Add", ["x", "r"], ["y"])]
+        yield f"the lowest {title} by -1", a_model(nodes, lowest).SerializeToString(), must
 
 
 def mutated(good: bytes, count: int, seed: int) -> Iterator[Case]:

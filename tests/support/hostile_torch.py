@@ -89,8 +89,7 @@ def hostile(canary: str) -> Iterator[Case]:
         "a storage of the meta device": storage("FloatStorage", "0", "meta", huge),
         "a storage that is a module": storage("nn.Module", "0", "cpu", b"K\x04"),
     }.items():
-        part = tensor(where, b"K\x04\x85", b"K\x01\x85")
-        yield title, with_tensor(part), "refused"
+        yield title, with_tensor(tensor(where, b"K\x04\x85", b"K\x01\x85")), "refused"
     for title, (shape, stride, offset) in {
         "a tensor past its end": (b"J\xff\xff\xff\x7f\x85", b"K\x01\x85", b"K\x00"),
         "a tensor before its start": (b"K\x04\x85", b"K\x01\x85", b"J\xff\xff\xff\xff"),
@@ -98,8 +97,8 @@ def hostile(canary: str) -> Iterator[Case]:
         "a negative shape": (b"J\xff\xff\xff\xff\x85", b"K\x01\x85", b"K\x00"),
         "a tensor that overlaps itself": (huge + b"\x85", b"K\x00\x85", b"K\x00"),
     }.items():
-        part = tensor(storage("FloatStorage", "0", "cpu", b"K\x04"), shape, stride, offset)
-        yield title, with_tensor(part), "refused"
+        where = storage("FloatStorage", "0", "cpu", b"K\x04")
+        yield title, with_tensor(tensor(where, shape, stride, offset)), "refused"
 
 
 def archives(good: bytes) -> Iterator[Case]:

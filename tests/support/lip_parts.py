@@ -36,9 +36,9 @@ class Lips(Script):
         return self
 
 
-def lip_bundle(folder: Path, size: int = S) -> Bundle:
+def lip_bundle(folder: Path, size: int = S, network: bytes = b"network of eve") -> Bundle:
     card = {"family": "lip-sync", "identity": {"kind": "none"}, "input": {"size": size}}
-    return open_bundle(a_bundle(folder, contents={LIP_SYNC_FILE: b"network of eve"}, **card))
+    return open_bundle(a_bundle(folder, contents={LIP_SYNC_FILE: network}, **card))
 
 
 def a_mel(seed: int = 1) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:

@@ -84,6 +84,10 @@ class Browser:
         async with self.session.request(method, self.url(path), **rest) as answer:
             return Answer(answer.status, answer.headers, await answer.read())
 
+    async def upload(self, path: str, body: Any, said: dict[str, str]) -> Answer:
+        headers = {"Content-Type": "application/octet-stream"}
+        return await self.answer("POST", str(self.url(path).with_query(said)), data=body, headers=headers)
+
     def ask(self, method: str, path: str, **rest: Any) -> Answer:
         return self.run(self.answer(method, path, **rest))  # type: ignore[no-any-return]
 

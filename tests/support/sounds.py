@@ -95,22 +95,6 @@ def whole_sound(path: Path) -> tuple[Floats, int]:
     return np.concatenate([block.samples for block in got]), got[0].rate_hz
 
 
-class TurnedClock:
-    """A clock that waiting turns, and each reading by `step_s`; `ended` is what a wait answers."""
-
-    def __init__(self, step_s: float = 0.0) -> None:
-        self.now, self.step, self.waits, self.ended = 100 * NS, round(step_s * NS), 0, False
-
-    def __call__(self) -> int:
-        self.now += self.step
-        return self.now
-
-    def wait(self, seconds: float) -> bool:
-        self.waits += 1
-        self.now += max(round(seconds * NS), 0)
-        return self.ended
-
-
 class FakeInput:
     """A microphone that gives the scripted items: samples, None (nothing in time) or an error to raise."""
 

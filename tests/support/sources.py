@@ -101,22 +101,6 @@ def take(source: Webcam, count: int) -> list[Frame]:
     return [frame for frame in frames if frame is not None]
 
 
-class TurnedClock:
-    """A clock that moves only by waiting, or by hand."""
-
-    def __init__(self) -> None:
-        self.now = 5 * NS_PER_S
-        self.waits: list[float] = []
-
-    def __call__(self) -> int:
-        return self.now
-
-    def wait(self, seconds: float) -> bool:
-        self.waits.append(seconds)
-        self.now += round(seconds * NS_PER_S)
-        return False
-
-
 class ScriptedFile:
     """A seekable source with given times."""
 

@@ -10,13 +10,14 @@ import pytest
 from browsers import SIZE, Tab, shade, walk
 from fakes import FakeSink, FakeSource
 from pages import Opened, open_page, switches
+from sounds import FakeInput
 
 from realtime.audio.microphone import InputDevice, SelectableMicrophone, SoundDeviceGone
 from realtime.capture.webcam import CameraFound, Mode
 from realtime.capture.wrappers import SourceSpec, SwitchableSource
 from realtime.clock import now_ns
 from realtime.errors import DeviceError
-from realtime.frame import Floats, Frame
+from realtime.frame import Frame
 from realtime.output.video_file import VideoFile
 from realtime.output.virtual_camera import CameraSwitch
 from realtime.web.controls import LiveDevices
@@ -34,20 +35,6 @@ CAMERAS = [
     CameraFound("0", "Laptop", "usb-1", (Mode("MJPG", (1280, 720), 30.0), Mode("YUYV", (640, 480), 30.0))),
     CameraFound("2", "Desk", "usb-2", (Mode("MJPG", (1920, 1080), 30.0),)),
 ]
-
-
-class Level:
-    """A microphone."""
-
-    name = "Laptop"
-    rate_hz = 48_000
-    latency_s = 0.0
-
-    def read(self, timeout_s: float) -> Floats:
-        return np.full(480, 0.5, np.float32)
-
-    def close(self) -> None:
-        pass
 
 
 FIELD = "document.getElementById('{}')"
@@ -118,11 +105,7 @@ def test_a_video_becomes_a_file(opened: Opened, video: Path, tmp_path: Path) -> 
         await tab.until("document.getElementById('order-error').textContent.includes('no video known here')")
         await tab.click("#order-cancel")
         # A video and a picture, dropped together: first whose face that is.
-        await tab.js(
-            "(() => { const held = new DataTransfer(); held.items.add(new File(['x'], 'driver.mov')); "
-            "held.items.add(new File(['x'], 'Face.png')); "
-            "dispatchEvent(new DragEvent('drop', { dataTransfer: held, cancelable: true })); })()"
-        )
+        await tab.drop("driver.mov", "Face.png")
         await tab.until("document.getElementById('adding').open")
         assert await tab.js(FIELD.format("offer-title") + ".value") == "Face"
         await tab.click("#offer-cancel")
@@ -147,7 +130,7 @@ def test_the_camera_changes_and_a_call_gets_to_see_it(opened: Opened) -> None:
         cameras.append(FakeSink("camera /dev/video9"))
         return cameras[-1]
 
-    microphone = SelectableMicrophone(lambda device: Level())
+    microphone = SelectableMicrophone(lambda device: FakeInput([np.full(480, 0.5, np.float32)] * 9999))
     voice = microphone.open(None)
     voice.read(0)
     opened.report["sound"] = {"state": "ok", "delay_s": 0.1}
@@ -168,21 +151,17 @@ def test_the_camera_changes_and_a_call_gets_to_see_it(opened: Opened) -> None:
         assert await tab.js(FIELD.format("source") + ".value") == "0"
         await tab.page.select_option("#source-size", "640x480")
         await tab.until("document.getElementById('source-size').value === '640x480'")
-        while source.spec != SourceSpec("0", (640, 480)):
-            await tab.until("true")
+        await tab.comes_true(lambda: source.spec == SourceSpec("0", (640, 480)))
         await tab.page.select_option("#source", "2")
-        while source.spec != SourceSpec("2"):
-            await tab.until("true")
+        await tab.comes_true(lambda: source.spec == SourceSpec("2"))
         await tab.until("document.getElementById('source-size').options.length === 2")
         # How loud it is, another microphone, and a voice that comes later.
         await tab.until("document.getElementById('level').value === 0.5")
         await tab.page.select_option("#microphone", "Desk")
-        while not gone(voice):  # as the thread that listens asks
-            await tab.until("true")
+        await tab.comes_true(lambda: gone(voice))  # as the thread that listens asks
         await tab.js("document.querySelector('[data-key=voice_offset_ms]').value = 120")
         await tab.js("document.querySelector('[data-key=voice_offset_ms]').dispatchEvent(new Event('input'))")
-        while opened.settings.get().voice_offset_ms != 120:
-            await tab.until("true")
+        await tab.comes_true(lambda: opened.settings.get().voice_offset_ms == 120)
         await tab.click("#camera")
         await tab.until("document.getElementById('notices').textContent.includes('in use')")
         await tab.key("w")

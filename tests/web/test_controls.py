@@ -32,11 +32,7 @@ def source() -> Iterator[SwitchableSource]:
 
 
 def devices(source: SwitchableSource | None, busy: str | None = None, found: str | None = "/dev/video9") -> LiveDevices:
-    return LiveDevices(
-        switches(source, busy=busy),
-        list_cameras=lambda: CAMERAS,
-        find_camera=lambda: found,
-    )
+    return LiveDevices(switches(source, busy=busy), list_cameras=lambda: CAMERAS, find_camera=lambda: found)
 
 
 def test_what_can_be_chosen_is_told_without_the_path_of_the_start(source: SwitchableSource) -> None:

@@ -29,9 +29,7 @@ SAID = {"kind": "picture", "title": "My Drawing", "identity": "synthetic", "stat
 
 
 async def adding(opened: Opened, body: Any, **said: str) -> Answer:
-    url = str(opened.browser.url("/api/add").with_query({**SAID, **said}))
-    headers = {"Content-Type": "application/octet-stream"}
-    return await opened.browser.answer("POST", url, data=body, headers=headers)
+    return await opened.browser.upload("/api/add", body, {**SAID, **said})
 
 
 def add(opened: Opened, body: Any, **said: str) -> tuple[int, dict[str, Any]]:

@@ -8,14 +8,13 @@ import cv2
 import numpy as np
 import pytest
 from aiohttp import WSServerHandshakeError
-from fakes import pixels
+from fakes import FakeClock, pixels
 from pages import ENDED, Opened, open_page
-from sounds import NS, blocks, noise
+from sounds import NS, filled, noise
 
 from realtime.audio.delay_line import DelayLine
 from realtime.audio.source import HEARD_HZ
 from realtime.audio.speech_buffer import SpeechBuffer
-from realtime.audio.vad import NoVad
 from realtime.config import Settings
 from realtime.frame import Floats, Frame
 from realtime.web.preview import BUSY_FOR_S, MOST_LISTENERS, Preview, packed
@@ -90,22 +89,22 @@ def test_a_page_of_a_busy_run_gets_the_newest_picture_and_not_one_that_aged() ->
     assert sent[:2] == [10, 250]
 
 
-class Stepping:
+def stepping() -> FakeClock:
     """10 ms at each reading."""
-
-    def __init__(self) -> None:
-        self.now = START + NS
-
-    def __call__(self) -> int:
-        self.now += NS // 100
-        return self.now
+    clock = FakeClock(NS // 100)
+    clock.now = START + NS
+    return clock
 
 
-def a_voice() -> tuple[SpeechBuffer, Floats]:
-    voice, sound = SpeechBuffer(NoVad()), noise(4.0, 48_000, level=0.1)
-    for block in blocks(sound, 48_000, START):
-        voice.push(block)
-    return voice, sound
+SOUND = noise(4.0, 48_000, level=0.1)
+
+
+def a_voice() -> SpeechBuffer:
+    return filled(SOUND, 48_000, START)
+
+
+def overhear() -> DelayLine:
+    return DelayLine(a_voice(), lambda: DELAY_S)
 
 
 def heard(opened: Opened, held_s: float, count: int) -> Floats:
@@ -128,16 +127,16 @@ class Watched(DelayLine):
 
 
 def test_a_listener_hears_the_voice_delayed_and_without_holes() -> None:
-    voice, sound = a_voice()
-    with open_page(Stepping()) as opened:
+    voice = a_voice()
+    with open_page(stepping()) as opened:
         for held_s in (0.05, 0.25):
             watched = Watched(voice)
             opened.attach(overhear=lambda watched=watched: watched)
             got = heard(opened, held_s, 8)
             # Found again in what was said: one stretch of it, from when it was first asked for, less the delay; and
             # that is shorter by what the page holds back.
-            at = int(np.correlate(sound, got, "valid").argmax())
-            np.testing.assert_allclose(got, sound[at : at + len(got)], atol=1e-4)
+            at = int(np.correlate(SOUND, got, "valid").argmax())
+            np.testing.assert_allclose(got, SOUND[at : at + len(got)], atol=1e-4)
             first_ns, ahead_ns = watched.asked[0]
             assert ahead_ns == round((held_s + 0.02) * NS)
             began_s = (first_ns - START) / NS - max(DELAY_S - held_s - 0.02, 0.0)
@@ -145,9 +144,8 @@ def test_a_listener_hears_the_voice_delayed_and_without_holes() -> None:
 
 
 def test_during_a_panic_nothing_is_heard() -> None:
-    voice, _ = a_voice()
-    with open_page(Stepping()) as opened:
-        opened.attach(overhear=lambda: DelayLine(voice, lambda: DELAY_S))
+    with open_page(stepping()) as opened:
+        opened.attach(overhear=overhear)
         opened.settings.set(Settings(panic=True))
         got = heard(opened, 0.05, 4)
     assert len(got) > 0
@@ -155,16 +153,14 @@ def test_during_a_panic_nothing_is_heard() -> None:
 
 
 def test_who_may_not_listen_does_not() -> None:
-    voice, _ = a_voice()
-
     def refused(status: int) -> None:
         with pytest.raises(WSServerHandshakeError) as error, opened.browser.socket("/ws/sound"):
             pass
         assert error.value.status == status
 
-    with open_page(Stepping()) as opened:
+    with open_page(stepping()) as opened:
         refused(404)  # a run without a voice
-        opened.attach(overhear=lambda: DelayLine(voice, lambda: DELAY_S))
+        opened.attach(overhear=overhear)
         for said in ("drawn", "nan", "-1", "2"):
             with opened.browser.socket("/ws/sound") as ws:
                 ws.send(said)
@@ -176,9 +172,8 @@ def test_who_may_not_listen_does_not() -> None:
 
 
 def test_listeners_are_told_that_it_is_over() -> None:
-    voice, _ = a_voice()
-    with open_page(Stepping()) as opened:
-        opened.attach(overhear=lambda: DelayLine(voice, lambda: DELAY_S))
+    with open_page(stepping()) as opened:
+        opened.attach(overhear=overhear)
         with opened.browser.socket("/ws/sound") as ws:
             closing = opened.browser.start(asyncio.to_thread(opened.page.close))
             assert ws.next().type in ENDED

@@ -102,7 +102,10 @@ def test_a_preset_is_used_whole_or_not_at_all(opened: Opened) -> None:
     assert browser.post("/api/presets", {"do": "remove", "name": "soft"}).json == []
 
 
-def test_many_changes_are_saved_once_and_none_is_lost_at_the_end(opened: Opened) -> None:
+def test_many_changes_are_saved_once_and_none_is_lost_at_the_end(
+    opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("realtime.web.settings.SAVE_AFTER_S", 3600.0)
     saved: list[int] = []
 
     async def story() -> None:
