@@ -63,10 +63,7 @@ def test_a_deepfacelab_model_becomes_a_bundle(shared: Path, tmp_path: Path) -> N
     assert "swap.onnx: fp32, opset 20" in said[0]
 
 
-def test_amp_keeps_its_morph_and_waits_for_an_identity(
-    shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("MASQUERADE_HOME", str(tmp_path / "home"))
+def test_amp_keeps_its_morph_and_waits_for_an_identity(shared: Path, tmp_path: Path) -> None:
     out = export_checkpoint(
         ExportOptions(checkpoint=shared / "reference" / "amp", family="deepfacelab", out=tmp_path / "adam", name="adam")
     )

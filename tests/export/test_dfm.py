@@ -41,9 +41,7 @@ def ports(model: Any) -> list[tuple[str, int, list[Any]]]:
     ]
 
 
-def test_a_saehd_dfm_is_what_deepfacelab_itself_exported(
-    shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_saehd_dfm_is_what_deepfacelab_itself_exported(shared: Path, tmp_path: Path) -> None:
     folder = shared / "reference" / "saehd"
     file = written(folder / "microdf_SAEHD_data.dat", tmp_path, dynamic_batch=True)
     ours, theirs = onnx.load(file), onnx.load(folder / "microdf_SAEHD_model.dfm")
@@ -59,7 +57,6 @@ def test_a_saehd_dfm_is_what_deepfacelab_itself_exported(
     for name in OUTPUTS:
         assert worst(drawn[f"{name}:0"], wanted[name]) <= 1e-4
         assert worst(drawn[f"{name}:0"], both[f"{name}:0"]) <= 1e-4
-    monkeypatch.setenv("MASQUERADE_HOME", str(tmp_path / "home"))
     bundle = add_model(file, identity="synthetic", statement="Random weights.")
     swapper = open_swapper(bundle, provider="cpu", precision="fp32")
     assert swapper.size == 64

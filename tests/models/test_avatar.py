@@ -19,11 +19,6 @@ from realtime.models.library import AVATARS, Broken, add_avatar
 from realtime.tracking.face import Face
 
 
-@pytest.fixture(autouse=True)
-def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MASQUERADE_HOME", str(tmp_path / "home"))
-
-
 def a_file(path: Path, seed: int = 1, size: tuple[int, int] = (80, 60)) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     cv2.imwrite(str(path), np.random.default_rng(seed).integers(0, 256, (size[1], size[0], 3), np.uint8))

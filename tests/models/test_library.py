@@ -20,10 +20,9 @@ from realtime.models.bundle import Bundle, _known_hash, hash_file, open_bundle
 from realtime.models.library import BUNDLES, Broken, add_file, add_folder, built_in_folder, load_bundle
 
 
-@pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
     """An empty place for the user's bundles."""
-    monkeypatch.setenv("MASQUERADE_HOME", str(tmp_path / "home"))
     return tmp_path / "home" / "models"
 
 

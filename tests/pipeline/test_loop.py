@@ -10,7 +10,7 @@ from realtime.config import Settings
 from realtime.errors import DeviceError, ModelError
 from realtime.families.effect import Effect
 from realtime.families.face_swap.effect import FaceSwap
-from realtime.frame import Pixels
+from realtime.frame import Frame, Pixels
 from realtime.pipeline.loop import MANY_ERRORS, run_live, run_offline
 from realtime.threads import Crew
 
@@ -23,6 +23,19 @@ def centre(picture: Pixels) -> int:
 
 def plain() -> Settings:
     return Settings(color_transfer="none", mask_blur=0, mask_erode=0)
+
+
+class WatchedSink(FakeSink):
+    """Sets `enough` when it has been shown so many pictures."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__()
+        self.count, self.enough = count, threading.Event()
+
+    def show(self, frame: Frame) -> None:
+        super().show(frame)
+        if len(self.shown) >= self.count:
+            self.enough.set()
 
 
 def test_offline_loses_no_frame_and_keeps_their_order() -> None:
@@ -90,20 +103,12 @@ def test_a_silent_engine_is_covered_at_the_constant_rate() -> None:
         release.wait(60)
         return []
 
-    shown = threading.Event()
-
-    class Sink(FakeSink):
-        def show(self, frame):  # type: ignore[no-untyped-def]
-            super().show(frame)
-            if len(self.shown) >= 3:
-                shown.set()
-
-    sink = Sink()
+    sink = WatchedSink(3)
     loop = a_loop(FakeSource([pixels(RAW)]), [sink], tracker=FakeFinder(stuck))
     loop.rate_hz = 200.0
     with Crew() as crew:
         run_live(loop, crew)
-        assert shown.wait(60)
+        assert sink.enough.wait(60)
         release.set()
         crew.wait("output", 60)
     assert loop.tally.repeated >= 3
@@ -120,6 +125,7 @@ def test_the_picture_goes_on_while_another_identity_loads() -> None:
             if frame is not None and frame.seq == 3:
                 assert loading.wait(60)
             elif frame is not None and frame.seq == 20:
+                assert sink.enough.wait(60)
                 enough.set()
             return frame
 
@@ -128,7 +134,7 @@ def test_the_picture_goes_on_while_another_identity_loads() -> None:
         assert enough.wait(60)
         return FaceSwap(FakeSwapper(90, "Bo"))
 
-    sink = FakeSink()
+    sink = WatchedSink(1)
     loop = a_loop(Source([pixels()] * 25), [sink], settings=plain, load=load)
     assert loop.identities is not None
     loop.identities.request(FakeSelection("bo"))  # type: ignore[arg-type]

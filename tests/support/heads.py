@@ -1,6 +1,6 @@
 """The rendered head that the face tests look at, and what MediaPipe 1.2.2 says of it.
 
-`python tests/heads.py` (where `mediapipe` is installed) records `data/rendered_head.npz` anew.
+`python tests/support/heads.py` (where `mediapipe` is installed) records `data/rendered_head.npz` anew.
 """
 
 from pathlib import Path

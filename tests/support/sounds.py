@@ -32,9 +32,8 @@ def clicks(at_s: Iterable[float], seconds: float, rate_hz: int) -> Floats:
     out = np.zeros(round(seconds * rate_hz), np.float32)
     for at in at_s:
         start = round(at * rate_hz)
-        out[start : start + rate_hz // 200] = tone(1000, 0.005, rate_hz, 0.9)[
-            : len(out[start : start + rate_hz // 200])
-        ]
+        click = tone(1000, 0.005, rate_hz, 0.9)[: len(out) - start]
+        out[start : start + len(click)] = click
     return out
 
 

@@ -45,16 +45,14 @@ def a_speaking_take() -> SpokenSamples:
     """As `a_take`, with outlines that open as far as its jaw, and a sound that is as loud."""
     take = a_take()
     around = np.linspace(np.pi, 3 * np.pi, 20, endpoint=False)
+    signs = np.sign(np.sin(np.concatenate([around, around])))[:, None]
     mel = np.full((2, 80, 120), -4, np.float32)
     outlines = take.outlines.copy()
     for one in range(2):
         for k in range(PICTURES):
             high = 1 + 14 * float(take.codes[one, k, JAW])
             rings = [np.stack([80 + w * np.cos(around), 112 + h * np.sin(around)], 1) for w, h in ((20, 5), (16, 0))]
-            outlines[one, k] = np.concatenate(rings) + np.sign(np.sin(np.concatenate([around, around])))[:, None] * (
-                0,
-                high,
-            )
+            outlines[one, k] = np.concatenate(rings) + signs * (0, high)
             start = 24 + int((k - 1) * 3.2)
             mel[one, 10:40, max(start, 0) : start + 4] = 6 * float(take.codes[one, k, JAW]) - 4
     return SpokenSamples(take.frames, take.codes, take.lips, outlines.astype(np.float32), mel, cartoon=False)
