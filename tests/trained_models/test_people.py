@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks.metrics.acting import BLENDSHAPES
 from trained_models.recipes.autoencoder.prepare import read_pairs
 from trained_models.recipes.people import calibrate as cal
 from trained_models.recipes.people.develop import Webcam
@@ -128,9 +129,9 @@ def test_a_shard_comes_back(tmp_path: Path) -> None:
         fields[name], fields[name + "_offsets"] = joined(files)
     save_arrays(numbered(tmp_path, 7, "shard"), fields)
     pairs = list(read_pairs(tmp_path / "shard_00007.npz"))
-    assert all(pair.person.shape == pair.target.shape == (32, 32, 3) for pair in pairs)
-    assert [pair.region[0, 0] for pair in pairs] == [0, 40, 80]
-    assert abs(int(pairs[2].person[5, 5, 0]) - 80) <= 2
+    assert all(person.shape == target.shape == (32, 32, 3) for person, target, _ in pairs)
+    assert [region[0, 0] for _, _, region in pairs] == [0, 40, 80]
+    assert abs(int(pairs[2][0][5, 5, 0]) - 80) <= 2
     fields["person_jpg"] = np.zeros_like(fields["person_jpg"])
     save_arrays(tmp_path / "shard_00008.npz", fields)
     with pytest.raises(ValueError, match="render the file again"):
@@ -144,11 +145,11 @@ def face(strength: float, raised: float = 0.0) -> "object":
     """A reader of a made-up face: each action reads a logistic curve of its cal.amplitude times `strength`."""
 
     def read(actions: "np.ndarray[tuple[int], np.dtype[np.float32]]") -> "np.ndarray[tuple[int], np.dtype[np.float32]]":
-        out = np.zeros(len(cal.READ), np.float32)
-        for name in cal.READ:
+        out = np.zeros(len(BLENDSHAPES), np.float32)
+        for name in BLENDSHAPES:
             if name in NAMES:
                 at = actions[NAMES.index(name)] * strength + (raised if name == "browInnerUp" else 0)
-                out[cal.READ.index(name)] = 1 / (1 + np.exp(-5 * (at - 1))) - 1 / (1 + np.exp(5))
+                out[BLENDSHAPES.index(name)] = 1 / (1 + np.exp(-5 * (at - 1))) - 1 / (1 + np.exp(5))
         return out
 
     return read
@@ -174,7 +175,7 @@ def test_an_action_that_reads_nothing_says_so() -> None:
 
 @pytest.mark.parametrize("action", ["mouthPucker", "mouthSmileLeft", "mouthFunnel", "jawOpen"])
 def test_the_same_weight_reads_the_same_on_a_weak_and_a_strong_face(action: str) -> None:
-    index, seen = NAMES.index(action), cal.READ.index(action)
+    index, seen = NAMES.index(action), BLENDSHAPES.index(action)
     readings, fixed = [], []
     for strength in (0.85, 1.3):
         own, read = cal.calibrate(NAMES, face(strength)), face(strength)
@@ -190,7 +191,7 @@ def test_the_same_weight_reads_the_same_on_a_weak_and_a_strong_face(action: str)
 def test_brows_that_look_raised_are_lowered_at_rest() -> None:
     raised = face(1.0, raised=0.8)
     own = cal.calibrate(NAMES, raised)
-    before, after = (raised(rest)[cal.READ.index("browInnerUp")] for rest in (np.zeros(52), own.rest))
+    before, after = (raised(rest)[BLENDSHAPES.index("browInnerUp")] for rest in (np.zeros(52), own.rest))
     assert before > cal.REST["browInnerUp"] >= after
     assert own.rest[NAMES.index("browInnerUp")] < 0
     assert own.rest[NAMES.index("jawOpen")] == 0

@@ -5,9 +5,9 @@ larger than memory costs nothing to open, and new shards are picked up while tra
 is a pure function of (seed, n, shards): a resumed run sees exactly what an unbroken one would.
 """
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -190,47 +190,43 @@ class Pairs:
             faces[i] = webcam(np.ascontiguousarray(face[:, way]), size, camera)
             # A tracker's reading trembles: 0.01 on a blendshape, a quarter of a degree on an angle, 0.004 on the lips.
             told[i] += camera.normal(0, np.repeat([0.01, 0.004, 0.004], [52, 3, 3])).astype(np.float32)
-        return Batch(
-            face=_picture(faces),
-            target=_picture(targets),
-            mask=torch.from_numpy(flat[0]).float()[:, None] / 255,
-            weight=torch.from_numpy(flat[1]).float()[:, None] / WEIGHT_UNIT,
-            blendshapes=torch.from_numpy(told[:, :52]),
-            pose=torch.from_numpy(told[:, 52:55]),
-            lips=torch.from_numpy(told[:, 55:]),
-            mirrored=torch.from_numpy(flags[:, :1]),
-            keep_code=torch.from_numpy(flags[:, 1:2]),
-            fine=None if fine is None else _picture(fine),
-        )
+        return _batch(faces, targets, flat[0], flat[1], told, flags, fine)
 
     def plain(self, indices: list[int]) -> Batch:
         """The named samples as they are, not augmented: for looking at and measuring."""
         found = [self._locate(i) for i in indices]
-        size = self.size
-        margin = (found[0][0].face.shape[1] - size) // 2
-        inner = slice(margin, margin + size)
-        flags = torch.zeros(len(indices), 1)
-        fine = [None if s.fine is None else s.fine[k] for s, k in found]
-        return Batch(
-            face=_picture(np.stack([s.face[k][inner, inner] for s, k in found])),
-            target=_picture(np.stack([s.target[k] for s, k in found])),
-            mask=torch.from_numpy(np.stack([s.mask[k] for s, k in found])).float()[:, None] / 255,
-            weight=torch.from_numpy(np.stack([s.weight[k] for s, k in found])).float()[:, None] / WEIGHT_UNIT,
-            blendshapes=torch.from_numpy(np.stack([s.blendshapes[k] for s, k in found])),
-            pose=torch.from_numpy(np.stack([s.pose[k] for s, k in found])),
-            lips=torch.from_numpy(np.stack([s.lips[k] for s, k in found])),
-            mirrored=flags,
-            keep_code=1 - flags,
-            fine=_all(fine, _picture),
-        )
+
+        def rows(name: str) -> npt.NDArray[Any]:
+            return np.stack([getattr(shard, name)[k] for shard, k in found])
+
+        margin = (found[0][0].face.shape[1] - self.size) // 2
+        inner = slice(margin, margin + self.size)
+        told = np.concatenate([rows("blendshapes"), rows("pose"), rows("lips")], 1)
+        flags = np.tile(np.array([0, 1], np.float32), (len(found), 1))
+        fine = None if any(shard.fine is None for shard, _ in found) else rows("fine")
+        pictures = rows("face")[:, inner, inner], rows("target"), rows("mask"), rows("weight")
+        return _batch(*pictures, told, flags, fine)
+
+
+def _batch(
+    face: Pixels, target: Pixels, mask: Pixels, weight: Pixels, told: Floats, flags: Floats, fine: Pixels | None
+) -> Batch:
+    """`told` (n, 58) are blendshapes, pose and lips, `flags` (n, 2) mirrored and keep_code; pictures as in `Shard`."""
+    blendshapes, pose, lips = torch.from_numpy(told).split((52, 3, 3), 1)
+    return Batch(
+        face=_picture(face),
+        target=_picture(target),
+        mask=torch.from_numpy(mask).float()[:, None] / 255,
+        weight=torch.from_numpy(weight).float()[:, None] / WEIGHT_UNIT,
+        blendshapes=blendshapes,
+        pose=pose,
+        lips=lips,
+        mirrored=torch.from_numpy(flags[:, :1]),
+        keep_code=torch.from_numpy(flags[:, 1:]),
+        fine=None if fine is None else _picture(fine),
+    )
 
 
 def _picture(pixels: Pixels) -> Tensor:
     """(n, H, W, 3) uint8 to (n, 3, H, W) float32 0..1, channels last in memory."""
     return torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255
-
-
-def _all(parts: Sequence[Pixels | None], made: Callable[[Pixels], Tensor]) -> Tensor | None:
-    """The parts as one tensor, None where one of them is missing."""
-    there = [part for part in parts if part is not None]
-    return made(np.stack(there)) if there and len(there) == len(parts) else None

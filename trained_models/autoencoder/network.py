@@ -11,7 +11,7 @@ batch norm folds into them at export.
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from itertools import pairwise
 
 import torch
@@ -60,20 +60,17 @@ class DriverMask(nn.Module):
     def forward(self, face: Tensor) -> Tensor:
         x = face * 2 - 1
         crop = self.by_twos(x)
-        levels: list[Tensor] = []
+        levels = []
         for step in self.down:
             x = step(x)
             levels.append(x)
         for step, beside in zip(self.up, levels[-2::-1], strict=True):
             x = step(torch.cat([self.grow(x), beside], 1))
-        drawn: Tensor = self.pixels(self.head(torch.cat([x, crop], 1)))
-        return drawn
+        return self.pixels(self.head(torch.cat([x, crop], 1)))
 
 
-BLENDSHAPES = 52
-ANGLES = 3
 LIPS = 3
-TOLD = BLENDSHAPES + ANGLES + LIPS
+TOLD = 52 + 3 + LIPS  # blendshapes, head angles, the lips' distances
 GROWTH = 3  # pixels drawn along each side of a cell of the last map: the fast head draws 2
 
 
@@ -113,20 +110,7 @@ class Drawn:
 
     face: Tensor
     mask: Tensor
-    code: Tensor = field(repr=False)
-    features: Tensor | None = field(default=None, repr=False)
-
-
-class Halve(nn.Module):
-    """A stride-2 convolution with batch norm and ReLU."""
-
-    def __init__(self, inward: int, outward: int) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(inward, outward, 3, stride=2, padding=1, bias=False)
-        self.norm = nn.BatchNorm2d(outward)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return torch.relu(self.norm(self.conv(x)))
+    features: Tensor | None = None
 
 
 class Encoder(nn.Module):
@@ -135,15 +119,14 @@ class Encoder(nn.Module):
     def __init__(self, shape: Shape) -> None:
         super().__init__()
         widths = (3, *shape.encoder)
-        self.steps = nn.Sequential(*(Halve(a, b) for a, b in pairwise(widths)))
+        self.steps = nn.Sequential(*(Step(a, b, stride=2) for a, b in pairwise(widths)))
         cells = (shape.size // 32) ** 2
         self.squeeze = nn.Linear(widths[-1] * cells, shape.code)
         self.norm = nn.LayerNorm(shape.code)
 
     def forward(self, face: Tensor) -> Tensor:
         x = self.steps(face * 2 - 1)
-        code: Tensor = self.norm(self.squeeze(x.flatten(1)))
-        return code
+        return self.norm(self.squeeze(x.flatten(1)))
 
 
 class Condition(nn.Module):
@@ -154,9 +137,6 @@ class Condition(nn.Module):
     The mirror flag says that the picture was flipped, so that flipped training pairs do not average the
     identity's own left and right. Exported networks have it fixed at 0.
     """
-
-    mean: Tensor
-    spread: Tensor
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
@@ -197,7 +177,7 @@ class Block(nn.Module):
             nn.init.zeros_(self.told.bias)
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
-        y: Tensor = self.shuffle(self.norm(self.conv(x)))
+        y = self.shuffle(self.norm(self.conv(x)))
         if self.told is not None:
             gain, shift = self.told(condition)[:, :, None, None].chunk(2, 1)
             y = torch.addcmul(shift, y, 1 + gain)
@@ -221,8 +201,7 @@ class Fine(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         x = torch.relu(self.widen(features))
         x = torch.relu(x + self.again(x))
-        drawn: Tensor = self.pixels(self.head(x))
-        return drawn
+        return self.pixels(self.head(x))
 
 
 class Decoder(nn.Module):
@@ -236,16 +215,8 @@ class Decoder(nn.Module):
         self.condition = Condition(shape)
         self.spread_out = nn.Linear(shape.code + told, shape.bottom * self.cells**2)
         a, b, c, d = shape.decoder
-        self.blocks = nn.ModuleList(
-            [
-                Block(shape.bottom, a, told, double=True),
-                Block(a, b, told, double=True),
-                Block(b, c, told, double=True),
-                Block(c, c, told, double=False),
-                Block(c, d, 0, double=True),
-                Block(d, d, 0, double=False),
-            ]
-        )
+        sizes = ((shape.bottom, a, told), (a, b, told), (b, c, told), (c, c, told), (c, d, 0), (d, d, 0))
+        self.blocks = nn.ModuleList(Block(*size, double=k not in (3, 5)) for k, size in enumerate(sizes))
         self.head = nn.Conv2d(d, 16, 3, padding=1)
         self.pixels = nn.PixelShuffle(2)
         self.fine = Fine(shape)
@@ -302,14 +273,14 @@ class SwapNetwork(nn.Module):
         keep_code: Tensor | None = None,
     ) -> Drawn:
         """Draw the identity. `keep_code` (N, 1), 0 or 1, blanks single samples' codes (training only)."""
-        code: Tensor = self.encoder(face)
+        code = self.encoder(face)
         if keep_code is not None:
             code = code * keep_code.to(code.dtype)
         if mirrored is None:
             mirrored = torch.zeros_like(pose[:, :1])
         features = self.decoder.features(code, blendshapes, pose, lips, mirrored)
         drawn, mask = self.decoder.draw(features)
-        return Drawn(face=drawn, mask=mask, code=code, features=features)
+        return Drawn(drawn, mask, features)
 
 
 class Family(nn.Module):
@@ -324,9 +295,7 @@ class Family(nn.Module):
 
     def member(self, name: str) -> SwapNetwork:
         """One identity's network; its parts are this one's, not copies."""
-        decoder = self.decoders[name]
-        assert isinstance(decoder, Decoder)
-        return SwapNetwork(self.shape, self.encoder, self.driver_mask, decoder)
+        return SwapNetwork(self.shape, self.encoder, self.driver_mask, self.decoders[name])
 
 
 class Critic(nn.Module):
@@ -335,16 +304,13 @@ class Critic(nn.Module):
 
     def __init__(self, width: int = 24) -> None:
         super().__init__()
+        normed = nn.utils.parametrizations.spectral_norm
         self.steps = nn.Sequential(
-            nn.Conv2d(3, width, 4, stride=2, padding=1),
-            nn.LeakyReLU(0.2),
-            nn.utils.parametrizations.spectral_norm(nn.Conv2d(width, 2 * width, 4, stride=2, padding=1)),
-            nn.LeakyReLU(0.2),
-            nn.utils.parametrizations.spectral_norm(nn.Conv2d(2 * width, 2 * width, 4, stride=1, padding=1)),
-            nn.LeakyReLU(0.2),
+            *(nn.Conv2d(3, width, 4, 2, 1), nn.LeakyReLU(0.2)),
+            *(normed(nn.Conv2d(width, 2 * width, 4, 2, 1)), nn.LeakyReLU(0.2)),
+            *(normed(nn.Conv2d(2 * width, 2 * width, 4, 1, 1)), nn.LeakyReLU(0.2)),
             nn.Conv2d(2 * width, 1, 3, padding=1),
         )
 
     def forward(self, face: Tensor) -> Tensor:
-        said: Tensor = self.steps(face * 2 - 1)
-        return said
+        return self.steps(face * 2 - 1)

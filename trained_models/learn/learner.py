@@ -119,7 +119,7 @@ class Learner(EmaTraining[SwapNetwork]):
                 code = self.network.encoder(faces)
             code = self._disguised(code.float()) * batch.keep_code
             face, mask = self.network.decoder(code, *batch.told, batch.mirrored)
-        drawn, twins = Drawn(face, mask, code), len(face) % 2 == 0
+        drawn, twins = Drawn(face, mask), len(face) % 2 == 0
         loss, terms = swap_loss(drawn, batch.target, batch.mask, batch.weight, twins=twins)
         if self._reader is not None:
             added, more = self._reader.loss(face.float(), batch)

@@ -10,13 +10,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 Network = TypeVar("Network", bound=nn.Module)
-Made = TypeVar("Made", covariant=True)
 STOP = "STOP"  # A file of this name in a folder ends what works there
 
 
@@ -133,32 +132,9 @@ class EmaTraining(Generic[Network]):
         self.restore(torch.load(path, weights_only=True, map_location=device))
 
 
-class Batches(Protocol[Made]):
-    """Gives batch number so-and-so, always the same."""
-
-    def batch(self, number: int, count: int) -> Made: ...
-
-
-class Steps(Protocol):
-    """A training that `run` can turn: an `EmaTraining` with a plan, a step and a judgement."""
-
-    plan: Plan
-    step_number: int
-    seconds: float
-
-    def step(self, batch: Any) -> dict[str, float]: ...
-    def judge(self, held_out: Any) -> dict[str, float]: ...
-    def begin(self, network: Any) -> None: ...
-    def save(self, path: Path) -> None: ...
-    def load(self, path: Path) -> None: ...
-
-
-Trained = TypeVar("Trained", bound=Steps)
-
-
 def run(
-    training: Trained,
-    load: Callable[[], Batches[Any]],
+    training: Any,
+    load: Callable[[], Any],
     held_out: Any,
     folder: Path,
     *,
@@ -166,10 +142,11 @@ def run(
     begin: nn.Module | None = None,
     judge_every: int = 100,
     pause: Callable[[], bool] = lambda: False,
-) -> Trained:
+) -> Any:
     """Train until `plan.steps`, with `folder`/NAME.pt and NAME.csv; goes on where the last run stopped.
 
-    A run that has not begun starts from `begin`'s weights, if given. `load` gives the samples, and is asked again every
+    `training`: an `EmaTraining` with a `plan`, a `step` and a `judge`; it is given back. A run that has not begun
+    starts from `begin`'s weights, if given. `load` gives the samples, and is asked again every
     200 steps, since more may be rendered meanwhile. Ends early where `pause` says True or `folder`/STOP appears.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -200,10 +177,10 @@ def run(
     return training
 
 
-def batches_ahead(source: Batches[Made], first: int, count: int, ahead: int = 3) -> Generator[Made, None, None]:
+def batches_ahead(source: Any, first: int, count: int, ahead: int = 3) -> Generator[Any, None, None]:
     """Batches from number `first` on, made in the background while the network works."""
     with ThreadPoolExecutor(1) as worker:
-        waiting: list[Future[Made]] = []
+        waiting: list[Future[Any]] = []
         number = first
         try:
             while True:

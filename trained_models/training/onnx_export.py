@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import onnx
-import onnxruntime as ort
 import torch
 from onnxruntime.transformers.float16 import convert_float_to_float16
 from onnxruntime.transformers.onnx_model import OnnxModel
@@ -14,7 +13,7 @@ from torch import Tensor, nn
 from export.parity import Feed, Kind, compare
 from export.plan import NetworkSpec
 from export.to_onnx import quietly
-from realtime.inference.session import Array
+from realtime.inference.ort import open_session
 
 OPSET = 20
 
@@ -65,7 +64,9 @@ def export_halves(
     small = _stripped(half.model)
     feeds: list[Feed] = [dict(zip(inputs, (tensor.numpy() for tensor in given), strict=True)) for given in samples]
     reference = NetworkSpec("", plain, tuple(inputs), outputs, lambda count: feeds[:count], frozenset())
-    exact, rounded = (compare(reference, _OnCpu(file), feeds, outputs).differences for file in (full, small))
+    exact, rounded = (
+        compare(reference, open_session(file, provider="cpu"), feeds, outputs).differences for file in (full, small)
+    )
     psnrs = [found.psnr_db for found in rounded if found.psnr_db is not None]
     parity = Parity(max(found.worst for found in exact), min(psnrs))
     if not (parity.worst <= tolerance and parity.half_psnr_db >= least_psnr_db):
@@ -80,19 +81,6 @@ def giga_flops(module: nn.Module, given: tuple[Tensor, ...]) -> float:
     with FlopCounterMode(display=False) as work, torch.no_grad():
         module(*given)
     return float(work.get_total_flops() / 1e9)
-
-
-class _OnCpu:
-    """An ONNX file run as it is."""
-
-    def __init__(self, model: bytes) -> None:
-        options = ort.SessionOptions()
-        options.log_severity_level = 3
-        self._session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-
-    def run(self, feed: Feed) -> dict[str, Array]:
-        names = [output.name for output in self._session.get_outputs()]
-        return dict(zip(names, self._session.run(names, dict(feed)), strict=True))
 
 
 def _stripped(model: onnx.ModelProto) -> bytes:

@@ -1,10 +1,8 @@
 """Trains swap identities from rendered pairs; see README.md."""
 
 import platform
-import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import click
 import cv2
@@ -21,11 +19,12 @@ from trained_models.autoencoder.weights import from_bundle, read_network
 from trained_models.learn.samples import FILE
 from trained_models.recipes.autoencoder.driver_mask import PLAN, prepare_drivers, read_mask, train_mask
 from trained_models.recipes.autoencoder.prepare import prepare_folder
-from trained_models.recipes.autoencoder.to_bundle import Story, gather_strangers, write_identity, write_preview
+from trained_models.recipes.autoencoder.to_bundle import gather_strangers, write_identity, write_preview
 from trained_models.recipes.autoencoder.train import train as do
 from trained_models.training.files import add_to_bundle
 
 BUNDLES = Path(__file__).resolve().parents[2]
+HARDWARE = f"{platform.machine()} CPU, 2 cores"
 PATH = click.Path(path_type=Path)
 
 
@@ -37,17 +36,11 @@ def main() -> None:
 @main.command()
 @click.argument("raw", type=PATH)
 @click.argument("out", type=PATH)
-@click.option("--watch", type=float, metavar="S", help="Look for new shards every S seconds.")
-def prepare(raw: Path, out: Path, watch: float | None) -> None:
+def prepare(raw: Path, out: Path) -> None:
     """Find, cut and weigh the faces of rendered pairs: RAW/IDENTITY/shard_*.npz to OUT/IDENTITY."""
     find = finder()
-    while True:
-        for folder in sorted(raw.iterdir()):
-            if folder.is_dir() and (tally := prepare_folder(folder, out / folder.name, find)).kept:
-                print(folder.name, tally, flush=True)
-        if not watch:
-            return
-        time.sleep(watch)
+    for folder in sorted(path for path in raw.iterdir() if path.is_dir()):
+        print(folder.name, dict(prepare_folder(folder, out / folder.name, find)), flush=True)
 
 
 @main.command()
@@ -58,12 +51,7 @@ def prepare(raw: Path, out: Path, watch: float | None) -> None:
 @click.option("--steps", type=int)
 @click.option("--threads", type=int, default=2)
 @click.option("--from-bundles", is_flag=True, help="Start from the weights of the packaged bundles.")
-@click.option("--start", multiple=True, metavar="NAME=PATH", help="Start NAME from a weights file or a bundle.")
-@click.option("--peak-rate", type=float, default=1e-3, help="The optimiser's highest rate.")
 @click.option("--only", multiple=True, metavar="PART", help="Train this part alone: condition, told, fine, ...")
-@click.option("--fine-from", type=float, default=0.5, help="Share of the run after which the fine head joins in ...")
-@click.option("--sharp-from", type=float, default=0.75, help="... and its critic ...")
-@click.option("--read-from", type=float, default=0.5, help="... and the reading of what is drawn.")
 def train(
     data: Path,
     out: Path,
@@ -72,13 +60,11 @@ def train(
     steps: int | None,
     threads: int,
     from_bundles: bool,
-    start: tuple[str, ...],
-    **plan: Any,
+    only: tuple[str, ...],
 ) -> None:
     """Train NAMES together behind one encoder on DATA/NAME, or go on from OUT/state.pt."""
     begin = {name: BUNDLES / name for name in names} if from_bundles else {}
-    begin |= {name: Path(path) for name, path in (text.split("=", 1) for text in start)}
-    done = do(data, out, names, plan=Plan(**plan), hours=hours, steps=steps, start=begin, threads=threads)
+    done = do(data, out, names, plan=Plan(only=only), hours=hours, steps=steps, start=begin, threads=threads)
     print(f"{done.step_number} steps, {done.seconds / 3600:.2f} h")
 
 
@@ -110,7 +96,6 @@ def mask(data: Path, out: Path, steps: int, threads: int) -> None:
 @click.option("--raw", type=PATH, help="The rendered shards, for the preview picture.")
 @click.option("--title", help="As people read it; else the folder's name.")
 @click.option("--measured", multiple=True, metavar="KEY=TEXT", help="A line for the card's [measured].")
-@click.option("--hardware", default=f"{platform.machine()} CPU, 2 cores")
 def export(
     weights: Path,
     data: Path,
@@ -120,7 +105,6 @@ def export(
     raw: Path | None,
     title: str | None,
     measured: tuple[str, ...],
-    hardware: str,
 ) -> None:
     """Write the bundle OUT; parity is measured on prepared pairs in DATA."""
     network, pairs = read_network(weights), Pairs(data)
@@ -130,7 +114,7 @@ def export(
     files = to_onnx(network, pairs.plain(np.linspace(0, len(pairs) - 1, 24).astype(int).tolist()))
     with np.load(weights, allow_pickle=False) as file:
         facts = {k: file[k].item() for k in ("steps", "batch", "seed", "hours")}
-    story = Story(len(pairs), **{**facts, "hours": round(facts["hours"], 2)}, hardware=hardware)
+    story = {"pairs": len(pairs), **facts, "hours": round(facts["hours"], 2), "hardware": HARDWARE}
     figures = dict(fact.split("=", 1) for fact in measured)
     write_identity(out, title or out.name.capitalize(), files, story, network.shape, figures)
     if raw:

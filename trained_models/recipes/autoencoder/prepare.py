@@ -1,13 +1,10 @@
 """Prepares rendered pairs for training: finds the faces, cuts them as the live loop does, weighs the pixels.
 
-Both pictures of a pair go through the functions of the live loop, each by its own landmarks. The blendshapes and angles
-kept with a pair are the tracker's readings of the *identity's* picture. So the network learns "draw the identity such
-that the tracker reads this": fed with a driver's readings, it returns the driver's expression at full strength,
-whatever the renderer's actions do on either face.
+The readings kept with a pair are the tracker's of the *identity's* picture (README.md, "What the network is told").
 """
 
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -25,25 +22,16 @@ from trained_models.recipes.sample_files import decoded, read_arrays
 STRANDS = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (7, 7))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class RawPair:
-    """A driver's picture and the identity's with the same actions, pose and light; BGR, any sizes.
-
-    `region` (H, W) uint8 0..255: where the identity's face shows in `target`: skin, eyes and mouth, but no
-    hair, ears, neck or background.
-    """
-
-    person: Pixels
-    target: Pixels
-    region: Pixels
+RawPair = tuple[Pixels, Pixels, Pixels]
+"""A driver's picture, the identity's with the same actions, pose and light, BGR, any sizes, and (H, W) 0..255: where
+the identity's face shows: skin, eyes and mouth, but no hair, ears, neck or background."""
 
 
 def read_pairs(path: Path) -> Iterator[RawPair]:
     """The pairs of one shard (`people.pairs`), in order."""
     fields = read_arrays(path)
     pictures = (decoded(fields, name) for name in ("person_jpg", "target_jpg"))
-    for row in zip(*pictures, decoded(fields, "target_mask_png", cv2.IMREAD_GRAYSCALE), strict=True):
-        yield RawPair(*row)
+    yield from zip(*pictures, decoded(fields, "target_mask_png", cv2.IMREAD_GRAYSCALE), strict=True)
 
 
 def friendliest(path: Path) -> tuple[float, Pixels]:
@@ -58,29 +46,17 @@ def friendliest(path: Path) -> tuple[float, Pixels]:
     return float(cost[best]), decoded(fields, "target_jpg")[best]
 
 
-@dataclass(slots=True)
-class Tally:
-    """What became of the pairs."""
-
-    kept: int = 0
-    driver_missed: int = 0
-    identity_missed: int = 0
-
-
-def prepared(pairs: Iterator[RawPair], find: FindOne, tally: Tally) -> Shard | None:
+def prepared(pairs: Iterator[RawPair], find: FindOne, tally: Counter[str]) -> Shard | None:
     """One shard of the pairs in which both faces were found; None if there was no such pair."""
     parts: dict[str, list[npt.NDArray[np.generic]]] = {}
-    for pair in pairs:
-        driver, identity = find(pair.person), find(pair.target)
-        if driver is None:
-            tally.driver_missed += 1
+    for person, target, shows in pairs:
+        driver, identity = find(person), find(target)
+        if driver is None or identity is None:
+            tally["driver missed" if driver is None else "identity missed"] += 1
             continue
-        if identity is None:
-            tally.identity_missed += 1
-            continue
-        tally.kept += 1
+        tally["kept"] += 1
         target_crop = face_crop(identity.landmarks)
-        region = cv2.warpAffine(pair.region, target_crop, (SIZE, SIZE), flags=cv2.INTER_LINEAR)
+        region = cv2.warpAffine(shows, target_crop, (SIZE, SIZE), flags=cv2.INTER_LINEAR)
         # Slivers of skin between strands of hair are hair.
         mask = cv2.GaussianBlur(cv2.morphologyEx(region, cv2.MORPH_OPEN, STRANDS), (0, 0), 1.5)
         near = cv2.GaussianBlur(cv2.dilate(mask, np.ones((9, 9), np.uint8)), (0, 0), 2.0)
@@ -90,9 +66,9 @@ def prepared(pairs: Iterator[RawPair], find: FindOne, tally: Tally) -> Shard | N
         grown = target_crop + [[0, 0, 0.5], [0, 0, 0.5]]
         fine_crop = grown * (FINE_SIZE / SIZE) - [[0, 0, 0.5], [0, 0, 0.5]]
         row = {
-            "face": cut(pair.person, margin_crop(driver.landmarks), large, "edge"),
-            "target": cut(pair.target, target_crop, SIZE, "edge"),
-            "fine": cut(pair.target, fine_crop, FINE_SIZE, "edge"),
+            "face": cut(person, margin_crop(driver.landmarks), large, "edge"),
+            "target": cut(target, target_crop, SIZE, "edge"),
+            "fine": cut(target, fine_crop, FINE_SIZE, "edge"),
             "mask": np.asarray(mask, np.uint8),
             "weight": np.rint(weight).astype(np.uint8),
             "blendshapes": identity.blendshapes.astype(np.float32),
@@ -106,9 +82,9 @@ def prepared(pairs: Iterator[RawPair], find: FindOne, tally: Tally) -> Shard | N
     return Shard(**{name: np.stack(values) for name, values in parts.items()})
 
 
-def prepare_folder(raw: Path, out: Path, find: FindOne) -> Tally:
-    """Prepare every finished shard in `raw` that `out` lacks; each twenty-fifth goes to `out/held_out`."""
-    tally = Tally()
+def prepare_folder(raw: Path, out: Path, find: FindOne) -> Counter[str]:
+    """Prepare every shard in `raw` that `out` lacks, each twenty-fifth to `out/held_out`; what became of the pairs."""
+    tally = Counter[str]()
     for number, path in enumerate(sorted(raw.glob("shard_*.npz"))):
         folder = (out / "held_out" if number % 25 == 0 else out) / path.stem
         if folder.exists():

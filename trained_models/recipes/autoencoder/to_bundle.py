@@ -1,8 +1,8 @@
 """Stores a trained identity as a bundle, and gathers the drivers that `masquerade learn` is packaged with."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -19,22 +19,10 @@ PEOPLE, PER_PERSON = 140, 3
 JPEG_QUALITY = 85
 
 
-@dataclass(frozen=True, slots=True)
-class Story:
-    """What the card says of the training."""
-
-    pairs: int
-    steps: int
-    batch: int
-    seed: int
-    hours: float
-    hardware: str
-
-
 def write_identity(
-    folder: Path, title: str, files: Files, story: Story, shape: Shape, measured: Mapping[str, str | float]
+    folder: Path, title: str, files: Files, story: Mapping[str, Any], shape: Shape, measured: Mapping[str, str]
 ) -> None:
-    """The networks and the card of a bundle named as its `folder`; the preview is drawn apart."""
+    """The networks and the card of a bundle named as its `folder`; `story`: what the card says of the training."""
     head = {
         "name": folder.name,
         "title": title,
@@ -48,7 +36,7 @@ def write_identity(
         "training": {
             "recipe": "trained_models/recipes/autoencoder",
             "data": "rendered pairs of synthetic people: trained_models/recipes/people",
-            **asdict(story),
+            **story,
         },
         "measured": {"export": str(files.parity), **measured},
     }
@@ -71,13 +59,13 @@ def gather_strangers(raw: Path, out: Path) -> int:
     for shard in sorted(raw.glob("shard_*.npz")):
         with np.load(shard, allow_pickle=False) as stored:
             seeds = stored["person_seed"]
-        for seed, pair in zip(seeds.tolist(), read_pairs(shard), strict=True):
+        for seed, (driver, _, _) in zip(seeds.tolist(), read_pairs(shard), strict=True):
             if person.count(people.setdefault(seed, len(people))) >= PER_PERSON or people[seed] >= PEOPLE:
                 continue
-            face = find(pair.person)
+            face = find(driver)
             if face is None:
                 continue
-            crop = cut(pair.person, face_crop(face.landmarks), SIZE, "edge")
+            crop = cut(driver, face_crop(face.landmarks), SIZE, "edge")
             files.append(cv2.imencode(".jpg", crop, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1].reshape(-1))
             person.append(people[seed])
     ends = np.cumsum([len(f) for f in files])

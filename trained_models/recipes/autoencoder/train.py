@@ -61,7 +61,6 @@ def train(
     start: Mapping[str, Path] | None = None,
     plan: Plan | None = None,
     threads: int = 2,
-    device: str | None = None,
     shape: Shape | None = None,
 ) -> Training:
     """Train until `hours` of work or `steps` are over, or a signal asks to stop; saves before it returns.
@@ -75,7 +74,7 @@ def train(
     out.mkdir(parents=True, exist_ok=True)
     plan = plan or Plan()
     lessons = [Lesson.of(name, data / name, plan.seed) for name in names]
-    training = Training(plan, shape, names, device)
+    training = Training(plan, shape, names)
     state = out / "state.pt"
     if state.exists():
         training.load(state)

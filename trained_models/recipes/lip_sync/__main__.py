@@ -21,6 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 BUNDLE = ROOT / "lip-sync"
 CHECKPOINT = ROOT / "recipes" / "checkpoints" / "lip_sync.npz"
 FINE_CHECKPOINT = CHECKPOINT.with_name("lip_sync_fine.npz")
+SAYINGS = 400
 AGAIN = 1e-3  # the decoder's highest rate where it is no beginner
 PATH = click.Path(path_type=Path)
 data_option = click.option("--data", type=PATH, default=DATA, show_default=True)
@@ -35,65 +36,42 @@ def main() -> None: ...
 @data_option
 @click.option("--first", type=int, default=0)
 @click.option("--end", type=int, default=100)
-@click.option("--step", type=int, default=1, help="Several processes share the people: --first 0 and 1, --step 2.")
-def render(data: Path, first: int, end: int, step: int) -> None:
+def render(data: Path, first: int, end: int) -> None:
     """Render people who speak; resumes, and ends when DATA/STOP appears."""
-    for number in render_people(data, range(first, end, step)):
+    for number in render_people(data, range(first, end)):
         print(f"person {number}", flush=True)
 
 
 @main.command()
 @click.argument("run_folder", type=PATH)
 @data_option
-@click.option("--what", type=click.Choice(["encoder", "decoder", "both"]), default="both")
-@click.option("--sayings", type=int, default=400)
-@click.option("--encoder-steps", type=int, default=1600)
 @click.option("--steps", type=int, help="Of the decoder: 7000, or what the fine one's plan says.")
 @variant_option
-@click.option("--no-critic", is_flag=True, help="Fine only: without a sync critic.")
 @click.option(
-    "--from-checkpoint",
-    "begin",
-    type=PATH,
-    is_flag=False,
-    flag_value=CHECKPOINT,
-    help="A new run starts from these weights: the repository's, unless a file is named.",
+    "--from-checkpoint", is_flag=True, help="A new run starts from the kept weights; the fine one always does."
 )
-def train(
-    run_folder: Path,
-    data: Path,
-    what: str,
-    sayings: int,
-    encoder_steps: int,
-    steps: int | None,
-    variant: str,
-    no_critic: bool,
-    begin: Path | None,
-) -> None:
+def train(run_folder: Path, data: Path, steps: int | None, variant: str, from_checkpoint: bool) -> None:
     """Train the audio encoder, then the decoder; resumes from RUN_FOLDER; ends when RUN_FOLDER/STOP appears."""
     torch.set_num_threads(1)
     if variant == "fine":
-        _train_fine(run_folder, data, steps, not no_critic, begin or CHECKPOINT)
+        _train_fine(run_folder, data, steps)
         return
-    first = load_weights(begin) if begin else None
-    if what in ("encoder", "both"):
-        said, held_out = dataset.sayings(sayings)
-        hears = encoder_training.EncoderTraining(replace(encoder_training.PLAN, steps=encoder_steps))
-        begun = first.encoder if first else None
-        run(hears, lambda: said, held_out, run_folder, name="encoder", begin=begun, judge_every=250)
-    if what in ("decoder", "both"):
-        samples = dataset.Dataset(data)
-        plan = replace(decoder_training.PLAN, steps=steps or decoder_training.PLAN.steps)
-        plan = replace(plan, peak_rate=AGAIN) if first else plan
-        paints, begun = decoder_training.DecoderTraining(plan), first.decoder if first else None
-        run(paints, samples, samples.held_out(), run_folder, name="decoder", begin=begun)
+    first = load_weights(CHECKPOINT) if from_checkpoint else None
+    said, held_out = dataset.sayings(SAYINGS)
+    hears, begun = encoder_training.EncoderTraining(), first.encoder if first else None
+    run(hears, lambda: said, held_out, run_folder, name="encoder", begin=begun, judge_every=250)
+    samples = dataset.Dataset(data)
+    plan = replace(decoder_training.PLAN, steps=steps or decoder_training.PLAN.steps)
+    plan = replace(plan, peak_rate=AGAIN) if first else plan
+    paints, begun = decoder_training.DecoderTraining(plan), first.decoder if first else None
+    run(paints, samples, samples.held_out(), run_folder, name="decoder", begin=begun)
 
 
-def _train_fine(run_folder: Path, data: Path, steps: int | None, critic: bool, begin: Path) -> None:
+def _train_fine(run_folder: Path, data: Path, steps: int | None) -> None:
     """The critic, then the fine decoder, from the first one's weights."""
-    first, samples = load_weights(begin), Dataset(data, SHUT)
+    first, samples = load_weights(CHECKPOINT), Dataset(data, SHUT)
     clips = samples.clips()
-    judge = train_sync_critic(clips, held_out_clips(data), run_folder) if critic else None
+    judge = train_sync_critic(clips, held_out_clips(data), run_folder)
     plan = replace(FINE_PLAN, steps=steps or FINE_PLAN.steps)
     paints = FineTraining(plan, clips, first, judge)
     run(paints, samples, samples.held_out(), run_folder, name="fine", begin=widened(first.decoder))
@@ -104,13 +82,12 @@ def _train_fine(run_folder: Path, data: Path, steps: int | None, critic: bool, b
 @data_option
 @click.option("--out", type=PATH, default=BUNDLE)
 @variant_option
-@click.option("--checkpoint", type=PATH, help="Where the weights go, to be trained on from: the repository's.")
-def export(run_folder: Path, data: Path, out: Path, variant: str, checkpoint: Path | None) -> None:
+def export(run_folder: Path, data: Path, out: Path, variant: str) -> None:
     """Write the bundle of a run, with parity checked; the fine variant is put beside the fast one."""
     if variant == "fine":
-        print(finish_fine(run_folder, data, out, CHECKPOINT, checkpoint or FINE_CHECKPOINT))
+        print(finish_fine(run_folder, data, out, CHECKPOINT, FINE_CHECKPOINT))
     else:
-        print(finish_fast(run_folder, data, out, checkpoint or CHECKPOINT))
+        print(finish_fast(run_folder, data, out, CHECKPOINT))
 
 
 @main.command()

@@ -15,6 +15,7 @@ from trained_models.recipes.lip_sync.samples import PICTURES, SpokenSamples, rea
 from trained_models.recipes.lip_sync.spoken import hours
 from trained_models.recipes.lip_sync.sync_critic import Clips
 from trained_models.recipes.lip_sync.to_bundle import Facts, add_fine, load_weights, save_weights, write_lip_sync
+from trained_models.recipes.people.topology import topology
 from trained_models.recipes.sample_files import finished
 from trained_models.training.onnx_export import Parity
 
@@ -67,8 +68,6 @@ def held_out_clips(data: Path) -> Clips:
 
 def sayings(count: int) -> tuple[Sayings, Sayings]:
     """What is said by voices to train on, and by voices, languages and texts that are not."""
-    from trained_models.recipes.people.topology import topology
-
     names = topology().actions
     return Sayings(hours(SAID, count, names)), Sayings(hours(HELD_SAID, HELD_SAYINGS, names, held_out=True))
 

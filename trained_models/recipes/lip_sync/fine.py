@@ -90,7 +90,7 @@ FINE_PLAN = Plan(steps=5600, peak_rate=1.6e-3, last_rate=3e-5)
 
 
 class FineTraining(DecoderTraining):
-    """A fine decoder in training before a discriminator and, if given, a sync critic. `hears`: a finished network whose
+    """A fine decoder in training before a discriminator and a sync critic. `hears`: a finished network whose
     encoder tells the codes that the critic's clips are drawn with; it learns nothing."""
 
     def __init__(
@@ -98,7 +98,7 @@ class FineTraining(DecoderTraining):
         plan: Plan,
         clips: Clips,
         hears: LipSync,
-        critic: SyncCritic | None,
+        critic: SyncCritic,
         widths: Widths = FINE_WIDTHS,
         finish: int = FINISH,
     ) -> None:
@@ -123,8 +123,7 @@ class FineTraining(DecoderTraining):
             wanted = _pull(loss, made)
             loss = loss + _share(LOOKS, wanted, painted, made) + _share(ALIKE, wanted, differs, made)
             errors |= {"painted": float(painted.detach()), "differs": float(differs.detach())}
-            listens = self.step_number >= IN_STEP_FROM and self.step_number % EVERY == 0
-            if self._critic is not None and listens:
+            if self.step_number >= IN_STEP_FROM and self.step_number % EVERY == 0:
                 late, pictures = self._late(batch)
                 loss = loss + _share(IN_STEP, wanted * (len(pictures) / len(made)) ** 0.5, late, pictures)
                 errors["late"] = EVERY * float(late.detach())
@@ -147,7 +146,6 @@ class FineTraining(DecoderTraining):
         with torch.autocast("cpu", torch.bfloat16):
             pictures = self.network(shown.contiguous(memory_format=torch.channels_last), lips, codes).float()
         self.network.train()
-        assert self._critic is not None
         return contrast(self._critic, mouths(pictures.unflatten(0, (CLIPS, MOUTHS)), clip.corners), clip), pictures
 
     def state(self) -> dict[str, Any]:

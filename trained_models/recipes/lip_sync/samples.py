@@ -11,17 +11,24 @@ crop; `mel` (T, 80, 120): the sound, whose frame `first` + 3.2 k is where pictur
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
+from realtime.families.lip_sync.lower_face import FaceBox
 from realtime.families.lip_sync.network import LIP_POINTS, lip_outline
 from realtime.models.library import face_folder
 from realtime.tracking.tracker import Tracker
 from trained_models.recipes.lip_sync.network import CLOSERS, JAW, actions_of
+from trained_models.recipes.lip_sync.spoken import Spoken, any_voice, say
+from trained_models.recipes.people.develop import Camera
 from trained_models.recipes.people.performance import put
+from trained_models.recipes.people.person import PersonSpec, calibration, tracker
+from trained_models.recipes.people.renderer import Moment, Renderer
+from trained_models.recipes.people.surroundings import Light, background
+from trained_models.recipes.people.topology import topology
 from trained_models.recipes.sample_files import (
     Pixels,
     decoded,
@@ -32,9 +39,6 @@ from trained_models.recipes.sample_files import (
     stop_file,
     use_one_core,
 )
-
-if TYPE_CHECKING:
-    from trained_models.recipes.lip_sync.spoken import Spoken
 
 Floats = npt.NDArray[np.float32]
 
@@ -81,16 +85,11 @@ class Studio:
     """A renderer, and who speaks before it."""
 
     def __init__(self) -> None:
-        from trained_models.recipes.people.renderer import Renderer
-        from trained_models.recipes.people.topology import topology
-
         self.names = topology().actions
         self._renderer = Renderer(DRAWN, DRAWN, 1)
 
     def film(self, number: int, seed: int, stopped: Callable[[], bool]) -> dict[str, Any] | None:
         """A person's arrays; None if `stopped` said so, or where the tracker finds no face."""
-        from trained_models.recipes.people.person import PersonSpec, calibration
-
         rng = np.random.default_rng([seed, number])
         cartoon = bool(rng.random() < CARTOONS)
         PersonSpec(FIRST_PERSON + number, cartoon=cartoon).load_into(self._renderer, BAKE_VIEWS)
@@ -121,13 +120,6 @@ class Studio:
     def _take(
         self, rng: np.random.Generator, drive: Callable[[Any], Any], cartoon: bool
     ) -> tuple[list[bytes], dict[str, Any]] | None:
-        from realtime.families.lip_sync.lower_face import FaceBox
-        from trained_models.recipes.lip_sync.spoken import any_voice, say
-        from trained_models.recipes.people.develop import Camera
-        from trained_models.recipes.people.person import tracker
-        from trained_models.recipes.people.renderer import Moment
-        from trained_models.recipes.people.surroundings import Light, background
-
         said = say(*any_voice(rng), self.names, lively=float(rng.uniform(0.8, 1.25)))
         while said.mel.shape[1] < MEL_KEPT + 10:
             said = say(*any_voice(rng), self.names, lively=float(rng.uniform(0.8, 1.25)))
@@ -171,7 +163,7 @@ class Studio:
         return files, {"codes": codes, "lips": np.stack(lips), "mel": mel}
 
 
-def _excerpt(said: "Spoken", rng: np.random.Generator) -> tuple[Floats, Floats]:
+def _excerpt(said: Spoken, rng: np.random.Generator) -> tuple[Floats, Floats]:
     """(80, 120) mel and the (16, 12) codes of a take's pictures, the first at rest."""
     count = said.mel.shape[1]
     start = int(rng.integers(-8, count - MEL_KEPT + BEFORE))

@@ -33,7 +33,6 @@ FLOW_CHECKPOINT = CHECKPOINT.with_name("motion_around.npz")
 HELD_OUT = 4  # the first people are never trained on
 PATH = click.Path(path_type=Path)
 data_option = click.option("--data", type=PATH, default=DATA, show_default=True)
-threads_option = click.option("--threads", type=int, default=1)
 checkpoint_option = click.option("--from-checkpoint", is_flag=True, help="A new run starts from the kept weights.")
 
 
@@ -69,11 +68,10 @@ def patches(data: Path, first: int, end: int) -> None:
 @click.argument("run_folder", type=PATH)
 @data_option
 @click.option("--steps", type=int, default=8000)
-@threads_option
 @checkpoint_option
-def train(run_folder: Path, data: Path, steps: int, threads: int, from_checkpoint: bool) -> None:
+def train(run_folder: Path, data: Path, steps: int, from_checkpoint: bool) -> None:
     """Train the refiner; resumes from RUN_FOLDER/state.pt, and ends when RUN_FOLDER/STOP appears."""
-    torch.set_num_threads(threads)
+    torch.set_num_threads(1)
     files = samples.patch_files(data)
     held_out = samples.spread(samples.Samples(samples.read_patches(files[:HELD_OUT]), plain=True), 14)
     learnt = samples.Samples(samples.read_patches(files[HELD_OUT:]))
@@ -110,11 +108,10 @@ def export(run_folder: Path, data: Path, out: Path) -> None:
 @click.option("--out", type=PATH, default=BUNDLE)
 @click.option("--end", type=int, default=200)
 @click.option("--steps", type=int, default=1500)
-@threads_option
 @checkpoint_option
-def flow(run_folder: Path, data: Path, out: Path, end: int, steps: int, threads: int, from_checkpoint: bool) -> None:
+def flow(run_folder: Path, data: Path, out: Path, end: int, steps: int, from_checkpoint: bool) -> None:
     """Make the flow network for hair and neck: samples, training (resumes), bundle."""
-    torch.set_num_threads(threads)
+    torch.set_num_threads(1)
     tracker = Tracker(face_folder(), provider="cpu")
     make = partial(flows.stacked, open_head(BUNDLE / "mesh.npz"), find=tracker.find)
     for number in samples.prepare(data, "flow", range(end), make):

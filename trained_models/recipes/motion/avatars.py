@@ -8,6 +8,11 @@ import cv2
 import numpy as np
 
 from realtime.models.bundle import hash_file
+from trained_models.recipes.people.develop import Camera
+from trained_models.recipes.people.person import PersonSpec, calibration
+from trained_models.recipes.people.renderer import Moment, Renderer
+from trained_models.recipes.people.surroundings import Light, background
+from trained_models.recipes.people.topology import topology
 
 STATEMENT = {False: "Rendered character. No real person.", True: "Drawn character. No real person."}
 CARD = """\
@@ -59,12 +64,6 @@ SITTERS = (
 
 def portrait(sitter: Sitter) -> Any:
     """The picture, (h, w, 3) or with alpha (h, w, 4), uint8 BGR(A)."""
-    from trained_models.recipes.people.develop import Camera
-    from trained_models.recipes.people.person import PersonSpec, calibration
-    from trained_models.recipes.people.renderer import Moment, Renderer
-    from trained_models.recipes.people.surroundings import Light, background
-    from trained_models.recipes.people.topology import topology
-
     width, height = sitter.size
     renderer, names = Renderer(width, height, 2), topology().actions
     PersonSpec(sitter.seed, sitter.style, cartoon=sitter.cartoon, wears=False).load_into(renderer)

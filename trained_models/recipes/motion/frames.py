@@ -13,7 +13,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from trained_models.recipes.people.calibrate import uncalibrated
+from trained_models.recipes.people.develop import Camera
+from trained_models.recipes.people.moments import draw_moment
 from trained_models.recipes.people.performance import put
+from trained_models.recipes.people.person import PersonSpec
+from trained_models.recipes.people.renderer import Moment, Renderer
+from trained_models.recipes.people.surroundings import Light, background
+from trained_models.recipes.people.topology import topology
 from trained_models.recipes.sample_files import (
     Pixels,
     decoded,
@@ -63,21 +70,11 @@ class Studio:
     """A renderer, and who sits before it."""
 
     def __init__(self) -> None:
-        from trained_models.recipes.people.renderer import Renderer
-        from trained_models.recipes.people.topology import topology
-
         self.names = topology().actions
         self._renderer = Renderer(SIZE, SIZE, 2)
 
     def film(self, number: int, seed: int, stopped: Callable[[], bool]) -> dict[str, Any] | None:
         """The arrays of a person; None if `stopped` said so."""
-        from trained_models.recipes.people.calibrate import uncalibrated
-        from trained_models.recipes.people.develop import Camera
-        from trained_models.recipes.people.moments import draw_moment
-        from trained_models.recipes.people.person import PersonSpec
-        from trained_models.recipes.people.renderer import Moment
-        from trained_models.recipes.people.surroundings import Light, background
-
         rng = np.random.default_rng([seed, number])
         person_seed, cartoon = FIRST_PERSON + number, bool(rng.random() < CARTOONS)
         PersonSpec(person_seed, cartoon=cartoon).load_into(self._renderer, BAKE_VIEWS)

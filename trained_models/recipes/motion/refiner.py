@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from realtime.families.motion.mesh.refiner import SHADE_SIDE
 from realtime.families.motion.mesh.source import EYE_CHANNELS, EYE_WINDOW, MOUTH_CHANNELS, MOUTH_WINDOW
+from trained_models.recipes.lip_sync.network import Conv
 from trained_models.recipes.motion.samples import Batch
 from trained_models.training.ema import EmaTraining, Plan
 from trained_models.training.losses import edge_loss, structure_loss, weighted_mean
@@ -29,15 +30,6 @@ class Widths:
     def as_dict(self) -> dict[str, list[int]]:
         """For a file."""
         return {"mouth": list(self.mouth), "eyes": list(self.eyes)}
-
-
-class Conv(nn.Sequential):
-    """3x3, batch norm, ReLU."""
-
-    def __init__(self, inside: int, outside: int, stride: int = 1) -> None:
-        super().__init__(
-            nn.Conv2d(inside, outside, 3, stride, 1, bias=False), nn.BatchNorm2d(outside), nn.ReLU(inplace=True)
-        )
 
 
 class PatchNet(nn.Module):

@@ -5,6 +5,10 @@ from typing import Any
 
 import click
 
+from trained_models.recipes.people.clip import render_clip
+from trained_models.recipes.people.clips import Wanted, render_clips
+from trained_models.recipes.people.pairs import render_pairs, render_strangers
+
 DATA = Path.home() / ".cache" / "masquerade" / "people"
 PATH = click.Path(path_type=Path)
 data_option = click.option("--data", type=PATH, default=DATA, show_default=True)
@@ -15,11 +19,10 @@ workers_option = click.option("--workers", type=int, default=2, help="Processes,
 def main() -> None: ...
 
 
-def _count(numbers: Any, total: int, unit: str) -> None:
-    from tqdm import tqdm
-
-    for _ in tqdm(numbers, total=total, unit=unit):
-        pass
+def _count(numbers: Any, total: int | None, unit: str) -> None:
+    with click.progressbar(numbers, total, label=unit, show_pos=True) as bar:
+        for _ in bar:
+            pass
 
 
 @main.command()
@@ -30,8 +33,6 @@ def _count(numbers: Any, total: int, unit: str) -> None:
 @click.option("--identity", "identities", multiple=True, default=["ada"], help="Whom to draw beside the drivers.")
 def pairs(data: Path, shards: int, workers: int, seed: int, identities: tuple[str, ...]) -> None:
     """Training pairs to DATA/pairs/IDENTITY; resumes, and ends when DATA/STOP appears."""
-    from trained_models.recipes.people.pairs import render_pairs
-
     _count(render_pairs(data, identities, shards, workers, seed), shards, "shard")
 
 
@@ -41,8 +42,6 @@ def pairs(data: Path, shards: int, workers: int, seed: int, identities: tuple[st
 @workers_option
 def strangers(data: Path, shards: int, workers: int) -> None:
     """Drivers alone, many people, to DATA/strangers: what a mask is learnt from."""
-    from trained_models.recipes.people.pairs import render_strangers
-
     _count(render_strangers(data, shards, workers), shards, "shard")
 
 
@@ -54,25 +53,18 @@ def strangers(data: Path, shards: int, workers: int) -> None:
 @click.option("--cartoons", type=float, default=0.25, help="Share of drawn characters, 0 to 1.")
 @click.option("--occluded", type=float, default=0.35, help="Share with hands, cups, microphones, 0 to 1.")
 @click.option("--identity", help="A name in person.py: plays what everybody else would have played.")
-@click.option("--oversampling", type=int, default=1, help="2: smoother edges, twice the time.")
 @workers_option
 @click.option("--seed", type=int, default=20262)
 def clips(data: Path, people: int, workers: int, seed: int, **wanted: Any) -> None:
     """People in motion, drawn ones too, to DATA/clips; resumes, and ends when DATA/STOP appears."""
-    from trained_models.recipes.people.clips import Wanted, render_clips
-
     _count(render_clips(data, people, Wanted(**wanted), workers, seed), people, "clip")
 
 
 @main.command()
 @click.option("--out", type=PATH, default=Path("driving.mp4"))
-@click.option("--width", type=int, default=960)
-@click.option("--height", type=int, default=540)
-def clip(out: Path, width: int, height: int) -> None:
+def clip(out: Path) -> None:
     """The bundled driving clip; needs libespeak-ng."""
-    from trained_models.recipes.people.clip import render_clip
-
-    render_clip(out, width, height)
+    _count(render_clip(out), None, "frame")
 
 
 if __name__ == "__main__":

@@ -7,11 +7,11 @@ reads (brows that look raised, narrow eyes) is taken back as well. What the trac
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from benchmarks.metrics.acting import BLENDSHAPES
 from trained_models.recipes.people.assets import Floats
 
 PAIRED = (
@@ -67,35 +67,8 @@ def both_sides(actions: dict[str, float]) -> dict[str, float]:
     return {half: weight for action, weight in actions.items() for half in side_names(action)}
 
 
-if TYPE_CHECKING:
-    from realtime.tracking.tracker import Tracker
-
 Read = Callable[[Floats], npt.NDArray[np.float32]]
-"""(52,) actions in the topology's order → (52,) readings in the order of `READ`, 0..1."""
-
-READ = (
-    *("_neutral", "browDownLeft", "browDownRight", "browInnerUp", "browOuterUpLeft", "browOuterUpRight", "cheekPuff"),
-    *("cheekSquintLeft", "cheekSquintRight", "eyeBlinkLeft", "eyeBlinkRight", "eyeLookDownLeft", "eyeLookDownRight"),
-    *("eyeLookInLeft", "eyeLookInRight", "eyeLookOutLeft", "eyeLookOutRight", "eyeLookUpLeft", "eyeLookUpRight"),
-    *("eyeSquintLeft", "eyeSquintRight", "eyeWideLeft", "eyeWideRight", "jawForward", "jawLeft", "jawOpen", "jawRight"),
-    *("mouthClose", "mouthDimpleLeft", "mouthDimpleRight", "mouthFrownLeft", "mouthFrownRight", "mouthFunnel"),
-    *("mouthLeft", "mouthLowerDownLeft", "mouthLowerDownRight", "mouthPressLeft", "mouthPressRight", "mouthPucker"),
-    *("mouthRight", "mouthRollLower", "mouthRollUpper", "mouthShrugLower", "mouthShrugUpper", "mouthSmileLeft"),
-    *("mouthSmileRight", "mouthStretchLeft", "mouthStretchRight", "mouthUpperUpLeft", "mouthUpperUpRight"),
-    *("noseSneerLeft", "noseSneerRight"),
-)
-"""MediaPipe's order of blendshapes."""
-
-
-def reader(draw: Callable[[Floats], Any], tracker: "Tracker") -> Read:
-    """Readings of what `draw` draws: from actions (52,) to a picture (h, w, 3) RGB. A missed face reads as NaN."""
-
-    def read(actions: Floats) -> npt.NDArray[np.float32]:
-        faces = tracker.find(np.ascontiguousarray(draw(actions)[..., ::-1]))
-        return faces[0].blendshapes if faces else np.full(len(READ), np.nan, np.float32)
-
-    return read
-
+"""(52,) actions in the topology's order → (52,) readings in the order of `BLENDSHAPES`, 0..1."""
 
 LEVELS = np.array([0.2, 0.4, 0.65, 1.0])  # shares of `Wanted.most` at which a sweep is read
 LEAST_SHARE = 0.25  # of the usual gain: an action is never weaker
@@ -209,7 +182,7 @@ def _turn_round(
     wanted = WANTED[action]
     levels = np.r_[0.0, LEVELS * wanted.most]
     for name in side_names(action):
-        seen = np.array([row[READ.index(name)] for row in rows])
+        seen = np.array([row[BLENDSHAPES.index(name)] for row in rows])
         if not np.isfinite(seen).all():
             continue
         at_half, at_full = (amplitude(levels, seen, goal) for goal in (wanted.half, wanted.full))
@@ -225,7 +198,7 @@ def _settle(rest: Floats, place: dict[str, int], read: Read) -> None:
     """Take back what a resting face reads too high, action by action, in place."""
     for action, most in REST.items():
         halves = side_names(action)
-        seen = [READ.index(name) for name in halves]
+        seen = [BLENDSHAPES.index(name) for name in halves]
         if not read(rest)[seen].mean() > most:
             continue
         index = [place[name] for name in halves]

@@ -45,7 +45,6 @@ class Wanted:
     size: int = 256
     cartoons: float = CARTOONS
     occluded: float = OCCLUDED
-    oversampling: int = 1
     identity: str | None = None
 
 
@@ -54,7 +53,7 @@ class ClipWriter:
 
     def __init__(self, wanted: Wanted) -> None:
         self.wanted = wanted
-        self._renderer: Renderer = Renderer(wanted.size, wanted.size, wanted.oversampling)
+        self._renderer = Renderer(wanted.size, wanted.size, 1)
 
     def __call__(self, job: tuple[Path, int, int]) -> int:
         """Film one clip to its file; its number."""
@@ -78,10 +77,8 @@ class ClipWriter:
         own = calibration(self._renderer)
         played = improvise(int(rng.integers(1 << 31)), wanted.frames, FPS, names)
         driven = own.drive(played.actions)
-        light, room = (
-            Light(int(rng.integers(1 << 31))),
-            background(int(rng.integers(1 << 31)), wanted.size, wanted.size),
-        )
+        light = Light(int(rng.integers(1 << 31)))
+        room = background(int(rng.integers(1 << 31)), wanted.size, wanted.size)
         webcam, sight, view_deg = Webcam.drawn(rng), *_desk(rng, self._renderer)
         held, near = Occluder(int(rng.integers(1 << 31))), np.zeros(wanted.frames)
         if rng.random() < wanted.occluded:

@@ -10,7 +10,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import moderngl
 import numpy as np
 
 from trained_models.recipes.people.assets import Floats, Ints
@@ -22,7 +21,9 @@ SHADERS = Path(__file__).parent / "shaders"
 
 @cache
 def context() -> Any:
-    """The process's context; moderngl's are not for several threads."""
+    """The process's context; moderngl's are not for several threads. Only here is it imported."""
+    import moderngl
+
     return moderngl.create_context(standalone=True, backend="egl")  # type: ignore[arg-type]
 
 
@@ -112,7 +113,7 @@ class Shelf:
         size, components = (array.shape[1], array.shape[0]), 1 if array.ndim == 2 else array.shape[2]
         made = context().texture(size, components, np.ascontiguousarray(array).tobytes(), dtype=kind)
         made.build_mipmaps()
-        made.filter = (moderngl.LINEAR_MIPMAP_NEAREST, moderngl.LINEAR)
+        made.filter = (context().LINEAR_MIPMAP_NEAREST, context().LINEAR)
         made.repeat_x, made.repeat_y = repeat, False
         return self.hold(made)
 
@@ -159,7 +160,7 @@ def transfer(program: Any, casting: list[Surface], centre: Floats, views: int) -
         view = orthographic(-REACH, REACH, -REACH, REACH, 0.1, 12) @ look_at(centre + direction * 6, centre, up)
         target.use()
         target.clear()
-        context().enable_only(moderngl.DEPTH_TEST)
+        context().enable_only(context().DEPTH_TEST)
         program["LVP"].write(as_bytes(view.T))
         array.render()
         nearest = np.frombuffer(depth.read(), np.float32).reshape(RESOLUTION, RESOLUTION)

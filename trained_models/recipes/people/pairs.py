@@ -12,22 +12,22 @@ nothing; `seed` = (data seed, shard number). Everything in a shard follows from 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from trained_models.recipes.people.accessories import Occluder, Worn, wears_dark_glasses
+from trained_models.recipes.people.assets import Floats
+from trained_models.recipes.people.calibrate import Calibration
+from trained_models.recipes.people.develop import Picture
+from trained_models.recipes.people.moments import MomentDraw, draw_moment
+from trained_models.recipes.people.person import IDENTITIES, PersonSpec, calibration
+from trained_models.recipes.people.renderer import Moment, Renderer
+from trained_models.recipes.people.surroundings import Light, background
+from trained_models.recipes.people.topology import topology
 from trained_models.recipes.sample_files import in_processes, joined, jpeg, numbered, png, stop_file
 from trained_models.training.ema import STOP
 from trained_models.training.files import save_arrays
-
-if TYPE_CHECKING:
-    from trained_models.recipes.people.accessories import Occluder, Worn
-    from trained_models.recipes.people.calibrate import Calibration
-    from trained_models.recipes.people.develop import Picture
-    from trained_models.recipes.people.moments import MomentDraw
-    from trained_models.recipes.people.person import PersonSpec
-    from trained_models.recipes.people.renderer import Renderer
 
 SIZE = 256
 TARGET_SIZE = 320  # the identity is drawn larger: from this the crop of a fine variant is cut without blowing it up
@@ -38,19 +38,15 @@ DRIVER_BAKE_VIEWS = 64
 class Shot:
     """A picture and the (52,) amplitudes that made its face."""
 
-    picture: "Picture"
-    driven: npt.NDArray[np.floating[Any]]
+    picture: Picture
+    driven: Floats
 
 
 class Studio:
     """The identities, loaded for good and drawn fourfold, and whoever drives them. The driver is drawn without
     oversampling: trainers make webcam pictures of it anyway."""
 
-    def __init__(self, identities: "Sequence[PersonSpec]") -> None:
-        from trained_models.recipes.people.person import calibration
-        from trained_models.recipes.people.renderer import Renderer
-        from trained_models.recipes.people.topology import topology
-
+    def __init__(self, identities: Sequence[PersonSpec]) -> None:
         self.names = topology().actions
         self._person = Renderer(SIZE, SIZE, oversampling=1)
         self._person_seed: int | None = None
@@ -61,10 +57,8 @@ class Studio:
             identity.load_into(target)
             self._targets.append((target, calibration(target)))
 
-    def all(self, person_seed: int, drawn: "MomentDraw", held: "Occluder | None" = None) -> list["Shot"]:
+    def all(self, person_seed: int, drawn: MomentDraw, held: Occluder | None = None) -> list[Shot]:
         """The driver, who may hold something before the face, then each identity in the same moment."""
-        from trained_models.recipes.people.person import PersonSpec, calibration
-
         if person_seed != self._person_seed or self._person_moves is None:
             PersonSpec(person_seed).load_into(self._person, DRIVER_BAKE_VIEWS)
             self._person_moves = calibration(self._person)
@@ -75,13 +69,10 @@ class Studio:
             *(self._shot(target, moves, drawn, None) for target, moves in self._targets),
         ]
 
-    def _shot(self, renderer: "Renderer", moves: "Calibration", drawn: "MomentDraw", before: "Worn | None") -> "Shot":
-        from trained_models.recipes.people.renderer import Moment
-        from trained_models.recipes.people.surroundings import Light, background
-
+    def _shot(self, renderer: Renderer, moves: Calibration, drawn: MomentDraw, before: Worn | None) -> Shot:
         tilt = np.radians(drawn.tilt)
 
-        def sight(face: npt.NDArray[np.float32]) -> tuple[Any, Any]:
+        def sight(face: Floats) -> tuple[Any, Any]:
             target = face + np.array([drawn.offset[0], 0.05 + drawn.offset[1], 0])
             return target + drawn.distance * np.array([0, np.sin(tilt), np.cos(tilt)]), target
 
@@ -107,8 +98,6 @@ JPEG_QUALITY = 95
 
 def driver_of(turn: int) -> int:
     """The seed of the driver whose turn it is, counted from 0 over all shards."""
-    from trained_models.recipes.people.accessories import wears_dark_glasses
-
     if turn % SHADED_EVERY != SHADED_EVERY - 1:
         return FIRST_PERSON + turn
     # A thousand seeds each, so that nobody drives twice: that none of them has sunglasses never happens.
@@ -116,10 +105,8 @@ def driver_of(turn: int) -> int:
     return next(seed for seed in range(first, first + 1000) if wears_dark_glasses(seed))
 
 
-def held_by(seed: int, number: int, index: int, share: float = OCCLUDED) -> "Occluder | None":
+def held_by(seed: int, number: int, index: int, share: float = OCCLUDED) -> Occluder | None:
     """What the driver of a shard's sample holds before the face, None for all but `share`."""
-    from trained_models.recipes.people.accessories import Occluder
-
     rng = np.random.default_rng([seed, number, index, 3])
     return Occluder(int(rng.integers(1 << 31))) if rng.random() < share else None
 
@@ -167,8 +154,6 @@ def render_shard(
     studio: Studio, number: int, drivers: Drivers, stopped: Callable[[], bool]
 ) -> list[dict[str, Any]] | None:
     """The arrays of a shard, once for each identity of the studio, or without any; None if `stopped` said so."""
-    from trained_models.recipes.people.moments import draw_moment
-
     rolls: list[Roll] = []
     people: list[int] = []
     occluders: list[str] = []
@@ -199,7 +184,7 @@ def render_shard(
 class ShardWriter:
     """Renders shards to files: one to the folder of each identity."""
 
-    def __init__(self, identities: "Sequence[PersonSpec]") -> None:
+    def __init__(self, identities: Sequence[PersonSpec]) -> None:
         self._studio = Studio(identities)
 
     def __call__(self, job: tuple[tuple[Path, ...], Path, int, Drivers]) -> int:
@@ -227,8 +212,6 @@ def render_strangers(data: Path, shards: int, workers: int) -> Iterator[int]:
 def _render(
     data: Path, folders: list[Path], identities: Sequence[str], shards: int, workers: int, drivers: Drivers
 ) -> Iterator[int]:
-    from trained_models.recipes.people.person import IDENTITIES
-
     for folder in folders:
         folder.mkdir(parents=True, exist_ok=True)
     missing = [k for k in range(shards) if not all(numbered(f, k, "shard").exists() for f in folders)]

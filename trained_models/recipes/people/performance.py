@@ -30,13 +30,17 @@ def hump(times: Doubles, start: float, end: float, rise: float = 0.22) -> Double
     return soft((times - start) / rise) * soft((end - times) / (rise * 1.3))
 
 
-def blinks(times: Doubles, at: tuple[float, ...]) -> Doubles:
-    """0..1: lids close in 90 ms, stay a moment and open in twice that."""
-    out = np.zeros(len(times))
+def blink(track: Floats, names: list[str], times: Doubles, at: tuple[float, ...]) -> None:
+    """Blinks in place: lids close in 90 ms, stay a moment and open in twice that."""
+    closed = np.zeros(len(times))
     for moment in at:
         x = times - moment
-        out = np.maximum(out, np.clip(np.where(x < 0, 1 + x / 0.09, 1.15 - x / 0.17), 0, 1))
-    return out
+        closed = np.maximum(closed, np.clip(np.where(x < 0, 1 + x / 0.09, 1.15 - x / 0.17), 0, 1))
+    for side in ("Left", "Right"):
+        lid = names.index("eyeBlink" + side)
+        track[:, lid] = np.maximum(track[:, lid], closed)
+        for other in ("eyeSquint", "eyeWide"):
+            track[:, names.index(other + side)] *= 1 - closed
 
 
 def glances(rng: np.random.Generator, frames: int, fps: float, until: int) -> tuple[Doubles, Doubles]:
@@ -109,12 +113,7 @@ def improvise(seed: int, frames: int, fps: float, names: list[str]) -> Performan
     liveliness = rng.uniform(0.7, 1.35)
     actions = mouth_curves(babble(rng, duration), duration, fps, names)[:frames] * liveliness
     _feel(rng, actions, names, times, duration)
-    closed = blinks(times, _blink_times(rng, duration))
-    for side in ("Left", "Right"):
-        lid = names.index("eyeBlink" + side)
-        actions[:, lid] = np.maximum(actions[:, lid], closed)
-        for other in ("eyeSquint", "eyeWide"):
-            actions[:, names.index(other + side)] *= 1 - closed
+    blink(actions, names, times, _blink_times(rng, duration))
     wide = rng.uniform(0.6, 1.6)
     pitch, yaw, roll = (sway(rng, frames, s * wide, k) for s, k in ((4.0, 6), (9.0, 5), (2.8, 4)))
     for _ in range(int(duration / 4)):  # now and then somebody looks away

@@ -3,12 +3,14 @@
 from dataclasses import dataclass
 from functools import cache
 
+import numpy as np
+
+from benchmarks.metrics.acting import BLENDSHAPES
 from realtime.models.library import face_folder
 from realtime.tracking.tracker import Tracker
 from trained_models.recipes.people.assets import Floats
-from trained_models.recipes.people.calibrate import Calibration, calibrate, reader
+from trained_models.recipes.people.calibrate import Calibration, calibrate
 from trained_models.recipes.people.cartoon import cartoon_look, cartoon_shape, eye_growth
-from trained_models.recipes.people.develop import Pixels
 from trained_models.recipes.people.look import Look, sample_look
 from trained_models.recipes.people.renderer import Moment, Renderer
 from trained_models.recipes.people.shape import Identity, sample_shape
@@ -30,11 +32,14 @@ def calibration(renderer: Renderer) -> Calibration:
     small = Renderer(CALIBRATION_SIZE, CALIBRATION_SIZE, 1, renderer.scene)
     room, light = background(CALIBRATION_ROOM, CALIBRATION_SIZE, CALIBRATION_SIZE), Light(CALIBRATION_LIGHT)
 
-    def draw(actions: Floats) -> Pixels:
-        return small.picture(Moment(actions, view_deg=15.5, light=light), room, bare=True).pixels
+    def read(actions: Floats) -> Floats:
+        """Not numbers where no face is found."""
+        drawn = small.picture(Moment(actions, view_deg=15.5, light=light), room, bare=True).pixels
+        faces = tracker().find(np.ascontiguousarray(drawn[..., ::-1]))
+        return faces[0].blendshapes if faces else np.full(len(BLENDSHAPES), np.nan, np.float32)
 
     try:
-        return calibrate(topology().actions, reader(draw, tracker()))
+        return calibrate(topology().actions, read)
     finally:
         small.close()
 

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import moderngl
 import numpy as np
 
 from trained_models.recipes.people.accessories import Worn
@@ -88,7 +87,7 @@ class Renderer:
         self._target = gl.framebuffer(layers, depth)
         self._shadow = gl.depth_texture((SHADOW_SIZE, SHADOW_SIZE))
         self._shadow.compare_func = ""
-        self._shadow.filter = (moderngl.NEAREST, moderngl.NEAREST)
+        self._shadow.filter = (gl.NEAREST, gl.NEAREST)
         self._shadow_target = gl.framebuffer(depth_attachment=self._shadow)
         self.scene = scene or GpuScene()
 
@@ -132,7 +131,7 @@ class Renderer:
         }
         self._target.use()
         self._target.clear(0, 0, 0, 0)
-        context().enable_only(moderngl.DEPTH_TEST)
+        context().enable_only(context().DEPTH_TEST)
         self._shadow.use(0)
         scene.use_textures()
         self._draw_solid(shared, look, posed, bare, moment.before)
@@ -156,7 +155,7 @@ class Renderer:
 
     def _draw_shadows(self, lamp_view: Any, posed: Posed, lamp: tuple[float, ...]) -> None:
         scene = self.scene
-        context().enable_only(moderngl.DEPTH_TEST)
+        context().enable_only(context().DEPTH_TEST)
         set_uniforms(scene.programs.depth, LVP=lamp_view.T)
         scene.skin_depth.render()
         around = scene.hair_uniforms(posed)
@@ -165,7 +164,7 @@ class Renderer:
 
     def _draw_solid(self, shared: dict[str, Any], look: Look, posed: Posed, bare: bool, before: Worn | None) -> None:
         """Skin, shirt, tongue and teeth: one program, four kinds."""
-        skin = self.scene.programs.skin
+        gl, skin = context(), self.scene.programs.skin
         set_uniforms(
             skin,
             alb=1,
@@ -184,9 +183,9 @@ class Renderer:
         for kind, part in [*self.scene.solid_parts(), *worn]:
             skin["kind"].value = kind
             # Cloth is seen from within at the collar; skin never is.
-            context().enable_only(moderngl.DEPTH_TEST | (moderngl.CULL_FACE if kind == 0 else moderngl.NOTHING))
+            gl.enable_only(gl.DEPTH_TEST | (gl.CULL_FACE if kind == 0 else gl.NOTHING))
             part.array.render()
-        context().enable_only(moderngl.DEPTH_TEST)
+        gl.enable_only(gl.DEPTH_TEST)
 
     def _draw_eyes(self, shared: dict[str, Any], posed: Posed, gaze: Any) -> None:
         scene, (yaw, pitch), (turned, moved) = self.scene, gaze, posed.head
@@ -212,9 +211,9 @@ class Renderer:
 
     def _draw_lashes(self, seen: Any, look: Look, bare: bool) -> None:
         gl, program = context(), self.scene.programs.lash
-        gl.enable_only(moderngl.DEPTH_TEST | moderngl.BLEND)
+        gl.enable_only(gl.DEPTH_TEST | gl.BLEND)
         # Alpha stays: it says what lies below.
-        gl.blend_func = moderngl.SRC_ALPHA, moderngl.ONE_MINUS_SRC_ALPHA, moderngl.ZERO, moderngl.ONE
+        gl.blend_func = gl.SRC_ALPHA, gl.ONE_MINUS_SRC_ALPHA, gl.ZERO, gl.ONE
         self._target.depth_mask = False
         set_uniforms(program, VP=seen.T, lash=4, lc=tuple(look.lash_colour), la=float(look.lash_opacity))
         for array, _, _ in self.scene.lashes:

@@ -34,13 +34,6 @@ class Topology:
     lower_teeth: Ints
     spine: Floats
 
-    def vector(self, actions: dict[str, float]) -> Floats:
-        """(52,) weights from names."""
-        out = np.zeros(len(self.actions), np.float32)
-        for name, weight in actions.items():
-            out[self.actions.index(name)] = weight
-        return out
-
 
 def lip_vertices(template: Floats, half_width: float, from_y: float, to_y: float, from_z: float) -> Ints:
     """Skin vertices about the middle of the lips, within the given box of the mean person."""
