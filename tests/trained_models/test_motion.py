@@ -22,9 +22,9 @@ from trained_models.recipes.motion.avatars import SITTERS
 from trained_models.recipes.motion.frames import frames_path, read_frames
 from trained_models.recipes.motion.refiner import Refiner, Widths
 from trained_models.recipes.motion.refiner import shaded as shaded_batch
-from trained_models.recipes.motion.samples import Patches, Samples, patch_files, prepare, read_patches, spread
+from trained_models.recipes.motion.samples import Patches, Samples, prepare, read_patches, spread
 from trained_models.recipes.motion.to_bundle import load_refiner, refiner_to_onnx, save_refiner
-from trained_models.recipes.sample_files import joined
+from trained_models.recipes.sample_files import finished, joined
 from trained_models.training.onnx_export import giga_flops
 
 SLIM = Widths((8, 12, 16), (8, 12, 16))
@@ -97,7 +97,7 @@ def test_patches_are_read_in_order_and_unfinished_ones_left_out(patches: Patches
     fields = {name: getattr(patches, name) for name in patches.__slots__}
     for name in ("patches_00002", "patches_00001", "patches_00003.part"):
         np.savez(folder / f"{name}.npz", **fields)
-    files = patch_files(tmp_path)
+    files = finished(tmp_path / "patches")
     assert [f.stem for f in files] == ["patches_00001", "patches_00002"]
     assert len(read_patches(files).chin) == 4
 
@@ -172,5 +172,5 @@ def test_people_who_are_prepared_are_not_prepared_again(tmp_path: Path) -> None:
     a_frames_file(tmp_path)
     assert list(prepare(tmp_path, "patches", range(3), lambda person: None)) == []  # shows nobody
     assert list(prepare(tmp_path, "patches", range(3), lambda person: {"chin": person.rot})) == [0]
-    assert [p.name for p in patch_files(tmp_path)] == ["patches_00000.npz"]
+    assert [p.name for p in finished(tmp_path / "patches")] == ["patches_00000.npz"]
     assert list(prepare(tmp_path, "patches", range(3), lambda person: pytest.fail("done already"))) == []

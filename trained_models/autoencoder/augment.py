@@ -7,10 +7,9 @@ same picture on every machine with the same OpenCV.
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
-Pixels = npt.NDArray[np.uint8]
-Floats = npt.NDArray[np.float32]
+from realtime.frame import Doubles, Floats, Pixels
+
 Rng = np.random.Generator
 
 LEFT_RIGHT = (
@@ -20,7 +19,7 @@ LEFT_RIGHT = (
 """Index pairs of MediaPipe's 52 blendshapes that trade places in a mirror."""
 
 
-def mirrored_blendshapes(blendshapes: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+def mirrored_blendshapes(blendshapes: Floats) -> Floats:
     """What the tracker would read in the mirror picture: left and right trade places. Shape (52,)."""
     order = np.arange(52)
     for left, right in LEFT_RIGHT:
@@ -28,7 +27,7 @@ def mirrored_blendshapes(blendshapes: npt.NDArray[np.float32]) -> npt.NDArray[np
     return blendshapes[order]
 
 
-def shaken(large: int, size: int, rng: Rng) -> npt.NDArray[np.float64]:
+def shaken(large: int, size: int, rng: Rng) -> Doubles:
     """The (2, 3) matrix to the middle (size, size) of a crop of side `large`, as an unsteady landmark fit would cut it.
 
     Little: the crops come from a tracker that trembles of itself, and what the code says of where the chin
@@ -46,7 +45,7 @@ def shaken(large: int, size: int, rng: Rng) -> npt.NDArray[np.float64]:
     return np.column_stack([turn, offset])
 
 
-def warped(picture: Pixels, crop_from_picture: npt.NDArray[np.float64], size: int) -> Pixels:
+def warped(picture: Pixels, crop_from_picture: Doubles, size: int) -> Pixels:
     """The (size, size) crop, the picture's edge repeated beyond it."""
     out = cv2.warpAffine(
         picture, crop_from_picture, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
@@ -134,9 +133,7 @@ def noisy(picture: Pixels, rng: Rng) -> Pixels:
 
 def jpeg(picture: Pixels, rng: Rng) -> Pixels:
     """The picture after a hard JPEG round trip, as MJPG cameras deliver it."""
-    done, stream = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(20, 92))])
-    if not done:
-        raise RuntimeError("OpenCV could not write a JPEG in memory")
+    stream = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(20, 92))])[1]
     return np.asarray(cv2.imdecode(stream, cv2.IMREAD_COLOR), np.uint8)
 
 

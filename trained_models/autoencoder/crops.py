@@ -4,13 +4,12 @@ from collections.abc import Callable
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
+from realtime.frame import Doubles, Floats, Pixels
 from realtime.imaging.align import crop_from_frame
 from realtime.models.library import face_folder
 from realtime.tracking.face import Face
 from realtime.tracking.tracker import Tracker
-from trained_models.autoencoder.augment import Pixels
 from trained_models.autoencoder.dataset import WEIGHT_UNIT
 
 FACE_TYPE = "whole_face"
@@ -44,7 +43,7 @@ def finder() -> FindOne:
     return find
 
 
-def importance(landmarks: npt.NDArray[np.float32], crop_from_picture: npt.NDArray[np.float64], size: int) -> Pixels:
+def importance(landmarks: Floats, crop_from_picture: Doubles, size: int) -> Pixels:
     """(size, size) uint8: how much each pixel's colour counts, in sixteenths, 16 for plain skin."""
     points = landmarks[:, :2] @ crop_from_picture[:, :2].T + crop_from_picture[:, 2]
     out = np.full((size, size), WEIGHT_UNIT, np.uint8)
@@ -58,11 +57,11 @@ def importance(landmarks: npt.NDArray[np.float32], crop_from_picture: npt.NDArra
     return out
 
 
-def face_crop(landmarks: npt.NDArray[np.float32], size: int = SIZE) -> npt.NDArray[np.float64]:
+def face_crop(landmarks: Floats, size: int = SIZE) -> Doubles:
     """(2, 3) from a picture to the crop of side `size`."""
     return crop_from_frame(landmarks, FACE_TYPE, size, coverage=COVERAGE)
 
 
-def margin_crop(landmarks: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+def margin_crop(landmarks: Floats) -> Doubles:
     """(2, 3) from a picture to the crop of `SIZE` with `MARGIN` on all sides."""
     return np.asarray(face_crop(landmarks) + [[0, 0, MARGIN], [0, 0, MARGIN]])

@@ -14,9 +14,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from trained_models.autoencoder.augment import Pixels, mirrored_blendshapes, webcam
-
-Floats = npt.NDArray[np.float32]
+from realtime.frame import Floats, Pixels
+from trained_models.autoencoder.augment import mirrored_blendshapes, webcam
 
 SELF_SHARE = 0.05  # how often the identity itself is the driver
 BLANK_CODE_SHARE = 0.35
@@ -191,6 +190,10 @@ class Pairs:
             # A tracker's reading trembles: 0.01 on a blendshape, a quarter of a degree on an angle, 0.004 on the lips.
             told[i] += camera.normal(0, np.repeat([0.01, 0.004, 0.004], [52, 3, 3])).astype(np.float32)
         return _batch(faces, targets, flat[0], flat[1], told, flags, fine)
+
+    def spread(self, count: int) -> Batch:
+        """`count` samples from all over, or all there are, as they are."""
+        return self.plain(np.linspace(0, len(self) - 1, min(count, len(self))).astype(int).tolist())
 
     def plain(self, indices: list[int]) -> Batch:
         """The named samples as they are, not augmented: for looking at and measuring."""

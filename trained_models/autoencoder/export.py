@@ -33,13 +33,9 @@ class Exported(nn.Module):
         self, face: Tensor, blendshapes: Tensor, pose: Tensor, lips: Tensor
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         drawn = self.network(face, blendshapes, pose, lips)
-        shows = _decided(self.network.driver_mask(face))
+        # Steeper than trained, and where in doubt the face: doubt must not show the driver.
+        shows = torch.sigmoid(STEEPER * self.network.driver_mask(face) + DOUBT)
         return drawn.face.clamp(0, 1), widest(drawn.mask.sigmoid(), GROWN), shows, drawn.features
-
-
-def _decided(logits: Tensor) -> Tensor:
-    """The mask, 0..1, steeper than trained, and where in doubt the face: doubt must not show the driver."""
-    return torch.sigmoid(STEEPER * logits + DOUBT)
 
 
 def widest(mask: Tensor, side: int) -> Tensor:
@@ -57,8 +53,7 @@ class ExportedFine(nn.Module):
         self.fine = network.decoder.fine
 
     def forward(self, features: Tensor) -> Tensor:
-        face: Tensor = self.fine(features).clamp(0, 1)
-        return face
+        return self.fine(features).clamp(0, 1)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

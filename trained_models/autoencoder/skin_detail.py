@@ -14,10 +14,9 @@ import torch
 
 from realtime.families.face_swap.skin_detail import SIDE, UNCHANGED, unrolled
 from realtime.families.motion.mesh.head import VERTICES, open_head
-from realtime.frame import Doubles, Floats, Ints
+from realtime.frame import Doubles, Floats, Ints, Pixels
 from realtime.imaging.mesh_warp import MeshWarp
 from realtime.models.library import built_in_folder
-from trained_models.autoencoder.augment import Pixels
 from trained_models.autoencoder.crops import FINE_SIZE, REGIONS, FindOne
 from trained_models.autoencoder.dataset import Pairs
 from trained_models.autoencoder.network import SwapNetwork
@@ -100,9 +99,7 @@ def detail_of(network: SwapNetwork, pairs: Pairs, find: FindOne) -> Pixels | Non
 
 def as_png(detail: Pixels) -> bytes:
     """The file that a bundle has of it."""
-    done, stream = cv2.imencode(".png", detail, [cv2.IMWRITE_PNG_COMPRESSION, 9])
-    assert done
-    return stream.tobytes()
+    return cv2.imencode(".png", detail, [cv2.IMWRITE_PNG_COMPRESSION, 9])[1].tobytes()
 
 
 def texture(kinds: Sequence[Sequence[View]], unroll: Unroller) -> Pixels:

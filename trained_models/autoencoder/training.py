@@ -8,8 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from realtime.frame import Floats
 from trained_models.autoencoder.augment import mirrored_blendshapes
-from trained_models.autoencoder.dataset import Batch, Floats
+from trained_models.autoencoder.dataset import Batch
 from trained_models.autoencoder.losses import SHARES, fine_loss, swap_loss
 from trained_models.autoencoder.network import Critic, Family, Shape, SwapNetwork
 from trained_models.autoencoder.reader import FACE, Reader, as_strangers
@@ -62,7 +63,7 @@ def decayed(parameters: Sequence[nn.Parameter], share: float = 1.0) -> list[dict
     ]
 
 
-class Training(EmaTraining[Family]):
+class Training(EmaTraining):
     """A family of identities in training, its moving average, and one critic an identity."""
 
     def __init__(
@@ -113,11 +114,10 @@ class Training(EmaTraining[Family]):
             batch = as_strangers(batch, np.random.default_rng([plan.seed, 11, self.step_number]))
         wants_fine = batch.fine is not None and progress >= plan.fine_from
         wants_sharp = wants_fine and progress >= plan.sharp_from
-        fine: Tensor | None = None
+        fine = None
         with torch.autocast(self.device.type, torch.bfloat16, enabled=plan.bf16):
             drawn = network(face, *batch.told, batch.mirrored, batch.keep_code)
             if wants_fine:
-                assert drawn.features is not None
                 # Half of the batch is enough for so many pixels: one of each pair of twins.
                 fine = network.decoder.fine(drawn.features[0::2])
         loss, terms = swap_loss(drawn, batch.target, batch.mask, batch.weight, twins=len(face) % 2 == 0)
@@ -138,7 +138,6 @@ class Training(EmaTraining[Family]):
     def _criticised(self, name: str, fine: Tensor, batch: Batch) -> tuple[Tensor, float]:
         """What the identity's critic has against the drawn faces; and its own loss, after it has learnt from them.
         Hinge losses (Lim and Ye 2017). Outside the mask both faces show the target, so that nothing there counts."""
-        assert batch.fine is not None
         critic = self.critics[name]
         mask = torch.nn.functional.interpolate(batch.mask[0::2], fine.shape[-2:], mode="nearest")
         real, made = batch.fine[0::2], fine * mask + batch.fine[0::2] * (1 - mask)
@@ -155,12 +154,10 @@ class Training(EmaTraining[Family]):
         return against, float(own.detach())
 
     def state(self) -> dict[str, Any]:
-        """As every training, with the critics beside it."""
         critics = {"critics": self.critics.state_dict(), "critics_optimizer": self.critics_optimizer.state_dict()}
         return super().state() | critics
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from a `state`."""
         super().restore(state)
         self.critics.load_state_dict(state["critics"])
         self.critics_optimizer.load_state_dict(state["critics_optimizer"])

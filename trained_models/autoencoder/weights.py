@@ -16,10 +16,9 @@ from onnx import numpy_helper
 from torch import Tensor, nn
 
 from realtime.errors import ModelError
+from realtime.frame import Floats
 from trained_models.autoencoder.network import Shape, SwapNetwork
 from trained_models.training.files import fill, save_halves
-
-Floats = np.ndarray[tuple[int, ...], np.dtype[np.float32]]
 
 NORM_EPS = 1e-5  # what torch's batch norm adds to a variance
 
@@ -114,8 +113,6 @@ def settle_norms(network: SwapNetwork, face: Tensor, told: Sequence[Tensor], wit
         if not seen:  # the driver's mask is not trained with the rest
             continue
         variance, mean = torch.var_mean(seen[0].float(), (0, 2, 3), correction=0)
-        assert norm.running_mean is not None
-        assert norm.running_var is not None
         gain = norm.weight / torch.sqrt(norm.running_var + norm.eps)
         norm.bias.add_((mean - norm.running_mean) * gain)
         norm.weight.copy_(gain * torch.sqrt(variance + norm.eps))

@@ -47,7 +47,7 @@ def store_bundle(network: SwapNetwork, learnt: Learnt, frames: Pairs, report: Re
     (`skin_detail.detail_of`). Raises ModelError where the exported file is not the network, DeviceError where it cannot
     be stored; then nothing is left behind.
     """
-    some = frames.plain(np.linspace(0, len(frames) - 1, min(16, len(frames))).astype(int).tolist())
+    some = frames.spread(16)
     try:
         # The fine head is the packaged identity's, and draws none but hers.
         files = to_onnx(network, some, fine=False)
@@ -92,7 +92,4 @@ def portrait(some: Batch) -> bytes:
     cost = 4 * np.abs(pose).sum(1) + told[:, BLINKS].sum(1) + told[:, JAW_OPEN] - 0.5 * told[:, SMILES].mean(1)
     best: Pixels = (some.target[int(cost.argmin())].permute(1, 2, 0).numpy() * 255).round().astype(np.uint8)
     large = cv2.resize(best, (PREVIEW_SIDE, PREVIEW_SIDE), interpolation=cv2.INTER_CUBIC)
-    done, stream = cv2.imencode(".jpg", large, [cv2.IMWRITE_JPEG_QUALITY, 92])
-    if not done:
-        raise ModelError("OpenCV could not encode the preview picture: reinstall opencv-python-headless")
-    return stream.tobytes()
+    return cv2.imencode(".jpg", large, [cv2.IMWRITE_JPEG_QUALITY, 92])[1].tobytes()

@@ -6,10 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
-import numpy as np
-import torch
-
 from trained_models.autoencoder.dataset import Pairs
 from trained_models.learn.learner import Learner
 from trained_models.learn.sheets import Drivers, sheet, write_sheet
@@ -57,11 +53,9 @@ def fit(
     state, plan = folder / STATE, learner.plan
     if state.exists():
         learner.load(state)
-    some = np.linspace(0, len(frames) - 1, min(64, len(frames))).astype(int).tolist()
-    learner.know(frames.plain(some))
+    learner.know(frames.spread(64))
     shown = held_out if len(held_out) else frames
-    test = shown.plain(np.linspace(0, len(shown) - 1, min(40, len(shown))).astype(int).tolist())
-    row = shown.plain(np.linspace(0, len(shown) - 1, min(8, len(shown))).astype(int).tolist())
+    test, row = shown.spread(40), shown.spread(8)
     last = saved = clock()
     with stop_signals() as asked, (folder / LOG).open("a", encoding="utf-8") as log:
         for batch in batches_ahead(frames, learner.step_number, learner.plan.batch):
@@ -99,9 +93,3 @@ def fit(
         if stopped:
             raise Stopped
     write_sheet(folder / PREVIEW, sheet(learner.learnt(), row, drivers))
-
-
-def quiet_threads(threads: int) -> None:
-    """Give torch that many threads, and OpenCV one: the pictures are made beside it."""
-    torch.set_num_threads(threads)
-    cv2.setNumThreads(1)

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from realtime.capture.source import Source
 from realtime.errors import ConfigError
-from realtime.frame import Frame, Pixels
+from realtime.frame import Doubles, Floats, Frame, Pixels
 from realtime.imaging.affine import cut, umeyama
 from realtime.text import printable
 from realtime.tracking.face import Face
@@ -22,14 +22,12 @@ from realtime.tracking.pose import HeadPose, head_angles
 from realtime.tracking.shape_embedding import SHAPE_POINTS
 from trained_models.autoencoder.crops import MARGIN, SIZE, face_crop, margin_crop
 
-Floats = npt.NDArray[np.float32]
-
 RATE_HZ = 15.0  # how many frames a second are looked at: more are hardly different from their neighbours
 MOST_FRAMES = 3000  # of all clips together: minutes of footage are thinned out evenly
 SMALL = 40  # side of the coarse picture that covered faces are told by
 
 Find = Callable[[Frame], list[Face]]
-Shape = Callable[[Floats, tuple[int, int]], npt.NDArray[np.float64]]
+Shape = Callable[[Floats, tuple[int, int]], Doubles]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,13 +41,13 @@ class Looks:
     `sharpness` as of `sharpness`; `coarse` (n, 40, 40, 3) uint8 CIELAB of the inner crop.
     """
 
-    at_s: npt.NDArray[np.float64]
+    at_s: Doubles
     clip: npt.NDArray[np.int64]
     crop: Pixels
     landmarks: Floats
     blendshapes: Floats
     pose: Floats
-    shape: npt.NDArray[np.float64]
+    shape: Doubles
     score: Floats
     side_px: Floats
     inside: Floats
@@ -155,7 +153,7 @@ def sharpness(crop: Pixels) -> float:
     return float(fine.std() / max(float(grey.std()), 4.0))
 
 
-def unmoved(landmarks: Floats) -> npt.NDArray[np.float64]:
+def unmoved(landmarks: Floats) -> Doubles:
     """(478, 2): a face's landmarks on the crop's own scale with place, size and roll taken out."""
     points = landmarks[:, :2].astype(np.float64)
     anchor = points[[33, 263, 1, 61, 291, 152]]

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from realtime.errors import ConfigError
+from realtime.frame import Doubles
 from realtime.imaging.blend import oval_mask
 from trained_models.autoencoder.crops import SIZE
 from trained_models.learn.footage import SMALL, Looks, unmoved
@@ -37,7 +38,7 @@ def uncovered(looks: Looks) -> npt.NDArray[np.bool_]:
     return np.asarray((strangeness(looks, sure) <= STRANGE) & (_jumps(looks) <= JUMP_PX) & sure)
 
 
-def strangeness(looks: Looks, known: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
+def strangeness(looks: Looks, known: npt.NDArray[np.bool_]) -> Doubles:
     """(n,) the share of each face, 0..1, that is unlike the median of the `known` frames most alike in pose. 0 where
     there are too few of those."""
     out = np.zeros(len(looks))
@@ -61,13 +62,13 @@ def strangeness(looks: Looks, known: npt.NDArray[np.bool_]) -> npt.NDArray[np.fl
     return out
 
 
-def _posed(looks: Looks) -> npt.NDArray[np.float64]:
+def _posed(looks: Looks) -> Doubles:
     told = looks.blendshapes
     moved = told[:, JAW_OPEN] * 1.5, told[:, BLINKS].mean(1), told[:, SMILES].mean(1), told[:, _PUCKER]
     return np.column_stack([looks.pose * 6.0, *moved]).astype(np.float64)
 
 
-def _jumps(looks: Looks) -> npt.NDArray[np.float64]:
+def _jumps(looks: Looks) -> Doubles:
     jumps = np.zeros(len(looks))
     if len(looks) > 2:
         level = np.stack([unmoved(points) for points in looks.landmarks])
@@ -185,7 +186,7 @@ def different(looks: Looks) -> npt.NDArray[np.int64]:
         alike *= 1.15
 
 
-def _feel(looks: Looks) -> npt.NDArray[np.float64]:
+def _feel(looks: Looks) -> Doubles:
     """(n, 55): a distance of 1 is a full blink, an open jaw, or a turn of a quarter radian."""
     return np.column_stack([looks.blendshapes, looks.pose * 4.0]).astype(np.float64)
 

@@ -45,7 +45,7 @@ LEARN_PLAN = Plan(
 )
 
 
-class Learner(EmaTraining[SwapNetwork]):
+class Learner(EmaTraining):
     """A decoder in training behind a frozen encoder, its moving average, and the best of them so far.
 
     `start`: the network whose encoder stays as it is. `strangers` (n, S, S, 3) uint8 BGR crops and `person` (n,)
@@ -179,7 +179,6 @@ class Learner(EmaTraining[SwapNetwork]):
         return done
 
     def state(self) -> dict[str, Any]:
-        """As every training, with the best decoder and how far the run is."""
         return super().state() | {
             "best": self.best,
             "best_error": self.best_error,
@@ -189,7 +188,6 @@ class Learner(EmaTraining[SwapNetwork]):
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from a `state`."""
         super().restore(state)
         self.best, self.best_error = state["best"], float(state["best_error"])
         self.since_best, self.skipped = int(state["since_best"]), float(state["skipped"])

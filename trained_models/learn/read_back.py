@@ -14,7 +14,7 @@ import torch
 
 from realtime.config import Settings
 from realtime.families.face_swap.autoencoder import inner_lips
-from realtime.frame import Frame, Pixels
+from realtime.frame import Floats, Frame, Pixels
 from realtime.imaging.affine import cut
 from realtime.imaging.blend import Swapped, blend, oval_mask
 from realtime.models.library import face_folder
@@ -56,16 +56,11 @@ class Report:
 
 def frames_of(path: Path, step: int) -> Iterator[Pixels]:
     """Every `step`-th picture of a clip."""
-    clip = cv2.VideoCapture(str(path))
-    number = 0
-    while True:
-        there, pixels = clip.read()
-        if not there:
-            break
+    clip, number = cv2.VideoCapture(str(path)), 0
+    while (read := clip.read())[0]:
         if number % step == 0:
-            yield np.asarray(pixels, np.uint8)
+            yield read[1]
         number += 1
-    clip.release()
 
 
 def swapped_frame(network: Exported, pixels: Pixels, face: Face, settings: Settings) -> Pixels:
@@ -86,7 +81,7 @@ def swapped_frame(network: Exported, pixels: Pixels, face: Face, settings: Setti
     return blend(pixels, crop, swapped, matrix, settings, oval_mask(face.landmarks, matrix, size))
 
 
-def rotation_error(a: npt.NDArray[np.float32], b: npt.NDArray[np.float32]) -> float:
+def rotation_error(a: Floats, b: Floats) -> float:
     """Degrees between the rotations of two (4, 4) poses."""
     first, second = (m[:3, :3] / np.cbrt(np.linalg.det(m[:3, :3])) for m in (a, b))
     return float(np.degrees(np.arccos(np.clip((np.trace(first.T @ second) - 1) / 2, -1, 1))))

@@ -10,7 +10,7 @@ import torch
 
 from realtime.capture.recording import Recording
 from realtime.families.face_swap.autoencoder import inner_lips
-from realtime.frame import Pixels
+from realtime.frame import Floats, Pixels
 from realtime.imaging.affine import cut
 from realtime.models.library import face_folder
 from realtime.tracking.pose import head_angles
@@ -18,7 +18,7 @@ from realtime.tracking.tracker import Tracker
 from trained_models.autoencoder.crops import MARGIN, SIZE, face_crop
 from trained_models.autoencoder.dataset import Batch
 from trained_models.autoencoder.network import SwapNetwork
-from trained_models.learn.footage import Floats, Looks
+from trained_models.learn.footage import Looks
 
 JAW_OPEN = 25
 BLINKS = [9, 10]
@@ -159,9 +159,6 @@ def sheet(network: SwapNetwork, own: Batch, drivers: Drivers) -> Pixels:
 
 def write_sheet(path: Path, picture: Pixels) -> None:
     """A picture file that appears whole, for a viewer that watches it."""
-    done, stream = cv2.imencode(path.suffix, picture, [cv2.IMWRITE_JPEG_QUALITY, 90])
-    if not done:
-        raise ValueError(f"OpenCV could not encode {path.name}")
     part = path.with_name(path.name + ".part")
-    part.write_bytes(stream.tobytes())
+    part.write_bytes(cv2.imencode(path.suffix, picture, [cv2.IMWRITE_JPEG_QUALITY, 90])[1].tobytes())
     part.replace(path)

@@ -4,6 +4,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
+import torch
+
 from realtime.capture.recording import Recording
 from realtime.models.bundle import Bundle
 from realtime.models.card import require_consent, title_from, validate_line
@@ -56,7 +59,8 @@ def learn(request: Request, say: Say, progress: Say) -> Bundle:
     title = validate_line("--title", request.title or title_from(name), "give a title", 80)
     driving, start = built_in_folder() / "clips" / "driving.mp4", built_in_folder() / START
     run_dir = RunDir(name, footage_key(request.clips, start / "swap.onnx"))
-    fitting.quiet_threads(request.threads)
+    torch.set_num_threads(request.threads)
+    cv2.setNumThreads(1)  # the pictures are made beside it
     if run_dir.lines is None:
         run_dir.clear_frames()
         run_dir.note(_read(request, run_dir, progress))

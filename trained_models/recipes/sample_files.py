@@ -11,10 +11,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from realtime.frame import Pixels
 from trained_models.training.ema import STOP
 from trained_models.training.files import save_arrays
-
-Pixels = npt.NDArray[np.uint8]
 
 
 def joined(files: list[bytes]) -> tuple[Pixels, npt.NDArray[np.int64]]:

@@ -16,14 +16,14 @@ import click
 import cv2
 import numpy as np
 import numpy.typing as npt
+import scipy.linalg
 
+from realtime.frame import Doubles
 from realtime.models.library import built_in_folder
 from realtime.tracking.face_networks import MIN_SCORE, FaceNetworks
 from realtime.tracking.pose import HeadPose
 from realtime.tracking.shape_embedding import NUMBERS, SHAPE_POINTS, turned
 from trained_models.recipes.sample_files import decoded, read_arrays
-
-Doubles = npt.NDArray[np.float64]
 
 LEAST_FORWARD = 0.80  # faces turned further than 37° are left out: more than half of what is read there is guessed
 RIDGE = 0.01  # of the mean variance, added to each: directions in which nobody was seen to vary are not trusted
@@ -71,10 +71,7 @@ def fit(views: Views) -> dict[str, Doubles]:
     within += RIDGE * np.trace(within) / len(within) * np.eye(len(within))
     still = views.shape - views.turned @ turning
     between = np.cov(np.array([still[views.person == who].mean(axis=0) for who in people]).T)
-    # The generalised problem between · v = λ within · v, by way of within's Cholesky factor.
-    half = np.linalg.inv(np.linalg.cholesky(within))
-    _, vectors = np.linalg.eigh(half @ between @ half.T)
-    directions = half.T @ vectors[:, -NUMBERS:]
+    directions = scipy.linalg.eigh(between, within)[1][:, -NUMBERS:]
     return {"directions": directions, "turning": turning @ directions}
 
 

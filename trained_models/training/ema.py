@@ -10,12 +10,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-Network = TypeVar("Network", bound=nn.Module)
 STOP = "STOP"  # A file of this name in a folder ends what works there
 
 
@@ -47,7 +46,7 @@ class Plan:
         return cosine_rate(step, step / max(self.steps, 1), **rates)
 
 
-class EmaTraining(Generic[Network]):
+class EmaTraining:
     """A network, its moving average, and AdamW.
 
     `average`: how much of itself the average keeps at each step; `form`: plain values that a saved training must have
@@ -57,7 +56,7 @@ class EmaTraining(Generic[Network]):
 
     def __init__(
         self,
-        network: Network,
+        network: Any,
         *,
         peak_rate: float,
         average: float,
@@ -92,7 +91,7 @@ class EmaTraining(Generic[Network]):
         with torch.no_grad():
             torch._foreach_lerp_(self._kept, self._newest, 1 - keep)
 
-    def begin(self, network: Network) -> None:
+    def begin(self, network: Any) -> None:
         """Start from these weights."""
         for own in (self.network, self.averaged):
             own.load_state_dict(network.state_dict())

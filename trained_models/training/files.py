@@ -4,14 +4,13 @@ import hashlib
 import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import tomli_w
 import torch
 from torch import nn
 
-Network = TypeVar("Network", bound=nn.Module)
 CARD = "model.toml"
 LAST = ("training", "measured")
 
@@ -32,7 +31,7 @@ def save_halves(
     save_arrays(path, halves | {k: np.array(v) for k, v in facts.items()}, compressed=True)
 
 
-def fill(network: Network, stored: Mapping[str, Any], named: Callable[[str], str] = lambda name: name) -> Network:
+def fill(network: nn.Module, stored: Mapping[str, Any], named: Callable[[str], str] = lambda name: name) -> Any:
     """`network` with the weights of a `save_halves` file, in float32, ready to run."""
     state = {}
     for name in network.state_dict():

@@ -111,7 +111,7 @@ def export(
     if mask:
         network.driver_mask = read_mask(mask)
     network.decoder.condition.take_lips_as(lips_gain)
-    files = to_onnx(network, pairs.plain(np.linspace(0, len(pairs) - 1, 24).astype(int).tolist()))
+    files = to_onnx(network, pairs.spread(24))
     with np.load(weights, allow_pickle=False) as file:
         facts = {k: file[k].item() for k in ("steps", "batch", "seed", "hours")}
     story = {"pairs": len(pairs), **facts, "hours": round(facts["hours"], 2), "hardware": HARDWARE}

@@ -11,9 +11,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from realtime.frame import Pixels
 from realtime.imaging.affine import cut
 from realtime.tracking.face import Face
-from trained_models.autoencoder.augment import Pixels, covered, seen_by_a_camera, shadowed, shaken, warped
+from trained_models.autoencoder.augment import covered, seen_by_a_camera, shadowed, shaken, warped
 from trained_models.autoencoder.crops import MARGIN, SIZE, margin_crop
 from trained_models.autoencoder.network import WIDTHS, DriverMask
 from trained_models.recipes.sample_files import decoded, read_arrays
@@ -145,7 +146,7 @@ def overlap(network: DriverMask, drivers: Drivers, count: int = CHECKED) -> floa
     return float(np.mean(found))
 
 
-class MaskTraining(EmaTraining[DriverMask]):
+class MaskTraining(EmaTraining):
     """The driver's mask in training."""
 
     def __init__(self, plan: Plan = PLAN) -> None:

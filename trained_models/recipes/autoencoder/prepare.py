@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from realtime.families.face_swap.autoencoder import inner_lips
+from realtime.frame import Pixels
 from realtime.imaging.affine import cut
 from realtime.tracking.pose import head_angles
-from trained_models.autoencoder.augment import Pixels
 from trained_models.autoencoder.crops import FINE_SIZE, MARGIN, SIZE, FindOne, face_crop, importance, margin_crop
 from trained_models.autoencoder.dataset import Shard, save_shard
 from trained_models.recipes.sample_files import decoded, read_arrays

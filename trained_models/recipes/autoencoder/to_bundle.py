@@ -7,8 +7,8 @@ from typing import Any
 import cv2
 import numpy as np
 
+from realtime.frame import Pixels
 from realtime.imaging.affine import cut
-from trained_models.autoencoder.augment import Pixels
 from trained_models.autoencoder.crops import SIZE, face_crop, finder
 from trained_models.autoencoder.export import Files, input_of, output_of
 from trained_models.autoencoder.network import Shape

@@ -46,9 +46,7 @@ class Lesson:
         if not len(pairs):
             raise ValueError(f"no prepared shards in {folder}: run the prepare step first")
         held_out = Pairs(folder / "held_out")
-        some = held_out if len(held_out) else pairs
-        chosen = np.linspace(0, len(some) - 1, min(48, len(some))).astype(int).tolist()
-        return cls(name, pairs, some.plain(chosen))
+        return cls(name, pairs, (held_out if len(held_out) else pairs).spread(48))
 
 
 def train(

@@ -11,10 +11,10 @@ from torch import Tensor
 from realtime.families.lip_sync.lower_face import close_mouth
 from realtime.families.lip_sync.network import LIP_POINTS, PLANES, lip_planes
 from realtime.families.motion.mesh.head import CHIN, UNDER_NOSE
+from realtime.frame import Floats, Pixels
 from trained_models.recipes.lip_sync.network import JAW, ROWS, TOP
-from trained_models.recipes.lip_sync.samples import PICTURES, SEEN, SIDE, Floats, SpokenSamples
+from trained_models.recipes.lip_sync.samples import PICTURES, SEEN, SIDE, SpokenSamples
 from trained_models.recipes.motion.samples import colours
-from trained_models.recipes.sample_files import Pixels
 
 HALVES = np.array([SEEN / 2, ROWS / 2], np.float32)
 AT_REST, WIDE, SAME = 0.3, 0.3, 0.06

@@ -4,11 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter_ns
+from types import SimpleNamespace
 from typing import Any
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from realtime.audio.mel import BANDS, SILENCE, WINDOW, mel_frames, window_start
 from realtime.audio.source import SPEECH_HZ
@@ -88,7 +88,7 @@ def windows(samples: Floats, gate: Any = None) -> Callable[[float], MelWindow]:
 
     def at(time_s: float) -> MelWindow:
         start = window_start(time_s)
-        window: npt.NDArray[np.float32] = np.full((BANDS, WINDOW), SILENCE, np.float32)
+        window: Floats = np.full((BANDS, WINDOW), SILENCE, np.float32)
         part = quiet[:, start : start + WINDOW]
         window[:, : part.shape[1]] = part
         return MelWindow(window, float(opened[start]) if start < len(opened) else 0.0, True)
@@ -116,7 +116,10 @@ class Rig:
 
     def speaks(self, still: Pixels, samples: Floats, gate: SileroVad | None) -> Floats:
         """(n,) how far the mouth of a still picture is open at each picture's time."""
-        lips, clock = LipSync(self.network, _Nobody(), title="check"), StageTimer(perf_counter_ns)
+        lips, clock = (
+            LipSync(self.network, SimpleNamespace(by_media=True, delay_s=0.0), title="check"),
+            StageTimer(perf_counter_ns),
+        )
         say = windows(samples, gate)
         face = self.tracker.find(still)[0]
         opened: list[float] = []
@@ -160,16 +163,6 @@ def _range(found: list[InStep]) -> str:
         f"the mouth opens {min(offsets):+.1f} to {max(offsets):+.1f} pictures after the sound, "
         f"r {min(r):.2f} to {max(r):.2f} with its envelope"
     )
-
-
-class _Nobody:
-    """A voice that is never asked."""
-
-    by_media = True
-    delay_s = 0.0
-
-    def __call__(self, at_ns: int) -> Any:
-        raise AssertionError("the check brings its own sound")
 
 
 def _silence(rig: Rig, still: Pixels, speech: Floats) -> str:

@@ -8,7 +8,7 @@ from torch import Tensor
 from realtime.families.lip_sync.network import PLANES
 from trained_models.recipes.lip_sync.batches import Batch, Samples, spread
 from trained_models.recipes.lip_sync.decoder_training import DecoderTraining
-from trained_models.recipes.lip_sync.encoder_training import MEASURED_FROM, EncoderTraining, Sayings
+from trained_models.recipes.lip_sync.encoder_training import MEASURED_FROM, EncoderTraining, Sayings, answers
 from trained_models.recipes.lip_sync.fine import FINE_PLAN
 from trained_models.recipes.lip_sync.network import CODE, FINE_WIDTHS, FINISH, SIZE, TOP, AudioEncoder, LipSync
 from trained_models.recipes.lip_sync.samples import PICTURES, SpokenSamples, read_samples
@@ -75,12 +75,7 @@ def sayings(count: int) -> tuple[Sayings, Sayings]:
 @torch.no_grad()
 def stressed(encoder: AudioEncoder, said: Sayings) -> tuple[Tensor, Tensor]:
     """`stress` and `middle` of `LipSync`: they give the encoder's answers as wide a range as mouths have."""
-    answers, truths = [], []
-    for number in range(12):
-        mel, codes = said.batch(MEASURED_FROM + number, 250)
-        answers.append(encoder(mel))
-        truths.append(codes)
-    told, truth = torch.cat(answers), torch.cat(truths)
+    told, truth = answers(encoder, said)
     stress = (truth.std(0) / told.std(0).clamp_min(1e-3)).clamp(1.0, MOST_STRESS)
     r = ((told - told.mean(0)) * (truth - truth.mean(0))).mean(0) / (told.std(0) * truth.std(0)).clamp_min(1e-6)
     stress = torch.where(r < LEAST_R, torch.ones(len(CODE)), stress)

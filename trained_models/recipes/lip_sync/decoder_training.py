@@ -39,7 +39,7 @@ class Drawn:
     errors: dict[str, float]
 
 
-class DecoderTraining(EmaTraining[Decoder]):
+class DecoderTraining(EmaTraining):
     """A decoder in training."""
 
     def __init__(self, plan: Plan = PLAN, widths: Widths = WIDTHS, finish: int = 0) -> None:

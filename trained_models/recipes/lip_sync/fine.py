@@ -149,12 +149,10 @@ class FineTraining(DecoderTraining):
         return contrast(self._critic, mouths(pictures.unflatten(0, (CLIPS, MOUTHS)), clip.corners), clip), pictures
 
     def state(self) -> dict[str, Any]:
-        """As every training, with the discriminator beside it."""
         beside = {"discriminator": self.discriminator.state_dict(), "learns": self._learns.state_dict()}
         return super().state() | beside
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from a `state`."""
         super().restore(state)
         self.discriminator.load_state_dict(state["discriminator"])
         self._learns.load_state_dict(state["learns"])

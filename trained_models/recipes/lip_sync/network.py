@@ -109,8 +109,6 @@ def opens(code: Tensor) -> Tensor:
 class Decoder(nn.Module):
     """A lower face (n, 3, 80, 128), its lips (n, 2, 80, 128) and a code (n, 12), all 0..1 → it with that mouth."""
 
-    base: Tensor
-
     def __init__(self, widths: Widths = WIDTHS, finish: int = 0) -> None:
         """`finish`: channels of the last layers, which see every pixel; 0 for none."""
         super().__init__()
@@ -173,9 +171,6 @@ class LipSync(nn.Module):
     `stress`, `middle`: codes are drawn `stress` times as far from `middle` as the encoder says, since a network
     that learns from many voices mumbles; each (12,).
     """
-
-    stress: Tensor
-    middle: Tensor
 
     def __init__(
         self, encoder: AudioEncoder, decoder: Decoder, stress: Tensor | None = None, middle: Tensor | None = None

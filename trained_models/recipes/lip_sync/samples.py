@@ -15,10 +15,10 @@ from typing import Any
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from realtime.families.lip_sync.lower_face import FaceBox
 from realtime.families.lip_sync.network import LIP_POINTS, lip_outline
+from realtime.frame import Floats, Pixels
 from realtime.models.library import face_folder
 from realtime.tracking.tracker import Tracker
 from trained_models.recipes.lip_sync.network import CLOSERS, JAW, actions_of
@@ -29,18 +29,7 @@ from trained_models.recipes.people.person import PersonSpec, calibration, tracke
 from trained_models.recipes.people.renderer import Moment, Renderer
 from trained_models.recipes.people.surroundings import Light, background
 from trained_models.recipes.people.topology import topology
-from trained_models.recipes.sample_files import (
-    Pixels,
-    decoded,
-    fill_folder,
-    joined,
-    jpeg,
-    read_arrays,
-    stop_file,
-    use_one_core,
-)
-
-Floats = npt.NDArray[np.float32]
+from trained_models.recipes.sample_files import decoded, fill_folder, joined, jpeg, read_arrays, stop_file, use_one_core
 
 SEED = 20266
 FIRST_PERSON = 900_000  # people of the takes are counted from here

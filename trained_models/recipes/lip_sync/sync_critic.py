@@ -16,9 +16,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from realtime.audio.mel import WINDOW
+from realtime.frame import Floats
 from trained_models.recipes.lip_sync.batches import Samples
 from trained_models.recipes.lip_sync.network import ROWS, SIZE, TOP, Conv
-from trained_models.recipes.lip_sync.samples import PICTURES, SEEN, SIDE, Floats, SpokenSamples, window_of
+from trained_models.recipes.lip_sync.samples import PICTURES, SEEN, SIDE, SpokenSamples, window_of
 from trained_models.recipes.motion.samples import colours
 
 MOUTHS = 5  # 200 ms of pictures at 25 a second: as much as a window of sound lasts (Chung and Zisserman 2016)

@@ -72,7 +72,7 @@ def patches(data: Path, first: int, end: int) -> None:
 def train(run_folder: Path, data: Path, steps: int, from_checkpoint: bool) -> None:
     """Train the refiner; resumes from RUN_FOLDER/state.pt, and ends when RUN_FOLDER/STOP appears."""
     torch.set_num_threads(1)
-    files = samples.patch_files(data)
+    files = finished(data / "patches")
     held_out = samples.spread(samples.Samples(samples.read_patches(files[:HELD_OUT]), plain=True), 14)
     learnt = samples.Samples(samples.read_patches(files[HELD_OUT:]))
     begin = load_refiner(CHECKPOINT) if from_checkpoint else None
@@ -85,7 +85,7 @@ def train(run_folder: Path, data: Path, steps: int, from_checkpoint: bool) -> No
 @click.option("--out", type=PATH, default=BUNDLE)
 def export(run_folder: Path, data: Path, out: Path) -> None:
     """Write the bundle of a run, with parity checked."""
-    files = samples.patch_files(data)
+    files = finished(data / "patches")
     held_out = samples.spread(samples.Samples(samples.read_patches(files[:HELD_OUT]), plain=True), 14)
     training = refiner.RefinerTraining()
     training.load(run_folder / "state.pt")

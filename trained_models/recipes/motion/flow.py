@@ -33,12 +33,11 @@ from realtime.families.motion.mesh.head import Head, read
 from realtime.families.motion.mesh.motion import move
 from realtime.families.motion.mesh.source import MAP_SIDE, make_source
 from realtime.families.motion.motion_model import Motion
+from realtime.frame import Floats, Pixels
 from realtime.tracking.face import Face
 from trained_models.recipes.motion.frames import Frames
-from trained_models.recipes.sample_files import Pixels, read_arrays
+from trained_models.recipes.sample_files import read_arrays
 from trained_models.training.ema import EmaTraining, Plan
-
-Floats = npt.NDArray[np.float32]
 
 PICTURE_SIDE = 128  # pictures are compared at this size
 MIRRORED_POSE = np.array([1, -1, -1, -1, 1, 1], np.float32)
@@ -184,8 +183,7 @@ class FlowNetwork(nn.Module):
         y: Tensor = self.d2(torch.cat([_larger(self.e3(c)), c], 1))
         y = self.d1(torch.cat([_larger(y), b], 1))
         y = self.d0(torch.cat([_larger(y), a], 1))
-        made: Tensor = self.out(y)
-        return REACH * made
+        return REACH * self.out(y)
 
 
 def _grid() -> Tensor:
@@ -226,7 +224,7 @@ def errors(batch: FlowBatch, away: Tensor) -> tuple[Tensor, Tensor]:
     return colour, rough
 
 
-class FlowTraining(EmaTraining[FlowNetwork]):
+class FlowTraining(EmaTraining):
     """A flow network in training."""
 
     def __init__(self, plan: Plan = PLAN, widths: tuple[int, int, int, int] = WIDTHS) -> None:

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from realtime.frame import Floats, Pixels
 from trained_models.recipes.people.calibrate import uncalibrated
 from trained_models.recipes.people.develop import Camera
 from trained_models.recipes.people.moments import draw_moment
@@ -22,7 +22,6 @@ from trained_models.recipes.people.renderer import Moment, Renderer
 from trained_models.recipes.people.surroundings import Light, background
 from trained_models.recipes.people.topology import topology
 from trained_models.recipes.sample_files import (
-    Pixels,
     decoded,
     fill_folder,
     joined,
@@ -48,8 +47,8 @@ class Frames:
     """One person decoded: `frames` (n, s, s, 3) uint8 BGR, the first at rest; the rest as stored."""
 
     frames: Pixels
-    rot: npt.NDArray[np.float32]
-    gaze: npt.NDArray[np.float32]
+    rot: Floats
+    gaze: Floats
     person_seed: int
     cartoon: bool
 

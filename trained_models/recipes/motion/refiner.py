@@ -106,7 +106,7 @@ def patch_loss(fed: Tensor, change: Tensor, truth: Tensor, window: Any) -> tuple
     return 4 * colour + structure + 2 * edges, float(colour.detach())
 
 
-class RefinerTraining(EmaTraining[Refiner]):
+class RefinerTraining(EmaTraining):
     """A refiner in training."""
 
     def __init__(self, plan: Plan = PLAN, widths: Widths | None = None) -> None:

@@ -12,7 +12,6 @@ from typing import Any
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -33,9 +32,10 @@ from realtime.families.motion.mesh.source import (
     mouth_guides,
     mouth_place,
 )
+from realtime.frame import Floats, Pixels
 from realtime.tracking.face import Face
 from trained_models.recipes.motion.frames import Frames, frames_path, read_frames
-from trained_models.recipes.sample_files import Pixels, fill_folder, finished, read_arrays
+from trained_models.recipes.sample_files import fill_folder, read_arrays
 
 FARTHEST = np.radians(34)
 """A head turned further than this from the picture at rest shows too little that could be learnt from it."""
@@ -49,7 +49,7 @@ class Patches:
     mouth_rest: Pixels
     mouth_guides: Pixels
     mouth_truth: Pixels
-    chin: npt.NDArray[np.float32]
+    chin: Floats
     eye_drawn: Pixels
     eye_rest: Pixels
     eye_guides: Pixels
@@ -136,11 +136,6 @@ def prepare(
     yield from fill_folder(data / name, there, lambda k: make(read_frames(frames_path(data, k))), lambda: False)
 
 
-def patch_files(data: Path) -> list[Path]:
-    """What is prepared so far, in order."""
-    return finished(data / "patches")
-
-
 def read_patches(paths: list[Path]) -> Patches:
     """All samples of some files, in memory."""
     rows = [read_arrays(path) for path in paths]
@@ -148,7 +143,6 @@ def read_patches(paths: list[Path]) -> Patches:
     return Patches(**whole | {"chin": whole["chin"].astype(np.float32)})
 
 
-Floats = npt.NDArray[np.float32]
 Rng = np.random.Generator
 
 
@@ -174,14 +168,6 @@ def colours(rng: Rng) -> tuple[Floats, Floats]:
     mix = (1 - grey) * mix + grey * mix.sum(axis=0, keepdims=True) / 3
     power = np.exp(rng.normal(0, 0.35) + rng.normal(0, 0.05, 3))
     return mix.astype(np.float32), power.astype(np.float32)
-
-
-def _paint(pictures: Floats, rng: Rng) -> None:
-    """Recolour (3 k, s, s) pictures alike, in place."""
-    mix, power = colours(rng)
-    for start in range(0, len(pictures), 3):
-        part = np.tensordot(mix, pictures[start : start + 3], axes=1)
-        pictures[start : start + 3] = np.clip(part, 0, 1) ** power[:, None, None]
 
 
 class Samples:
@@ -224,7 +210,11 @@ class Samples:
         if self._plain:
             return
         both = np.concatenate([fed[:6], truth])
-        _paint(both, rng)
+        mix, power = colours(rng)
+        for start in (0, 3, 6):
+            both[start : start + 3] = (
+                np.clip(np.tensordot(mix, both[start : start + 3], axes=1), 0, 1) ** power[:, None, None]
+            )
         fed[:6], truth[:] = both[:6], both[6:]
 
 

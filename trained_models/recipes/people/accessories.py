@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from trained_models.recipes.people.assets import Floats, Ints
-from trained_models.recipes.people.chart import HEIGHT, WIDTH, chart, chart_uv
+from trained_models.recipes.people.chart import chart, on_skin
 from trained_models.recipes.people.geometry import rotation, smoothstep
 from trained_models.recipes.people.paint import linear
 from trained_models.recipes.people.shape import Identity
@@ -133,7 +133,7 @@ def earrings(rng: np.random.Generator, person: Identity) -> Worn:
     """A stud or a hoop at each lobe."""
     mesh = topology().skin
     skin = mesh.surface(person.pose().vertices)[0]
-    ear = _of_chart(chart().ears) > 0.5
+    ear = on_skin(chart().ears) > 0.5
     hoop, size = rng.random() < 0.5, rng.uniform(0.06, 0.14)
     turn = np.arange(20) / 20 * 2 * np.pi
     parts = []
@@ -163,7 +163,7 @@ def woollen_hat(rng: np.random.Generator, person: Identity) -> Worn:
     skin, normals = mesh.surface(person.pose().vertices)
     height = above_hat(mesh.surface(topology().template)[0])
     near = mesh.neighbour_mean()
-    inside = (height > -0.15) & (_of_chart(chart().ears) < 0.5) & (skin[:, 1] > person.centre[1] - 0.1)
+    inside = (height > -0.15) & (on_skin(chart().ears) < 0.5) & (skin[:, 1] > person.centre[1] - 0.1)
     cuff = smoothstep(0.42, 0.34, height)
     slack = smoothstep(0.5, 1.3, height) * rng.uniform(0.05, 0.35)
     places = skin + normals * (0.06 + 0.045 * cuff)[:, None] + np.array([0, 1, -0.4]) * slack[:, None]
@@ -176,16 +176,6 @@ def woollen_hat(rng: np.random.Generator, person: Identity) -> Worn:
     kept = np.flatnonzero(inside[mesh.triangles].all(1))
     paint = np.c_[colour, np.full(len(skin), 0.03)].astype(np.float32)
     return Worn(places.astype(np.float32), normals, paint, height, mesh.triangles[kept])
-
-
-def _of_chart(mask: Floats) -> Floats:
-    """(n,) a chart's mask at the skin's vertices, 0 off the head."""
-    mesh = topology().skin
-    uv = chart_uv(mesh.uv)
-    inside = ((uv >= 0) & (uv < 1)).all(1)
-    out = np.zeros(len(mesh), np.float32)
-    out[mesh.corner_vertex[inside]] = mask[(uv[inside, 1] * HEIGHT).astype(int), (uv[inside, 0] * WIDTH).astype(int)]
-    return out
 
 
 def wears_dark_glasses(seed: int) -> bool:

@@ -109,3 +109,13 @@ def chart() -> Chart:
         _front=cKDTree(place[texels[:, 0], texels[:, 1], :2]),
         _front_texels=texels,
     )
+
+
+def on_skin(mask: Floats) -> Floats:
+    """(n,) a mask of the chart at the skin's vertices, 0 off the head."""
+    mesh = topology().skin
+    uv = chart_uv(mesh.uv)
+    inside = ((uv >= 0) & (uv < 1)).all(1)
+    out = np.zeros(len(mesh), np.float32)
+    out[mesh.corner_vertex[inside]] = mask[(uv[inside, 1] * HEIGHT).astype(int), (uv[inside, 0] * WIDTH).astype(int)]
+    return out

@@ -12,6 +12,7 @@ import av
 import numpy as np
 import numpy.typing as npt
 
+from realtime.frame import Doubles
 from trained_models.recipes.people.assets import Floats
 from trained_models.recipes.people.develop import Camera
 from trained_models.recipes.people.performance import Performance, blink, glances, hump, loudness, put, sway
@@ -59,9 +60,7 @@ def perform(speech: Speech, names: list[str]) -> tuple[Performance, npt.NDArray[
     return Performance(np.clip(track, 0, 1.05), rot, gaze), samples
 
 
-def _act(
-    track: Floats, names: list[str], times: npt.NDArray[np.float64], duration: float, loud: npt.NDArray[np.float64]
-) -> None:
+def _act(track: Floats, names: list[str], times: Doubles, duration: float, loud: Doubles) -> None:
     """What the face says besides the words, and blinks; in place."""
     k = duration / PLANNED_S
     put(track, names, hump(times, 0.15, 1.7), mouthSmile=0.75, cheekSquint=0.4)

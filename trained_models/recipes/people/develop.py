@@ -5,11 +5,9 @@ from typing import Any
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
+from realtime.frame import Pixels
 from trained_models.recipes.people.assets import Floats
-
-Pixels = npt.NDArray[np.uint8]
 
 SPREAD = (0.030, 0.012, 0.006)  # how far light spreads under skin, dm, for red, green, blue (standard deviation)
 MIDDLE = 0.25

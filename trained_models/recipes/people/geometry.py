@@ -6,10 +6,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from realtime.frame import Doubles
 from trained_models.recipes.people.assets import BODY_VERTICES, Floats, Ints
 from trained_models.recipes.people.topology import topology
-
-Doubles = npt.NDArray[np.float64]
 
 
 def smoothstep(low: float, high: float, x: Any) -> Any:

@@ -1,12 +1,13 @@
 """One person on the graphics card: what is sent once when the person is loaded, and what moves each frame."""
 
-from dataclasses import dataclass
 from functools import cache
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from realtime.frame import Pixels
 from trained_models.recipes.people.accessories import Worn
 from trained_models.recipes.people.assets import Floats, Ints
 from trained_models.recipes.people.chart import chart, chart_uv, on_head
@@ -23,22 +24,10 @@ HEAD_SHARE = np.array([0.15, 0.3, 0.5, 1], np.float32)
 """How much of the head's turn a vertex makes, by the bone that carries it: picks the light's frame."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Programs:
-    """The shader programs, shared by all renderers of a process."""
-
-    skin: Any
-    eye: Any
-    hair: Any
-    hair_depth: Any
-    lash: Any
-    depth: Any
-
-
 @cache
-def programs() -> Programs:
-    """Compiled once a process."""
-    return Programs(
+def programs() -> SimpleNamespace:
+    """The shader programs, compiled once a process and shared by its renderers."""
+    return SimpleNamespace(
         skin=program("skin.vert", "skin.frag"),
         eye=program("eye.vert", "eye.frag"),
         hair=program("hair.vert", "hair.frag", PROJECTION="VP", **{"#version 330": "#version 330\n#define LIT"}),
@@ -60,13 +49,13 @@ def eyeball(rings: int = 24) -> tuple[Floats, Ints]:
     return directions.astype(np.float32), corners.reshape(-1, 3)
 
 
-def _packed_colour(albedo: Floats) -> npt.NDArray[np.uint8]:
+def _packed_colour(albedo: Floats) -> Pixels:
     """8 bits are enough, and drawn faster, if dark colours get more of them: square roots; gloss as it is."""
     packed = np.concatenate([np.sqrt(albedo[..., :3]), albedo[..., 3:]], -1)
     return np.asarray(packed * 255 + 0.5, np.uint8)
 
 
-def _packed_slopes(bump: Floats) -> npt.NDArray[np.uint8]:
+def _packed_slopes(bump: Floats) -> Pixels:
     """Slopes of the relief along u and v a whole chart, as shares of `STEEPEST` about the middle, and the face."""
     down, along = np.gradient(bump)
     slopes = np.stack([along * bump.shape[1], down * bump.shape[0]], -1) / STEEPEST * 0.5 + 0.5

@@ -14,7 +14,7 @@ from scipy.spatial import cKDTree
 
 from trained_models.recipes.people.accessories import above_hat
 from trained_models.recipes.people.assets import Floats, Ints
-from trained_models.recipes.people.chart import HEIGHT, WIDTH, chart, chart_uv
+from trained_models.recipes.people.chart import chart, on_skin
 from trained_models.recipes.people.geometry import above_hairline, smoothstep
 from trained_models.recipes.people.shape import Identity
 from trained_models.recipes.people.topology import topology
@@ -79,12 +79,7 @@ def plant(rng: np.random.Generator, name: str, skin: tuple[Floats, Floats], rece
     places, normals = skin
     triangles = np.concatenate([mesh.quads[:, [0, 1, 2]], mesh.quads[:, [0, 2, 3]]])
     middle = mean[triangles].mean(1)
-    uv = chart_uv(mesh.uv)
-    inside = ((uv >= 0) & (uv < 1)).all(1)
-    texel = (uv[inside, 1] * HEIGHT).astype(int), (uv[inside, 0] * WIDTH).astype(int)
-    ears = np.zeros(len(mesh), np.float32)
-    ears[mesh.corner_vertex[inside]] = cv2.GaussianBlur(chart().ears, (0, 0), 4)[texel]
-
+    ears = on_skin(cv2.GaussianBlur(chart().ears, (0, 0), 4))
     edge = above_hairline(middle, recession)
     scalp = (edge + rng.normal(0, 0.035, len(middle)) > -0.01) & (middle[:, 1] > 6.5) & (middle[:, 2] < 1.45)
     scalp &= (ears[triangles].max(1) <= 0.25) & ~((middle[:, 1] < 7.02) & (middle[:, 2] > 0.35))

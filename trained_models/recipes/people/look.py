@@ -5,8 +5,8 @@ from typing import Any
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
+from realtime.frame import Pixels
 from trained_models.recipes.people.accessories import Outfit, dress
 from trained_models.recipes.people.assets import BODY_VERTICES, VERTICES, Floats, Ints
 from trained_models.recipes.people.hair import Hair, grow
@@ -50,7 +50,7 @@ class Look:
     hair_centre: Floats
     teeth: tuple[TeethRow, TeethRow]
     lash_meshes: list[tuple[Ints, Floats, Ints]]
-    lash_texture: npt.NDArray[np.uint8]
+    lash_texture: Pixels
     lash_colour: Floats
     lash_opacity: float
     eye_texture: Floats

@@ -34,12 +34,8 @@ TARGET_SIZE = 320  # the identity is drawn larger: from this the crop of a fine 
 DRIVER_BAKE_VIEWS = 64
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Shot:
-    """A picture and the (52,) amplitudes that made its face."""
-
-    picture: Picture
-    driven: Floats
+Shot = tuple[Picture, Floats]
+"""A picture and the (52,) amplitudes that made its face."""
 
 
 class Studio:
@@ -78,7 +74,7 @@ class Studio:
 
         driven = moves.drive(drawn.actions)
         moment = Moment(driven, drawn.rot, drawn.gaze, drawn.view_deg, sight, Light(drawn.light), before)
-        return Shot(renderer.picture(moment, background(drawn.room, *renderer.size)), driven)
+        return renderer.picture(moment, background(drawn.room, *renderer.size)), driven
 
 
 SEED = 20261
@@ -89,10 +85,6 @@ FIRST_PERSON = 100_000  # people of the pairs are counted from here; seeds below
 SHADED_EVERY = 5
 """Every so many drivers one wears sunglasses: seldom worn, but easily taken for a face by a network that saw few."""
 SHADED_FROM = 1_000_000
-STRANGERS_SEED = 20263
-STRANGERS_PER_SHARD = 25
-STRANGERS_OCCLUDED = 0.5
-STRANGERS_FROM = 50_000  # turn of the first driver who drives nobody: pairs do not come that far
 JPEG_QUALITY = 95
 
 
@@ -121,10 +113,10 @@ class Roll:
     landmarks: list[Any] = field(default_factory=list)
 
     def add(self, shot: Shot) -> None:
-        picture = shot.picture
+        picture, driven = shot
         self.jpg.append(jpeg(picture.pixels[..., ::-1], JPEG_QUALITY))
         self.mask_png.append(png((picture.face * 255 + 0.5).astype(np.uint8)))
-        self.driven.append(shot.driven)
+        self.driven.append(driven)
         self.landmarks.append(picture.landmarks)
 
     def fields(self, role: str) -> dict[str, Any]:
@@ -144,10 +136,10 @@ class Drivers:
     first: int = 0
     occluded: float = OCCLUDED
 
-    @classmethod
-    def strangers(cls) -> "Drivers":
-        """Many people, few pictures of each: what tells a face from what is before it needs no identity beside it."""
-        return cls(STRANGERS_SEED, STRANGERS_PER_SHARD, STRANGERS_FROM, STRANGERS_OCCLUDED)
+
+STRANGERS = Drivers(seed=20263, people=25, first=50_000, occluded=0.5)
+"""Many people, few pictures of each: what tells a face from what is before it needs no identity beside it. Pairs do not
+come as far as their first turn."""
 
 
 def render_shard(
@@ -206,7 +198,7 @@ def render_pairs(data: Path, identities: Sequence[str], shards: int, workers: in
 
 def render_strangers(data: Path, shards: int, workers: int) -> Iterator[int]:
     """The same of drivers alone, into `data`/strangers: shards without the `target` fields."""
-    yield from _render(data, [data / "strangers"], (), shards, workers, Drivers.strangers())
+    yield from _render(data, [data / "strangers"], (), shards, workers, STRANGERS)
 
 
 def _render(

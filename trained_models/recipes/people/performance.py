@@ -6,11 +6,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from realtime.frame import Doubles
 from trained_models.recipes.people.assets import Floats
 from trained_models.recipes.people.calibrate import EXPRESSIONS, both_sides
 from trained_models.recipes.people.speech import mouth_curves
-
-Doubles = npt.NDArray[np.float64]
 
 
 def sway(rng: np.random.Generator, frames: int, spread: float, fastest: int) -> Doubles:
@@ -163,7 +162,7 @@ def _blink_times(rng: np.random.Generator, duration: float) -> tuple[float, ...]
     return tuple(out)
 
 
-def _saccades(rng: np.random.Generator, frames: int, fps: float) -> npt.NDArray[np.float64]:
+def _saccades(rng: np.random.Generator, frames: int, fps: float) -> Doubles:
     """(frames, 2): gaze that rests, then jumps within one or two frames."""
     out, at = np.zeros((frames, 2)), 0
     while at < frames:

@@ -22,13 +22,9 @@ GROTESQUE = (
 
 
 WOMENS_MEAN = {
-    **{
-        "chin-width-incr": -0.2,
-        "chin-bones-incr": -0.25,
-        "chin-jaw-drop-incr": -0.1,
-        "mouth-lowerlip-volume-incr": 0.15,
-    },
-    **{"mouth-upperlip-volume-incr": 0.15, "nose-width1-incr": -0.1, "nose-volume-incr": -0.15, "eye-scale-incr": 0.12},
+    **{"chin-width-incr": -0.2, "chin-bones-incr": -0.25, "chin-jaw-drop-incr": -0.1, "eye-scale-incr": 0.12},
+    **{"mouth-lowerlip-volume-incr": 0.15, "mouth-upperlip-volume-incr": 0.15},
+    **{"nose-width1-incr": -0.1, "nose-volume-incr": -0.15},
 }
 """Where local changes of women centre, left side named: the model's own women have heavy jaws and thin lips."""
 

@@ -5,10 +5,10 @@ from typing import Any
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 import scipy.sparse as sp
 from scipy.spatial import cKDTree
 
+from realtime.frame import Doubles, Pixels
 from trained_models.recipes.people.assets import BODY_VERTICES, Floats, Ints
 from trained_models.recipes.people.chart import Chart, chart
 from trained_models.recipes.people.geometry import smoothstep
@@ -41,9 +41,9 @@ class TeethRow:
 class _Arch:
     """The curve that teeth stand on, by arc length."""
 
-    length: npt.NDArray[np.float64]
-    x: npt.NDArray[np.float64]
-    z: npt.NDArray[np.float64]
+    length: Doubles
+    x: Doubles
+    z: Doubles
 
     @classmethod
     def of(cls, half_width: float, front: float, back: float) -> "_Arch":
@@ -152,7 +152,7 @@ def lash_meshes() -> list[tuple[Ints, Floats, Ints]]:
     return out
 
 
-def lash_texture(seed: int, count: int = 55, width: float = 1.0) -> npt.NDArray[np.uint8]:
+def lash_texture(seed: int, count: int = 55, width: float = 1.0) -> Pixels:
     """(128, 768) uint8: upper lashes in the first half of the rows, lower ones in the second."""
     rng = np.random.default_rng(seed)
     rows, columns = LASH_SIZE
