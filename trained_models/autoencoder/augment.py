@@ -1,8 +1,6 @@
 """A rendered driver's crop made to look like what cheap webcams, odd lamps and busy hands give.
 
-Only the network's input is changed. The target stays as rendered, so the network learns to draw one
-clean person whatever the camera does. Every function takes a numpy Generator: the same seed gives the
-same picture on every machine with the same OpenCV.
+Only the network's input is changed; the target stays as rendered. The same seed gives the same picture.
 """
 
 import cv2

@@ -72,7 +72,6 @@ def save_shard(folder: Path, shard: Shard) -> None:
 
 
 def load_shard(folder: Path) -> Shard:
-    """A shard, memory-mapped."""
     names = [name for name in PARTS + OPTIONAL_PARTS if name in PARTS or (folder / f"{name}.npy").exists()]
     return Shard(**{name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in names})
 
@@ -99,7 +98,6 @@ class Batch:
         return self.blendshapes, self.pose, self.lips
 
     def to(self, device: torch.device) -> "Batch":
-        """The same batch on another device."""
         if device.type == "cpu":
             return self
         parts = {name: getattr(self, name) for name in self.__slots__}
@@ -107,8 +105,6 @@ class Batch:
 
 
 class Pairs:
-    """All prepared shards under a folder."""
-
     def __init__(self, folder: Path, seed: int = 1) -> None:
         self._folder = folder
         self._seed = seed
@@ -135,7 +131,6 @@ class Pairs:
 
     @property
     def size(self) -> int:
-        """The crop's side."""
         return int(self._shards[0].target.shape[1])
 
     def readings(self) -> Floats:

@@ -65,7 +65,6 @@ class Files:
     parity: Parity
 
     def named(self) -> dict[str, bytes]:
-        """By the names that they have in the bundle."""
         return {"swap.onnx": self.swap} | ({} if self.fine is None else {"fine.onnx": self.fine})
 
 
@@ -91,7 +90,6 @@ def to_onnx(network: SwapNetwork, samples: Batch, *, fine: bool = True) -> Files
 
 
 def input_of(shape: Shape) -> dict[str, object]:
-    """The card's [input]."""
     return {
         "size": shape.size,
         "face_type": FACE_TYPE,

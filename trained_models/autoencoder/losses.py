@@ -14,8 +14,6 @@ OUTSIDE = 0.03
 
 @dataclass(frozen=True, slots=True)
 class Shares:
-    """How much each term counts in the sum."""
-
     colour: float = 4.0
     structure: float = 1.0
     edges: float = 2.0

@@ -1,13 +1,9 @@
 """The swap network: one driver's face in, the identity's face and its mask out.
 
-A shared encoder squeezes the driver's crop to a short code (light, gaze, what the eyes can see) and one
-decoder an identity draws the new face from it, the DF shape of DeepFaceLab. Expression and pose are told
-to the decoder directly: the 52 blendshapes and the head angles that the face tracker reads, and how far the lips
-are apart. A short code alone loses brows, smile and pucker; the tracker does not. Where the driver's face shows is
-a network of its own (`driver_mask`), and the decoder's last map can be drawn larger (`fine`).
-
-Everything is plain 3x3 convolutions: that is what both CPUs and GPUs run near their peak, and
-batch norm folds into them at export.
+A shared encoder squeezes the driver's crop to a short code (light, gaze) and one decoder an identity draws the new face
+from it, the DF shape of DeepFaceLab. Expression and pose are told to the decoder directly: blendshapes, head angles and
+the lips' distances as the tracker reads them. Where the driver's face shows is a network of its own (`driver_mask`),
+and the decoder's last map can be drawn larger (`fine`). All is plain 3x3 convolutions, into which batch norm folds.
 """
 
 from collections.abc import Sequence
@@ -54,7 +50,6 @@ class DriverMask(nn.Module):
 
     @property
     def widths(self) -> tuple[int, ...]:
-        """What it was made with."""
         return tuple(int(step[0].conv.out_channels) for step in self.down)
 
     def forward(self, face: Tensor) -> Tensor:
@@ -95,11 +90,9 @@ class Shape:
 
     @property
     def fine_size(self) -> int:
-        """The side of the fine variant's face."""
         return self.size // 2 * GROWTH
 
     def as_dict(self) -> dict[str, object]:
-        """Plain values for a checkpoint's header."""
         return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
 
 
@@ -228,7 +221,6 @@ class Decoder(nn.Module):
     def forward(
         self, code: Tensor, blendshapes: Tensor, pose: Tensor, lips: Tensor, mirrored: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """The face and the mask's logits."""
         return self.draw(self.features(code, blendshapes, pose, lips, mirrored))
 
     def features(self, code: Tensor, blendshapes: Tensor, pose: Tensor, lips: Tensor, mirrored: Tensor) -> Tensor:

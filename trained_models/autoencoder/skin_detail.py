@@ -98,7 +98,6 @@ def detail_of(network: SwapNetwork, pairs: Pairs, find: FindOne) -> Pixels | Non
 
 
 def as_png(detail: Pixels) -> bytes:
-    """The file that a bundle has of it."""
     return cv2.imencode(".png", detail, [cv2.IMWRITE_PNG_COMPRESSION, 9])[1].tobytes()
 
 

@@ -44,7 +44,6 @@ class Plan:
     only: tuple[str, ...] = ()
 
     def rate(self, step: int, progress: float) -> float:
-        """The learning rate at `step` when `progress` (0..1) of the run is over."""
         rates = {"peak": self.peak_rate, "last": self.last_rate, "warm_up_steps": self.warm_up_steps}
         return cosine_rate(step, progress, **rates, fall=self.fall)
 

@@ -66,13 +66,10 @@ def learn(
 
 
 class _Live:
-    """Lines on the terminal: those that stay, and one that is written over."""
-
     def __init__(self) -> None:
         self._passing = False
 
     def say(self, line: str) -> None:
-        """A line that stays."""
         if self._passing:
             click.echo()
         self._passing = False

@@ -113,7 +113,6 @@ class Choice:
     duplicates: int
 
     def line(self) -> str:
-        """The counts as people read them."""
         left_out = (
             f"{self.small} small, {self.turned} turned away or cut off, {self.blurred} blurred, "
             f"{self.covered} covered or slipped, {self.duplicates} like another"

@@ -1,12 +1,9 @@
 """A new decoder in training behind the frozen encoder, and one step of it.
 
-The decoder starts as the packaged identity's: it knows what a face is and how readings move it. The code it is
-given is not always the one of the person learnt, since live it never is: others are withheld, moved to where a
-rendered stranger's codes lie, or are a stranger's own. What a code says of who the driver is and what colours
-they have so comes to mean nothing.
-
-In the last part of the run the layers that take in readings learn alone, from what the tracker's networks read in
-the drawn face: an expression comes back as strong as it was told (docs/studies/lip-distance-input.md).
+The decoder starts as the packaged identity's. The code it is given is not always the one of the person learnt, since
+live it never is: others are withheld, moved to where a rendered stranger's codes lie, or are a stranger's own. In the
+last part of the run the layers that take in readings learn alone, from what the tracker's networks read in the drawn
+face (docs/studies/lip-distance-input.md).
 """
 
 import copy

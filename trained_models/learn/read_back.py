@@ -49,13 +49,11 @@ class Report:
     replaced: int
 
     def line(self) -> str:
-        """How expression and pose came through."""
         parts = [f"{label} r {r:.2f} gain {gain:.2f}" for label, (_, r, gain) in self.table.items()]
         return f"{', '.join(parts)}, pose {self.pose_deg:.1f} degrees, {self.replaced} of {self.seen} frames replaced"
 
 
 def frames_of(path: Path, step: int) -> Iterator[Pixels]:
-    """Every `step`-th picture of a clip."""
     clip, number = cv2.VideoCapture(str(path)), 0
     while (read := clip.read())[0]:
         if number % step == 0:
@@ -64,7 +62,6 @@ def frames_of(path: Path, step: int) -> Iterator[Pixels]:
 
 
 def swapped_frame(network: Exported, pixels: Pixels, face: Face, settings: Settings) -> Pixels:
-    """The frame with the identity on."""
     size = network.network.shape.size
     matrix = face_crop(face.landmarks, size)
     crop = cut(pixels, matrix, size)
@@ -82,7 +79,6 @@ def swapped_frame(network: Exported, pixels: Pixels, face: Face, settings: Setti
 
 
 def rotation_error(a: Floats, b: Floats) -> float:
-    """Degrees between the rotations of two (4, 4) poses."""
     first, second = (m[:3, :3] / np.cbrt(np.linalg.det(m[:3, :3])) for m in (a, b))
     return float(np.degrees(np.arccos(np.clip((np.trace(first.T @ second) - 1) / 2, -1, 1))))
 

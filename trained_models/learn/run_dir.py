@@ -60,7 +60,6 @@ class RunDir:
 
     @property
     def frames(self) -> Path:
-        """Where the chosen frames lie."""
         return self.folder / FRAMES
 
     @property

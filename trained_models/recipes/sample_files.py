@@ -32,17 +32,14 @@ def decoded(fields: Any, name: str, how: int = cv2.IMREAD_COLOR) -> list[Pixels]
 
 
 def jpeg(pixels: npt.NDArray[Any], quality: int) -> bytes:
-    """A picture (h, w, 3) BGR as a JPEG file."""
     return cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
 
 
 def png(pixels: npt.NDArray[Any]) -> bytes:
-    """A mask (h, w) as a PNG file, packed fast."""
     return cv2.imencode(".png", pixels, [cv2.IMWRITE_PNG_COMPRESSION, 1])[1].tobytes()
 
 
 def read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
-    """All arrays of a file."""
     with np.load(path, allow_pickle=False) as stored:
         return {name: stored[name] for name in stored.files}
 
@@ -53,7 +50,6 @@ def numbered(folder: Path, number: int, stem: str | None = None) -> Path:
 
 
 def finished(folder: Path) -> list[Path]:
-    """The folder's numbered files, in order."""
     return sorted(folder.glob(f"{folder.name}_?????.npz"))
 
 
@@ -76,7 +72,6 @@ def fill_folder(
 
 
 def stop_file(data: Path) -> Callable[[], bool]:
-    """Whether a file STOP has appeared in `data`."""
     return (data / STOP).exists
 
 

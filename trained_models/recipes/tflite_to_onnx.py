@@ -92,7 +92,6 @@ class Writer:
         self.known: dict[int, Array] = {i: t.constant for i, t in enumerate(net.tensors) if t.constant is not None}
 
     def node(self, op: str, inputs: list[str], output: str, **attributes: object) -> str:
-        """Appends a node and gives back its output's name."""
         self.nodes.append(helper.make_node(op, inputs, [output], name=f"{op}_{output}", **attributes))
         return output
 
@@ -130,7 +129,6 @@ class Writer:
             way(op, out)
 
     def constant(self, op: Operator) -> Array:
-        """An operator's second input, which must be known."""
         return self.known[op.inputs[1]]
 
     def _rsqrt(self, op: Operator, out: str) -> None:

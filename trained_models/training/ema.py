@@ -41,7 +41,6 @@ class Plan:
     seed: int = 1
 
     def rate(self, step: int) -> float:
-        """The learning rate at `step`."""
         rates = {"peak": self.peak_rate, "last": self.last_rate, "warm_up_steps": self.warm_up_steps}
         return cosine_rate(step, step / max(self.steps, 1), **rates)
 
@@ -92,7 +91,6 @@ class EmaTraining:
             torch._foreach_lerp_(self._kept, self._newest, 1 - keep)
 
     def begin(self, network: Any) -> None:
-        """Start from these weights."""
         for own in (self.network, self.averaged):
             own.load_state_dict(network.state_dict())
 

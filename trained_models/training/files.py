@@ -65,5 +65,4 @@ def add_to_bundle(folder: Path, files: Mapping[str, bytes], tables: Mapping[str,
 
 
 def digest(content: bytes) -> str:
-    """As a card states it."""
     return f"sha256:{hashlib.sha256(content).hexdigest()}"

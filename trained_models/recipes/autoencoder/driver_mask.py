@@ -107,7 +107,6 @@ class Drivers:
         return _batch(faces, shows)
 
     def plain(self, indices: Sequence[int]) -> MaskBatch:
-        """The named samples as they are."""
         inner = slice(MARGIN, MARGIN + SIZE)
         some = list(indices)
         return _batch(self._crops[some, inner, inner], self._shows[some, inner, inner])
@@ -147,8 +146,6 @@ def overlap(network: DriverMask, drivers: Drivers, count: int = CHECKED) -> floa
 
 
 class MaskTraining(EmaTraining):
-    """The driver's mask in training."""
-
     def __init__(self, plan: Plan = PLAN) -> None:
         torch.manual_seed(plan.seed)
         rates = {"peak_rate": plan.peak_rate, "average": plan.average}
@@ -156,7 +153,6 @@ class MaskTraining(EmaTraining):
         self.plan = plan
 
     def step(self, batch: MaskBatch) -> dict[str, float]:
-        """One step of the optimiser; the loss's terms."""
         with torch.autocast("cpu", torch.bfloat16):
             logits = self.network(batch.face.contiguous(memory_format=torch.channels_last))
         loss, terms = mask_loss(logits.float(), batch.shows)

@@ -128,7 +128,6 @@ def _turns(lesson: Lesson, done: int, lessons: int, turn: int, batch: int) -> Ge
 
 
 def _measure(training: Training, lessons: Sequence[Lesson], log: TextIO) -> None:
-    """Log every identity's error on held-out pairs."""
     for lesson in lessons:
         error = round(held_out_error(_on_cpu(training.member(lesson.name)), lesson.measured), 5)
         log.write(json.dumps({"step": training.step_number, "name": lesson.name, "held_out": error}) + "\n")

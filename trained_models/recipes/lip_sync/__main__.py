@@ -68,7 +68,6 @@ def train(run_folder: Path, data: Path, steps: int | None, variant: str, from_ch
 
 
 def _train_fine(run_folder: Path, data: Path, steps: int | None) -> None:
-    """The critic, then the fine decoder, from the first one's weights."""
     first, samples = load_weights(CHECKPOINT), Dataset(data, SHUT)
     clips = samples.clips()
     judge = train_sync_critic(clips, held_out_clips(data), run_folder)

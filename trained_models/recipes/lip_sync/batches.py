@@ -64,7 +64,6 @@ class Samples:
         return len(self.frames) * PICTURES
 
     def batch(self, number: int, count: int) -> Batch:
-        """`count` pairs."""
         rng = np.random.default_rng([self._seed, number])
         chosen, shut = [], []
         for _ in range(count):

@@ -26,7 +26,6 @@ HELD_SAYINGS = 24
 
 
 def person_files(data: Path) -> list[Path]:
-    """The samples there are, in order."""
     return finished(data / "takes")
 
 
@@ -46,7 +45,6 @@ class Dataset:
         return self._samples
 
     def clips(self) -> Clips:
-        """The same takes for the critic."""
         samples = self()
         return Clips(list(self._takes.values()), samples)
 
@@ -61,7 +59,6 @@ def held_out(data: Path) -> Samples:
 
 
 def held_out_clips(data: Path) -> Clips:
-    """Theirs, for the critic."""
     takes = [read_samples(path) for path in person_files(data)[:HELD_OUT]]
     return Clips(takes, Samples(takes, plain=True))
 

@@ -40,15 +40,12 @@ class Drawn:
 
 
 class DecoderTraining(EmaTraining):
-    """A decoder in training."""
-
     def __init__(self, plan: Plan = PLAN, widths: Widths = WIDTHS, finish: int = 0) -> None:
         torch.manual_seed(plan.seed)
         super().__init__(Decoder(widths, finish), peak_rate=plan.peak_rate, average=plan.average)
         self.plan = plan
 
     def step(self, batch: Batch) -> dict[str, float]:
-        """One step of the optimiser; the errors."""
         drawn = self.drawn(batch)
         self.descend(drawn.loss, self.plan.rate(self.step_number))
         return {"loss": float(drawn.loss.detach()), **drawn.errors}

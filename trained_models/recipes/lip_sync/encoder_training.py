@@ -140,7 +140,6 @@ class EncoderTraining(EmaTraining):
         self.plan = plan
 
     def step(self, batch: tuple[Tensor, Tensor]) -> dict[str, float]:
-        """One step of the optimiser; the error."""
         mel, codes = batch
         loss = encoder_loss(self.network(mel), codes)
         self.descend(loss, self.plan.rate(self.step_number))

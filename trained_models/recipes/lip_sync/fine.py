@@ -1,10 +1,8 @@
 """The training of the fine decoder: widened from the first one, with a patch discriminator and a sync critic besides.
 
-A code leaves open whose teeth are seen and how far the tongue; a decoder taught by differences alone paints the mean of
-them, a blur. The discriminator (Isola et al. 2017) knows the code (Miyato and Koyama 2018), so a sharp mouth of another
-shape is no way out; its features shall be alike for both (Wang et al. 2018). How much discriminator and critic count is
-set by how far they would move the picture: each has its share of what the differences from the truth ask for (after
-Esser et al. 2021).
+The discriminator (Isola et al. 2017) knows the code (Miyato and Koyama 2018), so a sharp mouth of another shape is no
+way out; its features shall be alike for both (Wang et al. 2018). Discriminator and critic each have their share of what the
+differences from the truth ask for (after Esser et al. 2021).
 """
 
 from typing import Any
@@ -159,7 +157,6 @@ class FineTraining(DecoderTraining):
 
 
 def _pull(loss: Tensor, pictures: Tensor) -> Tensor:
-    """How hard a loss pulls at pictures."""
     return torch.autograd.grad(loss, pictures, retain_graph=True)[0].norm()
 
 

@@ -1,9 +1,7 @@
 """The built-in lip-sync network: an encoder that hears a mouth's shape, and a decoder that gives it to a face.
 
-The two meet in twelve numbers (`CODE`), so the encoder learns from hours of sound without a picture and the decoder
-from pictures without a sound. The decoder moves the face's own pixels along a field and paints only what is not there:
-teeth, tongue, the lips' inner rim. What nothing moves stays as it was, to the bit. Where the lips are it is told
-(`realtime.families.lip_sync.network`): from its pixels alone it knows a real mouth less well than a rendered one.
+The two meet in twelve numbers (`CODE`). The decoder moves the face's own pixels along a field and paints only what is
+not there. What nothing moves stays as it was, to the bit. See README.md.
 """
 
 import numpy as np

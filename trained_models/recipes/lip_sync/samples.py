@@ -71,8 +71,6 @@ def window_of(picture: int) -> int:
 
 
 class Studio:
-    """A renderer, and who speaks before it."""
-
     def __init__(self) -> None:
         self.names = topology().actions
         self._renderer = Renderer(DRAWN, DRAWN, 1)
@@ -213,7 +211,6 @@ def outline_of(tracker: Tracker, picture: Pixels) -> Floats | None:
 
 
 def outlines_path(takes: Path) -> Path:
-    """Where the outlines of a file of takes lie."""
     return takes.with_name(takes.name.replace("takes_", "lips_")).with_suffix(".npy")
 
 

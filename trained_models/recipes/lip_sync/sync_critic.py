@@ -127,7 +127,6 @@ class SyncCritic(nn.Module):
         return F.normalize(self.sees((pictures - mean).flatten(1, 2) * 4), dim=1)
 
     def heard(self, mel: Tensor) -> Tensor:
-        """Of sounds."""
         return F.normalize(self.hears(mel[:, None] * 0.25), dim=1)
 
 

@@ -80,7 +80,6 @@ def _work(network: LipSync, samples: Fed) -> str:
 
 
 def save_weights(network: LipSync, path: Path) -> None:
-    """The weights as a checkpoint to train on from."""
     sizes = {"widths": network.decoder.widths, "finish": network.decoder.finish}
     save_halves(path, network, sizes, named=_stored_name)
 

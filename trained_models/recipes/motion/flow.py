@@ -101,13 +101,11 @@ def _small(picture: Pixels | npt.NDArray[np.generic]) -> Pixels:
 
 
 def stacked(head: Head, person: Frames, find: Callable[[Pixels], list[Face]]) -> dict[str, Any] | None:
-    """A person's sample as arrays."""
     made = sample_of(head, person, find)
     return None if made is None else {name: getattr(made, name) for name in FlowSample.__slots__}
 
 
 def read_samples(files: list[Path]) -> list[FlowSample]:
-    """The samples of prepared files."""
     return [FlowSample(**read_arrays(path)) for path in files]
 
 
@@ -118,7 +116,6 @@ class FlowSamples:
         self._samples, self._seed, self._plain = samples, seed, plain
 
     def batch(self, number: int, count: int) -> FlowBatch:
-        """Batch `number`."""
         rng = np.random.default_rng([self._seed, number])
         rows = [self._one(rng) for _ in range(count)]
         still, truth, inside, where, face, pose = (
@@ -225,8 +222,6 @@ def errors(batch: FlowBatch, away: Tensor) -> tuple[Tensor, Tensor]:
 
 
 class FlowTraining(EmaTraining):
-    """A flow network in training."""
-
     def __init__(self, plan: Plan = PLAN, widths: tuple[int, int, int, int] = WIDTHS) -> None:
         torch.manual_seed(plan.seed)
         rates = {"peak_rate": plan.peak_rate, "average": plan.average}
@@ -234,7 +229,6 @@ class FlowTraining(EmaTraining):
         self.plan = plan
 
     def step(self, batch: FlowBatch) -> dict[str, float]:
-        """One step of the optimiser; the error of colour."""
         away = self.network(fed(batch)) * counted(batch)
         colour, rough = errors(batch, away)
         self.descend(colour + ROUGH * rough, self.plan.rate(self.step_number))

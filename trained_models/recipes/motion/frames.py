@@ -54,20 +54,16 @@ class Frames:
 
 
 def frames_path(data: Path, number: int) -> Path:
-    """Where the frames of person `number` lie."""
     return numbered(data / "frames", number)
 
 
 def read_frames(path: Path) -> Frames:
-    """Read and decode one person's frames."""
     fields = read_arrays(path)
     seed, cartoon = int(fields["person_seed"]), bool(fields["cartoon"])
     return Frames(np.stack(decoded(fields, "frame_jpg")), fields["rot"], fields["gaze"], seed, cartoon)
 
 
 class Studio:
-    """A renderer, and who sits before it."""
-
     def __init__(self) -> None:
         self.names = topology().actions
         self._renderer = Renderer(SIZE, SIZE, 2)

@@ -28,7 +28,6 @@ class Widths:
     eyes: tuple[int, int, int] = (24, 40, 64)
 
     def as_dict(self) -> dict[str, list[int]]:
-        """For a file."""
         return {"mouth": list(self.mouth), "eyes": list(self.eyes)}
 
 
@@ -107,8 +106,6 @@ def patch_loss(fed: Tensor, change: Tensor, truth: Tensor, window: Any) -> tuple
 
 
 class RefinerTraining(EmaTraining):
-    """A refiner in training."""
-
     def __init__(self, plan: Plan = PLAN, widths: Widths | None = None) -> None:
         torch.manual_seed(plan.seed)
         network = Refiner(widths)
@@ -117,7 +114,6 @@ class RefinerTraining(EmaTraining):
         self.plan = plan
 
     def step(self, batch: Batch) -> dict[str, float]:
-        """One step of the optimiser; the errors."""
         fed = [t.contiguous(memory_format=torch.channels_last) for t in (batch.mouth_fed, batch.eye_fed)]
         with torch.autocast("cpu", torch.bfloat16):
             mouth, eyes = self.network(*fed)

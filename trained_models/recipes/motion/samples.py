@@ -69,7 +69,6 @@ def follow(cast: MeshSource, seen: Reading) -> Moved:
 
 
 def samples_of(head: Head, person: Frames, find: Callable[[Pixels], list[Face]]) -> Iterator[dict[str, Pixels | float]]:
-    """The samples of one person, by the names of `Patches`."""
     faces = find(person.frames[0])
     if not faces:
         return
@@ -137,7 +136,6 @@ def prepare(
 
 
 def read_patches(paths: list[Path]) -> Patches:
-    """All samples of some files, in memory."""
     rows = [read_arrays(path) for path in paths]
     whole = {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
     return Patches(**whole | {"chin": whole["chin"].astype(np.float32)})
@@ -171,8 +169,6 @@ def colours(rng: Rng) -> tuple[Floats, Floats]:
 
 
 class Samples:
-    """Patches held in memory, and batches of them."""
-
     def __init__(self, patches: Patches, seed: int = 1, plain: bool = False) -> None:
         self._patches, self._seed, self._plain = patches, seed, plain
         self._mouths, self._eyes = len(patches.chin), len(patches.eye_drawn)
@@ -188,7 +184,6 @@ class Samples:
         return self.chosen(mouths, eyes, rng)
 
     def chosen(self, mouths: list[int], eyes: list[int], rng: Rng) -> Batch:
-        """These samples."""
         p = self._patches
         fed = np.empty((len(mouths), MOUTH_CHANNELS, MOUTH_SIDE, MOUTH_SIDE), np.float32)
         truth = np.empty((len(mouths), 3, MOUTH_SIDE, MOUTH_SIDE), np.float32)

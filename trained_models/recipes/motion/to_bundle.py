@@ -71,7 +71,6 @@ def add_flow(folder: Path, network: FlowNetwork, samples: FlowBatch, training: F
 
 
 def save_refiner(network: Refiner, path: Path, steps: int) -> None:
-    """The weights as a checkpoint to train on from."""
     save_halves(path, network, {f"widths.{k}": v for k, v in network.widths.as_dict().items()} | {"steps": steps})
 
 
@@ -82,7 +81,6 @@ def load_refiner(path: Path) -> Refiner:
 
 
 def save_flow(network: FlowNetwork, path: Path, steps: int) -> None:
-    """The weights as a checkpoint to train on from."""
     save_halves(path, network, {"widths": network.widths, "steps": steps})
 
 

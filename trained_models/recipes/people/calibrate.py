@@ -1,8 +1,7 @@
 """How far each of a person's actions must go for the tracker to read on them what it reads on everybody.
 
-The same 1.0 of `mouthPucker` reads 0.2 on one face and 0.9 on the next: lips differ. So each person is drawn without
-hair, each action is swept, and the sweep is turned round: which amplitude gives the wanted reading? What a face at rest
-reads (brows that look raised, narrow eyes) is taken back as well. What the tracker cannot see keeps its fixed gain.
+Each person is drawn without hair, each action is swept, and the sweep is turned round: which amplitude gives the wanted
+reading? What a face at rest reads is taken back as well. What the tracker cannot see keeps its fixed gain (README.md).
 """
 
 from collections.abc import Callable

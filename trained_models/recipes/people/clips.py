@@ -49,8 +49,6 @@ class Wanted:
 
 
 class ClipWriter:
-    """Films people before a renderer, and writes the clips."""
-
     def __init__(self, wanted: Wanted) -> None:
         self.wanted = wanted
         self._renderer = Renderer(wanted.size, wanted.size, 1)
@@ -64,7 +62,6 @@ class ClipWriter:
         return number
 
     def film(self, number: int, seed: int, stopped: Callable[[], bool]) -> dict[str, Any] | None:
-        """The arrays of a clip; None if `stopped` said so."""
         wanted, names = self.wanted, topology().actions
         rng = np.random.default_rng([seed, number])
         who = PersonSpec(FIRST_PERSON + number, cartoon=bool(rng.random() < wanted.cartoons))

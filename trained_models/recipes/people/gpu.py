@@ -59,7 +59,6 @@ def set_uniforms(target: Any, **values: Any) -> None:
 
 
 def as_bytes(array: Any, dtype: Any = np.float32) -> bytes:
-    """The bytes of an array in one piece."""
     return np.ascontiguousarray(array, dtype=dtype).tobytes()
 
 
@@ -87,12 +86,10 @@ class Shelf:
         self._held: list[Any] = []
 
     def hold(self, thing: Any) -> Any:
-        """Keep `thing` until `clear`."""
         self._held.append(thing)
         return thing
 
     def buffer(self, array: Any, dtype: Any = np.float32) -> Any:
-        """A buffer with the array's numbers."""
         return self.hold(context().buffer(as_bytes(array, dtype)))
 
     def part(self, lit: Any, still: Any, triangles: Any, material: Any) -> Part:
@@ -118,7 +115,6 @@ class Shelf:
         return self.hold(made)
 
     def clear(self) -> None:
-        """Free everything."""
         for thing in self._held:
             thing.release()
         self._held.clear()

@@ -155,7 +155,6 @@ class GpuScene:
         self.skin_depth = shelf.hold(context().vertex_array(self.programs.depth, depth, index))
 
     def _small_part(self, triangles: Ints, material: Any) -> Part:
-        """A part inside the mouth, evenly lit."""
         count = len(material)
         light = np.zeros((count, 9), np.float32)
         light[:, 0] = 0.7
@@ -172,7 +171,6 @@ class GpuScene:
             self.lashes.append((array, moving, vertices))
 
     def move(self, posed: Posed) -> None:
-        """Send one moment."""
         topo, (turned, moved) = self._topology, posed.head
         front = float(np.percentile(posed.rest[self.look.lips, 2], 92))
 
@@ -211,7 +209,6 @@ class GpuScene:
             moving.write(as_bytes(posed.vertices[vertices]))
 
     def _load_worn(self) -> None:
-        """Glasses and the like: lit as if nothing shaded them."""
         shelf, outfit = self._shelf, self.look.outfit
         self.worn = [self._openly_lit(shelf, thing) for thing in outfit.solids]
         self.lens: Any = None

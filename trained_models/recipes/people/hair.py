@@ -229,7 +229,6 @@ def _grown(
 
 
 def _face_half_width(body: Floats) -> float:
-    """Half the width of the face at the height of the eyes."""
     topo = topology()
     mean = topo.skin.surface(topo.template)[0]
     at_eyes = (mean[:, 1] > 7.2) & (mean[:, 1] < 7.4) & (mean[:, 2] > 0.6)
@@ -247,7 +246,6 @@ def _clear_the_face(place: Floats, person: Identity, side: Floats, half_width: f
 
 
 def _curled(points: Floats, style: Style, strands: _Strands) -> Floats:
-    """Add curls and waves to grown strands."""
     along = np.linspace(0, 1, style.steps)[None, :]
     length = strands.length[:, None]
     if style.curl:

@@ -160,7 +160,6 @@ def _iris(rng: np.random.Generator, melanin: float, asian: float) -> Floats:
 
 
 def _shirt(rng: np.random.Generator) -> Floats:
-    """Two colours of any hue."""
     hsv = [rng.integers(0, 180), int(rng.choice([20, 60, 140, 190])), int(rng.uniform(30, 230))]
     first = cv2.cvtColor(np.array([[hsv]], np.uint8), cv2.COLOR_HSV2RGB)[0, 0]
     second = np.clip(first.astype(int) + rng.integers(-90, 90), 0, 255)
@@ -168,6 +167,5 @@ def _shirt(rng: np.random.Generator) -> Floats:
 
 
 def _collar() -> int:
-    """The skin vertex at the pit of the throat."""
     distance = ((topology().template - [0, 5.75, 1.0]) ** 2).sum(1)
     return int(np.argmin(distance * (1 + 9 * (np.arange(VERTICES) >= BODY_VERTICES))))

@@ -48,8 +48,6 @@ class MomentDraw:
 
 
 class _Mix:
-    """Action weights that are added up by name."""
-
     def __init__(self, rng: np.random.Generator) -> None:
         self.rng = rng
         self.weights: dict[str, float] = {}

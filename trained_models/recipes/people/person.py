@@ -33,7 +33,6 @@ def calibration(renderer: Renderer) -> Calibration:
     room, light = background(CALIBRATION_ROOM, CALIBRATION_SIZE, CALIBRATION_SIZE), Light(CALIBRATION_LIGHT)
 
     def read(actions: Floats) -> Floats:
-        """Not numbers where no face is found."""
         drawn = small.picture(Moment(actions, view_deg=15.5, light=light), room, bare=True).pixels
         faces = tracker().find(np.ascontiguousarray(drawn[..., ::-1]))
         return faces[0].blendshapes if faces else np.full(len(BLENDSHAPES), np.nan, np.float32)

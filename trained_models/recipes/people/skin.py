@@ -77,7 +77,6 @@ class _Canvas:
             self.colour[..., channel] *= 1 - cover * np.float32(share)
 
     def lay(self, cover: Any, colour: Any) -> None:
-        """Paint a colour over."""
         cover, colour = np.asarray(cover, np.float32), np.asarray(colour, np.float32)
         for channel in range(3):
             self.colour[..., channel] += cover * (colour[..., channel] - self.colour[..., channel])
@@ -116,7 +115,6 @@ class _Canvas:
         self.darken(np.clip(line, 0, 1) * 0.75, [0.55, 0.75, 0.72])
 
     def sprinkle(self) -> None:
-        """Freckles and moles."""
         rng = self.rng
         if rng.random() < 0.4 and self.wanted.melanin < 0.6:
             where = spot(self.folded, (0.28, 7.03), (0.28, 0.18)) + 0.3 * spot(self.folded, (0, 7.7), (0.5, 0.2))
@@ -188,7 +186,6 @@ class _Canvas:
         return cover
 
     def grow_beard(self) -> None:
-        """Stubble, as a cover of fine dots."""
         strength = self.wanted.beard
         y, z, side = self.places[..., 1], self.places[..., 2], self.folded[..., 0]
         jaw = smoothstep(6.72, 6.45, y) * smoothstep(5.95, 6.15, y) * smoothstep(0.15, 0.45, z)

@@ -39,8 +39,6 @@ class TeethRow:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Arch:
-    """The curve that teeth stand on, by arc length."""
-
     length: Doubles
     x: Doubles
     z: Doubles
@@ -53,7 +51,6 @@ class _Arch:
 
 
 def teeth_rows(seed: int) -> tuple[TeethRow, TeethRow]:
-    """Upper and lower row, a little irregular."""
     rng = np.random.default_rng(seed)
     return _row(rng, upper=True), _row(rng, upper=False)
 
