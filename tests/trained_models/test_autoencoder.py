@@ -1,4 +1,4 @@
-"""The recipe for swap identities, on tiny data."""
+"""The recipe for swap identities, on tiny data: pairs, network, training, what is read in a drawn face."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -6,14 +6,24 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from made_up_pairs import PLAN, SMALL, made_up_data
+from made_up_pairs import PLAN, SMALL, made_up_data, made_up_shard
 
-from trained_models.autoencoder.dataset import Pairs
+from realtime.capture.recording import Recording
+from realtime.families.face_swap.autoencoder import inner_lips
+from realtime.imaging.affine import cut
+from realtime.inference.ort import open_session
+from realtime.models.library import built_in_folder, face_folder
+from realtime.tracking.tracker import Tracker
+from trained_models.autoencoder import augment
+from trained_models.autoencoder.crops import SIZE, face_crop
+from trained_models.autoencoder.dataset import Pairs, load_shard, save_shard
 from trained_models.autoencoder.export import Exported, ExportedFine, to_onnx, widest
 from trained_models.autoencoder.network import Shape, SwapNetwork
-from trained_models.autoencoder.training import Plan, Training
+from trained_models.autoencoder.reader import OnnxInTorch, Reader, lips_apart
+from trained_models.autoencoder.training import FACE, Plan, Training
 from trained_models.autoencoder.weights import from_bundle, load_weights, save_weights, settle_norms
 from trained_models.recipes.autoencoder.train import train
+from trained_models.training.files import add_to_bundle
 from trained_models.training.losses import edge_loss, structure_loss, weighted_mean
 
 
@@ -231,3 +241,167 @@ def test_the_identitys_mask_grows_and_the_drivers_stays_where_it_is() -> None:
     grown = widest(mask, 5)[0, 0]
     assert float(grown.sum()) == 25
     assert float(grown[18:23, 18:23].min()) == 1
+
+
+def test_augmented_pictures_follow_from_their_seed_and_keep_their_shape() -> None:
+    picture = made_up_shard().face[0]
+    first, again, other = (augment.webcam(picture, 32, np.random.default_rng(s)) for s in (7, 7, 8))
+    assert (first.shape, first.dtype) == ((32, 32, 3), np.uint8)
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, other)
+    small, grey = picture[:32, :32].copy(), np.full((32, 32, 3), 128, np.uint8)
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        for change in (augment.lit_unevenly, augment.shadowed, augment.softened, augment.noisy, augment.jpeg):
+            out = change(small, rng)
+            assert (out.shape, out.dtype) == (small.shape, np.uint8)
+        out, patch = augment.covered(grey, rng)
+        assert 0 < patch.max() <= 1.001
+        assert np.abs(out[patch < 1e-3].astype(int) - 128).max(initial=0) <= 1
+
+
+def test_the_mirror_swaps_left_and_right_and_twice_is_nothing() -> None:
+    blendshapes = np.arange(52, dtype=np.float32)
+    mirrored = augment.mirrored_blendshapes(blendshapes)
+    assert mirrored[44] == 45  # mouthSmileLeft <- mouthSmileRight
+    assert mirrored[9] == 10  # eyeBlinkLeft <- eyeBlinkRight
+    assert mirrored[25] == 25  # jawOpen
+    assert np.array_equal(augment.mirrored_blendshapes(mirrored), blendshapes)
+
+
+def test_talking_smiles_are_drawn_more_often(tmp_path: Path) -> None:
+    shard = made_up_shard(40)
+    shard.blendshapes[:] = 0
+    shard.blendshapes[0, [25, 44, 45]] = 0.5
+    shard.face[:], shard.target[:] = 100, 100
+    shard.target[0] = 200
+    save_shard(tmp_path / "shard_00000", shard)
+    pairs = Pairs(tmp_path, seed=1)
+    means = torch.cat([pairs.batch(n, 8).target.mean((1, 2, 3)) for n in range(40)])
+    share = float((means > 0.6).float().mean())
+    assert 0.10 < share < 0.25  # 15 % and its own fortieth; evenly drawn it would be 2.5 %
+
+
+def test_a_shard_comes_back_as_it_was_saved(tmp_path: Path) -> None:
+    shard = made_up_shard()
+    save_shard(tmp_path / "shard_00000", shard)
+    back = load_shard(tmp_path / "shard_00000")
+    assert np.array_equal(back.face, shard.face)
+    assert np.array_equal(back.pose, shard.pose)
+    assert not list(tmp_path.glob("*.part"))
+
+
+def test_new_shards_are_picked_up(data: Path) -> None:
+    pairs = Pairs(data)
+    assert len(pairs) == 6
+    save_shard(data / "shard_00002", made_up_shard(2))
+    assert pairs.refresh() == 8
+
+
+def test_batches_depend_on_nothing_but_seed_and_number(data: Path) -> None:
+    one, same = Pairs(data, seed=4).batch(3, 2), Pairs(data, seed=4).batch(3, 2)
+    other = Pairs(data, seed=4).batch(4, 2)
+    assert torch.equal(one.face, same.face)
+    assert torch.equal(one.blendshapes, same.blendshapes)
+    assert not torch.equal(one.face, other.face)
+
+
+def test_two_cameras_see_one_moment(data: Path) -> None:
+    batch = Pairs(data, seed=4).batch(3, 4)
+    for first, second in ((0, 1), (2, 3)):
+        assert torch.equal(batch.target[first], batch.target[second])
+        assert torch.equal(batch.keep_code[first], batch.keep_code[second])
+        assert not torch.equal(batch.face[first], batch.face[second])
+        assert not torch.equal(batch.blendshapes[first], batch.blendshapes[second])
+
+
+def test_facts_are_put_on_the_card_once(tmp_path: Path) -> None:
+    card = tmp_path / "model.toml"
+    card.write_text('schema = 1\n\n[measured]\nexport = "exact"\nsilence = "loud"\n', encoding="utf-8")
+    add_to_bundle(tmp_path, {}, {"measured": {"silence": "still"}})
+    add_to_bundle(tmp_path, {}, {"measured": {"silence": "quite still"}})
+    assert card.read_text(encoding="utf-8") == 'schema = 1\n\n[measured]\nexport = "exact"\nsilence = "quite still"\n'
+
+
+def test_facts_take_their_place_in_their_table(tmp_path: Path) -> None:
+    card = tmp_path / "model.toml"
+    card.write_text(
+        'schema = 1\n\n[files]\n"a.onnx" = "x"\n\n[training]\nsteps = 3\n\n[measured]\nwork = "1"\n', encoding="utf-8"
+    )
+    facts = {"files": {"b.onnx": "y"}, "output": {"fine_size": 256}, "measured": {"work": "2"}}
+    add_to_bundle(tmp_path, {}, facts)
+    made = card.read_text(encoding="utf-8")
+    assert made == (
+        'schema = 1\n\n[files]\n"a.onnx" = "x"\n"b.onnx" = "y"\n\n[output]\nfine_size = 256\n\n'
+        '[training]\nsteps = 3\n\n[measured]\nwork = "2"\n'
+    )
+    add_to_bundle(tmp_path, {}, {"output": {"fine_size": 256}})
+    assert card.read_text(encoding="utf-8") == made
+
+
+@pytest.fixture(scope="module")
+def reader() -> Reader:
+    return Reader(FACE, torch.device("cpu"))
+
+
+@pytest.mark.parametrize("name", ["landmarks", "blendshapes", "detector"])
+def test_the_face_networks_give_in_pytorch_what_onnx_runtime_gives(name: str) -> None:
+    file = FACE / f"{name}.onnx"
+    session = open_session(file, provider="cpu")
+    (port,) = session.inputs.items()
+    given = np.random.default_rng(0).uniform(0, 1, [side or 1 for side in port[1].shape]).astype(np.float32)
+    expected = session.run({port[0]: given})
+    session.close()
+    made = OnnxInTorch(file, torch.device("cpu"))(torch.from_numpy(given))
+    for own, theirs in zip(made, expected.values(), strict=True):
+        np.testing.assert_allclose(own.numpy(), theirs, atol=1e-4 * max(1.0, float(np.abs(theirs).max())))
+
+
+def test_points_of_a_crop_are_where_the_tracker_finds_them(reader: Reader) -> None:
+    tracker, clip = Tracker(face_folder(), provider="cpu"), Recording(built_in_folder() / "clips" / "driving.mp4")
+    off, read, told, shapes = [], [], [], []
+    try:
+        while (frame := clip.read()) is not None and frame.seq < 60:
+            if frame.seq % 6:
+                continue
+            (face,) = tracker.find(frame.pixels)
+            matrix = face_crop(face.landmarks)
+            crop = torch.from_numpy(cut(frame.pixels, matrix, SIZE, "edge")).permute(2, 0, 1)[None].float() / 255
+            with torch.no_grad():
+                found = reader.points(crop)
+            flat = (face.landmarks[:, :2] @ matrix[:, :2].T + matrix[:, 2] + 0.5) / SIZE - 0.5
+            off.append(np.linalg.norm(found[0, :, :2].numpy() - flat, axis=1).mean())
+            read.append(lips_apart(found)[0].numpy())
+            told.append(inner_lips(face.landmarks))
+            shapes.append(np.abs(reader.blendshapes(found)[0].numpy() - face.blendshapes).mean())
+    finally:
+        clip.close()
+        tracker.close()
+    assert len(off) == 10
+    assert float(np.mean(off)) < 0.01  # of the crop's side: about 2 % of a face's width
+    assert float(np.mean(shapes)) < 0.05
+    assert float(np.corrcoef(np.ravel(read), np.ravel(told))[0, 1]) > 0.95
+
+
+def test_lips_apart_is_what_the_live_loop_tells() -> None:
+    face = np.random.default_rng(4).normal(0, 50, (478, 3)).astype(np.float32)
+    np.testing.assert_allclose(lips_apart(torch.from_numpy(face)[None])[0], inner_lips(face), rtol=1e-5)
+    np.testing.assert_allclose(inner_lips(face * 7), inner_lips(face), rtol=1e-5)
+
+
+def test_a_picture_can_be_moved_by_what_is_read_in_it(reader: Reader) -> None:
+    face = torch.full((1, 3, 32, 32), 0.5, requires_grad=True)
+    lips_apart(reader.points(face)).sum().backward()
+    assert face.grad is not None
+    assert bool(torch.isfinite(face.grad).all())
+    assert float(face.grad.abs().max()) > 0
+
+
+@pytest.mark.slow
+def test_readings_join_the_loss_when_their_time_has_come(tmp_path: Path) -> None:
+    pairs, training = Pairs(made_up_data(tmp_path / "data")), Training(PLAN, SMALL)
+    batch = pairs.batch(0, 2)
+    assert "readings" not in training.step("ada", batch, PLAN.read_from - 0.1)
+    terms = training.step("ada", batch, PLAN.read_from)
+    assert terms["lips"] > 0
+    assert terms["readings"] > 0

@@ -1,8 +1,8 @@
 """The training of the fine decoder: widened from the first one, with a patch discriminator and a sync critic besides.
 
 The discriminator (Isola et al. 2017) knows the code (Miyato and Koyama 2018), so a sharp mouth of another shape is no
-way out; its features shall be alike for both (Wang et al. 2018). Discriminator and critic each have their share of what the
-differences from the truth ask for (after Esser et al. 2021).
+way out; its features shall be alike for both (Wang et al. 2018). Discriminator and critic each have their share of what
+the differences from the truth ask for (after Esser et al. 2021).
 """
 
 from typing import Any
