@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from made_up_pairs import SMALL, made_up_shard
 
 from realtime.errors import ModelError
 from trained_models.autoencoder.dataset import Pairs, Shard, save_shard
-from trained_models.autoencoder.network import Shape, SwapNetwork
+from trained_models.autoencoder.network import SwapNetwork
 from trained_models.autoencoder.training import Plan
 from trained_models.learn.fit import LOG, PREVIEW, STATE, Limits, Stopped, fit
 from trained_models.learn.learner import LIPS_GAIN, Learner
@@ -18,7 +19,6 @@ from trained_models.learn.read_back import FOLLOWED, LEAST, MOST, Report, follow
 from trained_models.learn.samples import load_drivers
 from trained_models.learn.sheets import Drivers, sheet
 
-SMALL = Shape(size=32, code=8, condition=8, encoder=(4, 4, 8, 8, 8), bottom=8, decoder=(8, 8, 4, 4))
 PLAN = Plan(
     batch=4, peak_rate=4e-3, last_rate=1e-4, warm_up_steps=2, fall=0.5, average=0.9, bf16=False, seed=5, read_from=1
 )
@@ -39,15 +39,8 @@ def shard(count: int = 12) -> Shard:
     told = rng.uniform(0, 1, (count, 52)).astype(np.float32)
     target = np.empty((count, 32, 32, 3), np.uint8)
     target[:] = (60 + 120 * told[:, 25]).astype(np.uint8)[:, None, None, None] * np.array([0.6, 0.8, 1.0])
-    return Shard(
-        face=np.pad(target, ((0, 0), (4, 4), (4, 4), (0, 0)), mode="edge"),
-        target=target,
-        mask=np.full((count, 32, 32), 255, np.uint8),
-        weight=np.full((count, 32, 32), 16, np.uint8),
-        blendshapes=told,
-        pose=rng.normal(0, 0.1, (count, 3)).astype(np.float32),
-        lips=rng.uniform(0, 0.3, (count, 3)).astype(np.float32),
-    )
+    face = np.pad(target, ((0, 0), (4, 4), (4, 4), (0, 0)), mode="edge")
+    return replace(made_up_shard(count), face=face, target=target, blendshapes=told, fine=None)
 
 
 pytestmark = pytest.mark.slow
@@ -120,11 +113,16 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_been(plan: Plan, frames: Pairs, 
         assert torch.equal(a, b)
 
 
-def test_it_ends_early_when_more_does_not_help(frames: Pairs, tmp_path: Path) -> None:
-    some = learner()
+@pytest.mark.parametrize(("plan", "steps", "least", "most"), [(PLAN, 100, 70, 80), (READS, 40, 34, 38)])
+def test_drawing_ends_early_when_more_does_not_help(
+    plan: Plan, steps: int, least: int, most: int, frames: Pairs, tmp_path: Path
+) -> None:
+    """In the last part of it, where the rate has fallen; the reading after it is not left out."""
+    some = learner(plan)
     some.best_error = 1e-9  # nothing will be better
-    train(some, frames, tmp_path / "run", Limits(seconds=1e9, steps=100, judge_every=2, patience=3))
-    assert 70 <= some.step_number < 80, "in the last part of the run, where the rate has fallen"
+    train(some, frames, tmp_path / "run", Limits(seconds=1e9, steps=steps, judge_every=2, patience=3))
+    assert least <= some.step_number < most
+    assert some.skipped > 0.05
 
 
 def test_the_best_decoder_is_worn_not_the_last() -> None:
@@ -182,14 +180,6 @@ def test_what_is_worn_takes_lips_for_farther_apart_than_told(frames: Pairs) -> N
     farther, _ = some.averaged.decoder(code, blendshapes, pose, LIPS_GAIN * lips, batch.mirrored)
     assert torch.allclose(worn, farther, atol=1e-6)
     assert not torch.allclose(worn, some.averaged.decoder(code, blendshapes, pose, lips, batch.mirrored)[0], atol=1e-6)
-
-
-def test_the_last_part_begins_early_when_more_drawing_does_not_help(frames: Pairs, tmp_path: Path) -> None:
-    some = learner(READS)
-    some.best_error = 1e-9
-    train(some, frames, tmp_path / "run", Limits(seconds=1e9, steps=40, judge_every=2, patience=3))
-    assert some.skipped > 0.05
-    assert 34 <= some.step_number < 38, "the rest of the drawing is left out, the reading is not"
 
 
 def test_a_broken_state_is_named(frames: Pairs, tmp_path: Path) -> None:

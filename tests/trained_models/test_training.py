@@ -15,6 +15,7 @@ from moving_people import a_flow_sample, some_patches
 from spoken_faces import SLIM, a_take
 
 from trained_models.autoencoder.dataset import Pairs
+from trained_models.autoencoder.network import Shape
 from trained_models.autoencoder.training import Training as SwapTraining
 from trained_models.recipes.lip_sync.batches import Samples as LipSamples
 from trained_models.recipes.lip_sync.batches import spread as lips_spread
@@ -94,9 +95,14 @@ def test_training_lowers_the_error(kind: str, trainings: dict[str, tuple[Callabl
 
 
 def test_a_state_of_another_form_is_refused(tmp_path: Path) -> None:
-    RefinerTraining(REFINER_PLAN, NARROW).save(tmp_path / "state.pt")
-    with pytest.raises(ValueError, match="widths"):
-        RefinerTraining(REFINER_PLAN, replace(NARROW, mouth=(8, 12, 24))).load(tmp_path / "state.pt")
+    wider = replace(NARROW, mouth=(8, 12, 24))
+    for own, other, said in (
+        (RefinerTraining(REFINER_PLAN, NARROW), RefinerTraining(REFINER_PLAN, wider), "widths"),
+        (SwapTraining(SWAP_PLAN, SMALL), SwapTraining(SWAP_PLAN, Shape(size=64)), "shape"),
+    ):
+        own.save(tmp_path / "state.pt")
+        with pytest.raises(ValueError, match=said):
+            other.load(tmp_path / "state.pt")
 
 
 @pytest.mark.slow
