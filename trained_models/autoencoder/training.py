@@ -84,11 +84,6 @@ class Training(EmaTraining):
         """An identity's averaged network, ready to draw; not a copy."""
         return self.averaged.member(name).eval()
 
-    def start_from(self, name: str, known: SwapNetwork) -> None:
-        """Take an identity's first weights from a trained network, and the parts that all share."""
-        for family in (self.network, self.averaged):
-            family.member(name).load_state_dict(known.state_dict())
-
     def fit_condition(self, name: str, readings: Floats) -> None:
         """Set what a condition is measured against: the data's readings (n, 58) and their mirror images."""
         turned = readings.copy()

@@ -12,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 
 from realtime.frame import Pixels
-from trained_models.training.ema import STOP
 from trained_models.training.files import save_arrays
 
 
@@ -69,10 +68,6 @@ def fill_folder(
         if fields is not None:
             save_arrays(path, fields)
             yield number
-
-
-def stop_file(data: Path) -> Callable[[], bool]:
-    return (data / STOP).exists
 
 
 def use_one_core() -> None:

@@ -1,7 +1,7 @@
 """Trains where the driver's own face shows: rendered drivers as webcams show them, the loss, the run."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,12 +33,6 @@ SHADOWED = 0.5  # how often small shadows are laid on it, which are no hole: ren
 LARGE = SIZE + 2 * MARGIN
 
 
-def read_drivers(path: Path) -> Iterator[tuple[Pixels, Pixels]]:
-    """A shard's drivers: picture (H, W, 3) BGR and mask (H, W) uint8, 255 where the face shows."""
-    fields = read_arrays(path)
-    yield from zip(decoded(fields, "person_jpg"), decoded(fields, "person_mask_png", cv2.IMREAD_GRAYSCALE), strict=True)
-
-
 def prepare_drivers(folders: Sequence[Path], out: Path, find: Callable[[Pixels], Face | None]) -> int:
     """Cut the drivers of every shard in `folders` that `out` lacks, as the live loop would; how many were found."""
     kept = 0
@@ -49,7 +43,9 @@ def prepare_drivers(folders: Sequence[Path], out: Path, find: Callable[[Pixels],
             continue
         crops: list[Pixels] = []
         shows: list[Pixels] = []
-        for picture, mask in read_drivers(path):
+        fields = read_arrays(path)
+        masks = decoded(fields, "person_mask_png", cv2.IMREAD_GRAYSCALE)
+        for picture, mask in zip(decoded(fields, "person_jpg"), masks, strict=True):
             face = find(picture)
             if face is None:
                 continue

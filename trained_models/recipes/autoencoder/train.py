@@ -1,8 +1,9 @@
 """The training run: goes on where it stopped, picks up new data, and logs what it measures."""
 
+import copy
 import json
 import time
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ import numpy as np
 import torch
 
 from trained_models.autoencoder.dataset import Batch, Pairs
-from trained_models.autoencoder.network import Shape, SwapNetwork
+from trained_models.autoencoder.network import Shape
 from trained_models.autoencoder.training import Plan, Training
 from trained_models.autoencoder.weights import read_network, save_weights, settle_norms
 from trained_models.training.ema import batches_ahead, stop_signals
@@ -21,14 +22,6 @@ from trained_models.training.ema import batches_ahead, stop_signals
 SAVE_EVERY_S = 300.0
 MEASURE_EVERY_STEPS = 500
 LOG_EVERY_STEPS = 50
-
-
-def held_out_error(network: SwapNetwork, batch: Batch) -> float:
-    """The mean absolute colour error inside the face, 0..1, on pairs of people never trained on."""
-    with torch.no_grad():
-        drawn = network(batch.face, *batch.told)
-    error = (drawn.face.clamp(0, 1) - batch.target).abs() * batch.mask
-    return float(error.sum() / (3 * batch.mask.sum()))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,10 +77,12 @@ def train(
                 if start[lesson.name].is_dir():  # a bundle's batch norms are folded away
                     some = lesson.measured
                     settle_norms(known, some.face, some.told)
-                training.start_from(lesson.name, known)
+                for family in (training.network, training.averaged):
+                    family.member(lesson.name).load_state_dict(known.state_dict())
     before_s, started, saved = training.seconds, time.monotonic(), time.monotonic()
     sums: dict[str, dict[str, list[float]]] = {}
-    batches = [_turns(lesson, training.step_number, len(lessons), k, plan.batch) for k, lesson in enumerate(lessons)]
+    turns = [(training.step_number - k + len(lessons) - 1) // len(lessons) for k in range(len(lessons))]
+    batches = [batches_ahead(one.pairs, turn, plan.batch) for one, turn in zip(lessons, turns, strict=True)]
     with (out / "log.jsonl").open("a") as log, ExitStack() as stack, stop_signals() as asked:
         for source in batches:
             stack.callback(source.close)
@@ -122,25 +117,16 @@ def train(
     return training
 
 
-def _turns(lesson: Lesson, done: int, lessons: int, turn: int, batch: int) -> Generator[Batch, None, None]:
-    """The batches of the lesson whose turn is every `lessons`-th step, when `done` steps are over."""
-    return batches_ahead(lesson.pairs, (done - turn + lessons - 1) // lessons, batch)
-
-
+@torch.no_grad()
 def _measure(training: Training, lessons: Sequence[Lesson], log: TextIO) -> None:
+    """Log the mean absolute colour error inside the face, 0..1, on pairs of people never trained on."""
     for lesson in lessons:
-        error = round(held_out_error(_on_cpu(training.member(lesson.name)), lesson.measured), 5)
-        log.write(json.dumps({"step": training.step_number, "name": lesson.name, "held_out": error}) + "\n")
+        batch = lesson.measured.to(training.device)
+        drawn = training.member(lesson.name)(batch.face, *batch.told)
+        wrong = (drawn.face.clamp(0, 1) - batch.target).abs() * batch.mask
+        error = float(wrong.sum() / (3 * batch.mask.sum()))
+        log.write(json.dumps({"step": training.step_number, "name": lesson.name, "held_out": round(error, 5)}) + "\n")
         log.flush()
-
-
-def _on_cpu(network: SwapNetwork) -> SwapNetwork:
-    """The network itself if it is there already, else a copy."""
-    if next(network.parameters()).device.type == "cpu":
-        return network
-    copy = SwapNetwork(network.shape).to(memory_format=torch.channels_last).eval()
-    copy.load_state_dict(network.state_dict())
-    return copy
 
 
 def _save(training: Training, out: Path) -> None:
@@ -152,4 +138,4 @@ def _save(training: Training, out: Path) -> None:
         "seed": training.plan.seed,
     }
     for name in training.names:
-        save_weights(_on_cpu(training.member(name)), out / f"{name}.npz", facts)
+        save_weights(copy.deepcopy(training.member(name)).cpu(), out / f"{name}.npz", facts)

@@ -29,7 +29,8 @@ from trained_models.recipes.people.person import PersonSpec, calibration, tracke
 from trained_models.recipes.people.renderer import Moment, Renderer
 from trained_models.recipes.people.surroundings import Light, background
 from trained_models.recipes.people.topology import topology
-from trained_models.recipes.sample_files import decoded, fill_folder, joined, jpeg, read_arrays, stop_file, use_one_core
+from trained_models.recipes.sample_files import decoded, fill_folder, joined, jpeg, read_arrays, use_one_core
+from trained_models.training.ema import STOP
 
 SEED = 20266
 FIRST_PERSON = 900_000  # people of the takes are counted from here
@@ -187,7 +188,7 @@ def render(data: Path, numbers: Iterable[int], seed: int = SEED) -> Iterator[int
     """Render what is missing of these people into `data`/takes; yields each number. In this process, on one core;
     several may share the people. Ends early when `data`/STOP appears."""
     use_one_core()
-    studio, stopped = Studio(), stop_file(data)
+    studio, stopped = Studio(), (data / STOP).exists
     yield from fill_folder(data / "takes", numbers, lambda number: studio.film(number, seed, stopped), stopped)
 
 

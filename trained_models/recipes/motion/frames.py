@@ -28,9 +28,9 @@ from trained_models.recipes.sample_files import (
     jpeg,
     numbered,
     read_arrays,
-    stop_file,
     use_one_core,
 )
+from trained_models.training.ema import STOP
 
 SEED = 20265
 FIRST_PERSON = 700_000  # people are counted from here
@@ -130,5 +130,5 @@ def render(data: Path, first: int, end: int, seed: int = SEED) -> Iterator[int]:
     """Render what is missing of people `first` … `end` - 1 into `data`/frames; yields each number when it is done. In
     this process, on one core. Ends early when `data`/STOP appears."""
     use_one_core()
-    studio, stopped = Studio(), stop_file(data)
+    studio, stopped = Studio(), (data / STOP).exists
     yield from fill_folder(data / "frames", range(first, end), lambda k: studio.film(k, seed, stopped), stopped)

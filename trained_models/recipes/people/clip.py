@@ -80,7 +80,7 @@ def render_clip(out: Path) -> Iterator[int]:
     played, samples = perform(speech, names)
     renderer, room = Renderer(*SIZE), background(ROOM, *SIZE)
     person, look = DRIVER.create()
-    renderer.load(person, look)
+    renderer.scene.load(person, look, 96)
     # A camera on a desk, which does not follow the face.
     target = person.centre + np.array([0, -0.35, 0.2], np.float32)
     place = target + np.array([0.15, 0.30, 5.8], np.float32)

@@ -22,7 +22,8 @@ from trained_models.recipes.people.person import IDENTITIES, PersonSpec, calibra
 from trained_models.recipes.people.renderer import Moment, Renderer
 from trained_models.recipes.people.surroundings import Light, background
 from trained_models.recipes.people.topology import topology
-from trained_models.recipes.sample_files import in_processes, joined, jpeg, numbered, png, stop_file
+from trained_models.recipes.sample_files import in_processes, joined, jpeg, numbered, png
+from trained_models.training.ema import STOP
 from trained_models.training.files import save_arrays
 
 SEED = 20262
@@ -56,7 +57,7 @@ class ClipWriter:
     def __call__(self, job: tuple[Path, int, int]) -> int:
         """Film one clip to its file; its number."""
         folder, number, seed = job
-        fields = self.film(number, seed, stop_file(folder.parent))
+        fields = self.film(number, seed, (folder.parent / STOP).exists)
         if fields is not None:
             save_arrays(numbered(folder, number, "clip"), fields)
         return number
@@ -70,7 +71,7 @@ class ClipWriter:
         else:
             person, look = IDENTITIES[wanted.identity].create()
             borrowed = dress(who.seed, person, style="", male=True)  # no style: a hat would cut through the hair
-            self._renderer.load(person, replace(look, outfit=borrowed), BAKE_VIEWS)
+            self._renderer.scene.load(person, replace(look, outfit=borrowed), BAKE_VIEWS)
         own = calibration(self._renderer)
         played = improvise(int(rng.integers(1 << 31)), wanted.frames, FPS, names)
         driven = own.drive(played.actions)
@@ -123,4 +124,4 @@ def render_clips(data: Path, people: int, wanted: Wanted, workers: int, seed: in
     folder = data / "clips"
     folder.mkdir(parents=True, exist_ok=True)
     jobs = [(folder, k, seed) for k in range(people) if not numbered(folder, k, "clip").exists()]
-    yield from in_processes(ClipWriter, wanted, jobs, workers, stop_file(data))
+    yield from in_processes(ClipWriter, wanted, jobs, workers, (data / STOP).exists)

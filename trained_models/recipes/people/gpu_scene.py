@@ -115,7 +115,7 @@ class GpuScene:
         # The shadow needs neither density nor shade: the compiler drops them.
         self.hair = shelf.hold(context().vertex_array(self.programs.hair, strand, index))
         self.hair_depth = shelf.hold(context().vertex_array(self.programs.hair_depth, strand, index))
-        self._textures = [
+        self.textures = [
             shelf.texture(_packed_colour(look.skin.albedo)),
             shelf.texture(_packed_slopes(look.skin.bump)),
             shelf.texture(look.eye_texture, repeat=True),
@@ -204,7 +204,11 @@ class GpuScene:
             open_to_light = np.clip(daylight(at) * 1.1, 0, 1) * teeth.openness * 0.85
             part.move(at @ turned.T + moved, normal @ turned.T)
             part.paint(np.c_[teeth.gum, np.zeros((len(at), 2)), open_to_light])
-        self._move_worn(turned, moved)
+        outfit = self.look.outfit
+        for thing, part in zip(outfit.solids, self.worn, strict=True):
+            part.move(thing.places @ turned.T + moved, thing.normals @ turned.T)
+        if outfit.lens is not None:
+            self._lens_places.write(as_bytes(outfit.lens.places @ turned.T + moved))
         for _, moving, vertices in self.lashes:
             moving.write(as_bytes(posed.vertices[vertices]))
 
@@ -232,12 +236,6 @@ class GpuScene:
         part.move(thing.places, thing.normals)
         return part
 
-    def _move_worn(self, turned: Floats, moved: Floats) -> None:
-        for thing, part in zip(self.look.outfit.solids, self.worn, strict=True):
-            part.move(thing.places @ turned.T + moved, thing.normals @ turned.T)
-        if self.look.outfit.lens is not None:
-            self._lens_places.write(as_bytes(self.look.outfit.lens.places @ turned.T + moved))
-
     def _curvature(self, places: Floats, normals: Floats) -> tuple[Floats, Floats]:
         """(n,) how far each vertex lies below its near, and its wider, surroundings."""
         smooth = self._nearer_two
@@ -252,15 +250,6 @@ class GpuScene:
         hollow = np.clip(fine * 14 + broad * 4.5, -0.12, 0.55) * 0.9
         made = np.clip((fine - fine_rest) * 14 + (broad - broad_rest) * 5, -0.1, 0.35)
         return np.clip(1 - hollow - made, 0.25, 1.12).astype(np.float32)
-
-    def solid_parts(self) -> list[tuple[int, Part]]:
-        """Parts of the skin program with their kind."""
-        return [(0, self.skin), (1, self.shirt), (2, self.tongue), *((3, row) for row in self.teeth)]
-
-    def use_textures(self) -> None:
-        """Bind skin colour, relief, eyes and lashes to units 1 to 4."""
-        for unit, texture in enumerate(self._textures, 1):
-            texture.use(unit)
 
     def hair_uniforms(self, posed: Posed) -> dict[str, Any]:
         """How hair follows: near the scalp the head, below the jaw the neck."""

@@ -25,7 +25,7 @@ from trained_models.recipes.people.person import IDENTITIES, PersonSpec, calibra
 from trained_models.recipes.people.renderer import Moment, Renderer
 from trained_models.recipes.people.surroundings import Light, background
 from trained_models.recipes.people.topology import topology
-from trained_models.recipes.sample_files import in_processes, joined, jpeg, numbered, png, stop_file
+from trained_models.recipes.sample_files import in_processes, joined, jpeg, numbered, png
 from trained_models.training.ema import STOP
 from trained_models.training.files import save_arrays
 
@@ -208,4 +208,4 @@ def _render(
         folder.mkdir(parents=True, exist_ok=True)
     missing = [k for k in range(shards) if not all(numbered(f, k, "shard").exists() for f in folders)]
     jobs = [(tuple(folders), data / STOP, k, drivers) for k in missing]
-    yield from in_processes(ShardWriter, [IDENTITIES[name] for name in identities], jobs, workers, stop_file(data))
+    yield from in_processes(ShardWriter, [IDENTITIES[name] for name in identities], jobs, workers, (data / STOP).exists)

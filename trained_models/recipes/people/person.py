@@ -10,7 +10,7 @@ from realtime.models.library import face_folder
 from realtime.tracking.tracker import Tracker
 from trained_models.recipes.people.assets import Floats
 from trained_models.recipes.people.calibrate import Calibration, calibrate
-from trained_models.recipes.people.cartoon import cartoon_look, cartoon_shape, eye_growth
+from trained_models.recipes.people.cartoon import cartoon_look, cartoon_shape
 from trained_models.recipes.people.look import Look, sample_look
 from trained_models.recipes.people.renderer import Moment, Renderer
 from trained_models.recipes.people.shape import Identity, sample_shape
@@ -60,14 +60,14 @@ class PersonSpec:
             person = Identity(shape)
             return person, sample_look(self.seed, person, shape, self.style, wears=self.wears)
         shape = cartoon_shape(self.seed, shape)
-        person = Identity(shape, eye_growth(self.seed))
+        person = Identity(shape, float(np.random.default_rng([self.seed, 32]).uniform(0.3, 0.7)))  # larger eyes
         return person, cartoon_look(
             self.seed, sample_look(self.seed, person, shape, self.style, drawn=True, wears=self.wears)
         )
 
     def load_into(self, renderer: Renderer, bake_views: int = 96) -> None:
         """Make this the person that a renderer draws."""
-        renderer.load(*self.create(), bake_views)
+        renderer.scene.load(*self.create(), bake_views)
 
 
 ADA = PersonSpec(505, "bun", wears=False)

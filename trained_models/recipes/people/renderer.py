@@ -21,7 +21,7 @@ from trained_models.recipes.people.geometry import (
 from trained_models.recipes.people.gpu import context, set_uniforms
 from trained_models.recipes.people.gpu_scene import STEEPEST, GpuScene
 from trained_models.recipes.people.look import Look
-from trained_models.recipes.people.shape import Identity, Posed
+from trained_models.recipes.people.shape import Posed
 from trained_models.recipes.people.surroundings import Light
 from trained_models.recipes.people.topology import topology
 
@@ -32,11 +32,6 @@ EYE_TURN = (28.0, 32.0)  # degrees of gaze, up or down and sideways, at which th
 VERGENCE = 1.0  # degrees that each eye turns inwards
 
 Sight = Callable[[Floats], tuple[Any, Any]]
-
-
-def from_front(face: Floats) -> tuple[Any, Any]:
-    """Camera place and target: 9 dm before the middle of the face."""
-    return face + np.array([0, 0.05, 9.0]), face + np.array([0, 0.05, 0])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,7 +48,7 @@ class Moment:
     rot: Any = (0.0, 0.0, 0.0)
     gaze: Any = (0.0, 0.0)
     view_deg: float = 16.0
-    sight: Sight = from_front
+    sight: Sight = lambda face: (face + np.array([0, 0.05, 9.0]), face + np.array([0, 0.05, 0]))  # from the front
     light: Light = field(default_factory=Light)
     before: Worn | None = None
 
@@ -96,10 +91,6 @@ class Renderer:
         for thing in (self._target, self._shadow_target, self._shadow, *self._surfaces):
             thing.release()
 
-    def load(self, person: Identity, look: Look, bake_views: int = 96) -> None:
-        """Make this the person drawn; about two seconds with the bake of `bake_views` directions."""
-        self.scene.load(person, look, bake_views)
-
     def picture(self, moment: Moment, background: Floats, camera: Camera | None = None, bare: bool = False) -> Picture:
         """Draw the loaded person; `background` (height, width, 3) linear. `bare`: no hair, nothing worn, no shadows."""
         scene, light = self.scene, moment.light
@@ -133,7 +124,8 @@ class Renderer:
         self._target.clear(0, 0, 0, 0)
         context().enable_only(context().DEPTH_TEST)
         self._shadow.use(0)
-        scene.use_textures()
+        for unit, texture in enumerate(scene.textures, 1):
+            texture.use(unit)
         self._draw_solid(shared, look, posed, bare, moment.before)
         self._draw_eyes(shared, posed, moment.gaze)
         if not bare:
@@ -164,7 +156,8 @@ class Renderer:
 
     def _draw_solid(self, shared: dict[str, Any], look: Look, posed: Posed, bare: bool, before: Worn | None) -> None:
         """Skin, shirt, tongue and teeth: one program, four kinds."""
-        gl, skin = context(), self.scene.programs.skin
+        gl, scene = context(), self.scene
+        skin = scene.programs.skin
         set_uniforms(
             skin,
             alb=1,
@@ -177,10 +170,16 @@ class Renderer:
             pat=look.stripes,
             **shared,
         )
-        worn = [] if bare else [(4, part) for part in self.scene.worn]
+        worn = [] if bare else [(4, part) for part in scene.worn]
         if before is not None:
-            worn.append((4, self.scene.prop(before)))
-        for kind, part in [*self.scene.solid_parts(), *worn]:
+            worn.append((4, scene.prop(before)))
+        for kind, part in [
+            (0, scene.skin),
+            (1, scene.shirt),
+            (2, scene.tongue),
+            *((3, row) for row in scene.teeth),
+            *worn,
+        ]:
             skin["kind"].value = kind
             # Cloth is seen from within at the collar; skin never is.
             gl.enable_only(gl.DEPTH_TEST | (gl.CULL_FACE if kind == 0 else gl.NOTHING))
