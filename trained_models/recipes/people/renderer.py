@@ -173,13 +173,8 @@ class Renderer:
         worn = [] if bare else [(4, part) for part in scene.worn]
         if before is not None:
             worn.append((4, scene.prop(before)))
-        for kind, part in [
-            (0, scene.skin),
-            (1, scene.shirt),
-            (2, scene.tongue),
-            *((3, row) for row in scene.teeth),
-            *worn,
-        ]:
+        inner = [(0, scene.skin), (1, scene.shirt), (2, scene.tongue), *((3, row) for row in scene.teeth)]
+        for kind, part in [*inner, *worn]:
             skin["kind"].value = kind
             # Cloth is seen from within at the collar; skin never is.
             gl.enable_only(gl.DEPTH_TEST | (gl.CULL_FACE if kind == 0 else gl.NOTHING))
