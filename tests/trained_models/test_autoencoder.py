@@ -223,7 +223,7 @@ def test_a_bundles_network_can_be_trained_on(data: Path, tmp_path: Path) -> None
     assert not torch.allclose(begun.encoder.steps[2].norm.running_var, torch.ones(8), atol=0.05)
 
 
-def test_the_identitys_mask_grows_and_the_drivers_stays_where_it_is() -> None:
+def test_the_identitys_mask_grows() -> None:
     mask = torch.zeros(1, 1, 40, 40)
     mask[..., 20, 20] = 1
     grown = widest(mask, 5)[0, 0]

@@ -75,9 +75,13 @@ def test_rooms_change_a_voice_but_keep_its_place() -> None:
     assert np.median(alike) > 0.8
 
 
-def test_the_window_of_a_picture_is_that_of_its_time() -> None:
+def test_windows_of_pictures_are_those_of_their_time_and_of_the_live_voice() -> None:
     assert [stored.window_of(k) - stored.window_of(1) for k in (1, 2, 6, 11)] == [0, 3, 16, 32]
     assert stored.window_of(stored.PICTURES - 1) + 16 <= 120
+    sound = (0.3 * np.sin(np.arange(24_000) / 9)).astype(np.float32)
+    spoken = check.windows(sound)(0.4)
+    np.testing.assert_array_equal(spoken.mel, mel_frames(sound)[:, 32:48])
+    assert spoken.speech == 1
 
 
 @pytest.mark.slow
@@ -153,6 +157,8 @@ def test_the_network_is_small_and_leaves_the_upper_face_alone() -> None:
     faces = torch.rand(1, 6, net.SIZE, net.SIZE)
     lips = torch.rand(1, PLANES, net.SIZE, net.SIZE)
     assert giga_flops(network, (torch.zeros(1, 1, 80, 16), faces, lips)) < 1
+    fine_one = net.LipSync(net.AudioEncoder(), net.Decoder(net.FINE_WIDTHS, net.FINISH)).eval()
+    assert 1.5 < giga_flops(fine_one, (torch.zeros(1, 1, 80, 16), faces, lips)) < 4
     with torch.no_grad():
         made = network(torch.full((1, 1, 80, 16), -4.0), faces, lips)
         other = network(torch.full((1, 1, 80, 16), -4.0), torch.cat([faces[:, :3] * 0, faces[:, 3:]], 1), lips)
@@ -191,13 +197,10 @@ def test_samples_are_read_as_written_and_new_ones_are_found(tmp_path: Path) -> N
     take = a_take()
     folder = tmp_path / "takes"
     folder.mkdir()
+    pictures = take.frames.reshape(-1, stored.SIDE, stored.SIDE, 3)
+    data, offsets = joined([cv2.imencode(".png", picture)[1].tobytes() for picture in pictures])
 
     def write(number: int) -> None:
-        files = [
-            cv2.imencode(".png", picture)[1].tobytes()
-            for picture in take.frames.reshape(-1, stored.SIDE, stored.SIDE, 3)
-        ]
-        data, offsets = joined(files)
         np.savez(
             numbered(folder, number),
             **{"frame_jpg": data, "frame_jpg_offsets": offsets, "codes": take.codes, "lips": take.lips},
@@ -232,13 +235,6 @@ def test_offset_correlation_and_loudness_are_measured() -> None:
     heard = check.envelope(sound, 50)
     assert 25 <= int(heard.argmax()) <= 28
     assert heard[:23].max() < 1e-5
-
-
-def test_windows_are_those_of_the_live_voice() -> None:
-    sound = (0.3 * np.sin(np.arange(24_000) / 9)).astype(np.float32)
-    spoken = check.windows(sound)(0.4)
-    np.testing.assert_array_equal(spoken.mel, mel_frames(sound)[:, 32:48])
-    assert spoken.speech == 1
 
 
 @pytest.mark.parametrize(
@@ -431,13 +427,8 @@ def test_the_fine_export_is_the_network_and_is_told_on_the_card(tmp_path: Path) 
     first = a_network()
     finer = net.LipSync(first.encoder, fine.widened(first.decoder, WIDER, FEW).eval()).eval()
     torch.nn.init.normal_(finer.decoder.field.weight, std=0.02)
-    samples = [
-        (
-            torch.randn(1, 1, 80, 16).clamp(-4, 4),
-            torch.rand(1, 6, net.SIZE, net.SIZE),
-            torch.rand(1, 2, net.SIZE, net.SIZE),
-        )
-    ]
+    pictures = torch.rand(1, 6, net.SIZE, net.SIZE), torch.rand(1, 2, net.SIZE, net.SIZE)
+    samples = [(torch.randn(1, 1, 80, 16).clamp(-4, 4), *pictures)]
     for file in (built_in_folder() / "lip-sync").iterdir():  # as the first network: it is fed alike
         (tmp_path / "talk").mkdir(exist_ok=True)
         shutil.copy(file, tmp_path / "talk")
@@ -459,9 +450,3 @@ def test_the_fine_export_is_the_network_and_is_told_on_the_card(tmp_path: Path) 
     to_bundle.save_weights(finer, tmp_path / "fine.npz")
     again = to_bundle.load_weights(tmp_path / "fine.npz")
     assert (again.decoder.widths, again.decoder.finish) == (WIDER, FEW)
-
-
-def test_the_built_in_fine_variant_is_as_wide_as_its_recipe_says() -> None:
-    blank = torch.zeros(1, 1, 80, 16), torch.zeros(1, 6, net.SIZE, net.SIZE), torch.zeros(1, 2, net.SIZE, net.SIZE)
-    whole = net.LipSync(net.AudioEncoder(), net.Decoder(net.FINE_WIDTHS, net.FINISH)).eval()
-    assert 1.5 < giga_flops(whole, blank) < 4

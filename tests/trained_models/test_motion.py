@@ -158,29 +158,21 @@ def test_one_avatar_is_cut_out_and_all_are_small() -> None:
     assert sum(p.stat().st_size for p in AVATARS.rglob("*") if p.is_file()) < 1.5e6
 
 
-def a_frames_file(data: Path) -> Path:
-    person, _ = a_person()
-    stream, offsets = joined([cv2.imencode(".jpg", frame)[1].tobytes() for frame in person.frames[:2]])
-    path = frames_path(data, 0)
+def test_frames_are_read_as_they_were_written_and_prepared_once(tmp_path: Path) -> None:
+    drawn, _ = a_person()
+    stream, offsets = joined([cv2.imencode(".jpg", frame)[1].tobytes() for frame in drawn.frames[:2]])
+    path = frames_path(tmp_path, 0)
     path.parent.mkdir()
     np.savez(
         path,
-        **{"frame_jpg": stream, "frame_jpg_offsets": offsets, "rot": person.rot[:2], "gaze": person.gaze[:2]},
+        **{"frame_jpg": stream, "frame_jpg_offsets": offsets, "rot": drawn.rot[:2], "gaze": drawn.gaze[:2]},
         **{"person_seed": np.int64(7), "cartoon": np.bool_(True)},
     )
-    return path
-
-
-def test_frames_are_read_as_they_were_written(tmp_path: Path) -> None:
-    person = read_frames(a_frames_file(tmp_path))
+    person = read_frames(path)
     assert person.frames.shape == (2, 320, 320, 3)
     assert np.abs(person.frames[0].astype(int) - a_picture(320, 320)).mean() < 4
     assert person.cartoon
     assert person.person_seed == 7
-
-
-def test_people_who_are_prepared_are_not_prepared_again(tmp_path: Path) -> None:
-    a_frames_file(tmp_path)
     assert list(prepare(tmp_path, "patches", range(3), lambda person: None)) == []  # shows nobody
     assert list(prepare(tmp_path, "patches", range(3), lambda person: {"chin": person.rot})) == [0]
     assert [p.name for p in finished(tmp_path / "patches")] == ["patches_00000.npz"]
