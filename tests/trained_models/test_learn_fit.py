@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from made_up_pairs import SMALL, made_up_shard
+from made_up_pairs import made_up_shard
 
 from realtime.errors import ModelError
 from trained_models.autoencoder.dataset import Pairs, Shard, save_shard
-from trained_models.autoencoder.network import SwapNetwork
+from trained_models.autoencoder.network import Shape, SwapNetwork
 from trained_models.autoencoder.training import Plan
 from trained_models.learn.fit import LOG, PREVIEW, STATE, Limits, Stopped, fit
 from trained_models.learn.learner import LIPS_GAIN, Learner
@@ -19,6 +19,7 @@ from trained_models.learn.read_back import FOLLOWED, LEAST, MOST, Report, follow
 from trained_models.learn.samples import load_drivers
 from trained_models.learn.sheets import Drivers, sheet
 
+SMALL = Shape(size=32, code=8, condition=8, encoder=(4, 4, 8, 8, 8), bottom=8, decoder=(8, 8, 4, 4))
 PLAN = Plan(
     batch=4, peak_rate=4e-3, last_rate=1e-4, warm_up_steps=2, fall=0.5, average=0.9, bf16=False, seed=5, read_from=1
 )

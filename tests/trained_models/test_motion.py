@@ -20,21 +20,13 @@ from realtime.models.bundle import hash_file, open_bundle
 from realtime.models.library import built_in_folder, face_folder
 from realtime.tracking.tracker import Tracker
 from trained_models.recipes.face import mesh_file
+from trained_models.recipes.motion import to_bundle
 from trained_models.recipes.motion.avatars import SITTERS
 from trained_models.recipes.motion.flow import FlowNetwork, FlowSample, FlowSamples, counted, errors, fed, sample_of
 from trained_models.recipes.motion.frames import Frames, frames_path, read_frames
 from trained_models.recipes.motion.refiner import Refiner, Widths
 from trained_models.recipes.motion.refiner import shaded as shaded_batch
 from trained_models.recipes.motion.samples import Patches, Samples, prepare, read_patches, spread
-from trained_models.recipes.motion.to_bundle import (
-    add_flow,
-    flow_to_onnx,
-    load_flow,
-    load_refiner,
-    refiner_to_onnx,
-    save_flow,
-    save_refiner,
-)
 from trained_models.recipes.sample_files import finished, joined
 from trained_models.training.onnx_export import giga_flops
 
@@ -94,10 +86,10 @@ def test_the_export_is_the_network(patches: Patches, tmp_path: Path) -> None:
     for module in network.modules():
         if isinstance(module, torch.nn.Conv2d):
             torch.nn.init.normal_(module.weight, std=0.05)
-    _, parity = refiner_to_onnx(network, spread(Samples(patches, plain=True), 2))
+    _, parity = to_bundle.refiner_to_onnx(network, spread(Samples(patches, plain=True), 2))
     assert parity.worst < 1e-4
-    save_refiner(network, tmp_path / "weights.npz", 3)
-    again = load_refiner(tmp_path / "weights.npz").state_dict()
+    to_bundle.save_refiner(network, tmp_path / "weights.npz", 3)
+    again = to_bundle.load_refiner(tmp_path / "weights.npz").state_dict()
     for name, value in network.state_dict().items():
         torch.testing.assert_close(again[name], value, atol=1e-3, rtol=1e-3)
 
@@ -227,15 +219,15 @@ def test_the_export_is_the_network_and_fits_the_bundle(sample: FlowSample, tmp_p
     network = FlowNetwork(FLOW_SLIM).eval()
     torch.nn.init.normal_(network.out.weight, std=0.05)
     batch = FlowSamples([sample], 3, plain=True).batch(0, 2)
-    _, parity = flow_to_onnx(network, batch)
+    _, parity = to_bundle.flow_to_onnx(network, batch)
     assert parity.worst < 1e-4
-    save_flow(network, tmp_path / "weights.npz", 3)
-    for name, value in load_flow(tmp_path / "weights.npz").state_dict().items():
+    to_bundle.save_flow(network, tmp_path / "weights.npz", 3)
+    for name, value in to_bundle.load_flow(tmp_path / "weights.npz").state_dict().items():
         torch.testing.assert_close(value, network.state_dict()[name], atol=1e-3, rtol=1e-3)
     home = tmp_path / "motion"
     home.mkdir()
     for file in (built_in_folder() / "motion").iterdir():
         (home / file.name).write_bytes(file.read_bytes())
-    add_flow(home, network, batch, {"steps": 3}, {"held_out": "0.02"})
+    to_bundle.add_flow(home, network, batch, {"steps": 3}, {"held_out": "0.02"})
     assert open_bundle(home).card.measured["around_held_out"] == "0.02"
     assert tomllib.loads((home / "model.toml").read_text())["training"]["around_steps"] == 3

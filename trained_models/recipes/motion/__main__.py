@@ -12,16 +12,8 @@ from realtime.models.library import face_folder
 from realtime.tracking.tracker import Tracker
 from trained_models.recipes.face import mesh_file
 from trained_models.recipes.motion import flow as flows
-from trained_models.recipes.motion import frames, refiner, samples
+from trained_models.recipes.motion import frames, refiner, samples, to_bundle
 from trained_models.recipes.motion.avatars import SITTERS, write_avatar
-from trained_models.recipes.motion.to_bundle import (
-    add_flow,
-    load_flow,
-    load_refiner,
-    save_flow,
-    save_refiner,
-    write_motion,
-)
 from trained_models.recipes.sample_files import finished
 from trained_models.training.ema import run
 
@@ -75,7 +67,7 @@ def train(run_folder: Path, data: Path, steps: int, from_checkpoint: bool) -> No
     files = finished(data / "patches")
     held_out = samples.spread(samples.Samples(samples.read_patches(files[:HELD_OUT]), plain=True), 14)
     learnt = samples.Samples(samples.read_patches(files[HELD_OUT:]))
-    begin = load_refiner(CHECKPOINT) if from_checkpoint else None
+    begin = to_bundle.load_refiner(CHECKPOINT) if from_checkpoint else None
     run(refiner.RefinerTraining(replace(refiner.PLAN, steps=steps)), lambda: learnt, held_out, run_folder, begin=begin)
 
 
@@ -97,8 +89,8 @@ def export(run_folder: Path, data: Path, out: Path) -> None:
         f"held_out_{name}": f"{errors[name]:.4f} of 1, by geometry alone {errors[f'{name}_geometry']:.4f}: the log"
         for name in ("mouth", "eyes")
     }
-    parity = write_motion(out, training.averaged, held_out, mesh_file(FACE), story, measured)
-    save_refiner(training.averaged, CHECKPOINT, training.step_number)
+    parity = to_bundle.write_motion(out, training.averaged, held_out, mesh_file(FACE), story, measured)
+    to_bundle.save_refiner(training.averaged, CHECKPOINT, training.step_number)
     print(parity, errors)
 
 
@@ -120,14 +112,14 @@ def flow(run_folder: Path, data: Path, out: Path, end: int, steps: int, from_che
     files, plan = finished(data / "flow"), replace(flows.PLAN, steps=steps)
     held_out = flows.FlowSamples(flows.read_samples(files[:HELD_OUT]), plan.seed, plain=True).batch(0, 48)
     learnt = flows.FlowSamples(flows.read_samples(files[HELD_OUT:]), plan.seed)
-    begin = load_flow(FLOW_CHECKPOINT) if from_checkpoint else None
+    begin = to_bundle.load_flow(FLOW_CHECKPOINT) if from_checkpoint else None
     done = run(flows.FlowTraining(plan), lambda: learnt, held_out, run_folder, begin=begin)
     errors = done.judge(held_out)
     story = {"people": len(files) - HELD_OUT, "steps": done.step_number, "batch": plan.batch}
     story["hours"] = round(done.seconds / 3600, 2)
     told = f"{errors['colour']:.4f} of 1 outside the face, by the mesh alone {errors['mesh']:.4f}"
-    print(add_flow(out, done.averaged, held_out, story, {"held_out": told}), told)
-    save_flow(done.averaged, FLOW_CHECKPOINT, done.step_number)
+    print(to_bundle.add_flow(out, done.averaged, held_out, story, {"held_out": told}), told)
+    to_bundle.save_flow(done.averaged, FLOW_CHECKPOINT, done.step_number)
 
 
 @main.command()

@@ -15,20 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from realtime.families.motion.mesh.flow import (
-    CHANNELS,
-    EDGE,
-    FULL_RAD,
-    FULL_SHIFT_CM,
-    FULL_ZOOM,
-    MAP_GAIN,
-    POSE_GAIN,
-    SHIFT_CM,
-    SIDE,
-    pose_of,
-    small_face,
-    small_map,
-)
+from realtime.families.motion.mesh import flow as live
 from realtime.families.motion.mesh.head import Head, read
 from realtime.families.motion.mesh.motion import move
 from realtime.families.motion.mesh.source import MAP_SIDE, make_source
@@ -83,10 +70,10 @@ def sample_of(head: Head, person: Frames, find: Callable[[Pixels], list[Face]]) 
         moved = move(cast.rest, read(head, found[0]), reference, Motion(), cast.free)
         points = cast.points(moved)
         points[:, :2] = (points[:, :2] + 0.5) * to_map - 0.5
-        where = small_map(cast.weave(points)).astype(np.float16)
+        where = live.small_map(cast.weave(points)).astype(np.float16)
         truth = cv2.warpAffine(frame, cast.crop_from_avatar, size, borderMode=cv2.BORDER_REPLICATE)
-        face = np.asarray(small_face(cast.weave.shown) * 255, np.uint8)
-        rows.append((_small(truth), where, face, pose_of(cast.rest, moved)))
+        face = np.asarray(live.small_face(cast.weave.shown) * 255, np.uint8)
+        rows.append((_small(truth), where, face, live.pose_of(cast.rest, moved)))
     if not rows:
         return None
     inside = cv2.warpAffine(np.full(person.frames[0].shape[:2], 255, np.uint8), cast.crop_from_avatar, size)
@@ -164,7 +151,7 @@ class FlowNetwork(nn.Module):
         super().__init__()
         a, b, c, d = widths
         self.widths = widths
-        self.e0 = _conv(CHANNELS, a)
+        self.e0 = _conv(live.CHANNELS, a)
         self.e1 = nn.Sequential(_conv(a, b, 2), _conv(b, b))
         self.e2 = nn.Sequential(_conv(b, c, 2), _conv(c, c))
         self.e3 = nn.Sequential(_conv(c, d, 2), _conv(d, d), _conv(d, d))
@@ -184,7 +171,7 @@ class FlowNetwork(nn.Module):
 
 
 def _grid() -> Tensor:
-    at = (torch.arange(SIDE) + 0.5) / SIDE
+    at = (torch.arange(live.SIDE) + 0.5) / live.SIDE
     down, across = torch.meshgrid(at, at, indexing="ij")
     return torch.stack([across, down])[None]
 
@@ -197,18 +184,18 @@ def looked_up(picture: Tensor, where: Tensor) -> Tensor:
 def fed(batch: FlowBatch) -> Tensor:
     """(n, 17, 64, 64) what `realtime.families.motion.mesh.flow.fill` makes, for a batch."""
     n, still, grid = len(batch.pose), F.avg_pool2d(batch.still, 2), _grid()
-    pose = (batch.pose * torch.from_numpy(POSE_GAIN))[:, :, None, None].expand(n, 6, SIDE, SIDE)
+    pose = (batch.pose * torch.from_numpy(live.POSE_GAIN))[:, :, None, None].expand(n, 6, live.SIDE, live.SIDE)
     drawn = looked_up(still, batch.where)
-    places = (2 * grid - 1).expand(n, 2, SIDE, SIDE)
-    return torch.cat([still - 0.5, drawn - 0.5, (batch.where - grid) * MAP_GAIN, batch.face, pose, places], 1)
+    places = (2 * grid - 1).expand(n, 2, live.SIDE, live.SIDE)
+    return torch.cat([still - 0.5, drawn - 0.5, (batch.where - grid) * live.MAP_GAIN, batch.face, pose, places], 1)
 
 
 def counted(batch: FlowBatch) -> Tensor:
     """(n, 1, 64, 64) what `realtime.families.motion.mesh.flow.counted` says, for a batch."""
     grid, pose = _grid(), batch.pose
-    window = ((torch.minimum(grid, 1 - grid).amin(1, keepdim=True) * SIDE - 0.5) / EDGE).clamp(0, 1)
-    far = pose[:, :3].norm(dim=1) / FULL_RAD + pose[:, 3:5].norm(dim=1) * SHIFT_CM / FULL_SHIFT_CM
-    amount = (far + pose[:, 5].abs() / FULL_ZOOM).clamp(0, 1)[:, None, None, None]
+    window = ((torch.minimum(grid, 1 - grid).amin(1, keepdim=True) * live.SIDE - 0.5) / live.EDGE).clamp(0, 1)
+    far = pose[:, :3].norm(dim=1) / live.FULL_RAD + pose[:, 3:5].norm(dim=1) * live.SHIFT_CM / live.FULL_SHIFT_CM
+    amount = (far + pose[:, 5].abs() / live.FULL_ZOOM).clamp(0, 1)[:, None, None, None]
     return (1 - F.avg_pool2d(batch.face, 3, 1, 1, count_include_pad=False)) * window * amount
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from realtime.frame import Floats, Pixels
+from trained_models.recipes import sample_files
 from trained_models.recipes.people.calibrate import uncalibrated
 from trained_models.recipes.people.develop import Camera
 from trained_models.recipes.people.moments import draw_moment
@@ -21,15 +22,6 @@ from trained_models.recipes.people.person import PersonSpec
 from trained_models.recipes.people.renderer import Moment, Renderer
 from trained_models.recipes.people.surroundings import Light, background
 from trained_models.recipes.people.topology import topology
-from trained_models.recipes.sample_files import (
-    decoded,
-    fill_folder,
-    joined,
-    jpeg,
-    numbered,
-    read_arrays,
-    use_one_core,
-)
 from trained_models.training.ema import STOP
 
 SEED = 20265
@@ -54,13 +46,13 @@ class Frames:
 
 
 def frames_path(data: Path, number: int) -> Path:
-    return numbered(data / "frames", number)
+    return sample_files.numbered(data / "frames", number)
 
 
 def read_frames(path: Path) -> Frames:
-    fields = read_arrays(path)
+    fields = sample_files.read_arrays(path)
     seed, cartoon = int(fields["person_seed"]), bool(fields["cartoon"])
-    return Frames(np.stack(decoded(fields, "frame_jpg")), fields["rot"], fields["gaze"], seed, cartoon)
+    return Frames(np.stack(sample_files.decoded(fields, "frame_jpg")), fields["rot"], fields["gaze"], seed, cartoon)
 
 
 class Studio:
@@ -91,10 +83,10 @@ class Studio:
             moment = Moment(drive(actions), rot, gaze, view_deg, lambda _: (place, target), light)
             picture = self._renderer.picture(moment, room, Camera(exposure=exposure))
             exposure = picture.exposure if exposure is None else exposure
-            files.append(jpeg(picture.pixels[..., ::-1], JPEG_QUALITY))
+            files.append(sample_files.jpeg(picture.pixels[..., ::-1], JPEG_QUALITY))
             turns.append(rot)
             looks.append(gaze)
-        data, offsets = joined(files)
+        data, offsets = sample_files.joined(files)
         return {
             **{"frame_jpg": data, "frame_jpg_offsets": offsets},
             **{"rot": np.array(turns, np.float32), "gaze": np.array(looks, np.float32)},
@@ -129,6 +121,8 @@ class Studio:
 def render(data: Path, first: int, end: int, seed: int = SEED) -> Iterator[int]:
     """Render what is missing of people `first` … `end` - 1 into `data`/frames; yields each number when it is done. In
     this process, on one core. Ends early when `data`/STOP appears."""
-    use_one_core()
+    sample_files.use_one_core()
     studio, stopped = Studio(), (data / STOP).exists
-    yield from fill_folder(data / "frames", range(first, end), lambda k: studio.film(k, seed, stopped), stopped)
+    yield from sample_files.fill_folder(
+        data / "frames", range(first, end), lambda k: studio.film(k, seed, stopped), stopped
+    )

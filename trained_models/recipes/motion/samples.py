@@ -15,23 +15,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from realtime.families.motion.mesh import source
 from realtime.families.motion.mesh.head import EYES, Head, Reading, read
 from realtime.families.motion.mesh.model import geometry
 from realtime.families.motion.mesh.motion import Moved, set_openings
-from realtime.families.motion.mesh.source import (
-    EYE_CHANNELS,
-    EYE_SIDE,
-    MOUTH_CHANNELS,
-    MOUTH_SIDE,
-    MeshSource,
-    eye_feed,
-    eye_guides,
-    eye_place,
-    make_source,
-    mouth_feed,
-    mouth_guides,
-    mouth_place,
-)
 from realtime.frame import Floats, Pixels
 from realtime.tracking.face import Face
 from trained_models.recipes.motion.frames import Frames, frames_path, read_frames
@@ -56,7 +43,7 @@ class Patches:
     eye_truth: Pixels
 
 
-def follow(cast: MeshSource, seen: Reading) -> Moved:
+def follow(cast: source.MeshSource, seen: Reading) -> Moved:
     """The avatar moved exactly to a reading of the same person in the same crop, without limits or rules."""
     rest = cast.rest
     gaze = np.zeros(2)
@@ -72,7 +59,7 @@ def samples_of(head: Head, person: Frames, find: Callable[[Pixels], list[Face]])
     faces = find(person.frames[0])
     if not faces:
         return
-    cast = make_source(head, person.frames[0], faces[0])
+    cast = source.make_source(head, person.frames[0], faces[0])
     scale, shift = cast.crop_from_avatar[0, 0], cast.crop_from_avatar[:, 2].astype(np.float32)
     rng = np.random.default_rng([person.person_seed, 5])
     for frame in person.frames[1:]:
@@ -97,23 +84,23 @@ def samples_of(head: Head, person: Frames, find: Callable[[Pixels], list[Face]])
         yield _sample(cast, moved, truth)
 
 
-def _sample(cast: MeshSource, moved: Moved, truth: Pixels) -> dict[str, Pixels | float]:
+def _sample(cast: source.MeshSource, moved: Moved, truth: Pixels) -> dict[str, Pixels | float]:
     points = cast.points(moved, exactly=True)
     drawn = geometry(cast, points, moved)
     px = cast.rest.scale * moved.zoom
-    place, home = mouth_place(points, px), mouth_place(cast.flat, cast.rest.scale)
-    guides, chin = mouth_guides(place, points)
+    place, home = source.mouth_place(points, px), source.mouth_place(cast.flat, cast.rest.scale)
+    guides, chin = source.mouth_guides(place, points)
     out: dict[str, Pixels | float] = {
         **{"mouth_drawn": place.cut(drawn), "mouth_rest": home.cut(cast.still), "mouth_guides": guides},
         **{"mouth_truth": place.cut(truth), "chin": chin},
     }
     eyes: dict[str, list[Pixels]] = {"eye_drawn": [], "eye_rest": [], "eye_guides": [], "eye_truth": []}
     for eye, ball in zip(EYES, cast.eyes, strict=True):
-        spot = eye_place(points, eye, ball.width * moved.zoom)
+        spot = source.eye_place(points, eye, ball.width * moved.zoom)
         iris = cast.iris_place(points, moved, eye)
         eyes["eye_drawn"].append(spot.cut(drawn))
-        eyes["eye_rest"].append(eye_place(cast.flat, eye, ball.width).cut(cast.still))
-        eyes["eye_guides"].append(eye_guides(spot, points, eye, iris, ball.radius * moved.zoom))
+        eyes["eye_rest"].append(source.eye_place(cast.flat, eye, ball.width).cut(cast.still))
+        eyes["eye_guides"].append(source.eye_guides(spot, points, eye, iris, ball.radius * moved.zoom))
         eyes["eye_truth"].append(spot.cut(truth))
     return out | {name: np.stack(pair) for name, pair in eyes.items()}
 
@@ -185,18 +172,18 @@ class Samples:
 
     def chosen(self, mouths: list[int], eyes: list[int], rng: Rng) -> Batch:
         p = self._patches
-        fed = np.empty((len(mouths), MOUTH_CHANNELS, MOUTH_SIDE, MOUTH_SIDE), np.float32)
-        truth = np.empty((len(mouths), 3, MOUTH_SIDE, MOUTH_SIDE), np.float32)
+        fed = np.empty((len(mouths), source.MOUTH_CHANNELS, source.MOUTH_SIDE, source.MOUTH_SIDE), np.float32)
+        truth = np.empty((len(mouths), 3, source.MOUTH_SIDE, source.MOUTH_SIDE), np.float32)
         for row, i in enumerate(mouths):
             flip = slice(None, None, -1 if not self._plain and rng.random() < 0.5 else 1)
             pictures = (p.mouth_drawn[i], p.mouth_rest[i], p.mouth_guides[i])
-            mouth_feed(fed[row], *(a[:, flip] for a in pictures), float(p.chin[i]))
+            source.mouth_feed(fed[row], *(a[:, flip] for a in pictures), float(p.chin[i]))
             truth[row] = p.mouth_truth[i][:, flip].transpose(2, 0, 1) / np.float32(255)
             self._recolour(fed[row], truth[row], rng)
-        fed_eyes = np.empty((len(eyes), EYE_CHANNELS, EYE_SIDE, EYE_SIDE), np.float32)
-        true_eyes = np.empty((len(eyes), 3, EYE_SIDE, EYE_SIDE), np.float32)
+        fed_eyes = np.empty((len(eyes), source.EYE_CHANNELS, source.EYE_SIDE, source.EYE_SIDE), np.float32)
+        true_eyes = np.empty((len(eyes), 3, source.EYE_SIDE, source.EYE_SIDE), np.float32)
         for row, i in enumerate(eyes):
-            eye_feed(fed_eyes[row], p.eye_drawn[i], p.eye_rest[i], p.eye_guides[i])
+            source.eye_feed(fed_eyes[row], p.eye_drawn[i], p.eye_rest[i], p.eye_guides[i])
             true_eyes[row] = p.eye_truth[i].transpose(2, 0, 1) / np.float32(255)
             self._recolour(fed_eyes[row], true_eyes[row], rng)
         return Batch(*(torch.from_numpy(a) for a in (fed, truth, fed_eyes, true_eyes)))

@@ -6,18 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from trained_models.recipes.people import geometry
 from trained_models.recipes.people.accessories import Worn
 from trained_models.recipes.people.assets import Floats
 from trained_models.recipes.people.cartoon import draw_cartoon
 from trained_models.recipes.people.develop import Camera, Picture, develop
-from trained_models.recipes.people.geometry import (
-    in_picture,
-    landmark_vertices,
-    look_at,
-    orthographic,
-    perspective,
-    rotation,
-)
 from trained_models.recipes.people.gpu import context, set_uniforms
 from trained_models.recipes.people.gpu_scene import STEEPEST, GpuScene
 from trained_models.recipes.people.look import Look
@@ -101,13 +94,14 @@ class Renderer:
         face = 0.5 * (eyes + posed.vertices[LOWER_LIP_AND_CHIN].mean(0))
         place, target = moment.sight(face)
         width, height = self.size
-        seen = perspective(moment.view_deg, width / height, NEAR, FAR) @ look_at(place, target)
+        seen = geometry.perspective(moment.view_deg, width / height, NEAR, FAR) @ geometry.look_at(place, target)
         key = light.lamps[0]
-        lamp_view = orthographic(-3, 3, -3.6, 2.4, 0.1, 14) @ look_at(person.centre + key * 7, person.centre)
+        at_lamp = person.centre + key * 7
+        lamp_view = geometry.orthographic(-3, 3, -3.6, 2.4, 0.1, 14) @ geometry.look_at(at_lamp, person.centre)
         self._shadow_target.use()
         self._shadow_target.clear()
         if not bare:
-            self._draw_shadows(lamp_view, posed, tuple(map(float, person.centre + key * 7)))
+            self._draw_shadows(lamp_view, posed, tuple(map(float, at_lamp)))
 
         shared = {
             "VP": seen.T,
@@ -143,7 +137,8 @@ class Renderer:
             made = draw_cartoon(layers, self._distance(), background, camera, self.size)
         else:
             made = develop(layers, background, camera, self.size, px_per_dm)
-        return replace(made, landmarks=in_picture(posed.vertices[landmark_vertices()], seen, self.size))
+        landmarks = posed.vertices[geometry.landmark_vertices()]
+        return replace(made, landmarks=geometry.in_picture(landmarks, seen, self.size))
 
     def _draw_shadows(self, lamp_view: Any, posed: Posed, lamp: tuple[float, ...]) -> None:
         scene = self.scene
@@ -190,7 +185,7 @@ class Renderer:
                 program,
                 ec=tuple(map(float, centre)),
                 er=float(radius),
-                Re=rotation(-pitch, yaw + inwards, 0).T,
+                Re=geometry.rotation(-pitch, yaw + inwards, 0).T,
                 RH=turned.T,
                 tH=tuple(map(float, moved)),
                 iris_r=float(look.iris_size),
