@@ -20,12 +20,12 @@ from trained_models.recipes.lip_sync import network as net
 from trained_models.recipes.lip_sync import samples as stored
 from trained_models.recipes.lip_sync import sync_critic as sync
 from trained_models.recipes.lip_sync.batches import Samples, spread
-from trained_models.recipes.lip_sync.dataset import Dataset, person_files
+from trained_models.recipes.lip_sync.dataset import Dataset
 from trained_models.recipes.lip_sync.encoder_training import PLAN as ENCODER_PLAN
 from trained_models.recipes.lip_sync.encoder_training import EncoderTraining, heard
 from trained_models.recipes.lip_sync.samples import SEEN, SIDE
 from trained_models.recipes.lip_sync.spoken import any_voice, say
-from trained_models.recipes.sample_files import joined, numbered
+from trained_models.recipes.sample_files import finished, joined, numbered
 from trained_models.training.ema import run
 from trained_models.training.onnx_export import giga_flops
 
@@ -211,7 +211,7 @@ def test_samples_are_read_as_written_and_new_ones_are_found(tmp_path: Path) -> N
     for number in range(7):
         write(number)
     (folder / "takes_00099.1.part.npz").write_bytes(b"")
-    assert len(person_files(tmp_path)) == 7
+    assert len(finished(tmp_path / "takes")) == 7
     read = stored.read_samples(numbered(folder, 0))
     np.testing.assert_array_equal(read.frames, take.frames)
     np.testing.assert_array_equal(read.outlines, take.outlines)

@@ -22,9 +22,10 @@ from realtime.models.avatar import avatar_pixels
 from realtime.models.library import AVATARS, face_folder, load_bundle
 from realtime.tracking.face import Face
 from realtime.tracking.tracker import Tracker
-from trained_models.recipes.lip_sync.dataset import HELD_OUT, held_out, person_files
+from trained_models.recipes.lip_sync.dataset import HELD_OUT, held_out
 from trained_models.recipes.lip_sync.samples import PICTURES, SEEN, SIDE, large, read_samples, window_of
 from trained_models.recipes.lip_sync.spoken import HELD_OUT_TEXTS, wave
+from trained_models.recipes.sample_files import finished
 
 FPS = 25.0
 INNER_UPPER, INNER_LOWER, EYES = 13, 14, (33, 263)
@@ -149,7 +150,7 @@ def check(bundle: Path, data: Path, variant: str = "fast") -> dict[str, str]:
         print(f"{voice}: {found[-1]}", flush=True)
     assert speech is not None
     facts = {"voices": f"espeak-ng, held out: {_range(found)}; recipe's check", "silence": _silence(rig, still, speech)}
-    if person_files(data):
+    if finished(data / "takes"):
         facts["held_out_lips"] = _held_out(rig, data)
     network.close()
     tracker.close()
@@ -201,7 +202,7 @@ def _held_out(rig: Rig, data: Path) -> str:
     """Landmarks of mouths drawn from sound alone, from a face at rest, against rendered truth."""
     people = held_out(data)
     off, still = [], []
-    mels = np.concatenate([read_samples(p).mel for p in person_files(data)[:HELD_OUT]])
+    mels = np.concatenate([read_samples(p).mel for p in finished(data / "takes")[:HELD_OUT]])
     edge = (SIDE - SEEN) // 2
     middle = slice(edge, edge + SEEN)
     for take in range(len(people.frames)):

@@ -25,10 +25,6 @@ MOST_STRESS, LEAST_R = 1.5, 0.35  # what the encoder does not hear (a tongue bet
 HELD_SAYINGS = 24
 
 
-def person_files(data: Path) -> list[Path]:
-    return finished(data / "takes")
-
-
 class Dataset:
     """Called, gives the samples to train on: those that were rendered since the last call, too."""
 
@@ -38,7 +34,7 @@ class Dataset:
         self._samples: Samples | None = None
 
     def __call__(self) -> Samples:
-        fresh = [p for p in person_files(self._data)[HELD_OUT:] if p not in self._takes]
+        fresh = [p for p in finished(self._data / "takes")[HELD_OUT:] if p not in self._takes]
         if fresh or self._samples is None:
             self._takes |= {path: read_samples(path) for path in fresh}
             self._samples = Samples(list(self._takes.values()), shut=self._shut)
@@ -55,11 +51,11 @@ class Dataset:
 
 def held_out(data: Path) -> Samples:
     """The people who are not trained on, as they are."""
-    return Samples([read_samples(path) for path in person_files(data)[:HELD_OUT]], plain=True)
+    return Samples([read_samples(path) for path in finished(data / "takes")[:HELD_OUT]], plain=True)
 
 
 def held_out_clips(data: Path) -> Clips:
-    takes = [read_samples(path) for path in person_files(data)[:HELD_OUT]]
+    takes = [read_samples(path) for path in finished(data / "takes")[:HELD_OUT]]
     return Clips(takes, Samples(takes, plain=True))
 
 
@@ -91,7 +87,7 @@ def finish_fast(run: Path, data: Path, out: Path, checkpoint: Path) -> tuple[Par
     said, held = sayings(60)
     network = LipSync(hears.averaged, paints.averaged, *stressed(hears.averaged, said)).eval()
     pairs = spread(held_out(data), 14)
-    errors, files = paints.judge(pairs), person_files(data)[HELD_OUT:]
+    errors, files = paints.judge(pairs), finished(data / "takes")[HELD_OUT:]
     story: Facts = {
         "people": len(files),
         "pictures": sum(read_samples(path).codes.shape[0] * PICTURES for path in files),

@@ -7,7 +7,7 @@ import click
 
 from trained_models.recipes.people.clip import render_clip
 from trained_models.recipes.people.clips import Wanted, render_clips
-from trained_models.recipes.people.pairs import render_pairs, render_strangers
+from trained_models.recipes.people.pairs import SEED, STRANGERS, Drivers, render_shards
 
 DATA = Path.home() / ".cache" / "masquerade" / "people"
 PATH = click.Path(path_type=Path)
@@ -29,11 +29,11 @@ def _count(numbers: Any, total: int | None, unit: str) -> None:
 @data_option
 @click.option("--shards", type=int, default=200, help="Of 100 pairs each.")
 @workers_option
-@click.option("--seed", type=int, default=20261)
+@click.option("--seed", type=int, default=SEED)
 @click.option("--identity", "identities", multiple=True, default=["ada"], help="Whom to draw beside the drivers.")
 def pairs(data: Path, shards: int, workers: int, seed: int, identities: tuple[str, ...]) -> None:
     """Training pairs to DATA/pairs/IDENTITY; resumes, and ends when DATA/STOP appears."""
-    _count(render_pairs(data, identities, shards, workers, seed), shards, "shard")
+    _count(render_shards(data, identities, shards, workers, Drivers(seed)), shards, "shard")
 
 
 @main.command()
@@ -42,7 +42,7 @@ def pairs(data: Path, shards: int, workers: int, seed: int, identities: tuple[st
 @workers_option
 def strangers(data: Path, shards: int, workers: int) -> None:
     """Drivers alone, many people, to DATA/strangers: what a mask is learnt from."""
-    _count(render_strangers(data, shards, workers), shards, "shard")
+    _count(render_shards(data, (), shards, workers, STRANGERS), shards, "shard")
 
 
 @main.command()

@@ -187,23 +187,14 @@ class ShardWriter:
         return number
 
 
-def render_pairs(data: Path, identities: Sequence[str], shards: int, workers: int, seed: int = SEED) -> Iterator[int]:
-    """Render what is missing of shards 0 … `shards` - 1 into `data`/pairs/NAME; yields each number when it is done.
+def render_shards(data: Path, identities: Sequence[str], shards: int, workers: int, drivers: Drivers) -> Iterator[int]:
+    """Render what is missing of shards 0 … `shards` - 1; yields each number when it is done.
 
-    `identities`: names in `person.IDENTITIES`. One single-threaded process a worker. Ends early when `data`/STOP
-    appears.
+    `identities`: names in `person.IDENTITIES`, each into `data`/pairs/NAME. Without any, drivers alone into
+    `data`/strangers: shards without the `target` fields. One single-threaded process a worker. Ends early when
+    `data`/STOP appears.
     """
-    yield from _render(data, [data / "pairs" / name for name in identities], identities, shards, workers, Drivers(seed))
-
-
-def render_strangers(data: Path, shards: int, workers: int) -> Iterator[int]:
-    """The same of drivers alone, into `data`/strangers: shards without the `target` fields."""
-    yield from _render(data, [data / "strangers"], (), shards, workers, STRANGERS)
-
-
-def _render(
-    data: Path, folders: list[Path], identities: Sequence[str], shards: int, workers: int, drivers: Drivers
-) -> Iterator[int]:
+    folders = [data / "pairs" / name for name in identities] or [data / "strangers"]
     for folder in folders:
         folder.mkdir(parents=True, exist_ok=True)
     missing = [k for k in range(shards) if not all(numbered(f, k, "shard").exists() for f in folders)]
