@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from made_up_pairs import made_up_shard
 
 from realtime.errors import ModelError
 from trained_models.autoencoder.dataset import Pairs, Shard, save_shard
@@ -40,8 +39,15 @@ def shard(count: int = 12) -> Shard:
     told = rng.uniform(0, 1, (count, 52)).astype(np.float32)
     target = np.empty((count, 32, 32, 3), np.uint8)
     target[:] = (60 + 120 * told[:, 25]).astype(np.uint8)[:, None, None, None] * np.array([0.6, 0.8, 1.0])
-    face = np.pad(target, ((0, 0), (4, 4), (4, 4), (0, 0)), mode="edge")
-    return replace(made_up_shard(count), face=face, target=target, blendshapes=told, fine=None)
+    return Shard(
+        face=np.pad(target, ((0, 0), (4, 4), (4, 4), (0, 0)), mode="edge"),
+        target=target,
+        mask=np.full((count, 32, 32), 255, np.uint8),
+        weight=np.full((count, 32, 32), 16, np.uint8),
+        blendshapes=told,
+        pose=rng.normal(0, 0.1, (count, 3)).astype(np.float32),
+        lips=rng.uniform(0, 0.3, (count, 3)).astype(np.float32),
+    )
 
 
 pytestmark = pytest.mark.slow
