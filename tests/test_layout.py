@@ -1,4 +1,4 @@
-"""The rules of the house that a machine can check: rooms, arrows, threads, packaging."""
+"""The rules of the house that a machine can check: which room imports which, threads, packaging."""
 
 import ast
 import sys

@@ -92,7 +92,7 @@ class Camera(Protocol):
 
 Opener = Callable[[CameraRequest], Camera]  # finds and opens a camera. Raises DeviceError with what to do.
 
-# How dear a format is: milliseconds to decode a 720p picture, about; unknown formats are not offered.
+# What a format costs: milliseconds to decode a 720p picture, about; unknown formats are not offered.
 COST = {"BGR3": 0, "RGB3": 1, "NV12": 1, "YU12": 1, "YV12": 1, "YUYV": 1, "UYVY": 1}
 COST |= {"GREY": 2, "MJPG": 3, "JPEG": 3}
 

@@ -43,7 +43,7 @@ def try_model(file: Path, *, seconds: float = SECONDS) -> None:
 def run_child(module: str, *arguments: str, crashed: str, do: str, seconds: float | None = None) -> None:
     """Run a module of ours, which ends with `child_exit`, in a child process to its end.
 
-    Raises ModelError: the child's own, or where that was ended otherwise `crashed`, how, and what to `do`.
+    Raises ModelError: the one that the child printed; where it ended in another way, one of `crashed`, how, and `do`.
     Raises OSError where it cannot be started, TimeoutExpired after `seconds`.
     """
     paths = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))

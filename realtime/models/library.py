@@ -40,7 +40,7 @@ from realtime.text import printable
 
 MAKE_ROOM = "make room there, or set MASQUERADE_HOME to another folder"
 _STALE_S = 24 * 3600
-# Beside the files of the card: what people keep with a bundle.
+# Copied with the files that the card lists, where they exist.
 _COMPANIONS = (PREVIEW_FILE, "README.md", "NOTICE.txt", "LICENSE.txt", "LICENSE")
 _COMPANION_BYTES = 16 << 20
 
@@ -215,7 +215,7 @@ def add_file(
 ) -> Bundle:
     """Make a bundle of the user's own from a .dfm, and record whose face it is and how they agreed.
 
-    `inspect` opens the network and raises ModelError where it is no .dfm; which `face_type` it has no .dfm records.
+    `inspect` opens the network and raises ModelError where it is no .dfm. No .dfm records its `face_type`: say it here.
     Raises ConfigError for the arguments, ModelError for the file, DeviceError where it cannot be stored.
     """
     said = require_consent(identity, statement)

@@ -25,8 +25,8 @@ HOLD_NS = NS_PER_S
 class Outgoing:
     """One picture as it leaves: (H, W, 3) of the sinks' size, and what it is.
 
-    `rest` is synthetic too: an avatar whom nobody drives just now. `may_hide_badge`: whose face is in it leaves the
-    badge to the user.
+    `rest` is synthetic too: an avatar whom nobody drives just now. `may_hide_badge`: its identity leaves
+    the badge to the user.
     """
 
     pixels: Pixels

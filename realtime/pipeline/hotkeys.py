@@ -19,13 +19,13 @@ def changed(settings: Settings, key: str, avatars: Sequence[str] = ()) -> Settin
     if key == "m":
         change = {"mirror": not settings.mirror}
     elif key == "p":
-        change = {"panic": not settings.panic}
+        change = {"panic": not settings.panic}  # slate and silence at once, and back
     elif key == "c":
         change = {"color_transfer": _next(_COLORS, settings.color_transfer)}
     elif key == "h":
         change = {"on_miss": _next(_MISSES, settings.on_miss)}
     elif key == "r":
-        change = {"reference": settings.reference + 1}
+        change = {"reference": settings.reference + 1}  # the driver's pose of now is the neutral one
     elif key == "e":
         change = {"region": _next(_REGIONS, settings.region)}
     elif avatars and (key in ("a", "A") or key in _DIGITS[: len(avatars)]):

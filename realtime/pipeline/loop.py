@@ -71,7 +71,7 @@ class Loop:
     def show(self, result: Result | None, now_ns: int) -> Outgoing:
         """Choose what leaves for a result, hand it to every sink, with the badge, and count it; gives what left.
 
-        The last stage: what is shown here has left the program. `now_ns` is when, for what is held.
+        The last stage: what is shown here has left the program. `now_ns` tells how old a held picture is.
         """
         started = self.clock()
         settings = self.settings()

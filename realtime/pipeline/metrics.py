@@ -98,7 +98,7 @@ from the end of the engine's work to the hand-over to the last sink. So the stag
 latency."""
 
 _WATCHED_NS, _LEAST, _EVERY = 5_000_000_000, 15, 4
-"""From pictures of so long, and at least so many, and so often, it is told how late they are now."""
+"""`Tally.late_ns` is the median of the last 5 s, or of 15 pictures where that is more, taken anew every 4 pictures."""
 
 
 class Histogram:
@@ -145,10 +145,10 @@ class Tally:
     """Everything counted in one run. Written by the thread that owns each field, read by anyone.
 
     `captured`: frames the source gave. `processed`: frames the engine worked on. `dropped`: frames
-    replaced by newer ones before anybody looked. `emitted`: pictures handed to the sinks.
-    `repeated`: of those, the last picture once more because nothing new came. `guarded`: of those,
-    pictures where the guard stood in. `raw`: of those, pictures with the user's own face. `late_ns`: how late a
-    picture that a network made leaves now, the median of the last: one that rests is made at once, and nobody minds.
+    replaced by newer ones before the next thread took them. `emitted`: pictures handed to the sinks; of those
+    `repeated`: shown because nothing new came, `guarded`: a stand-in (held, slate or blur), `raw`: with the user's own
+    face. `late_ns`: the median latency of the last pictures that a network made; an avatar at rest needs no network, so
+    its pictures would make it too small.
     """
 
     captured: int = 0

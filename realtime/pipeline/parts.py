@@ -99,8 +99,8 @@ def open_parts(
     """Everything that `config` asks for, open: options, models, voice, source, outputs.
 
     What can be refused is refused before a device is touched. The source comes before the sinks, because its size is
-    theirs. `page` is the open page, for runs that want one; `open_voice` stands in for this machine's own way to a
-    voice. Raises MasqueradeError; what was opened is closed again.
+    theirs. `page` is the open page, for runs that want one; `open_voice` opens what `--sound` names;
+    tests give their own. Raises MasqueradeError; what was opened is closed again.
     """
     check_specs(config.output, config.source)
     with_page = page is not None and wants_page(config.output)

@@ -107,7 +107,7 @@ class Session:
                     break
 
     def press(self, key: str) -> None:
-        """Do what a key stands for."""
+        """Change the settings as a key of the terminal says (`hotkeys.changed`)."""
         before = self.parts.settings.get()
         if (settings := changed(before, key, self.parts.identities.wanted.avatar_names)) is not None:
             self.change(settings, before)

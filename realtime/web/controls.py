@@ -1,4 +1,4 @@
-"""What the page asks of a run and changes in it; and the devices' part of the server."""
+"""What the page asks of a run and changes in it; and the server's routes for devices."""
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence

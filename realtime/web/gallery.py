@@ -1,4 +1,4 @@
-"""The gallery's part of the server: the identities and avatars of this machine, with small pictures of them."""
+"""The server's routes for the gallery: the identities and avatars of this machine, with small pictures of them."""
 
 import asyncio
 from collections.abc import Mapping, Sequence

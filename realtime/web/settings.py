@@ -1,4 +1,4 @@
-"""The settings' part of the server: read, changed, saved as presets and kept for the next run."""
+"""The server's routes for settings: read, changed, saved as presets and kept for the next run."""
 
 import asyncio
 import re
