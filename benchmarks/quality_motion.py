@@ -75,16 +75,6 @@ def open_avatars(spec: str | None, *, with_face: bool) -> list[Avatar]:
         return ready_avatars(choose_avatars(spec), tracker.find)
 
 
-def open_watched(bundle: Bundle, avatars: Sequence[Avatar], config: RunConfig) -> tuple[Effect, Watched]:
-    """The effect as `masquerade run` makes it, and the motion model in it. Close the first."""
-    model: Any = Watched(open_motion_model(bundle, provider=config.provider, precision=config.precision))
-    try:
-        return ReenactmentEffect(model, avatars), model
-    except BaseException:
-        model.close()
-        raise
-
-
 @dataclass(slots=True, eq=False)
 class DriveRecord(Record):
     """What is noted of a clip that drove an avatar.
@@ -258,11 +248,12 @@ def drive_avatars(
             with ExitStack() as parts:
                 rigs: list[MotionRig] = []
                 for _ in range(1 if quick else 2):
-                    effect, model = open_watched(bundle, [avatar], config)
-                    parts.callback(effect.close)
+                    network = open_motion_model(bundle, provider=config.provider, precision=config.precision)
+                    moved: Any = Watched(parts.enter_context(closing(network)))
+                    effect = ReenactmentEffect(moved, [avatar])
                     finder = parts.enter_context(closing(open_tracker(config)))
                     readers = [parts.enter_context(closing(TrackerReader(which, config))) for _ in range(3)]
-                    rigs.append(MotionRig(finder, effect, model, avatar, settings, readers, second))
+                    rigs.append(MotionRig(finder, effect, moved, avatar, settings, readers, second))
                 source = parts.enter_context(closing(open_clip(clip, config.size)))
                 record = rigs[0].work(source, sheets[-1], frames)
                 if not quick:

@@ -33,12 +33,9 @@ set_option = click.option("--set", "settings", multiple=True, metavar="KEY=VALUE
 
 def check_outputs(json_file: Path | None, chart: Path | None = None, sheet: Path | None = None) -> None:
     """Refuse before measuring what can't be written afterwards. Raises ConfigError."""
-    for name, file, suffixes in (
-        ("chart", chart, (".svg", ".png", ".pdf")),
-        ("sheet", sheet, (".jpg", ".jpeg", ".png")),
-    ):
-        if file is not None and file.suffix.lower() not in suffixes:
-            raise ConfigError(f"--{name} {file}: end it in {', '.join(suffixes)}")
+    for name, file in (("chart", chart), ("sheet", sheet)):
+        if file is not None and file.suffix.lower() not in _SUFFIXES[name]:
+            raise ConfigError(f"--{name} {file}: end it in {', '.join(_SUFFIXES[name])}")
     if chart is not None and find_spec("matplotlib") is None:
         raise ConfigError('--chart needs matplotlib: pip install "masquerade[bench]", or leave --chart out')
     for file in (json_file, chart, sheet):

@@ -54,14 +54,12 @@ class Record:
     static: dict[str, Any] = field(default_factory=lambda: {"missing": "left out by --quick"})
 
     def note(self, result: Result) -> None:
-        """One more frame, and whether a stage failed in it."""
         self.frames += 1
         if result.error is not None:
             self.failed += 1
             self.first_failure = self.first_failure or str(result.error) or type(result.error).__name__
 
     def read(self, driver: Face | None, output: Face | None, again: Face | None) -> None:
-        """One frame's faces."""
         for kept, face in ((self.drivers, driver), (self.outputs, output), (self.again, again)):
             kept.append(face)
 
@@ -116,7 +114,6 @@ class Watched:
         return partial(self._call, name, found) if callable(found) else found
 
     def __call__(self, *arguments: Any) -> Any:
-        """The inner one's, remembered as `__call__`."""
         return self._call("__call__", self._inner, *arguments)
 
     def _call(self, name: str, method: Callable[..., Any], *arguments: Any) -> Any:
@@ -138,7 +135,6 @@ class SharedFinder:
         self.steadiness = finder.steadiness
 
     def __call__(self, frame: Frame) -> list[Face]:
-        """The frame's faces."""
         if frame is not self._frame:
             self._finder.steadiness = self.steadiness
             self.last, self._frame = self._finder(frame), frame
@@ -281,7 +277,6 @@ class SwapRig:
 
 
 def swap_figures(record: ClipRecord) -> dict[str, Any]:
-    """A clip's figures as the JSON file has them."""
     clip, drivers = record.figures(), record.drivers
     top, top_pose = act.following(drivers, record.ceilings)
     again, again_pose = act.following(drivers, record.again)

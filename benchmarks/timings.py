@@ -45,7 +45,6 @@ class Trace:
         self._shown.extend((-1 if seq is None else seq, entered_ns, at_ns, self._kinds.index(kind)))
 
     def __len__(self) -> int:
-        """How many frames the source gave."""
         return len(self._due) // 2
 
     @property
@@ -168,7 +167,6 @@ def freezes(at_ms: Reals) -> tuple[int, float]:
 
 
 def figures(found: Window) -> dict[str, Any]:
-    """The window's figures as the JSON file has them."""
     gaps = np.diff(found.at)
     frozen, frozen_ms = freezes(found.at)
     seconds = (found.at[-1] - found.at[0]) / 1e3 if len(found.at) > 1 else 0.0
@@ -222,8 +220,3 @@ def throughput(found: Window) -> dict[str, Any]:
         "fps": rounded(len(found.at) / busy_s, 2) if busy_s else None,
         "single_stream_p90_ms": rounded(percentile(found.latency, 90), 2),
     }
-
-
-def per_second(amount_ns: int, wall_ns: int) -> float | None:
-    """CPU time over wall time in percent: 100 is one core; None for no time at all."""
-    return round(100 * amount_ns / wall_ns, 1) if wall_ns > 0 else None

@@ -60,7 +60,6 @@ class Missing:
         """Nothing."""
 
     def figures(self) -> dict[str, Any]:
-        """The reason alone."""
         return {"missing": self.why}
 
 

@@ -89,7 +89,6 @@ class Retrieval:
         self._seen = self._missed = 0
 
     def see(self, frame: MeasuredFrame) -> None:
-        """One frame; most are passed over."""
         if frame.seq % EVERY or frame.face is None:
             return
         for name, kept in self._found.items():
@@ -101,7 +100,6 @@ class Retrieval:
         self._seen += 1
 
     def figures(self) -> dict[str, Any]:
-        """Shares and distances."""
         outputs, drivers = self._found["output"], self._found["driver"]
         if len(drivers) < 2 or not outputs:
             return {"missing": "the second reader found driver or output in too few frames"}

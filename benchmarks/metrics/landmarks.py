@@ -37,7 +37,6 @@ class LandmarkError:
         self._read.append({name: None if one is None else one.points for name, one in found.items()})
 
     def figures(self) -> dict[str, Any]:
-        """Percent; None where there was nothing to compare."""
         driver = [r for r in self._read if r["driver"] is not None]
         if not driver:
             return {"missing": "the second reader found the driver's face in no frame"}

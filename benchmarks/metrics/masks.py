@@ -53,7 +53,6 @@ class MaskTruth:
         return np.asarray(fitted[:, :, 0] >= 128)
 
     def see(self, frame: MeasuredFrame) -> None:
-        """One frame."""
         if frame.mask is None:
             return
         true = self.true(frame.seq, frame.mask.shape)

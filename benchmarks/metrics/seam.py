@@ -47,7 +47,6 @@ class Seam:
         self._own.append(float(_steepness(grey)[ring].mean()))
 
     def figures(self) -> dict[str, Any]:
-        """Means over the frames."""
         if not self._own:
             return {"missing": "no frame was taken over"}
         own = float(np.mean(self._own))
