@@ -216,11 +216,7 @@ def _spec(file: str, network: Any, inputs: tuple[str, ...], pictures: Sequence[s
     return NetworkSpec(file, network, inputs, kinds, lambda n: feeds[:n], frozenset(inputs))
 
 
-FAMILIES: dict[str, Callable[[], Upstream]] = {
-    "motion": first_order_motion,
-    "lip-sync": wav2lip,
-    "swap": deepfacelab,
-}
+FAMILIES: dict[str, Callable[[], Upstream]] = {"motion": first_order_motion, "lip-sync": wav2lip, "swap": deepfacelab}
 
 
 def measure_families(

@@ -55,12 +55,8 @@ def invert(matrix: Matrix) -> Matrix:
     det = a * d - b * c
     if det == 0.0 or not math.isfinite(det):
         raise ValueError("a matrix without an inverse")
-    return np.array(
-        [
-            [d / det, -b / det, (b * ty - d * tx) / det],
-            [-c / det, a / det, (c * tx - a * ty) / det],
-        ]
-    )
+    inverse: Matrix = np.array([[d, -b, b * ty - d * tx], [-c, a, c * tx - a * ty]]) / det
+    return inverse
 
 
 def cut(pixels: Pixels, crop_from_frame: Matrix, size: int, border: Border = "black") -> Pixels:

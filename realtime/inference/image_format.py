@@ -7,7 +7,6 @@ from typing import Literal
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from realtime.errors import ModelError
 from realtime.frame import Floats, Pixels
@@ -55,7 +54,7 @@ class CropFormat:
             values = values - np.float32(black)
         # convertScaleAbs rounds and cuts at 255 in one pass, but would fold what is below 0.
         rounded = cv2.convertScaleAbs(np.maximum(values, np.float32(0)), alpha=1 / level)
-        return _pixels(rounded if self.colour == "BGR" else cv2.cvtColor(rounded, cv2.COLOR_RGB2BGR))
+        return np.asarray(rounded if self.colour == "BGR" else cv2.cvtColor(rounded, cv2.COLOR_RGB2BGR), np.uint8)
 
     def mask(self, numbers: Array) -> Floats:
         """A network's mask as a new (S, S) float32 array, 0..1. Raises as `_checked`."""
@@ -75,16 +74,9 @@ class CropFormat:
         return floats
 
 
-def _pixels(picture: npt.NDArray[np.generic]) -> Pixels:
-    return np.asarray(picture, np.uint8)
-
-
 def check_port(model: str, name: str, port: TensorSpec, shape: tuple[int, ...]) -> None:
     """Raise ModelError unless `port` takes float32 of `shape`; dynamic sizes fit anything."""
-    fits = len(port.shape) == len(shape) and all(
-        have is None or have == want for have, want in zip(port.shape, shape, strict=True)
-    )
-    if not fits or port.dtype != np.float32:
+    if not port.takes(shape) or port.dtype != np.float32:
         raise ModelError(
             f"model {model}: {name!r} is {port} {port.dtype}, needed is {shape} float32: "
             "correct the card or export it again"

@@ -89,11 +89,7 @@ class OrtSession(Session):
 
 
 def open_session(
-    model: Path | bytes,
-    *,
-    provider: str = "auto",
-    precision: str = "fp32",
-    threads: int | None = None,
+    model: Path | bytes, *, provider: str = "auto", precision: str = "fp32", threads: int | None = None
 ) -> Session:
     """The network in an ONNX file (or its bytes), loaded, checked and warmed up.
 

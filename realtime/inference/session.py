@@ -37,6 +37,10 @@ class TensorSpec:
         """The shape with `?` where it is dynamic, e.g. `(?, 128, 128, 3)`."""
         return "(" + ", ".join("?" if s is None else str(s) for s in self.shape) + ")"
 
+    def takes(self, shape: tuple[int, ...]) -> bool:
+        """Whether an array of this shape fits: any size does where it is dynamic."""
+        return len(shape) == len(self.shape) and all(s in (None, t) for s, t in zip(self.shape, shape, strict=True))
+
 
 class Session(ABC):
     """One loaded network. Constructed means loaded and warmed up; it checks its inputs and measures its time.
@@ -136,10 +140,7 @@ def check_inputs(inputs: Mapping[str, TensorSpec], feed: Mapping[str, Array], mo
         value = feed[name]
         if value.dtype != spec.dtype:
             raise ModelError(f"{model} takes {name} as {spec.dtype}, was given {value.dtype}: convert it first")
-        fits = len(value.shape) == len(spec.shape) and all(
-            wanted in (None, given) for wanted, given in zip(spec.shape, value.shape, strict=True)
-        )
-        if not fits:
+        if not spec.takes(value.shape):
             raise ModelError(f"{model} takes {name} of shape {spec}, was given {value.shape}: resize it")
 
 

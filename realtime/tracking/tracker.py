@@ -8,7 +8,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
 
-from realtime.clock import NS_PER_S
 from realtime.errors import ConfigError
 from realtime.frame import Floats, Frame, Pixels
 from realtime.inference.session import Session
@@ -65,7 +64,7 @@ class FaceTracker(ABC):
 
     def __call__(self, frame: Frame) -> list[Face]:
         """The faces of the people followed, steadied; empty when none of them is seen."""
-        now_s = frame.captured_ns / NS_PER_S if frame.media_s is None else frame.media_s
+        now_s = frame.time_s
         people = self._people
         if now_s < self._now_s:
             people.rewind(now_s)

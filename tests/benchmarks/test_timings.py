@@ -4,10 +4,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from fakes import FakeClock
 from traces import MS, PERIOD, a_trace
 
 from benchmarks.interleaved import FEWEST, Times, speedup, take_turns
-from benchmarks.timings import Trace, figures, freezes, percentile, spread, throughput, window
+from benchmarks.timings import figures, freezes, percentile, spread, throughput, window
 from realtime.pipeline.metrics import STAGES
 
 
@@ -55,18 +56,6 @@ def test_repeats_between_the_windows_pictures_are_counted_and_others_are_not() -
     assert (counted["repeated"], counted["guarded"], counted["raw"]) == (2, 2, 2)
 
 
-def test_a_trace_gives_back_what_was_noted() -> None:
-    trace = Trace()
-    trace.note_due(3, 10**15)
-    trace.note_work(3, {"detect": 5, "networks": 4}, 2, True)
-    trace.note_show(3, 1, 2, "synthetic")
-    trace.note_show(None, 3, 4, "card")
-    assert (len(trace), trace.due) == (1, [(3, 10**15)])
-    assert trace.worked == {3: (2, 1, 0, 5, 0, 0, 0, 4)}
-    assert trace.shown == [(3, 1, 2, "synthetic"), (-1, 3, 4, "card")]
-    assert figures(window(trace, 0, 1))["frames"]["failed"] == 1
-
-
 def test_a_percentile_is_a_value_that_happened() -> None:
     values = np.array([1.0, 2.0, 3.0, 100.0])
     assert [percentile(values, percent) for percent in (50, 75, 76)] == [2.0, 3.0, 100.0]
@@ -102,18 +91,8 @@ def test_throughput_leaves_reading_out_and_gives_it_too() -> None:
     assert found["single_stream_p90_ms"] == 20
 
 
-class TurnedClock:
-    """A clock that stands still until it is turned."""
-
-    def __init__(self) -> None:
-        self.now = 0
-
-    def __call__(self) -> int:
-        return self.now
-
-
 def test_turns_are_fair_and_all_are_counted() -> None:
-    clock, cpu, order = TurnedClock(), TurnedClock(), []
+    clock, cpu, order = FakeClock(step_ns=0), FakeClock(step_ns=0), []
 
     def run(name: str, wall: int, spent: int) -> None:
         order.append(name)
@@ -137,7 +116,7 @@ def test_turns_are_fair_and_all_are_counted() -> None:
 
 
 def test_the_time_limit_leaves_enough_rounds() -> None:
-    clock = TurnedClock()
+    clock = FakeClock(step_ns=0)
 
     def run() -> None:
         clock.now += 10**9

@@ -77,13 +77,7 @@ def dfl_crop(points, size, padding, up=0.0):
 
 @pytest.mark.parametrize(
     ("face_type", "padding", "up"),
-    [
-        ("half", 0, 0),
-        ("mid-full", 0.0675, 0),
-        ("full", 0.2109375, 0),
-        ("whole_face", 0.4, 0.07),
-        ("head", 0.7, 0.5),
-    ],
+    [("half", 0, 0), ("mid-full", 0.0675, 0), ("full", 0.2109375, 0), ("whole_face", 0.4, 0.07), ("head", 0.7, 0.5)],
 )
 def test_crops_are_deepfacelabs(face_type, padding, up):
     points = face_68(similarity(180, 12, 500, 260))
@@ -154,19 +148,15 @@ def test_invert_undoes():
         invert(np.zeros((2, 3)))
 
 
-def smooth_picture(height, width):
-    y, x = np.mgrid[0:height, 0:width].astype(np.float64)
-    planes = [120 + 60 * np.sin(x / 37 + i) + 50 * np.cos(y / 29 - i) for i in range(3)]
-    return np.stack(planes, axis=-1).round().astype(np.uint8)
-
-
 def value_at(x, y):
+    """A smooth picture's colours at these places."""
     return np.stack([120 + 60 * np.sin(x / 37 + i) + 50 * np.cos(y / 29 - i) for i in range(3)], axis=-1)
 
 
 @pytest.mark.parametrize("scale", [1.7, 1.0, 0.6, 0.497, 0.34, 0.21, 0.11])
 def test_cut_samples_the_right_places_at_every_scale(scale):
-    picture = smooth_picture(720, 1280)
+    y, x = np.mgrid[0:720, 0:1280].astype(np.float64)
+    picture = value_at(x, y).round().astype(np.uint8)
     matrix = similarity(scale, 9, 0, 0)
     matrix[:, 2] = 32 - matrix[:, :2] @ (640, 360)
     crop = cut(picture, matrix, 64)

@@ -11,16 +11,8 @@ import onnxruntime  # noqa: E402
 from hostile_onnx import N, a_model, a_network, sum_of, whole  # noqa: E402
 
 from realtime.errors import ModelError  # noqa: E402
-from realtime.inference.ort import (  # noqa: E402
-    limit_memory,
-    memory_bytes,
-    open_session,
-)
-from realtime.inference.session import (  # noqa: E402
-    MAX_INPUT_BYTES,
-    TensorSpec,
-    blank_feed,
-)
+from realtime.inference.ort import limit_memory, memory_bytes, open_session  # noqa: E402
+from realtime.inference.session import MAX_INPUT_BYTES, TensorSpec, blank_feed  # noqa: E402
 
 
 def limited(model: bytes) -> Any:

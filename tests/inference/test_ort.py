@@ -16,15 +16,11 @@ from realtime.inference.providers import available_providers, choose, cpu_flags,
 from realtime.inference.session import TensorSpec
 
 
-def graph(nodes: list[onnx.NodeProto], weights: list[onnx.TensorProto] | None = None) -> onnx.GraphProto:
-    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 3])
-    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 3])
-    return helper.make_graph(nodes, "doubled", [x], [y], weights or [])
-
-
 def model(nodes: list[onnx.NodeProto], weights: list[onnx.TensorProto] | None = None) -> onnx.ModelProto:
+    x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", 3]) for name in ("x", "y"))
+    graph = helper.make_graph(nodes, "doubled", [x], [y], weights or [])
     opsets = [helper.make_opsetid("", 17), helper.make_opsetid("com.microsoft", 1)]
-    return helper.make_model(graph(nodes, weights), opset_imports=opsets, ir_version=8)
+    return helper.make_model(graph, opset_imports=opsets, ir_version=8)
 
 
 def weight(dtype: type = np.float32) -> onnx.TensorProto:
@@ -128,12 +124,9 @@ def complaint(attempt: Callable[[], object]) -> str:
     return ""
 
 
-def test_a_missing_file_is_named(tmp_path: Path) -> None:
+def test_a_file_is_named_in_its_errors(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"gone\.onnx cannot be read"):
         open_session(tmp_path / "gone.onnx")
-
-
-def test_a_file_is_named_in_its_errors(tmp_path: Path) -> None:
     file = tmp_path / "mine.onnx"
     file.write_bytes(b"not a network")
     with pytest.raises(ModelError, match=r"mine\.onnx"):

@@ -1,8 +1,8 @@
 """Engine sessions on a stand-in for driver and TensorRT: what is queued, in which order, and what is given back."""
 
 import threading
-from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -124,33 +124,20 @@ def test_another_thread_may_run_and_close_it(machine: Machine) -> None:
     assert machine.cuda.calls[0] == "set_current"
 
 
-def _no_context(m: Machine) -> None:
-    m.trt.fits = False
-
-
-def _host_tensor(m: Machine) -> None:
-    m.trt.location = Place.HOST
-
-
-def _fails_running(m: Machine) -> None:
-    m.trt.runs = False
-
-
-def _full(m: Machine) -> None:
-    m.cuda.fails["take pinned"] = "CUDA_ERROR_OUT_OF_MEMORY: it was unable to allocate"
-
-
 @pytest.mark.parametrize(
-    ("spoil", "says"),
+    ("flaw", "value", "says"),
     [
-        (_no_context, "does not fit on the GPU"),
-        (_host_tensor, "only known while running"),
-        (_fails_running, "failed while running .enqueue refused"),
-        (_full, r"OUT_OF_MEMORY.*close other programs"),
+        ("fits", False, "does not fit on the GPU"),
+        ("location", Place.HOST, "only known while running"),
+        ("runs", False, "failed while running .enqueue refused"),
+        ("memory", "CUDA_ERROR_OUT_OF_MEMORY: it was unable to allocate", r"OUT_OF_MEMORY.*close other programs"),
     ],
 )
-def test_a_failed_start_gives_everything_back(machine: Machine, spoil: Callable[[Machine], None], says: str) -> None:
-    spoil(machine)
+def test_a_failed_start_gives_everything_back(machine: Machine, flaw: str, value: Any, says: str) -> None:
+    if flaw == "memory":
+        machine.cuda.fails["take pinned"] = value
+    else:
+        setattr(machine.trt, flaw, value)
     with pytest.raises(ModelError, match=says) as caught:
         machine.open()
     assert "\n" not in str(caught.value)
@@ -184,22 +171,13 @@ def test_an_engine_is_compiled_once(machine: Machine, tmp_path: Path) -> None:
     assert machine.trt.kernels_given == ([b"kernels"] if machine.trt.rtx else [])
 
 
-def _newer_driver(m: Machine) -> None:
-    m.cuda.driver = (590, 1)
-
-
-def _other_card(m: Machine) -> None:
-    m.cuda.name = "NVIDIA Other"
-
-
-def _newer_tensorrt(m: Machine) -> None:
-    m.trt.__version__ = "11.5.0"
-
-
-@pytest.mark.parametrize("change", [_newer_driver, _other_card, _newer_tensorrt])
-def test_another_driver_card_or_version_compiles_anew(machine: Machine, change: Callable[[Machine], None]) -> None:
+@pytest.mark.parametrize(
+    ("part", "fact", "value"),
+    [("cuda", "driver", (590, 1)), ("cuda", "name", "NVIDIA Other"), ("trt", "__version__", "11.5.0")],
+)
+def test_another_driver_card_or_version_compiles_anew(machine: Machine, part: str, fact: str, value: Any) -> None:
     machine.open().close()
-    change(machine)
+    setattr(getattr(machine, part), fact, value)
     machine.open().close()
     assert machine.trt.engines == 2
 

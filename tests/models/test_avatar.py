@@ -1,6 +1,8 @@
 """Avatars: pictures of every kind, whose faces they show said once, refused with the reason."""
 
+import math
 import struct
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -9,6 +11,7 @@ import pytest
 from bundles import one_line
 from commands import Call
 from fakes import a_face
+from heads import pose_of
 
 from realtime.cli.doctor import checks
 from realtime.errors import ConfigError, ModelError
@@ -89,10 +92,7 @@ def test_turned_huge_and_unfit_pictures(tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "huge.png"), np.full((3000, 9000), 7, np.uint8))
     pixels, _ = avatar_pixels(tmp_path / "huge.png")
     assert pixels.shape == (853, 2560, 3)
-    cases = {
-        "small.png": np.zeros((20, 400, 3), np.uint8),
-        "clear.png": np.zeros((60, 80, 4), np.uint8),
-    }
+    cases = {"small.png": np.zeros((20, 400, 3), np.uint8), "clear.png": np.zeros((60, 80, 4), np.uint8)}
     for name, picture in cases.items():
         cv2.imwrite(str(tmp_path / name), picture)
     (tmp_path / "text.png").write_text("hello")
@@ -194,12 +194,7 @@ def test_names_are_looked_up_before_files_and_near_ones_are_offered(
 
 
 def posed(face: Face, pitch: float = 0.0, yaw: float = 0.0) -> Face:
-    p, y = np.radians(pitch), np.radians(yaw)
-    down = np.array([[1, 0, 0], [0, np.cos(p), -np.sin(p)], [0, np.sin(p), np.cos(p)]])
-    side = np.array([[np.cos(y), 0, np.sin(y)], [0, 1, 0], [-np.sin(y), 0, np.cos(y)]])
-    pose = np.eye(4, dtype=np.float32)
-    pose[:3, :3] = side @ down
-    return Face(face.landmarks, face.blendshapes, pose, face.score)
+    return replace(face, pose=pose_of(math.radians(pitch), math.radians(yaw), 0.0))
 
 
 @pytest.mark.parametrize(

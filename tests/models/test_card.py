@@ -75,14 +75,13 @@ def test_the_face_types_are_those_that_align_can_cut() -> None:
     assert set(get_args(FaceTypeName)) == set(FACE_TYPES)
 
 
-@pytest.mark.parametrize(("kind", "may"), [("synthetic", True), ("self", True), ("consented", False)])
-def test_only_nobodys_face_or_ones_own_may_go_without_the_badge(kind: str, may: bool) -> None:
-    assert parse_card(GOOD.replace('"synthetic"', f'"{kind}"').encode(), HERE).identity.may_hide_badge is may
-
-
-def test_a_model_without_an_identity_keeps_the_badge() -> None:
-    text = GOOD.replace('"synthetic"', '"none"').replace('"swap"', '"motion"')
-    assert not parse_card(text.encode(), HERE).identity.may_hide_badge
+@pytest.mark.parametrize(
+    ("family", "kind", "may"),
+    [("swap", "synthetic", True), ("swap", "self", True), ("swap", "consented", False), ("motion", "none", False)],
+)
+def test_only_nobodys_face_or_ones_own_may_go_without_the_badge(family: str, kind: str, may: bool) -> None:
+    text = GOOD.replace('"synthetic"', f'"{kind}"').replace('"swap"', f'"{family}"')
+    assert parse_card(text.encode(), HERE).identity.may_hide_badge is may
 
 
 HOSTILE = {
@@ -102,11 +101,7 @@ HOSTILE = {
     "a key that rings the bell": ("steps", '"\\u0007steps"', "\\x07"),
     "an unknown family": ('"swap"', '"swapp"', "family"),
     "no identity": ("[identity]", "[identities]", "whose face"),
-    "an empty identity": (
-        'kind = "synthetic"\nstatement = "Rendered character. No real person."',
-        "",
-        "kind",
-    ),
+    "an empty identity": ('kind = "synthetic"\nstatement = "Rendered character. No real person."', "", "kind"),
     "an unknown kind": ('"synthetic"', '"celebrity"', "kind"),
     "a face of nobody in a swap": ('"synthetic"', '"none"', "none"),
     "an empty statement": ("Rendered character. No real person.", " ", "statement"),

@@ -240,8 +240,7 @@ def test_wrong_files_add_nothing(home: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "fault",
-    [ModelError("it is no .dfm"), OSError(errno.ENOSPC, "No space left on device"), KeyboardInterrupt()],
+    "fault", [ModelError("it is no .dfm"), OSError(errno.ENOSPC, "No space left on device"), KeyboardInterrupt()]
 )
 def test_a_refusal_a_full_disk_or_an_interruption_leaves_nothing(home: Path, dfm: Path, fault: BaseException) -> None:
     def fail(copy: Path) -> None:
@@ -356,16 +355,6 @@ def test_a_folder_appears_with_all_that_was_written(tmp_path: Path, there: bool)
     fill(tmp_path / "eve")
     assert (tmp_path / "eve" / "a").read_text() == "1"
     assert os.listdir(tmp_path) == ["eve"]
-
-
-@pytest.mark.parametrize("fault", [KeyboardInterrupt, ValueError, MemoryError])
-def test_a_fault_leaves_no_folder(tmp_path: Path, fault: type[BaseException]) -> None:
-    def fail() -> None:
-        raise fault
-
-    with pytest.raises(fault):
-        fill(tmp_path / "eve", fail)
-    assert os.listdir(tmp_path) == []
 
 
 def test_what_came_meanwhile_stays(tmp_path: Path) -> None:

@@ -16,6 +16,17 @@ TASK = DATA.parent.parent / "trained_models" / "face" / "face_landmarker.task"
 RATE_HZ = 25.0
 
 
+def pose_of(pitch: float, yaw: float, roll: float, scale: float = 1.0) -> np.ndarray:
+    """A head's (4, 4) pose from its angles in radians, by the plain rotation matrices."""
+    (cp, cy, cr), (sp, sy, sr) = np.cos([pitch, yaw, roll]), np.sin([pitch, yaw, roll])
+    rx = np.array([[1, 0, 0], [0, cp, -sp], [0, sp, cp]])
+    ry = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
+    rz = np.array([[cr, -sr, 0], [sr, cr, 0], [0, 0, 1]])
+    pose = np.eye(4, dtype=np.float32)
+    pose[:3, :3] = scale * rz @ ry @ rx
+    return pose
+
+
 def pictures(clip: Path = CLIP, most: int = 1000) -> list[np.ndarray]:
     """The frames of a clip, (H, W, 3) uint8 BGR."""
     reader = cv2.VideoCapture(str(clip))

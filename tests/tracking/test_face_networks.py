@@ -11,14 +11,7 @@ from heads import RECORDED, TASK, pictures
 
 from realtime.errors import ModelError
 from realtime.models.library import built_in_folder
-from realtime.tracking.face_networks import (
-    BLENDSHAPE_POINTS,
-    FaceNetworks,
-    Region,
-    _anchors,
-    _merge,
-    region_around,
-)
+from realtime.tracking.face_networks import BLENDSHAPE_POINTS, FaceNetworks, Region, _anchors, _merge, region_around
 
 FOLDER = built_in_folder() / "face"
 

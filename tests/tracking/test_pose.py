@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from heads import RECORDED, turn_deg
+from heads import RECORDED, pose_of, turn_deg
 
 from realtime.errors import ModelError
 from realtime.models.library import built_in_folder
@@ -16,15 +16,6 @@ SIZE = (1280, 720)
 @pytest.fixture(scope="module")
 def head_pose() -> HeadPose:
     return HeadPose(built_in_folder() / "face" / "pose.npz")
-
-
-def turned(pitch: float, yaw: float, roll: float) -> np.ndarray:
-    """A rotation: roll, then yaw, then pitch, in degrees."""
-    p, y, r = np.radians([pitch, yaw, roll])
-    about_x = np.array([[1, 0, 0], [0, np.cos(p), -np.sin(p)], [0, np.sin(p), np.cos(p)]])
-    about_y = np.array([[np.cos(y), 0, np.sin(y)], [0, 1, 0], [-np.sin(y), 0, np.cos(y)]])
-    about_z = np.array([[np.cos(r), -np.sin(r), 0], [np.sin(r), np.cos(r), 0], [0, 0, 1]])
-    return np.asarray(about_x @ about_y @ about_z)
 
 
 def seen_by_camera(points: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -46,8 +37,8 @@ def seen_by_camera(points: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 def test_a_known_head_is_found(
     head_pose: HeadPose, pitch: float, yaw: float, roll: float, place: tuple[float, float, float]
 ) -> None:
-    truth = np.eye(4)
-    truth[:3, :3], truth[:3, 3] = turned(pitch, yaw, roll), place
+    truth = pose_of(*np.radians([pitch, yaw, roll]))
+    truth[:3, 3] = place
     points = head_pose.canonical @ truth[:3, :3].T + truth[:3, 3]
     pose, shape = head_pose.fit(seen_by_camera(points, SIZE), SIZE, np.arange(POINTS))
     # z is seen in weak perspective (one scale for the whole head): exact only far away.
@@ -77,17 +68,6 @@ def test_a_wrong_file_is_named(tmp_path: Path) -> None:
         HeadPose(tmp_path / "pose.npz")
     with pytest.raises(ModelError, match=r"gone\.npz"):
         HeadPose(tmp_path / "gone.npz")
-
-
-def pose_of(pitch: float, yaw: float, roll: float, scale: float = 1.0) -> np.ndarray:
-    """A pose from its angles, by the plain rotation matrices."""
-    (cp, cy, cr), (sp, sy, sr) = np.cos([pitch, yaw, roll]), np.sin([pitch, yaw, roll])
-    rx = np.array([[1, 0, 0], [0, cp, -sp], [0, sp, cp]])
-    ry = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
-    rz = np.array([[cr, -sr, 0], [sr, cr, 0], [0, 0, 1]])
-    pose = np.eye(4, dtype=np.float32)
-    pose[:3, :3] = scale * rz @ ry @ rx
-    return pose
 
 
 def test_the_angles_of_a_head_are_those_it_was_turned_by() -> None:

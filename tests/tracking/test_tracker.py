@@ -6,16 +6,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from heads import (
-    RATE_HZ,
-    RECORDED,
-    MediapipeFilter,
-    ask_mediapipe,
-    jitter_px,
-    pictures,
-    time_ms,
-    turn_deg,
-)
+from heads import RATE_HZ, RECORDED, MediapipeFilter, ask_mediapipe, jitter_px, pictures, time_ms, turn_deg
 
 from realtime.errors import ConfigError, ModelError
 from realtime.frame import Frame

@@ -41,7 +41,7 @@ def dfm_wiring(session: Session, name: str) -> Wiring:
     form = CropFormat(size, "NHWC", "BGR", "0..1")
     for (title, out), channels in zip(outputs, (1, 3, 1), strict=True):
         wanted = form.shape(channels)
-        if len(out.shape) != 4 or any(h not in (None, w) for h, w in zip(out.shape, wanted, strict=True)):
+        if not out.takes(wanted):
             raise _refused(name, f"its output {_listed([(title, out)])} should be {wanted}, N = 1")
     if any(port.dtype != np.float32 for _, port in inputs + outputs):
         raise _refused(name, f"it takes {', '.join(str(p.dtype) for _, p in inputs)}; wanted is float32")
