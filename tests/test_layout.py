@@ -53,7 +53,6 @@ def room(name: str) -> str:
 
 
 FLOOR = {name: floor for floor, names in enumerate(ROOMS) for name in (names.split() or [""])}
-NOT_YET = {}
 
 
 def test_rooms_import_downwards_only() -> None:
