@@ -1,13 +1,4 @@
-"""Every error masquerade raises on purpose.
-
-    MasqueradeError
-    ├── ConfigError   exit 2: a wrong argument, setting or input file
-    ├── DeviceError   exit 3: a camera, virtual camera, stream or disk that cannot be used
-    ├── ModelError    exit 4: a model or bundle that cannot be used
-    └── StuckThread   exit 5: a thread that did not end in time
-
-A message is one line: what, which value, what to do.
-"""
+"""Every error masquerade raises on purpose. A message is one line: what, which value, what to do."""
 
 
 class MasqueradeError(Exception):

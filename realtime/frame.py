@@ -16,24 +16,21 @@ Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.intp]
 
-NO_SPANS: Mapping[str, int] = MappingProxyType({})
-
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Frame:
     """One picture with its number and time.
 
-    `pixels` is (H, W, 3) uint8 BGR, C-contiguous and read-only: whoever changes pixels makes a
-    new array. `seq` counts the source's frames from 0. `captured_ns` is the clock's reading when
-    the source had the picture. `media_s` is the presentation time within a file, None for live
-    sources. `spans` holds nanoseconds spent so far, by stage.
+    `pixels` is (H, W, 3) uint8 BGR, C-contiguous and read-only: whoever changes pixels makes a new array. `seq` counts
+    the source's frames from 0. `captured_ns` is the clock's reading when the source had the picture. `media_s` is the
+    presentation time within a file, None for live sources. `spans` holds nanoseconds spent so far, by stage.
     """
 
     pixels: Pixels
     seq: int
     captured_ns: int
     media_s: float | None = None
-    spans: Mapping[str, int] = field(default_factory=lambda: NO_SPANS)
+    spans: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
 
     def __post_init__(self) -> None:
         p = self.pixels

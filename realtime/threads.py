@@ -32,7 +32,6 @@ class Event:
         self._event = threading.Event()
 
     def is_set(self) -> bool:
-        """True once somebody set it."""
         return self._event.is_set()
 
     def set(self) -> None:
@@ -103,11 +102,9 @@ class Latest(Generic[T]):
         self._value = value
 
     def get(self) -> T:
-        """The value as it is now."""
         return self._value
 
     def set(self, value: T) -> None:
-        """Replace the value."""
         with self._lock:
             self._value = value
 
@@ -168,7 +165,6 @@ class Crew:
             self._ended.notify_all()
 
     def alive(self, name: str) -> bool:
-        """True while the thread of that name runs."""
         return any(t.name == name and t.is_alive() for t in self._threads)
 
     def wait(self, name: str, timeout_s: float | None = None) -> bool:

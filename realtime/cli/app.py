@@ -16,8 +16,6 @@ from realtime.cli.models import avatars, models
 from realtime.cli.run import demo, run
 from realtime.errors import MasqueradeError
 
-INTERRUPTED = 130
-
 
 class Commands(click.Group):
     """The program's own commands, and those of packages that are plug-ins of it (`bench`, `export`, `learn`).
@@ -28,11 +26,9 @@ class Commands(click.Group):
     PLUGINS = "masquerade.commands"
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """All names, sorted."""
         return sorted({*super().list_commands(ctx), *entry_points(group=self.PLUGINS).names})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command of that name, None for an unknown one."""
         for found in entry_points(group=self.PLUGINS, name=cmd_name):
             command: click.Command = found.load()
             return command
@@ -99,7 +95,7 @@ def main(arguments: list[str] | None = None) -> None:
     except click.ClickException as error:
         _fail(f"{error.format_message()} (masquerade --help)", 2, debug)
     except (Interrupted, KeyboardInterrupt, click.Abort):
-        _fail("interrupted", INTERRUPTED, debug)
+        _fail("interrupted", 130, debug)
     except BrokenPipeError:
         # The reader of our output has gone; there is nobody to tell.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -4,6 +4,7 @@ import importlib.util
 import os
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 
 from realtime.errors import MasqueradeError
@@ -20,14 +21,15 @@ class Check:
 
 def checks() -> Iterator[Check]:
     """Every check, one after another, so that a slow one does not hide the others."""
+    from realtime.audio.sound_devices import sound_checks
+
     yield Check(f"Python {sys.version.split()[0]}", sys.version_info >= (3, 11), "install Python 3.11 or newer")
     yield from _models()
-    yield from _avatars()
     yield _try("user folder", _user_folder)
     yield _try("inference", _inference)
     yield _cameras()
     yield _virtual_camera()
-    yield from _sound()
+    yield from (Check(what, mend is None, mend or "") for what, mend in sound_checks())
 
 
 def _try(what: str, look: Callable[[], str]) -> Check:
@@ -39,24 +41,15 @@ def _try(what: str, look: Callable[[], str]) -> Check:
 
 
 def _models() -> Iterator[Check]:
-    from realtime.models.bundle import Bundle
-    from realtime.models.library import BUNDLES
+    from realtime.models.library import AVATARS, BUNDLES, Broken
 
     bundles = BUNDLES.entries()
     if not bundles:
         yield Check("models", False, "the built-in models are missing: install masquerade again")
     for bundle in bundles:
-        if isinstance(bundle, Bundle):
-            yield Check(f"model {bundle.name}", True)
-        else:
-            yield Check(f"model {bundle.name}", False, bundle.reason)
-
-
-def _avatars() -> Iterator[Check]:
-    """Only those that are broken: they can be many, and a library without any is well."""
-    from realtime.models.library import AVATARS, Broken
-
-    for avatar in AVATARS.entries():
+        reason = bundle.reason if isinstance(bundle, Broken) else ""
+        yield Check(f"model {bundle.name}", not reason, reason)
+    for avatar in AVATARS.entries():  # they can be many, and a library without any is well
         if isinstance(avatar, Broken):
             yield Check(f"avatar {avatar.folder.name}", False, avatar.reason)
 
@@ -78,11 +71,8 @@ def _inference() -> str:
     from realtime.models.library import face_folder
     from realtime.tracking.tracker import Tracker
 
-    tracker = Tracker(face_folder())
-    try:
+    with closing(Tracker(face_folder())) as tracker:
         return report(tracker.sessions).provider
-    finally:
-        tracker.close()
 
 
 def _cameras() -> Check:
@@ -104,12 +94,6 @@ def _virtual_camera() -> Check:
         return Check("virtual camera", False, 'pip install "masquerade[camera]"')
     found = find_virtual_camera()
     return Check(f"virtual camera: {found}" if found else "virtual camera", found is not None, how_to_get_one())
-
-
-def _sound() -> Iterator[Check]:
-    from realtime.audio.sound_devices import sound_checks
-
-    yield from (Check(what, mend is None, mend or "") for what, mend in sound_checks())
 
 
 def device_lines() -> Iterator[str]:

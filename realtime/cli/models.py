@@ -18,15 +18,28 @@ _statement = click.option("--statement", help="Who it is, and how they agreed, i
 _name = click.option("--name", help="How to call it; the file's name if not given.")
 
 
-def _group(
-    noun: str,
-    what: str,
-    library: "Callable[[], Library[Any]]",
-    find: Callable[[str], Any],
-    row: Callable[[Any], str],
-    hints: Callable[[Any], list[str]],
-) -> click.Group:
+def _bundle_row(bundle: "Bundle") -> str:
+    return f"{bundle.card.family:<10} {_avatar_row(bundle)}"
+
+
+def _avatar_row(avatar: "Bundle | StoredAvatar") -> str:
+    card = avatar.card
+    return f"{card.identity.kind:<10} {card.title} ({card.licence})"
+
+
+def _bundle_hints(bundle: "Bundle") -> list[str]:
+    from realtime.families import family_of
+
+    return [f"folder: {bundle.folder}", family_of(bundle.card).hint.format(name=bundle.name)]
+
+
+def _group(noun: str, what: str, row: Callable[[Any], str], hints: Callable[[Any], list[str]]) -> click.Group:
     """The commands that both kinds share. `row`: an item's line after its name; `hints`: what `show` adds to a card."""
+
+    def library() -> "Library[Any]":
+        from realtime.models.library import AVATARS, BUNDLES
+
+        return BUNDLES if noun == "a bundle" else AVATARS
 
     @click.group(help=what, invoke_without_command=True)
     @click.pass_context
@@ -46,7 +59,9 @@ def _group(
     @group.command("show", help=f"{noun.capitalize()}'s card.")
     @click.argument("name")
     def show(name: str) -> None:
-        item = find(name)
+        from realtime.models.library import load_bundle
+
+        item = load_bundle(name) if noun == "a bundle" else library().find(name)
         click.echo((item.folder / library().card_file).read_text(encoding="utf-8").rstrip())
         for hint in hints(item):
             click.echo(f"# {hint}")
@@ -60,54 +75,12 @@ def _group(
     return group
 
 
-def _bundles() -> "Library[Bundle]":
-    from realtime.models.library import BUNDLES
-
-    return BUNDLES
-
-
-def _avatars() -> "Library[StoredAvatar]":
-    from realtime.models.library import AVATARS
-
-    return AVATARS
-
-
-def _find_bundle(name: str) -> "Bundle":
-    from realtime.models.library import load_bundle
-
-    return load_bundle(name)
-
-
-def _find_avatar(name: str) -> "StoredAvatar":
-    return _avatars().find(name)
-
-
-def _bundle_row(bundle: "Bundle") -> str:
-    card = bundle.card
-    return f"{card.family:<10} {card.identity.kind:<10} {card.title} ({card.licence})"
-
-
-def _avatar_row(avatar: "StoredAvatar") -> str:
-    card = avatar.card
-    return f"{card.identity.kind:<10} {card.title} ({card.licence})"
-
-
-def _bundle_hints(bundle: "Bundle") -> list[str]:
-    from realtime.families import family_of
-
-    return [f"folder: {bundle.folder}", family_of(bundle.card).hint.format(name=bundle.name)]
-
-
 def _avatar_hints(avatar: "StoredAvatar") -> list[str]:
     return [f"picture: {avatar.picture}"]
 
 
-models = _group(
-    "a bundle", "The identities and models on this machine.", _bundles, _find_bundle, _bundle_row, _bundle_hints
-)
-avatars = _group(
-    "an avatar", "The still pictures that motion models move.", _avatars, _find_avatar, _avatar_row, _avatar_hints
-)
+models = _group("a bundle", "The identities and models on this machine.", _bundle_row, _bundle_hints)
+avatars = _group("an avatar", "The still pictures that motion models move.", _avatar_row, _avatar_hints)
 
 
 def add_model(

@@ -1,7 +1,4 @@
-"""What says that a picture is synthetic: the badge, the camera's name, the file's metadata; and the slates.
-
-A slate is the whole picture that stands in where there is no face to show the identity on.
-"""
+"""What says that a picture is synthetic: badge, camera name, metadata; and the slates that stand in for a picture."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -19,8 +16,8 @@ _BADGE_WIDTH = 1.55  # in badge heights
 _BADGE_MARGIN = 0.35  # from the picture's edges, in badge heights
 _OVERSAMPLE = 4  # the badge is drawn this much larger and averaged: clean edges at every size
 _INK = (255, 255, 255)
-_PILL = (28, 24, 24)
-_PILL_ALPHA = 0.85
+_BADGE_COLOR = (28, 24, 24)
+_BADGE_ALPHA = 0.85
 
 _SLATE_TOP = (74, 56, 46)
 _SLATE_BOTTOM = (38, 28, 24)
@@ -31,7 +28,7 @@ _SLATE_ACCENT = (150, 190, 90)
 _GRAIN_PX = 61
 
 _BLURRED_WIDTH_PX = 12
-"""A face that fills the picture's whole width keeps this many pixels: nobody can be told from another."""
+"""A face that fills the picture's whole width keeps this many pixels: nobody can be recognised."""
 
 Patch = tuple[Pixels, Pixels]  # (ink, 255 - alpha), both (h, w, 3) uint8: the ink is already multiplied by its alpha
 
@@ -58,11 +55,7 @@ def _badge_patch(columns: int, rows: int) -> Patch:
     height = max(1, min(max(round(_BADGE_HEIGHT * rows), _BADGE_MIN_PX), rows, round(columns / _BADGE_WIDTH)))
     width = max(1, min(round(_BADGE_WIDTH * height), columns))
     h, w = height * _OVERSAMPLE, width * _OVERSAMPLE
-    shape = np.zeros((h, w), dtype=np.uint8)
-    rim = max(h // 26, 1)
-    _fill_pill(shape, 0, 255)
-    inner = np.zeros_like(shape)
-    _fill_pill(inner, rim, 255)
+    shape, inner = _pill(h, w, 0), _pill(h, w, max(h // 26, 1))
     letters = np.zeros((h, w, 3), dtype=np.uint8)
     font = cv2.FontFace("sans")
     size = max(round(0.76 * h), 1)
@@ -72,19 +65,20 @@ def _badge_patch(columns: int, rows: int) -> Patch:
     letters = np.roll(letters, ((h - high) // 2 - y, (w - wide) // 2 - x), axis=(0, 1))
     light = np.maximum(letters.astype(np.float32), np.where(inner == 0, shape, 0)[:, :, None] * 0.55)
     light /= 255.0
-    alpha = np.maximum(light, (shape / 255.0 * _PILL_ALPHA)[:, :, None])
-    ink = light * np.array(_INK) + (alpha - light) * np.array(_PILL)
+    alpha = np.maximum(light, (shape / 255.0 * _BADGE_ALPHA)[:, :, None])
+    ink = light * np.array(_INK) + (alpha - light) * np.array(_BADGE_COLOR)
     return _averaged(ink, width, height), _averaged(255.0 * (1.0 - alpha), width, height)
 
 
-def _fill_pill(canvas: Pixels, inset: int, value: int) -> None:
-    """A box with round ends, `inset` from the canvas' edges."""
-    h, w = canvas.shape[:2]
+def _pill(h: int, w: int, inset: int) -> Pixels:
+    """A white box with round ends, `inset` from the edges, on black; (h, w) uint8."""
+    canvas = np.zeros((h, w), dtype=np.uint8)
     radius = max((h - 2 * inset) // 2, 0)
     left, right = inset + radius, max(w - 1 - inset - radius, inset + radius)
     for x in (left, right):
-        cv2.circle(canvas, (x, h // 2), radius, value, -1)
-    cv2.rectangle(canvas, (left, h // 2 - radius), (right, h // 2 + radius), value, -1)
+        cv2.circle(canvas, (x, h // 2), radius, 255, -1)
+    cv2.rectangle(canvas, (left, h // 2 - radius), (right, h // 2 + radius), 255, -1)
+    return canvas
 
 
 def _averaged(large: np.ndarray[tuple[int, ...], np.dtype[np.floating]], width: int, height: int) -> Pixels:
@@ -163,5 +157,5 @@ def metadata(bundle_name: str, identity_kind: str, version: str) -> dict[str, st
         "masquerade_model": bundle_name,
         "masquerade_identity": identity_kind,
         "masquerade_version": version,
-        "digital_source_type": ("http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia"),
+        "digital_source_type": "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia",
     }

@@ -10,7 +10,6 @@ from realtime.audio.audio_track import SoundTrack, VoiceTrack
 from realtime.capture.source import Pace
 from realtime.clock import Clock, now_ns
 from realtime.errors import ConfigError, MasqueradeError
-from realtime.output.disclosure import CAMERA_LABEL
 from realtime.output.sink import NullSink, Sink, ThreadedSink
 from realtime.output.video_file import CONTAINERS, VideoFile, check_writable
 from realtime.output.virtual_camera import VirtualCamera
@@ -61,7 +60,6 @@ def open_sinks(
     *,
     size: tuple[int, int],
     rate_hz: float,
-    label: str = CAMERA_LABEL,
     metadata: Mapping[str, str] | None = None,
     sound: SoundTrack | VoiceTrack | None = None,
     page: Sink | None = None,
@@ -73,29 +71,18 @@ def open_sinks(
     """The sinks the user asked for, open, in the order given.
 
     Frames of `size` (width, height) will come at `rate_hz`. Without `specs`: the virtual camera if one can be opened,
-    else the page. `label` is the name the virtual camera should have. `metadata` and `sound` go into recordings. With
-    pace `live` a recording encodes in its own thread and may miss pictures; with `all` it loses none. `page` is an open
-    sink, needed where `wants_page`; `source` is what is read, which no recording may overwrite. Raises ConfigError or
-    DeviceError; what was opened is closed again.
+    else the page. `metadata` and `sound` go into recordings. With pace `live` a recording encodes in its own thread and
+    may miss pictures; with `all` it loses none. `page` is an open sink, needed where `wants_page`; `source` is what is
+    read, which no recording may overwrite. Raises ConfigError or DeviceError; what was opened is closed again.
     """
     check_specs(specs, source)
 
-    def camera(device: str | None) -> Sink:
-        if open_camera is not None:
-            return open_camera(device)
-        return VirtualCamera(size=size, rate_hz=rate_hz, device=device, label=label)
+    camera = open_camera or (lambda device: VirtualCamera(size=size, rate_hz=rate_hz, device=device))
 
     def open_page() -> Sink:
         if page is None:
             raise ConfigError("output page: the page is switched off here")
         return page
-
-    def open_default() -> Sink:
-        try:
-            return camera(None)
-        except MasqueradeError as error:
-            log.info("no virtual camera, so the page: %s", error)
-            return open_page()
 
     def open_one(spec: str) -> Sink:
         if spec == "null":
@@ -110,7 +97,11 @@ def open_sinks(
         return ThreadedSink(recording, clock) if pace == "live" else recording
 
     if not specs:
-        return [open_default()]
+        try:
+            return [camera(None)]
+        except MasqueradeError as error:
+            log.info("no virtual camera, so the page: %s", error)
+            return [open_page()]
     with ExitStack() as opened:
         sinks: list[Sink] = []
         for spec in specs:

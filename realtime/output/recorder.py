@@ -69,7 +69,7 @@ class Recorder:
         """The finished recordings, newest first."""
         now = self._now.get()
         try:
-            found = [path for path in self.folder.iterdir() if path.suffix == ".mp4" and _plain(path)]
+            found = [path for path in self.folder.glob("*.mp4") if path.is_file() and not path.is_symlink()]
         except OSError:  # no folder yet
             return []
         return sorted((path for path in found if now is None or path != now[1]), reverse=True)
@@ -86,19 +86,10 @@ class Recorder:
                 return  # it was just stopped, and is closed
             self._now.set(None)
             log.warning("%s; the recording ends, everything else goes on", printable(error, 300))
-            _close(now[0])
+            try:
+                now[0].close()
+            except MasqueradeError:
+                log.info("the recording's end could not be written either")
 
     def close(self) -> None:
-        """End a recording that is being made. May be called twice."""
         self.stop()
-
-
-def _plain(path: Path) -> bool:
-    return path.is_file() and not path.is_symlink()
-
-
-def _close(sink: Sink) -> None:
-    try:
-        sink.close()
-    except MasqueradeError:
-        log.info("the recording's end could not be written either")

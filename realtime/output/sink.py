@@ -34,18 +34,17 @@ class NullSink:
         self.shown = 0
 
     def show(self, frame: Frame) -> None:
-        """Count the picture."""
         self.shown += 1
 
     def close(self) -> None:
-        """Nothing to free."""
+        pass
 
 
 log = logging.getLogger(__name__)
 
 
 class TimedSink(Sink, Protocol):
-    """A sink that can be told when a picture was handed over."""
+    """A sink that takes a picture with the time of its hand-over."""
 
     def show_at(self, frame: Frame, now_ns: int) -> None: ...
 

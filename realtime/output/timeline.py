@@ -8,7 +8,7 @@ from realtime.frame import Frame
 
 STEP_S = 0.001  # the least distance of two pictures: Matroska's clock ticks in milliseconds
 MADE_NOW_NS = 2_000_000
-"""A picture handed over this soon after its capture time was not captured: it is a repeat or a card, stamped with the
+"""A picture handed over this soon after its capture time was not captured: it is a repeat or a slate, stamped with the
 moment it was shown. No picture of a camera gets through the loop so fast."""
 
 
@@ -23,8 +23,8 @@ class Place(NamedTuple):
 class Timeline:
     """Gives every picture its time, strictly rising from 0.
 
-    `live`: by the time of capture, so that a late hand-over does not shake the recording. A repeat or a card, which has
-    no capture time of its own, takes the place of a capture as late as the last one. `all`: by the source's own time,
+    `live`: by the time of capture, so that a late hand-over does not shake the recording. A repeat or slate, without a
+    capture time of its own, takes the place of a capture as late as the last one. `all`: by the source's own time,
     so that variable rates stay; without one, by the nominal rate.
     """
 

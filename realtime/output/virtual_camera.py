@@ -47,14 +47,13 @@ OpenDriver = Callable[[tuple[int, int], float, str | None], CameraDriver]
 
 @dataclass(frozen=True, slots=True)
 class Loopback:
-    """One v4l2loopback device: its path and the name that programs show."""
+    """A v4l2loopback device: its path and the name that programs show."""
 
     path: str
     label: str
 
     @property
     def says_ai(self) -> bool:
-        """True where the name tells the other side that the picture is synthetic."""
         return says_ai(self.label)
 
 
@@ -119,7 +118,7 @@ def revive(device: str, ask: Callable[[int], int] = abilities) -> bool:
 def find_virtual_camera(platform: str = sys.platform) -> str | None:
     """The virtual camera a run would take, for people to read; None where there is none.
 
-    On Linux a device is looked for; elsewhere only whether the driver is installed can be told.
+    On Linux a device is looked for; elsewhere only whether the driver is installed is known.
     """
     if importlib.util.find_spec("pyvirtualcam") is None:
         return None
@@ -170,13 +169,12 @@ class VirtualCamera:
         size: tuple[int, int],
         rate_hz: float,
         device: str | None = None,
-        label: str = CAMERA_LABEL,
         open_driver: OpenDriver = open_pyvirtualcam,
         loopbacks: Callable[[], Sequence[Loopback]] = find_loopbacks,
         platform: str = sys.platform,
     ) -> None:
         self.size = even(size)
-        self._platform, self._wanted = platform, label
+        self._platform = platform
         known = list(loopbacks()) if platform.startswith("linux") else []
         if known or device is not None or not platform.startswith("linux"):
             candidates = [device] if device is not None or not known else [loop.path for loop in known]
@@ -227,7 +225,7 @@ class VirtualCamera:
             return (
                 f"camera {self.device} is called {self.label!r}, which does not say AI: sudo modprobe "
                 "-r v4l2loopback, then sudo modprobe v4l2loopback devices=1 exclusive_caps=1 max_buffers=8 "
-                f'card_label="{self._wanted}"'
+                f'card_label="{CAMERA_LABEL}"'
             )
         return f"the camera is called {self.label!r}, which does not say AI: the badge in the picture does"
 
@@ -251,8 +249,6 @@ class VirtualCamera:
             driver.close()
 
 
-log = logging.getLogger(__name__)
-
 OFF = "camera off"
 
 
@@ -273,13 +269,11 @@ class CameraSwitch:
 
     @property
     def name(self) -> str:
-        """The camera's name, OFF without one."""
         camera = self._camera
         return camera.name if camera is not None else OFF
 
     @property
     def on(self) -> bool:
-        """True while pictures go out."""
         return self._camera is not None
 
     def switch(self, on: bool) -> None:
@@ -287,7 +281,6 @@ class CameraSwitch:
         self.why, self._wanted = None, on
 
     def show(self, frame: Frame) -> None:
-        """Pass the picture on, if the camera is on."""
         if self._wanted != (self._camera is not None):
             self._change()
         if self._camera is None:

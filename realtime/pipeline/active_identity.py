@@ -18,9 +18,6 @@ from realtime.threads import Closed, Slot
 
 log = logging.getLogger(__name__)
 
-MOST_FACES = 4
-"""So many are told apart in an avatar's picture; the largest is taken."""
-
 
 @dataclass(frozen=True, slots=True)
 class Selection:
@@ -34,12 +31,10 @@ class Selection:
 
     @property
     def avatar_names(self) -> tuple[str, ...]:
-        """The avatars' names, in their order."""
         return tuple(avatar.card.name for avatar in self.avatars)
 
     @property
     def name(self) -> str:
-        """What a recording's metadata call it."""
         return " ".join([self.bundle.name, *(["with", *self.avatar_names] if self.avatars else [])])
 
     @property
@@ -106,12 +101,7 @@ class ActiveIdentity:
 
 
 def open_effect(
-    selection: Selection,
-    *,
-    provider: str,
-    precision: str,
-    find: Find | None = None,
-    speech: Speech | None = None,
+    selection: Selection, *, provider: str, precision: str, find: Find | None = None, speech: Speech | None = None
 ) -> Effect:
     """The selection's effect, loaded and warm. `find` stands in for a tracker of the avatars' faces.
 
@@ -128,12 +118,11 @@ def open_effect(
 
 
 def _with_faces(selection: Selection, find: Find | None) -> list[Avatar]:
-    """The selection's avatars and where their faces are."""
     if find is not None:
         return ready_avatars(selection.avatars, find)
     from realtime.tracking.tracker import Tracker
 
-    with closing(Tracker(face_folder(), provider="cpu", faces=MOST_FACES)) as tracker:
+    with closing(Tracker(face_folder(), provider="cpu", faces=4)) as tracker:  # the largest of up to four is taken
         return ready_avatars(selection.avatars, tracker.find)
 
 
@@ -145,10 +134,7 @@ class IdentitySwitch:
     """
 
     def __init__(
-        self,
-        active: ActiveIdentity,
-        load: Callable[[Selection], Effect],
-        failed: Callable[[], None] = lambda: None,
+        self, active: ActiveIdentity, load: Callable[[Selection], Effect], failed: Callable[[], None] = lambda: None
     ) -> None:
         self.active = active
         self.wanted = active.selection
@@ -202,7 +188,6 @@ class IdentitySwitch:
         return ready
 
     def unblock(self) -> None:
-        """End `work`."""
         self._requests.close()
 
     def close(self) -> None:

@@ -53,8 +53,8 @@ class Result:
 class Engine:
     """Turns frames into results, one at a time, in the caller's thread. Never raises for a bad frame.
 
-    A failing stage is a result with an `error`, so that whatever goes wrong inside, the decision
-    what leaves the program stays with the fallback. One value of the settings holds for a whole frame.
+    A failing stage is a result with an `error`: the fallback decides what leaves. `effect` is that of the active
+    identity. One value of the settings holds for a whole frame.
     """
 
     def __init__(
@@ -66,23 +66,18 @@ class Engine:
         *,
         may_hide_badge: bool = False,
     ) -> None:
-        self._tracker, self._effect = tracker, effect
+        self._tracker, self.effect = tracker, effect
         self._settings, self._clock = settings, clock
         self._may_hide_badge = may_hide_badge
 
     def switch(self, effect: Effect, *, may_hide_badge: bool = False) -> None:
         """Change the identity; the old effect is closed."""
-        old, self._effect, self._may_hide_badge = self._effect, effect, may_hide_badge
+        old, self.effect, self._may_hide_badge = self.effect, effect, may_hide_badge
         old.close()
-
-    @property
-    def effect(self) -> Effect:
-        """The effect of the active identity."""
-        return self._effect
 
     def __call__(self, frame: Frame) -> Result:
         timer = StageTimer(self._clock)
-        effect, hide = self._effect, self._may_hide_badge
+        effect, hide = self.effect, self._may_hide_badge
         sessions = (*self._tracker.sessions, *effect.sessions)
         in_networks = report(sessions).spent_ns
         timer.spans["capture"] = timer.started - frame.captured_ns
@@ -103,7 +98,7 @@ class Engine:
 
     def close(self) -> None:
         """Close the networks. May be called twice."""
-        self._effect.close()
+        self.effect.close()
         self._tracker.close()
 
 

@@ -1,8 +1,4 @@
-"""What leaves the program when there is no synthetic picture: fail closed.
-
-Pure: no thread, no clock of its own. Every picture that goes out passes `Fallback.picture`, and a
-picture of the user leaves it only when the run was started with --allow-raw and the setting says so.
-"""
+"""What leaves the program when there is no synthetic picture: the user's own only with --allow-raw."""
 
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -18,7 +14,7 @@ from realtime.pipeline.engine import Result
 Kind = Literal["synthetic", "rest", "hold", "card", "blur", "raw"]
 
 HOLD_NS = NS_PER_S
-"""How long the last synthetic picture stands in before the placeholder does."""
+"""How long the last synthetic picture stands in before the slate does."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,21 +36,18 @@ class Outgoing:
 
 
 class Fallback:
-    """Chooses what leaves. Used by one thread only.
-
-    `size` is the sinks' (width, height); `title` names the identity on the placeholder picture.
-    """
+    """Chooses what leaves. For one thread. `size` is the sinks' (width, height), `title` names the identity."""
 
     def __init__(self, size: tuple[int, int], title: str, *, allow_raw: bool = False) -> None:
         self._size, self._title, self._allow_raw = size, title, allow_raw
         self._last: Outgoing | None = None
         self._last_ns = 0
-        self._cards: dict[str, Pixels] = {}
+        self._slates: dict[str, Pixels] = {}
 
     def picture(self, result: Result | None, now_ns: int, settings: Settings) -> Outgoing:
         """What leaves now: for the engine's newest result, or for None when it is silent.
 
-        `panic` shows the placeholder whatever comes. Silence right after a synthetic picture repeats that picture;
+        `panic` shows the slate whatever comes. Silence right after a synthetic picture repeats that picture;
         after HOLD_NS it is a stall, and a stall is a miss.
         """
         if result is not None and result.title != self._title:
@@ -67,7 +60,7 @@ class Fallback:
             if not settings.panic:
                 return self._last
         if settings.panic:
-            return Outgoing(self._card(), "card")
+            return Outgoing(self._slate(), "card")
         choice = settings.on_miss
         if choice == "raw" and self._allow_raw and result is not None:
             return Outgoing(letterbox(result.frame.pixels, self._size), "raw", result.may_hide_badge)
@@ -76,12 +69,12 @@ class Fallback:
         fresh = self._last is not None and now_ns - self._last_ns < HOLD_NS
         if self._last is not None and fresh and (choice in ("hold", "raw") or result is None):
             return replace(self._last, kind="hold")
-        return Outgoing(self._card(), "card")
+        return Outgoing(self._slate(), "card")
 
-    def _card(self) -> Pixels:
-        if self._title not in self._cards:
-            self._cards = {self._title: slate(self._size, [self._title, "is not in the picture just now"])}
-        return self._cards[self._title]
+    def _slate(self) -> Pixels:
+        if self._title not in self._slates:
+            self._slates = {self._title: slate(self._size, [self._title, "is not in the picture just now"])}
+        return self._slates[self._title]
 
 
 def check_allowed(settings: Settings, *, allow_raw: bool, badge_optional: bool) -> Settings:

@@ -126,7 +126,7 @@ def run_offline(loop: Loop, stop: Callable[[], bool]) -> None:
         if loop.identities is not None:
             loop.identities.load_next()
         result = loop.work(frame)
-        # Media time, not the wall clock: a slow machine must not turn a hold into a card.
+        # Media time, not the wall clock: a slow machine must not turn a hold into a slate.
         now = frame.captured_ns if frame.media_s is None else int(frame.media_s * 1e9)
         loop.show(result, now)
 

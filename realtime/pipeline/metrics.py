@@ -20,16 +20,14 @@ from realtime.errors import ConfigError
 SECONDS = 60
 
 
+@dataclass(slots=True)
 class _Second:
     """The new pictures of one second: how late they were, and where the time went. All in nanoseconds."""
 
-    __slots__ = ("at", "dropped", "latencies", "stages")
-
-    def __init__(self, at: int) -> None:
-        self.at = at
-        self.dropped = 0
-        self.latencies: list[int] = []
-        self.stages: dict[str, list[int]] = {}
+    at: int
+    dropped: int = 0
+    latencies: list[int] = field(default_factory=list)
+    stages: dict[str, list[int]] = field(default_factory=dict)
 
 
 class LastMinute:
@@ -68,13 +66,8 @@ class LastMinute:
         recent = [second for second in kept if newest - second.at < SECONDS]
         return {
             "seconds": [
-                {
-                    "ago": newest - second.at,
-                    "fps": len(second.latencies),
-                    "dropped": second.dropped,
-                    **_percentiles(second.latencies),
-                }
-                for second in recent[:-1]
+                {"ago": newest - s.at, "fps": len(s.latencies), "dropped": s.dropped, **_percentiles(s.latencies)}
+                for s in recent[:-1]
             ],
             "latency_ms": _percentiles([ns for second in recent for ns in list(second.latencies)]),
             "stages_ms": {
@@ -93,20 +86,14 @@ def _percentiles(durations_ns: Sequence[int]) -> dict[str, float | None]:
 
 
 STAGES = ("capture", "detect", "align", "swap", "blend", "output")
-"""`capture` runs from the capture timestamp to the moment the engine takes the frame; `output`
-from the end of the engine's work to the hand-over to the last sink. So the stages add up to the
-latency."""
+"""They add up to the latency: `capture` ends as the engine takes the frame, `output` with the last sink's hand-over."""
 
 _WATCHED_NS, _LEAST, _EVERY = 5_000_000_000, 15, 4
 """`Tally.late_ns` is the median of the last 5 s, or of 15 pictures where that is more, taken anew every 4 pictures."""
 
 
 class Histogram:
-    """Percentiles of durations, within 1 %, however long the run.
-
-    Log-spaced buckets from 1 µs to 1,000 s (the idea of HdrHistogram), so a day of frames costs as
-    much memory as a minute.
-    """
+    """Percentiles of durations, within 1 %: log-spaced buckets from 1 µs to 1,000 s (the idea of HdrHistogram)."""
 
     _LOW_NS = 1_000
     _RATIO = 1.01
@@ -136,7 +123,6 @@ class Histogram:
 
     @property
     def max_ms(self) -> float:
-        """The longest duration in milliseconds."""
         return self._max_ns / NS_PER_MS
 
 
@@ -168,7 +154,7 @@ class Tally:
     last_ns: int | None = None
 
     def emit(self, now_ns: int, captured_ns: int | None, spans: Mapping[str, int]) -> None:
-        """Count one picture handed over now; `captured_ns` is None for repeats and cards."""
+        """Count one picture handed over now; `captured_ns` is None for repeats and slates."""
         self.emitted += 1
         if self.first_ns is None:
             self.first_ns = now_ns
@@ -193,7 +179,6 @@ class Tally:
 
     @property
     def seconds(self) -> float:
-        """From the first to the last picture handed over."""
         if self.first_ns is None or self.last_ns is None:
             return 0.0
         return (self.last_ns - self.first_ns) / 1e9
@@ -213,9 +198,7 @@ class Tally:
             "fps": round(max(self.fps, 0.0), 2),
             "seconds": round(self.seconds, 3),
             "latency_ms": {
-                "p50": round(self.latency.percentile_ms(50), 2),
-                "p95": round(self.latency.percentile_ms(95), 2),
-                "p99": round(self.latency.percentile_ms(99), 2),
+                **{f"p{percent}": round(self.latency.percentile_ms(percent), 2) for percent in (50, 95, 99)},
                 "max": round(self.latency.max_ms, 2),
             },
             "stages_ms": {

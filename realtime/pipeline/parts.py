@@ -21,7 +21,7 @@ from realtime.errors import DeviceError
 from realtime.families.effect import Effect
 from realtime.inference.providers import why_not
 from realtime.models.library import face_folder
-from realtime.output.disclosure import CAMERA_LABEL, metadata
+from realtime.output.disclosure import metadata
 from realtime.output.open_sink import check_specs, open_sinks, wants_page
 from realtime.output.recorder import Recorder
 from realtime.output.sink import Sink
@@ -41,10 +41,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Switches:
-    """The switches of one run. `source` and `microphone` are None where they are fixed.
-
-    `busy` says why the source may not change now, None where it may.
-    """
+    """What the page can switch in a run: None where it is fixed. `busy` says why the source may not change now."""
 
     source: SwitchableSource | None
     camera: CameraSwitch
@@ -90,11 +87,7 @@ class Parts:
 
 
 def open_parts(
-    config: RunConfig,
-    *,
-    page: Sink | None = None,
-    open_voice: OpenVoice = open_voice,
-    clock: Clock = now_ns,
+    config: RunConfig, *, page: Sink | None = None, open_voice: OpenVoice = open_voice, clock: Clock = now_ns
 ) -> Parts:
     """Everything that `config` asks for, open: options, models, voice, source, outputs.
 
@@ -117,8 +110,9 @@ def open_parts(
 
     with ExitStack() as opened:
         microphone = None
-        if with_page:
-            microphone, open_voice = chosen_microphone(config, open_voice)
+        if with_page and config.sound is not None and is_microphone(config.sound):
+            microphone = SelectableMicrophone(open_microphone)
+            open_voice = partial(open_voice, open_input=microphone.open)
         voice = None
         if config.sound is not None:
             voice = open_voice(
@@ -170,7 +164,6 @@ def open_parts(
                 specs,
                 size=size,
                 rate_hz=rate_hz,
-                label=CAMERA_LABEL,
                 metadata=metadata(shown.name, shown.identity_kind, __version__),
                 sound=voice.track if voice is not None else SoundTrack.of(source, silent),
                 page=page,
@@ -226,14 +219,6 @@ def with_switches(
 
     others = [sink for sink in sinks if sink is not camera]
     return [*others, switch, recorder], Switches(source, switch, microphone, recorder, busy)
-
-
-def chosen_microphone(config: RunConfig, open_voice: OpenVoice) -> tuple[SelectableMicrophone | None, OpenVoice]:
-    """The microphone of a live run that can be changed, None without one, and what opens its voice with it."""
-    if config.sound is None or not is_microphone(config.sound):
-        return None, open_voice
-    microphone = SelectableMicrophone(open_microphone)
-    return microphone, partial(open_voice, open_input=microphone.open)
 
 
 def switchable(source: Source, config: RunConfig, plan: AvPlan, clock: Clock) -> SwitchableSource | None:

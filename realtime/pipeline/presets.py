@@ -34,7 +34,6 @@ class Presets:
         self._file = file or user_home() / "presets.json"
 
     def names(self) -> list[str]:
-        """The presets there are, by name. Raises ConfigError where the file cannot be read."""
         return sorted(self._read(), key=str.casefold)
 
     def change(self, name: str) -> dict[str, Any]:
@@ -110,9 +109,9 @@ class Presets:
 _LAST = "last"
 
 
-def last_session(file: Path | None = None) -> Presets:
-    """The last session's settings, kept as a preset. By default in the user's own folder."""
-    return Presets(file or user_home() / "last-look.json")
+def last_session() -> Presets:
+    """The last session's settings, kept as a preset."""
+    return Presets(user_home() / "last-look.json")
 
 
 def keep_session(settings: Settings) -> None:

@@ -1,7 +1,6 @@
-"""Renders one file in a process of its own. Its output is parsed as untrusted, and it is always terminated.
+"""Renders one file in a process of its own, of the lowest priority: a file that crashes a decoder ends only the child.
 
-The live loop keeps its process to itself: a file that crashes a decoder ends only the child, which has the lowest
-priority. The child prints lines of JSON: `done`, `of`, `fps`; `note`, a line for the user; `error`, why it gave up.
+The child prints lines of JSON: `done`, `of`, `fps`; `note`, a line for the user; `error`, why it gave up.
 """
 
 import asyncio
@@ -58,7 +57,7 @@ class Progress:
 
 
 class _Line(BaseModel, strict=True, frozen=True):
-    """A line of a child's output. What could not be true is no line of ours."""
+    """A line of a child's output, which is untrusted: what could not be true is no line of ours."""
 
     done: int | None = Field(None, ge=0, lt=_MOST)
     of: int | None = Field(None, ge=0, lt=_MOST)
@@ -171,10 +170,10 @@ class _Notes(logging.Handler):
     """Passes the program's warnings on to the parent."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        _tell(note=printable(record.getMessage(), 300))
+        _send(note=printable(record.getMessage(), 300))
 
 
-def _tell(**what: Any) -> None:
+def _send(**what: Any) -> None:
     print(json.dumps(what), flush=True)
 
 
@@ -202,7 +201,7 @@ def _run(config: RunConfig) -> None:
         if os.getppid() != parent:
             sys.exit(1)  # nobody is left to take the file
         tally = session.parts.tally
-        _tell(done=tally.captured, of=of, fps=tally.fps)
+        _send(done=tally.captured, of=of, fps=tally.fps)
 
     session = Session(open_parts(config), say=say)
     session.run()
@@ -216,10 +215,10 @@ def main(options: str) -> int:
     try:
         _run(make_config({}, json.loads(options)))
     except MasqueradeError as error:
-        _tell(error=str(error))
+        _send(error=str(error))
         return 1
     except Exception as error:
-        _tell(error=f"unexpected {type(error).__name__}: {printable(error, 200)}: please report it")
+        _send(error=f"unexpected {type(error).__name__}: {printable(error, 200)}: please report it")
         return 1
     return 0
 

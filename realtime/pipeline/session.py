@@ -34,13 +34,8 @@ class Session:
         self.parts = parts
         self._say = say
         active = parts.identities.active
-        engine = Engine(
-            parts.tracker,
-            active.effect,
-            parts.settings.get,
-            parts.clock,
-            may_hide_badge=active.selection.may_hide_badge,
-        )
+        may_hide = active.selection.may_hide_badge
+        engine = Engine(parts.tracker, active.effect, parts.settings.get, parts.clock, may_hide_badge=may_hide)
         self.loop = Loop(
             parts.source,
             engine,
@@ -71,7 +66,6 @@ class Session:
         return self.report()
 
     def _run_offline(self) -> None:
-        """Every frame of the source, in the caller's thread."""
         clock, limit_s = self.parts.clock, self.parts.config.seconds
         started = last_line = clock()
 
@@ -169,10 +163,7 @@ class Session:
             "changing": parts.identities.changing,
             "outputs": [sink.name for sink in parts.sinks if sink.name not in (Recorder.name, OFF)],
             "size": list(parts.size),
-            "providers": {
-                "detect": found.provider if parts.tracker.sessions else "none",
-                "swap": ran.provider,
-            },
+            "providers": {"detect": found.provider if parts.tracker.sessions else "none", "swap": ran.provider},
             "precision": {"detect": "fp32", "swap": ran.precision},
             "source": parts.source.name,
             **({"sound": parts.voice.report()} if parts.voice is not None else {}),

@@ -34,10 +34,7 @@ HEADERS: Final = {
 
 
 class Auth:
-    """Hands out the one-time token and the cookie, and checks requests. Used by one thread.
-
-    `port` is the port that we listen on, on 127.0.0.1.
-    """
+    """Hands out the one-time token and the cookie, and checks requests to 127.0.0.1:`port`. Used by one thread."""
 
     def __init__(self, port: int) -> None:
         self.hosts = (f"127.0.0.1:{port}", f"localhost:{port}")
@@ -47,7 +44,6 @@ class Auth:
         self._tokens: set[str] = set()
 
     def new_token(self) -> str:
-        """A token that opens the page once."""
         token = secrets.token_urlsafe(32)
         self._tokens.add(token)
         return token
@@ -76,7 +72,6 @@ class Auth:
         return None
 
     def has_cookie(self, headers: Mapping[str, str]) -> bool:
-        """True where the request carries our cookie."""
         try:
             morsel = SimpleCookie(headers.get("Cookie", "")).get(self.cookie_name)
         except CookieError:
@@ -93,16 +88,12 @@ class Refused(MasqueradeError):
 
 
 def refusal(status: int, why: str) -> web.Response:
-    """The answer to a request that is refused."""
     return web.json_response({"error": why}, status=status)
 
 
 async def read_object(request: web.Request, what: str) -> dict[str, Any]:
-    """The JSON object in the body; `what` names its content in refusals. Raises Refused.
-
-    Only as application/json, which a form of another page cannot send without a preflight request.
-    """
-    if request.content_type != "application/json":
+    """The JSON object in the body; `what` names its content in refusals. Raises Refused."""
+    if request.content_type != "application/json":  # a form of another page can't send it without a preflight request
         raise Refused(415, "send application/json")
     try:
         body = json.loads(await request.text())

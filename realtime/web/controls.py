@@ -32,8 +32,7 @@ START = "start"
 
 
 class LiveDevices:
-    """The devices of a run as the page shows them. Any thread. `list_cameras`, `find_camera`, `list_microphones` ask
-    this machine."""
+    """The devices of a run as the page shows them. Any thread."""
 
     def __init__(
         self,
@@ -49,10 +48,7 @@ class LiveDevices:
         self._start_sizes = _shares(self._source.size) if self._source is not None else []
 
     def report(self) -> dict[str, Any]:
-        """What the page shows all the time: whether the virtual camera is on, why it went off, how loud the voice is.
-
-        `level` is the microphone's, 0..1, None without one.
-        """
+        """What the page shows all the time. `level`: how loud the microphone is, 0..1, None without one."""
         return {
             "camera_on": self._camera.on,
             "camera_why": self._camera.why,
@@ -118,7 +114,6 @@ class LiveDevices:
         self._source.switch(SourceSpec(address, wanted))
 
     def switch_camera(self, on: bool) -> None:
-        """Send the picture to the virtual camera, or stop sending it."""
         self._camera.switch(on)
 
 
@@ -129,7 +124,6 @@ def _sizes(camera: CameraFound) -> list[tuple[int, int]]:
 
 
 def _shares(size: tuple[int, int]) -> list[tuple[int, int]]:
-    """Even sizes of that shape."""
     return [(2 * round(size[0] * share / 2), 2 * round(size[1] * share / 2)) for share in SHARES]
 
 
@@ -163,7 +157,6 @@ class Controls:
 
 
 def controls_of(session: Session) -> Controls:
-    """What the page may ask of a session and change in it."""
     parts, switches = session.parts, session.parts.switches
     return Controls(
         report=session.report,
@@ -183,7 +176,6 @@ routes = web.RouteTableDef()
 
 
 def controls(request: web.Request) -> Controls:
-    """Those of the run that the page is attached to."""
     return request.app[CONTROLS]()
 
 
@@ -208,7 +200,6 @@ async def _choose_source(request: web.Request) -> web.StreamResponse:
 
 @routes.post("/api/camera")
 async def _switch_camera(request: web.Request) -> web.StreamResponse:
-    """`do` is on or off."""
     (do,) = await read_strings(request, "do")
     if do not in ("on", "off"):
         raise Refused(400, "the camera can be switched on or off")

@@ -60,11 +60,7 @@ def _picture(item: Bundle | StoredAvatar) -> Path | None:
 
 
 def preview(kind: str, name: str) -> bytes | None:
-    """A small JPEG of that identity or avatar, None where there is none.
-
-    `name` is compared with what there is and never becomes part of a path. The picture is decoded and encoded anew,
-    so that only pixels reach the page.
-    """
+    """A small JPEG of that identity or avatar, None where there is none. `name` never becomes part of a path."""
     items: Sequence[Bundle | StoredAvatar | Broken] = LIBRARIES[kind].entries() if kind in LIBRARIES else ()
     files = (_picture(item) for item in items if not isinstance(item, Broken) and item.card.name == name)
     file = next(files, None)

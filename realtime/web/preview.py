@@ -39,7 +39,7 @@ SLOWEST_S = 1.0
 
 
 class Viewer:
-    """One open page."""
+    """An open page, the times of the pictures on their way to it, and room for more."""
 
     def __init__(self, socket: web.WebSocketResponse) -> None:
         self.socket = socket
@@ -86,12 +86,10 @@ class Preview:
 
     @property
     def newest(self) -> Frame | None:
-        """The last picture offered; None before any."""
         return self._newest[0] if self._newest is not None else None
 
     @property
     def viewers(self) -> int:
-        """How many pages look."""
         return len(self._viewers)
 
     def note_load(self, report: Mapping[str, Any]) -> None:
@@ -123,7 +121,6 @@ class Preview:
         return socket
 
     async def serve(self, socket: web.WebSocketResponse) -> None:
-        """Serve one page until it leaves."""
         viewer = Viewer(socket)
         if self._newest is not None:
             viewer.fresh.set()
@@ -167,7 +164,6 @@ class Preview:
         return round(ordered[len(ordered) // 2] / NS_PER_MS, 1) if ordered else None
 
     async def close(self) -> None:
-        """Close every page's WebSocket."""
         for viewer in list(self._viewers):
             await viewer.socket.close(code=1001, message=b"masquerade has ended")
 
@@ -218,7 +214,6 @@ class VoicePreview:
             await asyncio.sleep((due_ns - self._clock()) / NS_PER_S)
 
     async def close(self) -> None:
-        """Close every listener's WebSocket."""
         for socket in list(self._listeners):
             with suppress(ConnectionError):
                 await socket.close(code=1001, message=b"masquerade has ended")

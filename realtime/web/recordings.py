@@ -28,15 +28,11 @@ routes = web.RouteTableDef()
 
 
 def listed(files: Sequence[Path], most: int = 200) -> list[dict[str, Any]]:
-    """Names and sizes, as the page shows them."""
     return [{"name": file.name, "bytes": file.stat().st_size} for file in files[:most]]
 
 
 def listed_file(request: web.Request, files: Sequence[Path]) -> web.FileResponse:
-    """The .mp4 that the address names, whole or in the part that a player asks for. Raises Refused.
-
-    The name is compared with those of `files`, and never part of a path.
-    """
+    """The one of `files`, .mp4, that the address names, whole or in part. Raises Refused."""
     name = request.match_info["name"]
     file = next((file for file in files if file.name == name), None)
     if file is None:

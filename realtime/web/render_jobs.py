@@ -80,7 +80,7 @@ def keep_result(finished: Path, stem: str) -> str:
 
 
 def remove_result(name: str) -> None:
-    """Delete a finished file. Its name is compared, and never part of a path. Raises ConfigError, DeviceError."""
+    """Delete a finished file. Raises ConfigError, DeviceError."""
     file = next((file for file in results() if file.name == name), None)
     if file is None:
         raise ConfigError(f"there is no file {printable(name, 80)!r}: it was removed, or never made")
@@ -92,7 +92,7 @@ def remove_result(name: str) -> None:
 
 @dataclass(slots=True, eq=False)
 class Job:
-    """One file to render: its title, whom it shows, and its progress. `options` are those of the run."""
+    """One file to render. `source` lies in a folder of its own, which goes with the job; `options` are the run's."""
 
     title: str
     who: str
@@ -107,11 +107,10 @@ class Job:
 
     @property
     def folder(self) -> Path:
-        """The job's own, which goes with it; `source` lies in it."""
         return self.source.parent
 
     def report(self) -> dict[str, Any]:
-        """As the page shows it. `left_s` is None until it can be told."""
+        """As the page shows it. `left_s` is None until it can be estimated."""
         done, of, fps = self.progress.done, self.progress.of, self.progress.fps
         return {
             "number": self.number,
@@ -139,11 +138,9 @@ class RenderJobs:
         self._rendering: asyncio.Task[None] | None = None
 
     def report(self) -> list[dict[str, Any]]:
-        """All jobs, in their order."""
         return [job.report() for job in self._jobs]
 
     def check_room(self) -> None:
-        """Raises Refused where too many wait."""
         if sum(job.state in ("waiting", "running") for job in self._jobs) >= MOST_WAITING:
             raise Refused(429, f"{MOST_WAITING} files wait already: let one be finished first")
 

@@ -33,11 +33,7 @@ MAX_BODY = 16 * 1024
 OWN_LARGEST = (480, 270)
 """The view of one's own camera is there to sit well before it, no more."""
 
-LINGER_S = 0.5
-"""How long what a refused sender still sends is thrown away, so that it gets to read the refusal."""
-
 MOST_NOTICES = 12
-PROMETHEUS = "text/plain; version=0.0.4"
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -75,7 +71,7 @@ class Page:
         self.controls = run
 
     def new_url(self) -> str:
-        """Another address that opens the page once (for a second browser)."""
+        """An address that opens the page once."""
         return f"http://127.0.0.1:{self.port}/?token={self._auth.new_token()}"
 
     def show(self, frame: Frame) -> None:
@@ -127,14 +123,9 @@ class Page:
         )
         for part in (settings, controls, gallery, upload, recordings, render_jobs):
             app.add_routes(part.routes)
-        runner = web.AppRunner(
-            app,
-            access_log=None,
-            handle_signals=False,
-            shutdown_timeout=1.0,
-            lingering_time=LINGER_S,
-            keepalive_timeout=75.0,
-        )
+        # Lingering throws away what a refused sender still sends, so that it gets to read the refusal.
+        waits: dict[str, Any] = {"shutdown_timeout": 1.0, "lingering_time": 0.5, "keepalive_timeout": 75.0}
+        runner = web.AppRunner(app, access_log=None, handle_signals=False, **waits)
         await runner.setup()
         try:
             await web.SockSite(runner, self._socket).start()
@@ -186,7 +177,8 @@ class Page:
         return web.json_response(await asyncio.to_thread(self.controls.minute))
 
     async def _get_metrics(self, request: web.Request) -> web.StreamResponse:
-        return web.Response(text=metrics_text(self.controls.report()), headers={"Content-Type": PROMETHEUS})
+        text = "".join(f"{line}\n" for line in prometheus_lines(self.controls.report()))
+        return web.Response(text=text, headers={"Content-Type": "text/plain; version=0.0.4"})
 
     def _status(self) -> dict[str, Any]:
         run = self.controls
@@ -228,7 +220,6 @@ class Notices(logging.Handler):
         self._texts: OrderedDict[str, int] = OrderedDict()
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Keep a warning. Called by `logging`, which holds the handler's lock."""
         text = printable(record.getMessage(), 400)
         self._texts[text] = self._clock()
         self._texts.move_to_end(text)
@@ -246,12 +237,8 @@ class Notices(logging.Handler):
         return [{"text": text, "ago_s": (now - at) // NS_PER_S} for text, at in reversed(texts)]
 
 
-def metrics_text(report: Mapping[str, Any]) -> str:
+def prometheus_lines(report: Mapping[str, Any]) -> Iterator[str]:
     """The numbers of a report in Prometheus' text format 0.0.4; what is missing is left out."""
-    return "".join(f"{line}\n" for line in _metrics(report))
-
-
-def _metrics(report: Mapping[str, Any]) -> Iterator[str]:
     frames = [(f'kind="{kind}"', count) for kind, count in report.get("frames", {}).items()]
     yield from _metric("frames_total", "counter", "Frames by what became of them.", frames)
     for key, name, what in (

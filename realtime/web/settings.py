@@ -43,8 +43,7 @@ def changed_settings(now: Settings, change: Mapping[str, Any]) -> Settings:
 
 
 class DebouncedSave:
-    """Calls `save`, which may take a while, once a moment after the last of several changes: a slider moves sixty
-    times a second. Runs on `loop`, but for `touch`."""
+    """Calls `save` in a thread a moment after the last of several changes. Runs on `loop`; `touch` on any thread."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, save: Callable[[], object]) -> None:
         self._loop, self._save = loop, save
@@ -52,7 +51,6 @@ class DebouncedSave:
         self._saving: asyncio.Task[object] | None = None
 
     def touch(self) -> None:
-        """Something changed. Any thread."""
         with suppress(RuntimeError):  # the loop ended this very moment
             self._loop.call_soon_threadsafe(self._wait)
 
@@ -66,7 +64,6 @@ class DebouncedSave:
         self._saving = self._loop.create_task(asyncio.to_thread(self._save))
 
     async def close(self) -> None:
-        """Save now what waits to be saved."""
         if self._waiting is not None:
             self._waiting.cancel()
             self._start()

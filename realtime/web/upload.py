@@ -9,7 +9,7 @@ import zipfile
 import zlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
@@ -57,10 +57,10 @@ routes = web.RouteTableDef()
 class Offer:
     """What the page says of a file: its kind, its title, whose face it shows and who says so."""
 
-    kind: str
-    title: str
-    identity: str | None
-    statement: str | None
+    kind: str = ""
+    title: str = ""
+    identity: str | None = None
+    statement: str | None = None
     licence: str | None = None
     face_type: str = "whole_face"
 
@@ -68,15 +68,8 @@ class Offer:
 @routes.post("/api/add")
 async def _add(request: web.Request) -> web.StreamResponse:
     """The file is the body, as it is; what is said of it stands in the query."""
-    said = {key: value for key, value in request.query.items() if value}
-    offer = Offer(
-        kind=said.get("kind", ""),
-        title=said.get("title", "").strip(),
-        identity=said.get("identity"),
-        statement=said.get("statement"),
-        licence=said.get("licence"),
-        face_type=said.get("face_type", "whole_face"),
-    )
+    known = [field.name for field in fields(Offer)]
+    offer = Offer(**{key: value.strip() for key, value in request.query.items() if value and key in known})
     async with one_upload(request, ADDING):
         kind, name = await receive(offer, request.content_length, body(request))
     return web.json_response({"kind": kind, "name": name})
@@ -138,10 +131,9 @@ def _take_in(offer: Offer, file: Path) -> tuple[str, str]:
 
 
 def check_picture(file: Path, title: str) -> str:
-    """The suffix of a picture's format, by its header; nothing is decoded. Raises ConfigError.
+    """The suffix of a picture's format, by its header: decoded, a few kilobytes could fill the memory.
 
-    A few kilobytes can claim a picture that fills the memory when it is decoded, and the live loop lives in the same
-    process. `title` names it in the error.
+    `title` names it in the ConfigError raised.
     """
     title = printable(title, 60)
     try:
@@ -168,8 +160,7 @@ async def store(
     """Write what comes into a file alone in a new folder beside the user's models; nothing is left where that fails.
 
     The disk must have room for `copies` of the claimed `length`, and keep `spare_bytes`. Refused with `too_large` past
-    `limit` bytes, whatever was claimed. Folders that a killed program left a day ago are cleared away. Raises Refused,
-    DeviceError.
+    `limit` bytes, whatever was claimed. Clears away what a killed program left a day ago. Raises Refused, DeviceError.
     """
     if (length or 0) > limit:
         raise Refused(413, too_large)
@@ -238,9 +229,8 @@ def _no_room(error: OSError) -> DeviceError:
 def unpack(archive: Path, folder: Path, *, most_bytes: int = MAX_FILE_BYTES) -> None:
     """Write the files of a bundle's .zip into `folder`, which is empty.
 
-    They lie at the top of the archive or in one folder in it, and have plain names: no path in an archive becomes one
-    on the disk. Raises ConfigError for anything else, for links, for what is encrypted, and for more than
-    `most_bytes`, whatever sizes the archive claims.
+    They lie at the top of the archive or in one folder in it, and have plain names. Raises ConfigError for anything
+    else, for links, for what is encrypted, and for more than `most_bytes`, whatever sizes the archive claims.
     """
     try:
         with zipfile.ZipFile(archive) as opened:
