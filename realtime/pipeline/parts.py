@@ -92,8 +92,8 @@ def open_parts(
     """Everything that `config` asks for, open: options, models, voice, source, outputs.
 
     What can be refused is refused before a device is touched. The source comes before the sinks, because its size is
-    theirs. `page` is the open page, for runs that want one; `open_voice` opens what `--sound` names;
-    tests give their own. Raises MasqueradeError; what was opened is closed again.
+    theirs. `page` is the open page, for runs that want one; `open_voice` opens what `--sound` names (tests give their
+    own). Raises MasqueradeError; what was opened is closed again.
     """
     check_specs(config.output, config.source)
     with_page = page is not None and wants_page(config.output)
@@ -134,9 +134,9 @@ def open_parts(
             speech=voice.speech if voice is not None else None,
         )
         effect = load(selection)
+        opened.callback(effect.close)
         tracker = open_tracker(config) if plan.finds_faces else NoFaces()
         opened.callback(tracker.close)
-        opened.callback(effect.close)
         source = open_pictures(config, plan, voice, clock)
         switched = switchable(source, config, plan, clock) if with_page else None
         source = switched or source
