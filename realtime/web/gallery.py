@@ -17,7 +17,7 @@ from realtime.imaging.resize import scaled_into
 from realtime.models.avatar import StoredAvatar
 from realtime.models.bundle import Bundle
 from realtime.models.library import AVATARS, BUNDLES, Broken, Library
-from realtime.web.auth import Refused, read_strings
+from realtime.web.auth import AUTH, Refused, read_strings
 from realtime.web.controls import controls
 
 PREVIEW_PX = 320
@@ -88,7 +88,12 @@ def _small(file: Path, mtime_ns: int, size: int) -> bytes:
 
 @routes.get("/api/gallery")
 async def _list(request: web.Request) -> web.StreamResponse:
-    return web.json_response(await asyncio.to_thread(gallery))
+    """Each with the ticket that opens its preview."""
+    ticket = request.app[AUTH].ticket
+    entries = await asyncio.to_thread(gallery)
+    return web.json_response(
+        [entry | {"ticket": ticket(f"/api/preview/{entry['kind']}/{entry['name']}")} for entry in entries]
+    )
 
 
 @routes.get("/api/preview/{kind}/{name}")

@@ -1,7 +1,7 @@
 // Files rendered from videos: ordered, in progress, finished.
 
 import { people, self } from "./gallery.js";
-import { rows, show } from "./recordings.js";
+import { rows } from "./recordings.js";
 import { ask, find, made, tell, tried, upload } from "./talk.js";
 
 const PLACE = "/api/results";
@@ -108,7 +108,9 @@ function change(at, job) {
   if (job.state !== "done") return;
   at.play.hidden = false;
   at.play.setAttribute("aria-label", `Play ${job.result}`);
-  at.play.addEventListener("click", () => show(find("result-player"), PLACE, job.result));
+  at.play.addEventListener("click", () => {
+    [...find("results").children].find(({ dataset }) => dataset.name === job.result)?.querySelector(".play").click();
+  });
   refresh();
 }
 
@@ -132,6 +134,6 @@ export async function refresh() {
 async function discard(name) {
   if (!confirm(`Remove ${name} from this computer? This cannot be undone.`)) return;
   const player = find("result-player");
-  if (player.src.endsWith(`/${encodeURIComponent(name)}`)) { player.removeAttribute("src"); player.load(); player.hidden = true; }
+  if (player.src.includes(`/${encodeURIComponent(name)}?`)) { player.removeAttribute("src"); player.load(); player.hidden = true; }
   if (await tried(() => tell(PLACE, { do: "remove", name }))) await refresh();
 }

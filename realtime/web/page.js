@@ -9,7 +9,7 @@ import { mark as markJobs, refresh as refreshResults } from "./making.js";
 import { mark as markRecording, refresh as refreshRecordings } from "./recordings.js";
 import { showPresets, take } from "./settings.js";
 import { sentence, show } from "./state.js";
-import { ask, find, made } from "./talk.js";
+import { ask, connect as open, find, made } from "./talk.js";
 
 const STALE_MS = 2000;
 let drawnAt = 0;
@@ -36,7 +36,7 @@ function view(path, canvas, { drawn = () => {}, heard = () => {}, lost = () => {
   let socket = null;
   let wanted = true;
   const connect = (wait) => {
-    socket = new WebSocket(`ws://${location.host}${path}`);
+    socket = open(path);
     socket.binaryType = "arraybuffer";
     const mine = socket;
     let patience = wait;

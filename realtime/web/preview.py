@@ -14,7 +14,7 @@ from aiohttp import WSMsgType, web
 from realtime.audio.delay_line import DelayLine
 from realtime.clock import NS_PER_MS, NS_PER_S, Clock
 from realtime.frame import Floats, Frame, Pixels
-from realtime.web.auth import HEADERS, Refused
+from realtime.web.auth import HEADERS, WEBSOCKET, Refused
 from realtime.web.controls import Controls
 
 JPEG_QUALITY = 80
@@ -224,7 +224,9 @@ PREVIEW = web.AppKey("preview", Preview)
 
 async def open_socket(request: web.Request, max_bytes: int) -> web.WebSocketResponse:
     """A WebSocket that takes messages of at most `max_bytes`. Not compressed: JPEGs don't shrink further."""
-    socket = web.WebSocketResponse(compress=False, max_msg_size=max_bytes, heartbeat=10.0, timeout=1.0)
+    socket = web.WebSocketResponse(
+        protocols=(WEBSOCKET,), compress=False, max_msg_size=max_bytes, heartbeat=10.0, timeout=1.0
+    )
     socket.headers.update(HEADERS)
     await socket.prepare(request)
     return socket

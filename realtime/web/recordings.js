@@ -1,11 +1,16 @@
 // Snapshots, recordings, and playing them.
 
-import { ask, find, made, tell, tried } from "./talk.js";
+import { ask, fetched, find, made, tell, tried } from "./talk.js";
 
 let now = null; // the name of the recording being made
 
-export function snapshot() {
-  made("a", { href: "/api/snapshot", download: "" }).click();
+export async function snapshot() {
+  await tried(async () => {
+    const answer = await fetched("/api/snapshot");
+    const href = URL.createObjectURL(await answer.blob());
+    made("a", { href, download: /"(.*)"/.exec(answer.headers.get("Content-Disposition"))[1] }).click();
+    setTimeout(() => URL.revokeObjectURL(href), 60_000);
+  });
 }
 
 export async function record() {
@@ -23,21 +28,20 @@ export async function refresh() {
 
 // A row for each file: play it there, fetch it.
 export function rows(files, place, player) {
-  return files.map(({ name, bytes }) => {
+  return files.map(({ name, bytes, ticket }) => {
+    const address = `${place}/${encodeURIComponent(name)}?ticket=${ticket}`;
     const play = made("button", { type: "button", className: "play", textContent: `${name} (${(bytes / 1e6).toFixed(1)} MB)` });
     play.setAttribute("aria-label", `Play ${name}`);
-    play.addEventListener("click", () => show(player, place, name));
-    const row = made("li", {}, play, made("a", { href: `${address(place, name)}?download=1`, textContent: "Download", download: name }));
+    play.addEventListener("click", () => show(player, address));
+    const row = made("li", {}, play, made("a", { href: `${address}&download=1`, textContent: "Download", download: name }));
     row.dataset.name = name;
     return row;
   });
 }
 
-const address = (place, name) => `${place}/${encodeURIComponent(name)}`;
-
-export function show(player, place, name) {
+function show(player, address) {
   player.hidden = false;
-  player.src = address(place, name);
+  player.src = address;
   player.play().catch(() => {}); // the browser's own controls are there
 }
 

@@ -12,7 +12,7 @@ from aiohttp import web
 
 from realtime.frame import Pixels
 from realtime.output.recorder import Recorder
-from realtime.web.auth import Refused, read_strings
+from realtime.web.auth import AUTH, Refused, read_strings
 from realtime.web.controls import controls
 from realtime.web.preview import PREVIEW
 
@@ -27,8 +27,13 @@ RECORDING: web.AppKey[asyncio.Lock] = web.AppKey("recording", asyncio.Lock)
 routes = web.RouteTableDef()
 
 
-def listed(files: Sequence[Path], most: int = 200) -> list[dict[str, Any]]:
-    return [{"name": file.name, "bytes": file.stat().st_size} for file in files[:most]]
+def listed(request: web.Request, files: Sequence[Path], most: int = 200) -> list[dict[str, Any]]:
+    """Names, sizes, and the tickets that open the files at the request's own path."""
+    ticket = request.app[AUTH].ticket
+    return [
+        {"name": file.name, "bytes": file.stat().st_size, "ticket": ticket(f"{request.path}/{file.name}")}
+        for file in files[:most]
+    ]
 
 
 def listed_file(request: web.Request, files: Sequence[Path]) -> web.FileResponse:
@@ -78,7 +83,7 @@ async def _list(request: web.Request) -> web.StreamResponse:
     recorder = controls(request).recorder
     if recorder is None:
         return web.json_response({"folder": None, "files": []})
-    files = await asyncio.to_thread(lambda: listed(recorder.files(), 100))
+    files = await asyncio.to_thread(lambda: listed(request, recorder.files(), 100))
     return web.json_response({"folder": str(recorder.folder), "files": files})
 
 

@@ -319,7 +319,7 @@ async def _drop(request: web.Request) -> web.StreamResponse:
 
 @routes.get("/api/results")
 async def _list(request: web.Request) -> web.StreamResponse:
-    files = await asyncio.to_thread(lambda: listed(results()))
+    files = await asyncio.to_thread(lambda: listed(request, results()))
     return web.json_response({"folder": str(results_folder()), "files": files})
 
 

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from importlib import resources
 from typing import Any
 
-from aiohttp import web
+from aiohttp import ClientPayloadError, web
 
 from realtime.clock import NS_PER_S, Clock, now_ns
 from realtime.errors import DeviceError, MasqueradeError
@@ -16,17 +16,19 @@ from realtime.frame import Frame
 from realtime.text import printable
 from realtime.threads import Crew
 from realtime.web import controls, gallery, recordings, render_jobs, settings, upload
-from realtime.web.auth import HEADERS, Auth, Refused, refusal
+from realtime.web.auth import AUTH, HEADERS, Auth, Refused, refusal
 from realtime.web.controls import CONTROLS, Controls
 from realtime.web.preview import PREVIEW, Preview, VoicePreview
 from realtime.web.render_jobs import RenderJobs
 
 _SCRIPTS = "page sound talk state settings gallery adding charts keyboard recordings making devices dropping"
 FILES = {
-    "/": ("page.html", "text/html"),
     "/page.css": ("page.css", "text/css"),
     **{f"/{name}.js": (f"{name}.js", "text/javascript") for name in _SCRIPTS.split()},
 }
+"""Served to whoever asks by our name: they are the program's own text and hold nothing of a run's."""
+
+TOKEN_META = '<meta name="token" content="{}">'
 MAX_BODY = 16 * 1024
 """Of everything but an uploaded file, which has limits of its own."""
 
@@ -34,6 +36,8 @@ OWN_LARGEST = (480, 270)
 """The view of one's own camera is there to sit well before it, no more."""
 
 MOST_NOTICES = 12
+NOT_LET_IN = "open the address that masquerade printed; it works once"
+log = logging.getLogger(__name__)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -72,7 +76,7 @@ class Page:
 
     def new_url(self) -> str:
         """An address that opens the page once."""
-        return f"http://127.0.0.1:{self.port}/?token={self._auth.new_token()}"
+        return f"http://127.0.0.1:{self.port}/?token={self._auth.new_code()}"
 
     def show(self, frame: Frame) -> None:
         """Offer a picture to the open pages. Any thread; never blocks."""
@@ -106,12 +110,13 @@ class Page:
 
     async def _serve(self) -> None:
         app = web.Application(middlewares=[self._check], client_max_size=MAX_BODY)
-        app[CONTROLS] = lambda: self.controls
+        app[AUTH], app[CONTROLS] = self._auth, lambda: self.controls
         app[PREVIEW], app[settings.SAVE], app[render_jobs.JOBS] = self._preview, self._save, self._jobs
         for lock in (upload.ADDING, recordings.RECORDING, render_jobs.SENDING):
             app[lock] = asyncio.Lock()
         app.add_routes(
             [
+                web.get("/", self._home),
                 *(web.get(path, _file) for path in FILES),
                 web.get("/api/report", self._get_report),
                 web.get("/api/minute", self._get_minute),
@@ -125,7 +130,7 @@ class Page:
             app.add_routes(part.routes)
         # Lingering throws away what a refused sender still sends, so that it gets to read the refusal.
         waits: dict[str, Any] = {"shutdown_timeout": 1.0, "lingering_time": 0.5, "keepalive_timeout": 75.0}
-        runner = web.AppRunner(app, access_log=None, handle_signals=False, **waits)
+        runner = web.AppRunner(app, access_log=None, handle_signals=False, logger=QuietLog(log), **waits)
         await runner.setup()
         try:
             await web.SockSite(runner, self._socket).start()
@@ -137,23 +142,17 @@ class Page:
 
     @web.middleware
     async def _check(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Every request passes here: Host, Origin, then the cookie, or the token in its stead."""
+        """Every request passes here: Host, Origin, then the token."""
         answer = await self._answer(request, handler)
         if not answer.prepared:
             answer.headers.update(HEADERS)
         return answer
 
     async def _answer(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        websocket = request.headers.get("Upgrade", "").lower() == "websocket"
-        objection = self._auth.objection(request.headers, websocket=websocket)
-        if objection is not None:
-            return refusal(403, objection)
-        known = self._auth.has_cookie(request.headers)
-        if request.path == "/" and (token := request.query.get("token")) is not None:
-            return self._redeem(token, known=known)
-        if not known:
-            return refusal(403, "open the address that masquerade printed; it works once")
         try:
+            self._auth.check_origin(request)
+            if request.path != "/" and request.path not in FILES and not self._auth.has_token(request):
+                raise Refused(403, NOT_LET_IN)
             return await handler(request)
         except web.HTTPException as error:
             return refusal(error.status, error.reason.lower())
@@ -161,14 +160,29 @@ class Page:
             return refusal(error.status, str(error))
         except MasqueradeError as error:
             return refusal(400, str(error))
+        except (ClientPayloadError, web.RequestPayloadError):
+            return refusal(400, "the body did not come whole, or not as its headers say")
+        except ConnectionError:  # the sender has gone
+            raise
+        except Exception as error:
+            log.error("the page could not answer: unexpected %s", type(error).__name__)
+            log.debug("while answering %s", printable(request.path, 200), exc_info=True)
+            return refusal(500, f"unexpected {type(error).__name__}: please report it")
 
-    def _redeem(self, token: str, *, known: bool) -> web.StreamResponse:
-        if not self._auth.redeem(token) and not known:
-            return refusal(403, "this address was used before: masquerade prints a new one when it starts")
-        answer = web.Response(status=303, headers={"Location": "/"})
-        if not known:
-            answer.set_cookie(self._auth.cookie_name, self._auth.cookie, httponly=True, samesite="Strict", path="/")
-        return answer
+    async def _home(self, request: web.Request) -> web.StreamResponse:
+        """The page with the run's token for a code never used, without it for anybody else.
+
+        Without it the answer is a refusal, as programs read it; in a browser that was let in before, the page finds the
+        token where it kept it. A program may ask for JSON instead.
+        """
+        code = request.query.get("token", "") if request.method == "GET" else ""
+        let_in = self._auth.redeem(code) or self._auth.has_token(request)
+        if request.headers.get("Accept", "").startswith("application/json"):
+            return web.json_response({"token": self._auth.token}) if let_in else refusal(403, NOT_LET_IN)
+        text = _text("page.html")
+        if let_in:
+            text = text.replace(TOKEN_META.format(""), TOKEN_META.format(self._auth.token))
+        return web.Response(text=text, content_type="text/html", status=200 if let_in else 403)
 
     async def _get_report(self, request: web.Request) -> web.StreamResponse:
         return web.json_response(self.controls.report())
@@ -195,10 +209,20 @@ class Page:
         }
 
 
+class QuietLog(logging.LoggerAdapter[logging.Logger]):
+    """The HTTP parser's log: a request that it cannot read is its sender's fault, and a line with --debug."""
+
+    def exception(self, msg: object, *args: object, exc_info: object = None, **rest: Any) -> None:
+        self.logger.debug("a request could not be read: %s", printable(exc_info, 200))
+
+
 async def _file(request: web.Request) -> web.StreamResponse:
     name, kind = FILES[request.path]
-    text = resources.files("realtime.web").joinpath(name).read_text(encoding="utf-8")
-    return web.Response(text=text, content_type=kind)
+    return web.Response(text=_text(name), content_type=kind)
+
+
+def _text(name: str) -> str:
+    return resources.files("realtime.web").joinpath(name).read_text(encoding="utf-8")
 
 
 def _listen(port: int) -> socket.socket:

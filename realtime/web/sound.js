@@ -1,6 +1,6 @@
 // The voice of the run, played in step with the picture. Silent until the button is pressed, as browsers demand.
 
-import { ask, complain, find } from "./talk.js";
+import { ask, complain, connect, find } from "./talk.js";
 
 const RATE_HZ = 48000;
 const AHEAD_S = 0.06; // sound that lies ready: the network's and the timers' trembling
@@ -33,7 +33,7 @@ function stop() {
 function start() {
   context = new AudioContext({ sampleRate: RATE_HZ, latencyHint: "interactive" });
   next = 0;
-  socket = new WebSocket(`ws://${location.host}/ws/sound`);
+  socket = connect("/ws/sound");
   socket.binaryType = "arraybuffer";
   const mine = socket;
   mine.onopen = () => mine.send(String(Math.min(AHEAD_S + context.baseLatency + (context.outputLatency || 0), 1)));

@@ -6,26 +6,41 @@ export function complain(text) {
   if (find("error").textContent !== text) find("error").textContent = text;
 }
 
-export async function ask(path) {
-  const answer = await fetch(path);
-  const said = await answer.json();
-  if (!answer.ok) throw new Error(said.error);
-  return said;
+// The run's token: the printed address gives it once, and the storage of this origin, which no other port can read,
+// keeps it. A cookie would go to every program that listens on this machine.
+const token = (() => {
+  const given = document.querySelector("meta[name=token]").content;
+  history.replaceState(null, "", "/");
+  try {
+    if (given) localStorage.setItem("token", given);
+    return given || localStorage.getItem("token") || "none";
+  } catch { // a browser that stores nothing: until it is loaded again
+    return given || "none";
+  }
+})();
+const authorization = { Authorization: `Bearer ${token}` };
+
+export async function fetched(path, how = {}) {
+  const answer = await fetch(path, { ...how, headers: { ...authorization, ...how.headers } });
+  if (!answer.ok) throw new Error((await answer.json()).error);
+  return answer;
 }
 
+export const ask = async (path) => (await fetched(path)).json();
+
 export async function tell(path, body) {
-  const answer = await fetch(path, {
-    method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body),
-  });
-  const said = await answer.json();
-  if (!answer.ok) throw new Error(said.error);
-  return said;
+  const headers = { "Content-Type": "application/json" };
+  return (await fetched(path, { method: "POST", headers, body: JSON.stringify(body) })).json();
 }
+
+// A WebSocket cannot send headers of ours: the token goes as a protocol.
+export const connect = (path) => new WebSocket(`ws://${location.host}${path}`, ["masquerade", token]);
 
 // Sends a file; `progress` shows how far it is. Gives what can be aborted.
 export function upload(path, file, progress, done, refused) {
   const request = new XMLHttpRequest(); // fetch cannot say how far an upload is
   request.open("POST", path);
+  request.setRequestHeader("Authorization", authorization.Authorization);
   request.setRequestHeader("Content-Type", "application/octet-stream");
   request.responseType = "json";
   request.upload.onprogress = ({ loaded, total }) => { progress.value = loaded / total; };

@@ -19,7 +19,7 @@ from typing import Any
 
 import cv2
 import numpy as np
-from aiohttp import ClientSession, ClientWebSocketResponse, CookieJar, WSMsgType
+from aiohttp import ClientSession, ClientWebSocketResponse, WSMsgType
 from clip_feed import Feed
 from loop_guest import OUT, PATIENCE_S, VIVID, WEBCAM, Program, ask_device, check, ended, webcam_fed
 from loop_guest import until as wait_until
@@ -42,7 +42,7 @@ def is_a_camera() -> bool:
 
 
 class Page:
-    """A browser's stand-in, let in."""
+    """A browser's stand-in, let in: its session sends the token."""
 
     def __init__(self, browser: ClientSession, home: str) -> None:
         self._browser, self._home = browser, home
@@ -157,10 +157,11 @@ async def a_face_from_another_webcam(page: Page, feed: Feed, folder: Path) -> No
 
 async def visit(address: str, feed: Feed, stored: Path, folder: Path) -> None:
     home = address.partition("/?")[0]
-    async with ClientSession(cookie_jar=CookieJar(unsafe=True)) as browser:
-        async with browser.get(address) as answer:
+    async with ClientSession() as browser:
+        async with browser.get(address, headers={"Accept": "application/json"}) as answer:
             if not check(answer.status == 200, f"the page opens: {answer.status}"):
                 return
+            browser.headers["Authorization"] = f"Bearer {(await answer.json())['token']}"
         page = Page(browser, home)
         await page.report(lambda told: told["state"] != "starting")
         await vivid_is_chosen(page)

@@ -13,7 +13,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from aiohttp import ClientSession, ClientWebSocketResponse, CookieJar, WSMessage, WSMsgType
+from aiohttp import ClientSession, ClientWebSocketResponse, WSMessage, WSMsgType
 from fakes import FakeClock
 from yarl import URL
 
@@ -56,15 +56,23 @@ class Answer:
 
 
 class Browser:
-    """Asks the page at `home`; lets it wait while nothing is asked."""
+    """Asks the page at `home`, with its `token` once it was let in; lets it wait while nothing is asked."""
 
     def __init__(self, home: str) -> None:
         self.home = home
+        self.token: str | None = None
         self._runner = asyncio.Runner()
         self.session = self.run(self._open())
 
     async def _open(self) -> ClientSession:
-        return ClientSession(cookie_jar=CookieJar(unsafe=True))
+        return ClientSession()
+
+    def enter(self, url: str) -> Answer:
+        """Open an address that masquerade printed."""
+        answer = self.get(url, headers={"Accept": "application/json"})
+        if answer.status == 200:
+            self.token = answer.json["token"]
+        return answer
 
     def run(self, act: Awaitable[Any]) -> Any:
         async def wait() -> Any:
@@ -81,7 +89,9 @@ class Browser:
         return URL(path if path.startswith("http") else self.home + path, encoded=True)
 
     async def answer(self, method: str, path: str, **rest: Any) -> Answer:
-        async with self.session.request(method, self.url(path), **rest) as answer:
+        mine = {"Authorization": f"Bearer {self.token}"} if self.token else {}
+        headers = mine | dict(rest.pop("headers", {}))
+        async with self.session.request(method, self.url(path), headers=headers, **rest) as answer:
             return Answer(answer.status, answer.headers, await answer.read())
 
     async def upload(self, path: str, body: Any, said: dict[str, str]) -> Answer:
@@ -99,7 +109,9 @@ class Browser:
 
     @contextmanager
     def socket(self, path: str, origin: str | None = "") -> Iterator["Socket"]:
-        socket = self.run(self.session.ws_connect(self.home + path, origin=self.home if origin == "" else origin))
+        mine = ["masquerade", self.token] if self.token else []
+        sent = self.home if origin == "" else origin
+        socket = self.run(self.session.ws_connect(self.home + path, origin=sent, protocols=mine))
         try:
             yield Socket(self, socket)
         finally:
@@ -184,7 +196,7 @@ def open_page(
         home = f"http://127.0.0.1:{page.port}"
         browser, stranger = Browser(home), Browser(home)
         try:
-            assert browser.get(page.url).status == 200
+            assert browser.enter(page.url).status == 200
             yield Opened(page, settings, report, Path(folder), browser, stranger)
         finally:
             browser.close()

@@ -14,11 +14,11 @@ from pages import Opened
 from realtime.config import Settings
 from realtime.frame import Frame
 from realtime.output.recorder import Recorder
-from realtime.web.auth import Auth
 
 PATHS = [
-    "/", "/page.js", "/page.css", "/api/report", "/api/settings", "/api/minute", "/api/gallery", "/api/presets",
-    "/api/recordings", "/api/preview/model/ada", "/api/recordings/x.mp4", "/metrics", "/ws/own", "/ws/live",
+    "/api/report", "/api/settings", "/api/minute", "/api/gallery", "/api/presets", "/api/devices", "/api/snapshot",
+    "/api/recordings", "/api/results", "/api/preview/model/ada", "/api/recordings/x.mp4", "/metrics", "/ws/own",
+    "/ws/live",
 ]  # fmt: skip
 SOCKETS = ["/ws/live", "/ws/own", "/ws/sound"]
 FOREIGN = [
@@ -41,36 +41,56 @@ CHANGES = [
 ]
 
 
-def test_the_token_becomes_a_cookie_and_leaves_the_address(opened: Opened) -> None:
-    browser, url = opened.stranger, opened.page.new_url()
-    answer = browser.get(url, allow_redirects=False)
-    assert (answer.status, answer.headers["Location"]) == (303, "/")
-    cookie = answer.headers["Set-Cookie"]
-    assert {"HttpOnly", "SameSite=Strict"} <= set(cookie.split("; "))
-    assert url.partition("token=")[2] not in cookie
-    assert "<canvas" in browser.get("/").text
+def test_the_address_gives_the_token_once_to_a_browser_and_to_a_program(opened: Opened) -> None:
+    stranger, url = opened.stranger, opened.page.new_url()
+    shown = stranger.get(url)
+    token = opened.browser.token
+    assert shown.status == 200
+    assert f'<meta name="token" content="{token}">' in shown.text
+    assert "Set-Cookie" not in shown.headers  # every port of this machine would get it
+    assert url.partition("token=")[2] != token
+    for again in (stranger.get(url), stranger.enter(url), stranger.get("/")):
+        assert again.status == 403
+        assert str(token) not in again.text
+    assert stranger.ask("HEAD", second := opened.page.new_url()).status == 403  # a look does not use it up
+    assert stranger.enter(second).json == {"token": token}
+    assert stranger.get("/api/report").status == 200
 
 
-def test_a_token_works_once_and_a_second_address_opens_a_second_browser(opened: Opened) -> None:
-    answer = opened.stranger.get(opened.page.url)
-    assert answer.status == 403
-    assert "used before" in answer.text
-    assert "Set-Cookie" not in answer.headers
-    assert opened.browser.get(opened.page.url).status == 200  # the one it was for may come back
-    assert opened.browser.get(opened.page.new_url()).status == 200
-    assert opened.stranger.get(opened.page.new_url()).status == 200
+@pytest.mark.parametrize("sent", ["", "Basic {}", "Bearer", "Bearer x{}", "Bearer {}x", "{}", "Bearer \xff{}"])
+def test_only_the_token_itself_opens_anything(opened: Opened, sent: str) -> None:
+    token = str(opened.browser.token)
+    for headers in ({"Authorization": sent.format(token)}, {"Cookie": f"token={token}; masquerade={token}"}):
+        for path in [*PATHS, f"/api/report?token={token}", f"/api/report?ticket={token}"]:
+            answer = opened.stranger.get(path, headers=headers)
+            assert answer.status == 403, path
+            assert "works once" in answer.json["error"]
+    for scheme in ("Bearer", "bearer"):
+        assert opened.stranger.get("/api/report", headers={"Authorization": f"{scheme} {token}"}).status == 200
+
+
+def test_a_ticket_opens_its_own_path_and_nothing_else(opened: Opened) -> None:
+    entry = next(entry for entry in opened.browser.get("/api/gallery").json if entry["name"] == "ada")
+    own = f"/api/preview/model/ada?ticket={entry['ticket']}"
+    assert opened.stranger.get(own).status == 200
+    assert opened.stranger.post(own, {}).status == 403
+    for path in PATHS:
+        if not path.startswith("/api/preview"):
+            assert opened.stranger.get(f"{path}?ticket={entry['ticket']}").status == 403, path
 
 
 def test_without_the_token_nothing_is_served(opened: Opened) -> None:
-    for path in PATHS:
-        for query in ("", "?token=", "?token=wrong", "?token=%FF%00", "?token=" + "a" * 4000):
+    for path in ["/", *PATHS]:
+        for query in ("", "?token=", "?token=wrong", "?token=%FF%00", "?ticket=%FF", "?token=" + "a" * 4000):
             answer = opened.stranger.get(path + query)
             assert answer.status == 403, path + query
-            assert "Set-Cookie" not in answer.headers
+            assert str(opened.browser.token) not in answer.text
+    # A page that is loaded again gets what it needs to look for the token that it kept: the program's own text.
+    assert opened.stranger.get("/talk.js").status == 200
 
 
 @pytest.mark.parametrize("headers", FOREIGN, ids=str)
-def test_foreign_pages_are_refused_even_with_the_cookie(opened: Opened, headers: dict[str, str]) -> None:
+def test_foreign_pages_are_refused_even_with_the_token(opened: Opened, headers: dict[str, str]) -> None:
     sent = {name: value.replace("{port}", str(opened.page.port)) for name, value in headers.items()}
     refused = (400, 403) if sent == {"Host": ""} else (403,)  # an empty Host is refused by the HTTP parser itself
     for path in [*PATHS, "/nothing"]:
@@ -83,7 +103,7 @@ def test_foreign_pages_are_refused_even_with_the_cookie(opened: Opened, headers:
 
 
 @pytest.mark.parametrize(("path", "body"), CHANGES, ids=[path for path, _ in CHANGES])
-def test_without_the_cookie_or_from_another_site_nothing_is_done(
+def test_without_the_token_or_from_another_site_nothing_is_done(
     opened: Opened, path: str, body: dict[str, object]
 ) -> None:
     assert opened.stranger.post(path, body).status == 403
@@ -102,7 +122,7 @@ def test_without_the_cookie_or_from_another_site_nothing_is_done(
 
 
 @pytest.mark.parametrize("path", SOCKETS)
-def test_a_websocket_needs_the_cookie_and_our_origin(opened: Opened, path: str) -> None:
+def test_a_websocket_needs_the_token_and_our_origin(opened: Opened, path: str) -> None:
     tries = [(opened.stranger, "")]
     tries += [(opened.browser, o) for o in ("http://evil.example", "null", "http://127.0.0.1:1", None)]
     for browser, origin in tries:
@@ -112,7 +132,7 @@ def test_a_websocket_needs_the_cookie_and_our_origin(opened: Opened, path: str) 
 
 
 def test_every_answer_carries_the_headers(opened: Opened) -> None:
-    for path in [*PATHS[:-2], "/nothing"]:
+    for path in ["/", "/talk.js", *PATHS[:-2], "/nothing"]:
         headers = opened.browser.get(path).headers
         policy = headers["Content-Security-Policy"]
         assert "default-src 'none'" in policy
@@ -130,14 +150,6 @@ def test_the_page_holds_nothing_inline(opened: Opened) -> None:
     assert " style=" not in text
     assert "onclick" not in text
     assert "http" not in text.replace("http-equiv", "")
-
-
-def test_odd_cookies_are_none() -> None:
-    auth = Auth(8000)
-    assert auth.has_cookie({"Cookie": f"other=1; {auth.cookie_name}={auth.cookie}"})
-    for cookie in ("", "=", f"{auth.cookie_name}=", f"{auth.cookie_name}=x", "a\x00b", f"{auth.cookie_name}"):
-        assert not auth.has_cookie({"Cookie": cookie})
-    assert not Auth(8000).has_cookie({"Cookie": f"{auth.cookie_name}={auth.cookie}"})
 
 
 @pytest.mark.parametrize(
