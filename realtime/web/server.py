@@ -102,11 +102,8 @@ class Page:
             self._loop.call_soon_threadsafe(self._stop.set)
 
     def _run(self) -> None:
-        try:
-            self._loop.run_until_complete(self._serve())
-            self._loop.run_until_complete(self._loop.shutdown_default_executor())
-        finally:
-            self._loop.close()
+        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:  # ends what connections leave unfinished
+            runner.run(self._serve())
 
     async def _serve(self) -> None:
         app = web.Application(middlewares=[self._check], client_max_size=MAX_BODY)

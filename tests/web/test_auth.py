@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import socket
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -119,6 +120,37 @@ def test_without_the_token_or_from_another_site_nothing_is_done(
         assert opened.browser.post(path, data="{}", headers={"Content-Type": kind}).status in (409, 415)
     assert opened.settings.get() == Settings()
     assert not list(opened.folder.iterdir())
+
+
+MALFORMED = [
+    "Host: 127.0.0.1:{port}", "Host: evil.example", "Origin: {home}\r\nOrigin: http://evil.example",
+    "Authorization: Bearer {token}", "Content-Type: application/json; charset=klingon",
+    "Content-Type: application/json; charset=rot13", "Content-Type: application/json; charset=\x00",
+    "Content-Length: -1",
+    "Content-Length: 2\r\nContent-Length: 3", "Transfer-Encoding: nothing", "Transfer-Encoding: chunked",
+    "Content-Type: application/json\r\nContent-Encoding: gzip",
+    "Content-Type: application/octet-stream\r\nContent-Encoding: br",
+    "no colon", "X: " + "a" * 20_000, "X: a\x00b",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("line", MALFORMED)
+def test_a_malformed_request_is_a_400_and_no_traceback(
+    opened: Opened, caplog: pytest.LogCaptureFixture, line: str
+) -> None:
+    port, token = opened.page.port, opened.browser.token
+    head = line.format(port=port, token=token, home=f"http://127.0.0.1:{port}")
+    uploads = ["/api/add?kind=picture&title=x&identity=self&statement=Me.", "/api/jobs?title=x&model=ada"]
+    for path in [*(path for path, _ in CHANGES), *uploads]:
+        start = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAuthorization: Bearer {token}\r\n{head}\r\n"
+        end = b"\r\n{}" if "Content-Length" in line or "Transfer" in line else b"Content-Length: 2\r\n\r\n{}"
+        with socket.create_connection(("127.0.0.1", port)) as sent:
+            sent.sendall(start.encode("latin-1") + end)
+            status = int(sent.recv(4096).split()[1])
+        # What reads no body, or wants another kind, may say so first.
+        assert status in ((400, 409, 413, 415) if line.startswith("Content-T") else (400,)), (path, status)
+    assert opened.browser.get("/api/report").status == 200
+    assert not caplog.records
 
 
 @pytest.mark.parametrize("path", SOCKETS)
