@@ -114,6 +114,7 @@ def test_a_clip_s_voice_is_followed_by_silence_and_noise(tmp_path: Path) -> None
     np.testing.assert_array_equal(short.samples[:8000], voice.samples[:8000])
 
 
+@pytest.mark.slow
 def test_the_command_has_a_picture_speak_and_judges_it(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     eve = a_speaking_bundle(tmp_path / "eve").folder

@@ -148,6 +148,7 @@ def test_the_chart_is_drawn_from_the_report_alone(tmp_path: Path) -> None:
     assert "<dc:date>" not in drawn
 
 
+@pytest.mark.slow
 def test_the_command_measures_the_bundled_clip_as_a_run_would_show_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -34,6 +34,7 @@ def _one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
+@pytest.mark.slow
 def test_deepfacelabs_way_of_writing_gives_the_same_numbers() -> None:
     torch.manual_seed(0)
     feed: Any = {DFM_INPUT: np.random.default_rng(0).random((1, 32, 32, 3), np.float32)}
@@ -52,6 +53,7 @@ def test_deepfacelabs_way_of_writing_gives_the_same_numbers() -> None:
         np.testing.assert_allclose(got[name], wanted[name], atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_contest_names_everyone_and_all_agree() -> None:
     found = measure_family(contests.deepfacelab(SMALL), 1, runs=5, seconds=5)
     theirs, *ours = found["results"]
@@ -107,6 +109,7 @@ def test_an_unknown_family_is_named() -> None:
         measure_families(["voice"], (1,), runs=5, seconds=1, say=print)
 
 
+@pytest.mark.slow
 def test_both_sides_compute_the_same_on_seeded_weights() -> None:
     faces, pictures = (Level(4, 0), Level(4, 1), Level(8, 0)), (Level(8, 1), Level(8, 0), Level(4, 1))
     contest = contests.wav2lip(LipShape(face=faces, picture=pictures, head=4))
@@ -126,6 +129,7 @@ def test_frames_go_round_without_a_jump() -> None:
     assert [frame.seq for frame in shown] == list(range(9))
 
 
+@pytest.mark.slow
 def test_our_whole_frame_and_their_network_take_turns() -> None:
     runs: list[int] = []
 

@@ -63,6 +63,7 @@ def test_a_deepfacelab_model_becomes_a_bundle(shared: Path, tmp_path: Path) -> N
     assert "swap.onnx: fp32, opset 20" in said[0]
 
 
+@pytest.mark.slow
 def test_amp_keeps_its_morph_and_waits_for_an_identity(shared: Path, tmp_path: Path) -> None:
     out = export_checkpoint(
         ExportOptions(checkpoint=shared / "reference" / "amp", family="deepfacelab", out=tmp_path / "adam", name="adam")
@@ -146,6 +147,7 @@ def refused(tmp_path: Path, kind: type[MasqueradeError], **options: Any) -> str:
     return line
 
 
+@pytest.mark.slow
 def test_a_checkpoint_beyond_half_precision_leaves_nothing(tmp_path: Path) -> None:
     """Weights so large that float16 is wrong: what is off by more than its precision explains is deleted."""
     parts = smallest_parts("df-u")
@@ -211,6 +213,7 @@ def test_a_target_without_a_place_says_so(tmp_path: Path) -> None:
         assert "choose another --out" in one_line(lambda: export_checkpoint(request), DeviceError)
 
 
+@pytest.mark.slow
 def test_a_disk_that_takes_no_more_leaves_nothing(tmp_path: Path) -> None:
     resource = pytest.importorskip("resource", reason="no limits of this kind on this system")
     model = tiny(tmp_path / "model")

@@ -63,6 +63,7 @@ def test_a_saehd_dfm_is_what_deepfacelab_itself_exported(shared: Path, tmp_path:
     swapper.close()
 
 
+@pytest.mark.slow
 def test_an_amp_dfm_morphs_as_deepfacelabs_own(shared: Path, tmp_path: Path) -> None:
     file = written(shared / "reference" / "amp", tmp_path, name="adam")
     assert file.name == "adam.dfm"

@@ -28,6 +28,7 @@ FAST_ARCHIS = ("df-tc", "liae-udtc")
 what upstream drew in torch (test_export_autoencoder), and every export is compared with torch."""
 
 
+@pytest.mark.slow
 def test_a_recorded_liae_gives_what_upstream_gave(shared: Path) -> None:
     plan = plan_deepfacelab(shared / "reference" / "saehd" / "microliae_SAEHD_data.dat")
     wanted = recorded(shared / "reference" / "saehd" / "microliae_SAEHD_out.npz")
@@ -36,6 +37,7 @@ def test_a_recorded_liae_gives_what_upstream_gave(shared: Path) -> None:
         assert worst(drawn[ours], planar(wanted[theirs][:1])) <= 1e-4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("archi", FAST_ARCHIS)
 def test_the_flags_give_what_upstream_gave(shared: Path, tmp_path: Path, archi: str) -> None:
     folder = shared / "reference" / "saehd"
@@ -50,6 +52,7 @@ def test_the_flags_give_what_upstream_gave(shared: Path, tmp_path: Path, archi: 
         assert worst(drawn[ours], planar(wanted[f"{key}/{theirs}"][:1])) <= 1e-4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "align_corners", "files"),
     [("fomm_small", True, ["frame.onnx"]), ("fomm_small_mgif", False, ["keypoints.onnx"])],
@@ -109,6 +112,7 @@ def test_the_file_is_static_checked_and_says_nothing_of_this_machine(tiny: Netwo
     assert again.SerializeToString(deterministic=True) == model.SerializeToString(deterministic=True)
 
 
+@pytest.mark.slow
 def test_an_open_batch_is_run_with_two(tiny: NetworkSpec) -> None:
     made = exported(tiny, dynamic_batch=True)
     assert made.parity.samples == 5

@@ -228,6 +228,7 @@ def test_the_command_shows_what_it_is_for(bundle: Bundle, capsys: pytest.Capture
     assert "# a still picture moves as you do: masquerade run --model eve --avatar" in shown
 
 
+@pytest.mark.slow
 def test_a_recorded_checkpoint_draws_what_upstream_drew(shared: Path, tmp_path: Path) -> None:
     """The one with a single Jacobian map, corners aligned; test_checkpoint_to_bundle has the other way."""
     pytest.importorskip("torch", reason="the export needs the extra `export`")

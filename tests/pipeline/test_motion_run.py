@@ -86,6 +86,7 @@ class Over(Exception):
     """The story is told."""
 
 
+@pytest.mark.slow
 def test_identities_change_live_and_a_panic_outlasts_it(tmp_path: Path) -> None:
     finn = cv2.imread(str(built_in_folder() / "avatars" / "finn" / "picture.jpg"))
     assert finn is not None
@@ -132,9 +133,8 @@ def test_identities_change_live_and_a_panic_outlasts_it(tmp_path: Path) -> None:
             if not waiting:
                 raise Over
 
-    config = RunConfig(
-        source=str(built_in_folder() / "clips" / "driving.mp4"), loop=True, output=("page",), provider="cpu"
-    )
+    clip = built_in_folder() / "clips" / "driving.mp4"  # few frames, so that what loads gets the processor
+    config = RunConfig(source=str(clip), loop=True, output=("page",), provider="cpu", size=(480, 270), fps=5)
     page = FakeSink("page")
     session = Session(open_parts(config, page=page))
     session.loop.on_source_frame = next_step

@@ -266,31 +266,76 @@ def test_the_picture_speaks_on(fault: str, eve: Path, tmp_path: Path) -> None:
     assert out.stat().st_size > 0
 
 
-PRESSED_S, AGAIN_S, END_S = 1.0, 2.0, 3.0
+TENTHS = 80
+PITCH_HZ, STEP_HZ = 400, 80
+"""Of the first tenth of a second, and how much higher the next one is: a tenth that is heard says which it was."""
+
+
+def scale(path: Path) -> Path:
+    """A sound file whose every tenth of a second has a tone of its own."""
+    tones = [tone(PITCH_HZ + STEP_HZ * k, 0.1, 48_000, 0.6) for k in range(TENTHS)]
+    return write_sound(path, [np.concatenate(tones)], 48_000)
+
+
+def tenths(samples: Floats) -> set[int]:
+    """Which tones of the scale are heard."""
+    size = HEARD_HZ // 25
+    whole = samples[: len(samples) // size * size].reshape(-1, size)
+    spectra = np.abs(np.fft.rfft(whole * np.hanning(size), axis=1)) / size
+    loud = spectra.max(axis=1) > 0.03
+    pitches = spectra[loud].argmax(axis=1) * HEARD_HZ / size
+    return {round((pitch - PITCH_HZ) / STEP_HZ) for pitch in pitches}
+
+
+class Over(Exception):
+    """All that was to be seen and heard was."""
 
 
 class Finger(SpeechBuffer):
-    """Presses the key while it hears the second second."""
+    """Presses the key for a second or more once there are picture and sound, until there is silence to be judged."""
 
-    def __init__(self) -> None:
+    def __init__(self, cable: FakeOutput) -> None:
         super().__init__(NoVad())
         self.session: Session | None = None
-        self._first_ns: int | None = None
+        self.silence = slice(0)
+        """Which pieces were spoken with the key down."""
+        self.unheard: set[int] = set()
+        """The tenths in which it was down."""
+        self.seen: list[tuple[Pixels, bool]] = []
+        self._cable, self._tenth, self._count = cable, 0.0, 0
+
+    @property
+    def over(self) -> bool:
+        """Whether the key was down, and there were picture and sound after it."""
+        return self.silence.stop > 0 and self._goes_on(self.silence.stop)
 
     def push(self, block: Block) -> None:
-        self._first_ns = block.start_ns if self._first_ns is None else self._first_ns
-        down = PRESSED_S <= (block.start_ns - self._first_ns) / 1e9 < AGAIN_S
+        spoken = self._cable.written
+        down = bool(self._count) and not self.silence.stop
+        if not down and not self.silence.stop and self._tenth >= 8 and self._goes_on(0):
+            down = True
+        elif down and len(self.unheard) >= 10 and len(spoken) > self._count + 20 and self.seen[-1][1]:
+            down, self.silence = False, slice(self._count, len(spoken))
         assert self.session is not None
         self.session.change(Settings(panic=down), Settings(panic=not down))
         super().push(block)
+        if down:
+            self._count = self._count or len(spoken) + 1  # one may be on its way
+            self.unheard.add(int(self._tenth))
+        self._tenth += len(block.samples) / block.rate_hz * 10
+
+    def _goes_on(self, since: int) -> bool:
+        """Whether a fifth of a second was spoken since that piece, and a picture seen since with the key up."""
+        loud = sum(len(piece) for piece in self._cable.written[since:] if np.abs(piece).max(initial=0) > 0.1)
+        return loud > HEARD_HZ / 5 and bool(self.seen) and not self.seen[-1][1]
 
 
 class Witness(FakeSink):
     """Notes pictures together with the key, where it did not move since the picture before."""
 
-    def __init__(self, pressed: Callable[[], bool]) -> None:
+    def __init__(self, pressed: Callable[[], bool], seen: list[tuple[Pixels, bool]]) -> None:
         super().__init__("witness")
-        self.seen: list[tuple[Pixels, bool]] = []
+        self.seen = seen
         self._pressed, self._last = pressed, False
 
     def show(self, frame: Frame) -> None:
@@ -300,35 +345,41 @@ class Witness(FakeSink):
         self._last = now
 
 
-def quiet_s(samples: Floats) -> float:
-    """Seconds of the longest silence after the first sound, and before the last."""
-    loud = np.flatnonzero(np.abs(samples) > 0.005)
-    return float(np.diff(loud).max(initial=0)) / HEARD_HZ
-
-
 @pytest.mark.parametrize("lips", [True, False])
 def test_no_picture_and_no_sound_leaves(lips: bool, tmp_path: Path) -> None:
     swap = {"model": "ada", "source": str(HEAD), "loop": True}
     who = {"model": str(a_cast(tmp_path / "eve")), "avatar": "pia"} if lips else swap
-    spoken = write_sound(tmp_path / "v.wav", [noise(END_S, 48_000, 0.2)], 48_000)
-    out, cable, finger = tmp_path / "out.mkv", FakeOutput(), Finger()
+    out, cable = tmp_path / "out.mkv", FakeOutput()
+    finger = Finger(cable)
     config = make_config(
         {},
-        {**who, "sound": str(spoken), "output": [str(out), "null"], "pace": "live", "size": "160x160"}
-        | {"virtual_microphone": True, "seconds": END_S + 0.6},
+        {**who, "sound": str(scale(tmp_path / "v.wav")), "output": [str(out), "null"], "pace": "live"}
+        | {"size": "160x160", "virtual_microphone": True},
     )
     hears = partial(open_voice, make_voice=lambda exact: finger, open_output=lambda: cable)
-    finger.session = Session(open_parts(config, open_voice=hears))
-    witness = Witness(lambda: finger.session is not None and finger.session.parts.settings.get().panic)
-    finger.session.parts.sinks.append(witness)
-    finger.session.run()
+    session = finger.session = Session(open_parts(config, open_voice=hears))
+    session.parts.sinks.append(Witness(lambda: session.parts.settings.get().panic, finger.seen))
+
+    def watch(_: Frame) -> None:
+        if finger.over:
+            raise Over
+
+    session.loop.on_source_frame = watch
+    with pytest.raises(Over):
+        session.run()
     # What waited when the key was pressed is not spoken, nor what was said while it was down.
-    for heard in (np.concatenate(cable.written), sound_of(out)[1]):
-        assert quiet_s(heard) > AGAIN_S - PRESSED_S - 0.05
-        assert np.abs(heard).max() > 0.1
+    silence = np.concatenate(cable.written[finger.silence])
+    assert np.abs(silence).max() < 0.005
+    assert len(silence) > 0
+    for heard in (tenths(np.concatenate(cable.written)), tenths(sound_of(out)[1])):
+        inner = set(sorted(finger.unheard)[1:-1])  # in the first and the last one it was also up
+        assert len(inner) >= 8
+        assert not heard & inner
+        assert min(heard) < min(inner)
+    assert max(tenths(np.concatenate(cable.written))) > max(inner)
     # With the key down at a picture and at the one before, it is the slate; else Ada or Pia may be seen.
-    slate = next(picture for picture, down in witness.seen if down)
-    alike = [(bool(np.abs(picture.astype(int) - slate).mean() < 2), down) for picture, down in witness.seen]
+    slate = next(picture for picture, down in finger.seen if down)
+    alike = [(bool(np.abs(picture.astype(int) - slate).mean() < 2), down) for picture, down in finger.seen]
     assert all(same for same, down in alike if down)
     first = alike.index((True, True))
     assert (False, False) in alike[:first]

@@ -81,6 +81,7 @@ def test_it_is_steadier_than_mediapipe_and_as_close(tracker: Tracker, head: list
     assert np.percentile(apart_px(ours, theirs), 95) < 2.5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("clip", FILMED)
 def test_filmed_people_are_steady(shared: Path, tracker: Tracker, clip: str) -> None:
     ours = followed(tracker, pictures(shared / "clips" / clip), FILMED_HZ)
