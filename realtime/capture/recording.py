@@ -2,94 +2,19 @@
 
 import gc
 import logging
-import struct
 from collections.abc import Generator
 from fractions import Fraction
 from pathlib import Path
-from typing import cast
 
 import av
-import cv2
-import numpy as np
-from av.sidedata.sidedata import SideData
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from realtime.capture.to_bgr import ToBgr, decoder_of, deinterlaced
 from realtime.clock import Clock, now_ns
 from realtime.errors import ConfigError
-from realtime.frame import Frame, Pixels
-from realtime.imaging.resize import capped, letterbox
-
-_UNSPECIFIED = 2  # AVCOL_SPC_UNSPECIFIED
-_HD_LINES = 576  # above this, untagged video is taken as BT.709, as players do
-
-
-class ToBgr:
-    """Makes pixels of one stream's frames; `ratio` is the width to height of its pixels (None: square).
-
-    The display matrix (a telephone's rotation, a mirror) is looked up only when the rotation changes: PyAV's side data
-    and frame hold each other, so asking every frame would keep each of them, some megabytes, until the garbage
-    collector comes by.
-    """
-
-    def __init__(self, ratio: Fraction | None = None) -> None:
-        self._ratio = ratio
-        self._turn: tuple[int, tuple[int, int, int, int]] | None = None
-
-    def __call__(self, frame: VideoFrame) -> Pixels:
-        """(H, W, 3) uint8 BGR, upright, at most 3840x2160, whatever the pixel format and depth.
-
-        High dynamic range is converted, not tone-mapped.
-        """
-        width, height = capped(_square(frame, self._ratio))
-        untagged = frame.colorspace == _UNSPECIFIED and frame.height > _HD_LINES
-        pixels = frame.to_ndarray(
-            width=width, height=height, format="bgr24", src_colorspace="ITU709" if untagged else None
-        )
-        return _turned(np.asarray(pixels, dtype=np.uint8), self._matrix(frame))
-
-    def size(self, frame: VideoFrame) -> tuple[int, int]:
-        """(width, height) of what the frame becomes."""
-        width, height = capped(_square(frame, self._ratio))
-        upright = self._matrix(frame)[0] != 0
-        return (width, height) if upright else (height, width)
-
-    def _matrix(self, frame: VideoFrame) -> tuple[int, int, int, int]:
-        if self._turn is None or self._turn[0] != frame.rotation:
-            self._turn = frame.rotation, _matrix(frame)
-        return self._turn[1]
-
-
-def _square(frame: VideoFrame, ratio: Fraction | None) -> tuple[int, int]:
-    """The decoded size with square pixels: the width stretched by the pixels' own ratio."""
-    width = frame.width if not ratio else max(1, round(frame.width * float(ratio)))
-    return width, frame.height
-
-
-def _matrix(frame: VideoFrame) -> tuple[int, int, int, int]:
-    """(a, b, c, d) of the display matrix, each -1, 0 or 1: x' = a x + c y, y' = b x + d y.
-
-    Rotations that are no quarter turns are rounded to the nearest one; no matrix is the identity.
-    """
-    side = cast(SideData | None, frame.side_data.get("DISPLAYMATRIX"))  # the stub says object
-    if side is None or side.buffer_size < 36:
-        return 1, 0, 0, 1
-    a, b, _, c, d = struct.unpack_from("=5i", bytes(side))
-    if abs(a) + abs(d) >= abs(b) + abs(c):
-        return (-1 if a < 0 else 1), 0, 0, (-1 if d < 0 else 1)
-    return 0, (-1 if b < 0 else 1), (-1 if c < 0 else 1), 0
-
-
-def _turned(pixels: Pixels, matrix: tuple[int, int, int, int]) -> Pixels:
-    a, b, c, d = matrix
-    turned: object = pixels
-    if not a:
-        turned = cv2.transpose(pixels)
-        a, d = c, b  # now x' = c x and y' = b y
-    if (a, d) != (1, 1):
-        turned = cv2.flip(turned, {(-1, -1): -1, (-1, 1): 1, (1, -1): 0}[a, d])  # type: ignore[call-overload]
-    return np.ascontiguousarray(turned, dtype=np.uint8)
-
+from realtime.frame import Frame
+from realtime.imaging.resize import letterbox
 
 log = logging.getLogger(__name__)
 
@@ -129,7 +54,8 @@ class Recording:
             # Two threads by frame: 2.9 ms a 720p frame against 5.1 by slice, measured on 2 cores.
             stream.thread_type = "AUTO"
             stream.codec_context.thread_count = 2
-            self._to_bgr = ToBgr(stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio)
+            self._decoder = decoder_of(stream)
+            self._to_bgr = ToBgr(stream, self._decoder)
             self.sound = bool(self._container.streams.audio)
             self.rate = Fraction(stream.average_rate or stream.guessed_rate or 30)
             if not 0 < self.rate <= 1000:
@@ -140,7 +66,7 @@ class Recording:
             self._zero_s = (self._container.start_time or 0) / 1e6
             self._start_s = self._zero_s
             self._last_s: float | None = None
-            self._frames = self._decoded(stream)
+            self._frames = deinterlaced(self._decoded(stream))
             self._first = next(self._frames, None)
             if self._first is None:
                 raise ConfigError(f"{self.path} holds no picture that can be decoded: give another file")
@@ -153,7 +79,7 @@ class Recording:
         try:
             for packet in self._container.demux(stream):
                 try:
-                    yield from packet.decode()
+                    yield from self._decoder.decode(packet)
                 except (av.error.InvalidDataError, av.error.PatchWelcomeError):
                     self.broken += 1
         except av.error.FFmpegError:
@@ -209,7 +135,8 @@ class Recording:
             return False
         try:
             self._container.seek(int(self._start_s * 1e6))
-            frames = self._decoded(self._stream)
+            self._decoder.flush_buffers()
+            frames = deinterlaced(self._decoded(self._stream))
             first = next(frames, None)
         except (av.error.FFmpegError, OSError):
             return False

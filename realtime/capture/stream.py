@@ -8,8 +8,8 @@ from urllib.parse import urlsplit, urlunsplit
 import av
 from av.video.frame import VideoFrame
 
-from realtime.capture.recording import ToBgr
 from realtime.capture.source import Reconnecting
+from realtime.capture.to_bgr import ToBgr, deinterlaced
 from realtime.clock import Clock, now_ns
 from realtime.errors import DeviceError
 from realtime.frame import Frame
@@ -105,8 +105,8 @@ class _Connection:
             self.rate_hz = float(rate) if rate and 1 <= rate <= 240 else 30.0
             # A length means a file behind a web server, not a camera.
             self.finite = (self._container.duration or 0) > 0 and self._container.size > 0
-            self.to_bgr = ToBgr(stream.sample_aspect_ratio)
-            self._frames: Iterator[VideoFrame] = self._decoded(self._container)
+            self.to_bgr = ToBgr(stream, stream.codec_context)
+            self._frames: Iterator[VideoFrame] = deinterlaced(self._decoded(self._container))
             first = next(self._frames, None)
             if first is None:
                 raise DeviceError(f"{where} sends no picture: check the address, or whether the camera is on")
