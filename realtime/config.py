@@ -20,7 +20,8 @@ class Settings(BaseModel):
     setting looks the same at every size. `sharpen` is the unsharp mask's amount in percent.
     The defaults differ from DeepFaceLive's (5, 25, rct): docs/studies/blend-defaults.md says why.
     `morph` is the AMP models' factor. `steadiness` scales the landmark filter (0 = off, 1 = default).
-    `on_miss` says what goes out while there is no synthetic picture; `raw` only where the run was
+    `others` says what becomes of a face that is not replaced: it is covered, or the slate goes out (`card`), or it is
+    shown. `on_miss` says what goes out while there is no synthetic picture; `raw` only where the run was
     started with --allow-raw. `model` names the bundle shown; None keeps the one of the start. `variant`: `fine` draws a
     larger, sharper face, where the model has that, and takes longer. `panic` shows the slate, whatever else is set, and
     no sound leaves meanwhile: not to a call, not into a recording, not to the page.
@@ -45,6 +46,7 @@ class Settings(BaseModel):
     steadiness: Annotated[float, Field(ge=0.0, le=4.0)] = 1.0
     mirror: bool = False
     badge: Literal["on", "off"] = "on"
+    others: Literal["cover", "card", "show"] = "cover"
     panic: bool = False
     on_miss: Literal["hold", "card", "blur", "raw"] = "hold"
     model: str | None = None

@@ -48,6 +48,7 @@ def _run_options(command: F) -> F:
 @click.option(
     "--on-miss", "on_miss", help="What is sent without a face: hold, card (a slate) or blur; raw with --allow-raw."
 )
+@click.option("--others", help="Faces that are not replaced: cover (the default), card (a slate goes out) or show.")
 @click.option("--allow-raw", is_flag=True, default=None, help="Permit --on-miss raw: your own face may be seen.")
 @click.option("--mask-erode", "mask_erode", type=int, help="Shrink the mask, in pixels of a 224-pixel crop.")
 @click.option("--mask-blur", "mask_blur", type=int, help="Soften the mask's edge, in pixels of a 224-pixel crop.")
@@ -141,5 +142,5 @@ def _summary(report: dict[str, Any]) -> None:
     click.echo(
         f"{report['title']}: {frames['emitted']} pictures in {report['seconds']:.1f} s ({report['fps']:.1f} fps), "
         f"latency p50 {latency['p50']:.0f} p95 {latency['p95']:.0f} ms, {frames['dropped']} dropped, "
-        f"{frames['guarded']} guarded, {frames['raw']} raw"
+        f"{frames['guarded']} guarded, {frames['covered']} with others covered, {frames['raw']} raw"
     )

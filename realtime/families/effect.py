@@ -18,8 +18,17 @@ from realtime.tracking.face import Face
 FINE_FILE = "fine.onnx"  # the network of a bundle's `fine` variant, where it has one
 
 
+Kept = Literal["nothing", "surroundings", "faces"]
+"""What of the source's picture an effect leaves in its own; `surroundings`: all but the faces, which it replaces."""
+
+
 class Effect(Protocol):
     """Turns frames into synthetic pictures of one identity. Owns its networks; one thread."""
+
+    @property
+    def keeps(self) -> Kept:
+        """What of the source can be seen in the picture."""
+        ...
 
     @property
     def title(self) -> str:

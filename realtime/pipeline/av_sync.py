@@ -85,9 +85,8 @@ def start_settings(config: RunConfig, plan: AvPlan) -> Settings:
     face is in them, unless something else was asked for.
     """
     settings = config.settings()
-    if plan.dubbed and "on_miss" not in config.model_fields_set:
-        return settings.model_copy(update={"on_miss": "raw"})
-    return settings
+    shown = {"on_miss": "raw", "others": "show"} if plan.dubbed else {}
+    return settings.model_copy(update={key: v for key, v in shown.items() if key not in config.model_fields_set})
 
 
 def check_selection(config: RunConfig, selection: Selection) -> None:

@@ -22,12 +22,13 @@ class Outgoing:
     """One picture as it leaves: (H, W, 3) of the sinks' size, and what it is.
 
     `rest` is synthetic too: an avatar whom nobody drives just now. `may_hide_badge`: its identity leaves
-    the badge to the user.
+    the badge to the user. `covered`: how many faces are covered in it.
     """
 
     pixels: Pixels
     kind: Kind
     may_hide_badge: bool = True
+    covered: int = 0
 
     @property
     def guarded(self) -> bool:
@@ -41,6 +42,7 @@ class Fallback:
     def __init__(self, size: tuple[int, int], title: str, *, allow_raw: bool = False) -> None:
         self._size, self._title, self._allow_raw = size, title, allow_raw
         self._last: Outgoing | None = None
+        self._others = Settings().others
         self._last_ns = 0
         self._slates: dict[str, Pixels] = {}
 
@@ -53,13 +55,17 @@ class Fallback:
         if result is not None and result.title != self._title:
             # Another identity is active: holding the old one would show the wrong person.
             self._title, self._last = result.title, None
+        if settings.others != self._others:
+            # Whoever was allowed in the picture is so no longer.
+            self._others, self._last = settings.others, None
         if result is not None and result.pixels is not None:
-            pixels = letterbox(result.pixels, self._size)
-            self._last = Outgoing(pixels, "rest" if result.resting else "synthetic", result.may_hide_badge)
-            self._last_ns = now_ns
+            kind: Kind = "raw" if result.raw else "rest" if result.resting else "synthetic"
+            made = Outgoing(letterbox(result.pixels, self._size), kind, result.may_hide_badge, result.covered)
+            if not result.raw:
+                self._last, self._last_ns = made, now_ns
             if not settings.panic:
-                return self._last
-        if settings.panic:
+                return made
+        if settings.panic or (result is not None and result.others):
             return Outgoing(self._slate(), "card")
         choice = settings.on_miss
         if choice == "raw" and self._allow_raw and result is not None:

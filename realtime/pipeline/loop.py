@@ -90,6 +90,7 @@ class Loop:
         now = self.clock()
         self.tally.repeated += not fresh
         self.tally.guarded += out.guarded
+        self.tally.covered += out.covered > 0
         self.tally.raw += out.kind == "raw"
         if result is not None and result.pixels is not None:
             spans = {**result.frame.spans}

@@ -132,9 +132,9 @@ class Tally:
 
     `captured`: frames the source gave. `processed`: frames the engine worked on. `dropped`: frames
     replaced by newer ones before the next thread took them. `emitted`: pictures handed to the sinks; of those
-    `repeated`: shown because nothing new came, `guarded`: a stand-in (held, slate or blur), `raw`: with the user's own
-    face. `late_ns`: the median latency of the last pictures that a network made; an avatar at rest needs no network, so
-    its pictures would make it too small.
+    `repeated`: shown because nothing new came, `guarded`: a stand-in (held, slate or blur), `covered`: with a face
+    covered that was not replaced, `raw`: with the user's own face. `late_ns`: the median latency of the last pictures
+    that a network made; an avatar at rest needs no network, so its pictures would make it too small.
     """
 
     captured: int = 0
@@ -143,6 +143,7 @@ class Tally:
     emitted: int = 0
     repeated: int = 0
     guarded: int = 0
+    covered: int = 0
     raw: int = 0
     errors: int = 0
     latency: Histogram = field(default_factory=Histogram)
@@ -193,7 +194,7 @@ class Tally:
         return {
             "frames": {
                 name: getattr(self, name)
-                for name in ("captured", "processed", "dropped", "emitted", "repeated", "guarded", "raw")
+                for name in ("captured", "processed", "dropped", "emitted", "repeated", "guarded", "covered", "raw")
             },
             "fps": round(max(self.fps, 0.0), 2),
             "seconds": round(self.seconds, 3),

@@ -31,9 +31,11 @@ from realtime.pipeline.active_identity import ActiveIdentity, IdentitySwitch, Se
 from realtime.pipeline.av_sync import AvPlan, latency_s, open_pictures, picture_age_s, plan_av, start_settings
 from realtime.pipeline.engine import FaceFinder
 from realtime.pipeline.fallback import Fallback, check_allowed
+from realtime.pipeline.leak_guard import LeakGuard
 from realtime.pipeline.metrics import Tally
 from realtime.pipeline.presets import recall
 from realtime.threads import Latest
+from realtime.tracking.face_search import open_face_search
 from realtime.tracking.tracker import NoFaces, Tracker
 
 log = logging.getLogger(__name__)
@@ -63,6 +65,7 @@ class Parts:
     settings: Latest[Settings]
     source: Source
     tracker: FaceFinder
+    guard: LeakGuard | None
     identities: IdentitySwitch
     fallback: Fallback
     sinks: list[Sink]
@@ -137,6 +140,11 @@ def open_parts(
         opened.callback(effect.close)
         tracker = open_tracker(config) if plan.finds_faces else NoFaces()
         opened.callback(tracker.close)
+        guard = None
+        if plan.finds_faces:
+            search = open_face_search(face_folder(), _tracking_provider(config))
+            opened.callback(search.close)
+            guard = LeakGuard(search, allow_raw=config.allow_raw)
         source = open_pictures(config, plan, voice, clock)
         switched = switchable(source, config, plan, clock) if with_page else None
         source = switched or source
@@ -178,6 +186,7 @@ def open_parts(
             settings=settings,
             source=source,
             tracker=tracker,
+            guard=guard,
             identities=identities,
             fallback=Fallback(size, effect.title, allow_raw=config.allow_raw),
             sinks=sinks_of(config.output),
@@ -239,10 +248,15 @@ def open_tracker(config: RunConfig) -> FaceFinder:
         from realtime.tracking.mediapipe_detector import MediapipeDetector
 
         return MediapipeDetector(face_folder(), faces=config.faces)
-    # Three small networks in a row: on a graphics card their transfers cost more than they save.
-    on_cpu = ("cpu", "openvino")
-    provider = config.provider if config.provider in on_cpu else "cpu" if why_not("openvino") else "openvino"
+    provider = _tracking_provider(config)
     return Tracker(face_folder(), provider=provider, faces=config.faces, steadiness=config.steadiness)
+
+
+def _tracking_provider(config: RunConfig) -> str:
+    """Small networks in a row: on a graphics card their transfers cost more than they save."""
+    if config.provider in ("cpu", "openvino"):
+        return config.provider
+    return "cpu" if why_not("openvino") else "openvino"
 
 
 def _close_sinks(parts: Parts) -> None:

@@ -134,6 +134,8 @@ def recall(config: RunConfig, *, use_last: bool) -> tuple[RunConfig, Selection, 
     look = {key: value for key, value in kept.items() if key not in asked}
     if look.get("on_miss") == "raw" or look.get("opacity", 1.0) < 1:  # that is asked for each time anew
         look = {key: value for key, value in look.items() if key not in ("on_miss", "opacity")}
+    if look.get("others") == "show":
+        del look["others"]
     last = None
     if model is not None and not asked & {"model", "avatar", "sound"}:
         last = _with_model(config, model)

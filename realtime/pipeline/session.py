@@ -35,7 +35,9 @@ class Session:
         self._say = say
         active = parts.identities.active
         may_hide = active.selection.may_hide_badge
-        engine = Engine(parts.tracker, active.effect, parts.settings.get, parts.clock, may_hide_badge=may_hide)
+        engine = Engine(
+            parts.tracker, active.effect, parts.settings.get, parts.clock, guard=parts.guard, may_hide_badge=may_hide
+        )
         self.loop = Loop(
             parts.source,
             engine,

@@ -79,6 +79,47 @@ def region_around(landmarks: Floats) -> Region:
     return Region(x, y, side, side, float(np.arctan2(dy, dx)))
 
 
+class FaceDetector:
+    """The network that finds faces, always in fp32."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._anchors = _anchors()
+
+    def __call__(self, pixels: Pixels, region: Region | None = None, least: float = MIN_SCORE) -> list[Detection]:
+        """The faces in a square `region` of a picture, surest first; None is the whole of it.
+
+        Finds faces from about a tenth of the region's side up. `least`: the score from which on it is one.
+        """
+        height, width = pixels.shape[:2]
+        side = max(width, height)
+        region = region or Region(width / 2, height / 2, side, side)
+        crop_from_frame = region.crop_from_frame(DETECTOR_SIZE)
+        crop = warp(pixels, crop_from_frame, DETECTOR_SIZE, DETECTOR_SIZE, averaged=False)
+        out = self._session.run({"image": _rgb_planes(crop, 1 / 127.5) - np.float32(1)})
+        scores = _sigmoid(np.asarray(out["scores"], np.float32)[0])
+        seen = np.flatnonzero(scores >= least)
+        if not len(seen):
+            return []
+        raw = np.asarray(out["boxes"], np.float32)[0, seen].reshape(-1, 8, 2) / DETECTOR_SIZE
+        raw[:, 0] += self._anchors[seen]
+        raw[:, 2:] += self._anchors[seen, None]
+        corners = np.concatenate([raw[:, :1] - raw[:, 1:2] / 2, raw[:, :1] + raw[:, 1:2] / 2, raw[:, 2:]], axis=1)
+        frame_from_crop = invert(crop_from_frame)
+        found = []
+        for shape, score in _merge(corners, scores[seen]):
+            placed = (shape * DETECTOR_SIZE) @ frame_from_crop[:, :2].T + frame_from_crop[:, 2]
+            half = (shape[1] - shape[0]) * (region.width / 2, region.height / 2)
+            if (half > 0).all():
+                (x0, y0), (x1, y1) = (placed[:2].mean(axis=0) + (-half, half)).tolist()
+                found.append(Detection((x0, y0, x1, y1), placed[2:].astype(np.float32), score))
+        return found
+
+    def close(self) -> None:
+        """Frees the network; may be called twice."""
+        self._session.close()
+
+
 class FaceNetworks:
     """The three networks in the folder of a `face` bundle, always in fp32: bf16 doubles the landmarks' jitter."""
 
@@ -86,33 +127,8 @@ class FaceNetworks:
         files = ("detector.onnx", "landmarks.onnx", "blendshapes.onnx")
         with opening_networks(provider=provider, precision="fp32", threads=threads) as network:
             self.sessions: tuple[Session, ...] = tuple(network(folder / file) for file in files)
-        self._detector, self._landmarks, self._blendshapes = self.sessions
-        self._anchors = _anchors()
-
-    def detect(self, pixels: Pixels) -> list[Detection]:
-        """The faces in a frame, surest first. Finds faces from about a tenth of the longer side up."""
-        height, width = pixels.shape[:2]
-        side = max(width, height)
-        whole = Region(width / 2, height / 2, side, side)
-        crop = warp(pixels, whole.crop_from_frame(DETECTOR_SIZE), DETECTOR_SIZE, DETECTOR_SIZE, averaged=False)
-        out = self._detector.run({"image": _rgb_planes(crop, 1 / 127.5) - np.float32(1)})
-        scores = _sigmoid(np.asarray(out["scores"], np.float32)[0])
-        seen = np.flatnonzero(scores >= MIN_SCORE)
-        if not len(seen):
-            return []
-        raw = np.asarray(out["boxes"], np.float32)[0, seen].reshape(-1, 8, 2) / DETECTOR_SIZE
-        raw[:, 0] += self._anchors[seen]
-        raw[:, 2:] += self._anchors[seen, None]
-        corners = np.concatenate([raw[:, :1] - raw[:, 1:2] / 2, raw[:, :1] + raw[:, 1:2] / 2, raw[:, 2:]], axis=1)
-        merged = _merge(corners, scores[seen])
-        shift = np.array([(side - width) / 2, (side - height) / 2], np.float32)
-        found = []
-        for shape, score in merged:
-            placed = shape * side - shift
-            (x0, y0), (x1, y1) = placed[0].tolist(), placed[1].tolist()
-            if x1 > x0 and y1 > y0:
-                found.append(Detection((x0, y0, x1, y1), placed[2:], score))
-        return found
+        detector, self._landmarks, self._blendshapes = self.sessions
+        self.detect = FaceDetector(detector)
 
     def search(self, pixels: Pixels) -> list[Detection]:
         """The faces in a frame; where there is none at this size, a closer look for people further away."""

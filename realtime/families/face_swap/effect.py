@@ -7,7 +7,7 @@ from realtime.audio.delay_line import Speech
 from realtime.clock import StageTimer
 from realtime.config import Settings
 from realtime.errors import ModelError
-from realtime.families.effect import FINE_FILE
+from realtime.families.effect import FINE_FILE, Kept
 from realtime.families.face_swap.autoencoder import Autoencoder, HiresHead, own_wiring
 from realtime.families.face_swap.dfm import dfm_wiring
 from realtime.families.face_swap.skin_detail import DETAIL_FILE, open_skin_detail
@@ -45,6 +45,7 @@ class FaceSwap:
     """An `Effect` made of one swap network. Owns `swapper` and closes it."""
 
     resting = False
+    keeps: Kept = "surroundings"
 
     def __init__(self, swapper: Swapper) -> None:
         self._swapper = swapper

@@ -15,7 +15,7 @@ from realtime.audio.speech_buffer import MelWindow
 from realtime.clock import NS_PER_S, StageTimer
 from realtime.config import Settings
 from realtime.errors import ConfigError
-from realtime.families.effect import Effect
+from realtime.families.effect import Effect, Kept
 from realtime.families.lip_sync.idle import IdleStill, bring_to_life, find_mesh_head
 from realtime.families.lip_sync.lower_face import FaceBox, SmoothLips, changed, lower_mask, match_seam
 from realtime.families.lip_sync.network import LipSyncNetwork, lip_outline, open_lip_sync
@@ -40,6 +40,7 @@ class LipSync:
     """
 
     resting = False
+    keeps: Kept = "faces"
 
     def __init__(self, network: LipSyncNetwork, speech: Speech, *, title: str) -> None:
         self._network, self._speech = network, speech

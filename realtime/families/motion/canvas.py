@@ -13,6 +13,7 @@ import numpy as np
 from realtime.capture.picture import load_picture
 from realtime.config import Settings
 from realtime.errors import ConfigError, MasqueradeError
+from realtime.families.effect import Kept
 from realtime.families.motion.motion_model import DrawnCrop, Region
 from realtime.frame import Floats, Pixels
 from realtime.imaging.affine import Matrix, Points, invert, warp
@@ -220,6 +221,8 @@ def product(a_from_b: Matrix, b_from_c: Matrix) -> Matrix:
 
 class AvatarEffect(ABC):
     """What effects that show avatars share: a canvas for each, made anew for another size or background."""
+
+    keeps: Kept = "nothing"
 
     def __init__(self, avatars: Sequence[Avatar]) -> None:
         self._avatars = {avatar.name: avatar for avatar in avatars}

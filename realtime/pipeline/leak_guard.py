@@ -1,0 +1,197 @@
+"""Looks at a picture before it leaves: no face that came in may be in it, unless the user allowed it.
+
+It believes neither the tracker nor the effect. It searches every frame for faces itself (`tracking.face_search`); a
+face that was to be replaced must lie where the search sees one, and the output must differ there by what a replacement
+must differ; every other face is covered. Whatever is doubtful raises `Doubtful`, which is a miss.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from realtime.config import Settings
+from realtime.errors import MasqueradeError
+from realtime.frame import Floats, Pixels
+from realtime.imaging.affine import warp
+from realtime.imaging.align import FACE_OVAL
+from realtime.imaging.cover import Oval, cover
+from realtime.tracking.face import Face
+from realtime.tracking.face_networks import MIN_SCORE, Detection, Region, region_around
+from realtime.tracking.face_search import FaceSearch
+
+EYES_NOSE_MOUTH = ((33, 133), (362, 263), (1, 1), (13, 14))
+"""Landmarks whose middles are the detector's first four points."""
+MOST_APART = 0.2  # of the face's height, of any of these points; 0.08 at most on the clips that it was measured on
+CLOSE = 0.8  # of the face's height: a face that the detector sees so near to a replaced one is the same, or over it
+STEADY_PLACE, STEADY_SIZE = (
+    0.5,
+    1.3,
+)  # how far a face that no detector sees may move and grow in a frame
+
+PATCH = 48  # the side of the patches that are compared, 1.5 times the face
+WINDOW = 7  # a neighbourhood in them
+FINE_SIGMA = 3.0  # coarser than that is light and shade, which a replacement takes over
+ALIKE = 0.95  # the correlation of a neighbourhood that was not replaced; with sharpening and colours changed, too
+MOST_ALIKE = 0.6  # the share of such neighbourhoods: 0.2 at most for the built-in identities, 0.83 and more for nothing
+LEAST_LEVELS = 0.75  # of 255: a patch that differs by less on average is the same
+INNER = 0.8  # of the face's outline: beyond it lies hair, which stays
+
+COVER_ACROSS, COVER_DOWN, COVER_UP = 0.7, 0.9, 0.1  # of the detector's box: radii of the cover, and how far it lies up
+
+
+class Doubtful(MasqueradeError):
+    """A picture that may show a face that it should not: it does not leave, and nobody made an error."""
+
+
+class OthersSeen(Doubtful):
+    """There is another face in the picture, and the settings want the slate then."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Checked:
+    """A picture that may leave. `covered`: how many faces were covered in it. `raw`: one may be as it came in."""
+
+    pixels: Pixels
+    covered: int = 0
+    raw: bool = False
+
+
+class LeakGuard:
+    """For one thread, called with the frames in their order. Owns `search`.
+
+    `allow_raw`: a picture with the user's own face may leave, and is only marked.
+    """
+
+    def __init__(self, search: FaceSearch, *, allow_raw: bool = False) -> None:
+        self._search, self._allow_raw = search, allow_raw
+        self.sessions = search.sessions
+        self._boxes: dict[int, npt.NDArray[np.float64]] = {}
+
+    def __call__(
+        self,
+        given: Pixels,
+        made: Pixels,
+        settings: Settings,
+        *,
+        replaced: Sequence[Face] = (),
+        kept: Sequence[Face] = (),
+        missed: Sequence[Face] = (),
+    ) -> Checked:
+        """`made` of the frame `given`, with every face covered that is neither `replaced` nor `kept` on purpose.
+
+        `missed`: faces that the tracker knows of and the effect did not replace. Raises Doubtful.
+        """
+        found = self._search(given, [face.box for face in (*replaced, *kept, *missed)])
+        raw = False
+        try:
+            self._check_replaced(given, made, replaced, found)
+        except Doubtful:
+            if not self._allow_raw:
+                raise
+            raw = True
+        others = [seen for seen in found if not any(_inside(seen, face) for face in (*replaced, *kept))]
+        self._search.watch(others)
+        ovals = [_oval_of(seen) for seen in others] + [_oval_around(face) for face in missed]
+        if settings.others == "show" or not ovals:
+            return Checked(made, raw=raw)
+        if settings.others == "card":
+            raise OthersSeen("another face is in the picture")
+        return Checked(cover(made, ovals), len(ovals), raw)
+
+    def _check_replaced(self, given: Pixels, made: Pixels, faces: Sequence[Face], found: Sequence[Detection]) -> None:
+        """Raises Doubtful where one of the faces was not replaced, or there is none in its place."""
+        boxes, self._boxes = self._boxes, {}
+        for face in faces:
+            self._check_place(given, face, found, boxes.get(face.track))
+            self._boxes[face.track] = np.array(face.box)
+            if share_alike(given, made, face.landmarks) > MOST_ALIKE:
+                raise Doubtful("the face is as it came in: the model or the mask's settings replace nothing")
+
+    def _check_place(
+        self, given: Pixels, face: Face, found: Sequence[Detection], before: npt.NDArray[np.float64] | None
+    ) -> None:
+        """Raises Doubtful where the landmarks do not lie on a face as the detector sees it."""
+        if any(_apart(seen, face) <= MOST_APART for seen in found):
+            return
+        around = region_around(face.landmarks)
+        # Turned upright, a face that lies or hangs is one for the detector, too.
+        turned = Region(around.x, around.y, 1.5 * around.width, 1.5 * around.height, around.turn)
+        upright = self._search.detect(given, turned, MIN_SCORE)
+        if any(_apart(seen, face) <= MOST_APART for seen in upright):
+            return
+        if any(_apart(seen, face) <= CLOSE for seen in (*found, *upright)):
+            raise Doubtful("the landmarks do not fit the face that is there")
+        # A profile, or a hand before the face: no detector sees it, and the tracker follows it from frame to frame.
+        if before is None or not _steady(np.array(face.box), before):
+            raise Doubtful("no face is seen where the landmarks are")
+
+    def close(self) -> None:
+        """Free the network. May be called twice."""
+        self._search.close()
+
+
+def share_alike(given: Pixels, made: Pixels, landmarks: Floats) -> float:
+    """The share 0..1 of a face that is in `made` as it is in `given`, whatever its colours and its sharpness."""
+    crop_from_frame = region_around(landmarks).crop_from_frame(PATCH)
+    patches = [warp(pixels, crop_from_frame, PATCH, PATCH, "edge") for pixels in (given, made)]
+    points = landmarks[list(FACE_OVAL), :2] @ crop_from_frame[:, :2].T + crop_from_frame[:, 2]
+    middle = points.mean(axis=0)
+    inner = np.zeros((PATCH, PATCH), np.uint8)
+    cv2.fillConvexPoly(inner, cv2.convexHull(np.rint(middle + INNER * (points - middle)).astype(np.int32)), 1)
+    inside = inner > 0
+    if float(cv2.absdiff(*patches)[inside].mean()) < LEAST_LEVELS:
+        return 1.0
+    fine = []
+    for patch in patches:
+        light = np.asarray(cv2.cvtColor(patch, cv2.COLOR_BGR2GRAY), np.float32)
+        fine.append(light - cv2.GaussianBlur(light, (0, 0), FINE_SIGMA))
+    a, b = fine
+    power = np.sqrt(_around(a * a) * _around(b * b))
+    alike = _around(a * b) > ALIKE * np.maximum(power, 1e-3)
+    return float(alike[inside].mean())
+
+
+def _around(values: Floats) -> Floats:
+    return np.asarray(cv2.boxFilter(values, -1, (WINDOW, WINDOW)), np.float32)
+
+
+def _height(face: Face) -> float:
+    return max(float(np.hypot(*(face.landmarks[10, :2] - face.landmarks[152, :2]))), 1e-6)
+
+
+def _apart(seen: Detection, face: Face) -> float:
+    """How far the detector's eyes, nose and mouth are from the landmarks' at most, in heights of the face."""
+    own = np.array([face.landmarks[list(pair), :2].mean(axis=0) for pair in EYES_NOSE_MOUTH])
+    return float(np.linalg.norm(seen.points[:4] - own, axis=1).max()) / _height(face)
+
+
+def _inside(seen: Detection, face: Face) -> bool:
+    """True where eyes, nose and mouth lie on a face that is replaced."""
+    hull = cv2.convexHull(face.landmarks[list(FACE_OVAL), :2].astype(np.float32))
+    return all(cv2.pointPolygonTest(hull, (float(x), float(y)), False) >= 0 for x, y in seen.points[:4])
+
+
+def _steady(box: npt.NDArray[np.float64], before: npt.NDArray[np.float64]) -> bool:
+    """Whether a box went on from where it was a frame ago."""
+    side, side_before = (float((b[2:] - b[:2]).mean()) for b in (box, before))
+    moved = float(np.linalg.norm((box[:2] + box[2:] - before[:2] - before[2:]) / 2))
+    return moved <= STEADY_PLACE * side_before and 1 / STEADY_SIZE <= side / max(side_before, 1e-6) <= STEADY_SIZE
+
+
+def _oval_of(seen: Detection) -> Oval:
+    """What hides a face that the detector saw, forehead and ears included."""
+    x0, y0, x1, y1 = seen.box
+    side = max(x1 - x0, y1 - y0)
+    turn = seen.region.turn
+    x, y = (x0 + x1) / 2 + COVER_UP * side * math.sin(turn), (y0 + y1) / 2 - COVER_UP * side * math.cos(turn)
+    return Oval(x, y, COVER_ACROSS * side, COVER_DOWN * side, turn)
+
+
+def _oval_around(face: Face) -> Oval:
+    """The same for landmarks."""
+    around = region_around(face.landmarks)
+    return Oval(around.x, around.y, 0.5 * around.width, 0.5 * around.height, around.turn)

@@ -1,0 +1,214 @@
+"""Finds every face in every frame, followed or not: what the leak guard must know of before a picture leaves.
+
+A place that has not changed since it was searched can hold no new face. So one look of the detector, at the square
+around whatever has changed and whoever is expected, mostly finds all there is; where that square would be too coarse
+for a face of a tenth of the picture's height, the whole picture and its overlapping square parts are looked at. What
+the detector holds for possible at that size is looked at again from near.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from realtime.frame import Floats, Pixels
+from realtime.inference.session import Session, opening_networks
+from realtime.tracking.face_networks import DETECTOR_SIZE, MIN_SCORE, Detection, FaceDetector, Region
+
+Box = tuple[float, float, float, float]
+"""(x0, y0, x1, y1) in frame pixels."""
+
+SHORT = 180  # the shorter side of the small picture that coarse looks are cut from
+BLOCK = 5  # pixels of the small picture; 36 blocks along the shorter side
+CHANGED = 4.0  # of 255, of a block's mean: ten times a noisy camera's
+POSSIBLE = (
+    0.1  # a coarse look's score: of faces of 13 of the network's 128 pixels it misses none, and noise has it rarely
+)
+AGAIN = 0.25  # the score at which a face that was there a moment ago is still one
+CLEAR_PX = 24  # of the network's pixels: a face so large needs no second look
+NEAR = 3.0  # a look from near is so many times as wide as the face
+LEAST_ROOM = 0.08  # around what changed, of the picture's shorter side
+ROOM_AROUND = 0.5  # more of it, where a look is fine enough
+MOST_WIDE = 1.4  # of the shorter side: two squares hold what is not wider, and any face in it wholly in one of them
+EVERYTHING = 30  # so many frames after the last one everything is searched again, changed or not
+LINGERS = 12  # frames: a face that was seen is not gone because one frame does not show it
+MOST_NEAR = 8  # looks from near a frame; what is beyond counts as a face
+
+
+@dataclass(slots=True, eq=False)
+class _Seen:
+    """A face whose place the caller watches, and for how many frames nothing was found there."""
+
+    face: Detection
+    missed: int = 0
+
+
+class FaceSearch:
+    """Called with frames in their order, gives every face in each; for one thread. Owns its network."""
+
+    def __init__(self, session: Session) -> None:
+        self.sessions: Sequence[Session] = (session,)
+        self.detect = FaceDetector(session)
+        self._grid: Floats | None = None  # blocks as they were when last searched
+        self._watched: list[_Seen] = []
+        self._until_everything = 0
+
+    def __call__(self, pixels: Pixels, expected: Sequence[Box]) -> list[Detection]:
+        """Every face in a picture. `expected`: where the faces that are followed should be."""
+        size = pixels.shape[1], pixels.shape[0]
+        scale = min(size) / SHORT
+        small_size = round(size[0] / scale), round(size[1] / scale)
+        small = np.asarray(cv2.resize(pixels, small_size, interpolation=cv2.INTER_LINEAR), np.uint8)
+        changed = self._changed(small)
+        places = [*expected, *(seen.face.box for seen in self._watched)]
+        self._until_everything -= 1
+        if changed is None or self._until_everything <= 0:
+            self._until_everything = EVERYTHING
+            where: npt.NDArray[np.bool_] | None = None
+            regions = _all_regions(size)
+        else:
+            where = changed
+            regions = _regions(changed, places, size, BLOCK * scale)
+        found: list[Detection] = []
+        looks = 0
+        for region in regions:
+            coarse = region.width / DETECTOR_SIZE >= 0.9 * scale
+            source, to = (small, 1 / scale) if coarse else (pixels, 1.0)
+            for possible in self.detect(source, _scaled(region, to), POSSIBLE):
+                possible = _rescaled(possible, 1 / to)
+                if any(_same(possible, other) for other in found):
+                    continue
+                if not _touches(possible.box, where, places, BLOCK * scale):
+                    continue
+                clear = (possible.box[2] - possible.box[0]) * DETECTOR_SIZE / region.width >= CLEAR_PX
+                if not (clear and possible.score >= MIN_SCORE) and looks < MOST_NEAR:
+                    looks += 1
+                    nearer = self.near(pixels, possible, MIN_SCORE)
+                    if nearer is None:
+                        continue
+                    possible = nearer
+                    if any(_same(possible, other) for other in found):
+                        continue
+                found.append(possible)
+        return found + self._still_there(pixels, found, where, BLOCK * scale)
+
+    def watch(self, faces: Sequence[Detection]) -> None:
+        """Remember these of the faces just found: they stay, where nothing changes, and linger where they are lost."""
+        before = {id(seen.face): seen for seen in self._watched}
+        self._watched = [before.get(id(face)) or _Seen(face) for face in faces]
+
+    def near(self, pixels: Pixels, face: Detection, least: float) -> Detection | None:
+        """The same face looked at from near; None where that shows none."""
+        x0, y0, x1, y1 = face.box
+        side = NEAR * max(x1 - x0, y1 - y0)
+        looked = self.detect(pixels, Region((x0 + x1) / 2, (y0 + y1) / 2, side, side), least)
+        return next((seen for seen in looked if _same(seen, face)), None)
+
+    def close(self) -> None:
+        """Free the network. May be called twice."""
+        self.detect.close()
+
+    def _changed(self, small: Pixels) -> npt.NDArray[np.bool_] | None:
+        """The blocks that changed since they were searched, which they now are; None: all of them may have."""
+        columns, rows = -(-small.shape[1] // BLOCK), -(-small.shape[0] // BLOCK)
+        means = cv2.resize(small, (columns, rows), interpolation=cv2.INTER_AREA)
+        grid = np.asarray(cv2.cvtColor(means, cv2.COLOR_BGR2GRAY), np.float32)
+        if self._grid is None or self._grid.shape != grid.shape:
+            self._grid, self._watched = grid, []
+            return None
+        changed = np.abs(grid - self._grid) > CHANGED
+        self._grid[changed] = grid[changed]
+        return np.asarray(changed)
+
+    def _still_there(
+        self, pixels: Pixels, found: list[Detection], changed: npt.NDArray[np.bool_] | None, block: float
+    ) -> list[Detection]:
+        """The watched faces that the looks at this picture did not give."""
+        still: list[Detection] = []
+        for seen in self._watched:
+            if any(_same(seen.face, other) for other in (*found, *still)):
+                continue
+            if changed is not None and not _touches(seen.face.box, changed, (), block):
+                still.append(seen.face)
+            elif (again := self.near(pixels, seen.face, AGAIN)) is not None:
+                still.append(again)
+            else:
+                seen.missed += 1
+                if seen.missed <= LINGERS:
+                    still.append(seen.face)
+        return still
+
+
+def open_face_search(folder: Path, provider: str) -> FaceSearch:
+    """A search on the detector in the folder of a `face` bundle. Raises ModelError."""
+    with opening_networks(provider=provider, precision="fp32", threads=1) as network:
+        return FaceSearch(network(folder / "detector.onnx"))
+
+
+def _all_regions(size: tuple[int, int]) -> list[Region]:
+    """The whole picture, and the squares of its shorter side that cover it with room for a face between them."""
+    width, height = size
+    short, long = min(size), max(size)
+    regions = [Region(width / 2, height / 2, long, long)]
+    if long > 1.2 * short:
+        tiles = 1 - (-(long - short) * 8 // (short * 7))
+        for middle in np.linspace(short / 2, long - short / 2, tiles).tolist():
+            x, y = (middle, height / 2) if width > height else (width / 2, middle)
+            regions.append(Region(x, y, short, short))
+    return regions
+
+
+def _regions(
+    changed: npt.NDArray[np.bool_], places: Sequence[Box], size: tuple[int, int], block: float
+) -> list[Region]:
+    """The squares that hold all blocks that changed and all `places`, with room; mostly one."""
+    boxes = list(places)
+    if changed.any():
+        rows, columns = np.flatnonzero(changed.any(axis=1)), np.flatnonzero(changed.any(axis=0))
+        boxes.append((columns[0] * block, rows[0] * block, (columns[-1] + 1) * block, (rows[-1] + 1) * block))
+    if not boxes:
+        return []
+    short = min(size)
+    corners = np.array(boxes)
+    low, high = np.maximum(corners[:, :2].min(axis=0), 0.0), np.minimum(corners[:, 2:].max(axis=0), size)
+    wide = float((high - low).max())
+    if wide > MOST_WIDE * short:
+        return _all_regions(size)
+    # Wholly within the picture: what lies beyond it is black, and a waste.
+    side = min((1.0 + ROOM_AROUND) * wide + LEAST_ROOM * short, short)
+    least, most = np.full(2, side / 2), np.array(size) - side / 2
+    middles = {tuple(np.clip(at, least, most).tolist()) for at in (low + side / 2, high - side / 2)}
+    if wide <= side:
+        middles = {tuple(np.clip((low + high) / 2, least, most).tolist())}
+    return [Region(x, y, side, side) for x, y in sorted(middles)]
+
+
+def _touches(box: Box, changed: npt.NDArray[np.bool_] | None, places: Sequence[Box], block: float) -> bool:
+    """Whether something in this box has changed or was expected."""
+    if changed is None:
+        return True
+    x0, y0, x1, y1 = box
+    if any(x0 < b[2] and b[0] < x1 and y0 < b[3] and b[1] < y1 for b in places):
+        return True
+    r0, r1, c0, c1 = (max(int(v // block), 0) for v in (y0, y1, x0, x1))
+    return bool(changed[r0 : r1 + 1, c0 : c1 + 1].any())
+
+
+def _same(a: Detection, b: Detection) -> bool:
+    """Whether two detections are of one face: either holds the other's middle, and neither is much larger."""
+    (ax, ay), (bx, by) = ((f.box[0] + f.box[2], f.box[1] + f.box[3]) for f in (a, b))
+    a_side, b_side = (f.box[2] - f.box[0] for f in (a, b))
+    near = max(abs(ax - bx), abs(ay - by)) < max(a_side, b_side)
+    return near and 0.5 < a_side / b_side < 2.0
+
+
+def _scaled(region: Region, to: float) -> Region:
+    return Region(region.x * to, region.y * to, region.width * to, region.height * to, region.turn)
+
+
+def _rescaled(face: Detection, to: float) -> Detection:
+    x0, y0, x1, y1 = (value * to for value in face.box)
+    return Detection((x0, y0, x1, y1), face.points * np.float32(to), face.score)
