@@ -73,7 +73,9 @@ def _write_dfm(folder: Path, plan: ExportPlan, name: str, options: ExportOptions
     assert spec is not None  # the options have seen to it
     file = folder / f"{name}.dfm"
     # Not simplified for our runtimes: older ones shall read it, and find what DeepFaceLab would have written.
-    model = to_onnx(spec, dynamic_batch=options.dynamic_batch, simplified=False)
+    # The number of pictures is open, as in DeepFaceLab's own.
+    options = replace(options, dynamic_batch=True)
+    model = to_onnx(spec, dynamic_batch=True, simplified=False)
     converted = convert_precision(model, spec, plan, options, say)
     network = _write(file, replace(converted, model=to_dfm(converted.model)), options, say)
     write_record(folder / f"{file.name}.json", plan, [network], _recorded(options))

@@ -1,10 +1,11 @@
-"""Reads a pickled file as arrays and plain values, without calling anything that the file names.
+"""Reads pickled files as arrays, tensors and plain values, without calling anything that a file names.
 
 A pickle is a small program that may call whatever it can name. DeepFaceLab writes its weights and options that way, but
-needs only dictionaries, lists, tuples, texts, numbers and NumPy arrays. Here the standard library's unpickler knows the
-instructions for these alone, and the names that NumPy arrays are made of stand for functions of this file: nothing is
-imported for a pickle. It is the unpickler written in Python: the one in C hashes any key (a nest of tuples takes it for
-ever) and makes room for as many remembered values as a file says (four bytes ask for 16 GiB).
+needs only dictionaries, lists, tuples, texts, numbers and NumPy arrays; TorchScript needs modules and tensors too. Here
+the standard library's unpickler knows the instructions for these alone, and the names that arrays and tensors are made
+of stand for functions of this file: nothing is imported for a pickle. It is the unpickler written in Python: the one in
+C hashes any key (a nest of tuples takes it for ever) and makes room for as many remembered values as a file says (four
+bytes ask for 16 GiB).
 """
 
 import io
@@ -113,6 +114,8 @@ class _Pieces(io.BytesIO):
 class _Reader(pickle._Unpickler):
     """The standard library's unpickler with the instructions of `dispatch` and the names of `NAMES` alone."""
 
+    built: tuple[type, ...] = (_Dtype, _Array)
+    """What may be given a state."""
     read: Callable[[int], bytes]
     pop_mark: Callable[[], list[Any]]
     stack: list[Any]
@@ -145,7 +148,7 @@ class _Reader(pickle._Unpickler):
 
     def _build(self) -> None:
         state, target = self.stack.pop(), self.stack[-1]
-        if type(target) not in (_Dtype, _Array):
+        if type(target) not in self.built:
             raise _Refused("holds more than arrays and plain values")
         target.build(state)
 
@@ -177,20 +180,92 @@ class _Reader(pickle._Unpickler):
     }
 
 
+class ScriptModule(dict[str, Any]):
+    """A module of a TorchScript file: attribute -> value, nothing else of it."""
+
+    def build(self, state: Any) -> None:
+        if type(state) is not dict:
+            raise _Refused(*QUANTISED)  # a packed object of a quantised network
+        self.update(state)
+
+
+QUANTISED = ("is a quantised network", "get the checkpoint with float weights")
+Rebuild = Callable[[str, str, int, Any, Any], Any]
+"""A tensor from its storage's kind (`FloatStorage`) and key, its offset, shape and strides."""
+
+
+class _ScriptReader(_Reader):
+    """Also knows modules and tensors, which `rebuild` makes."""
+
+    built = (ScriptModule,)
+
+    def __init__(self, file: io.BytesIO, rebuild: Rebuild) -> None:
+        super().__init__(file)
+        self.rebuild = rebuild
+
+    def find_class(self, module: str, name: str, /) -> Any:
+        if module.partition(".")[0] == "__torch__":
+            return ScriptModule
+        if (module, name) == ("torch._utils", "_rebuild_tensor_v2"):
+            return lambda storage, offset, shape, stride, *_: self.rebuild(
+                storage[1], storage[2], offset, shape, stride
+            )
+        if module == "torch._utils" and name.startswith("_rebuild_"):
+            raise _Refused(*QUANTISED)
+        if module == "torch" and (name.endswith("Storage") or name == "device"):
+            return name if name != "device" else str
+        if module == "torch.jit._pickle":  # a list or a dict with its type
+            return lambda value, *_: value
+        return dict if (module, name) == ("collections", "OrderedDict") else super().find_class(module, name)
+
+    def persistent_load(self, pid: Any) -> Any:
+        if type(pid) is not tuple or list(map(type, pid)) != [str, str, str, str, int]:
+            raise _Refused("is damaged: it has a tensor without numbers")
+        return pid
+
+    def _new(self) -> None:
+        arguments, kind = self.stack.pop(), self.stack.pop()
+        if kind is not ScriptModule or arguments != ():
+            raise _Refused("holds more than modules and plain values")
+        self.stack.append(ScriptModule())
+
+    dispatch = _Reader.dispatch | {  # type: ignore[assignment]
+        pickle.NEWOBJ[0]: _new,
+        pickle.BINPERSID[0]: pickle._Unpickler.dispatch[pickle.BINPERSID[0]],
+    }
+
+
+def read_script_pickle(content: bytes, title: str, rebuild: Rebuild) -> Any:
+    """What the `data.pkl` of a TorchScript file holds: `ScriptModule`s, tensors and plain values, no code run.
+
+    Raises ModelError as `read_restricted_pickle`, and what `rebuild` raises as one.
+    """
+    return _read(lambda pieces: _ScriptReader(pieces, rebuild), content, title)
+
+
 def read_restricted_pickle(content: bytes, title: str) -> Any:
     """What `content` holds: plain values, and read-only arrays in native byte order.
 
     Raises ModelError, in one line that starts with `title`, for anything that is not exactly one pickle
     (protocol 2 to 5) of plain values and numeric arrays.
     """
+    return _read(_Reader, content, title, _check_plain)
+
+
+def _read(
+    reader: Callable[[_Pieces], _Reader],
+    content: bytes,
+    title: str,
+    check: Callable[[Any], None] = lambda value: None,
+) -> Any:
     pieces = _Pieces(content)
     try:
         if content[:1] != pickle.PROTO or not 2 <= content[1] <= 5:
-            raise _Refused("is no DeepFaceLab file")
-        value = _Reader(pieces).load()
+            raise _Refused("is no pickle")
+        value = reader(pieces).load()
         if pieces.tell() != len(content):
             raise _Refused("is damaged: something is left over at its end")
-        _check_plain(value)
+        check(value)
     except _Refused as why:
         raise ModelError(f"{title} {why}") from why
     except EOFError as why:

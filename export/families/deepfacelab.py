@@ -1,10 +1,11 @@
-"""DeepFaceLab models (SAEHD or AMP) as the network of a `swap` bundle, or as a .dfm.
+"""DeepFaceLab models (SAEHD, AMP or Quick96) as the network of a `swap` bundle, or as a .dfm.
 
 A model NAME of class C lies as NAME_C_data.dat (options) and NAME_C_PART.npy (weights; pickles, in spite of
 their ending) in one folder. Only the parts that draw are read; discriminators and optimisers may be missing.
 Upstream leaves a weight that a file lacks at a random start and ignores one too many; here both are refused.
 """
 
+import contextlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -32,6 +33,7 @@ from export.restricted_pickle import read_restricted_pickle
 from export.samples import MORPHS, pictures
 from export.torch_file import fill
 from realtime.errors import ConfigError, ModelError
+from realtime.inference.file_kind import kind_of
 from realtime.models.card import FaceTypeName
 from realtime.text import printable
 
@@ -41,9 +43,22 @@ FACE_TYPES = {"h": "half", "mf": "mid-full", "f": "full", "wf": "whole_face", "h
 MAX_FILE_BYTES = 16 << 30
 """Above any part of a model that can be trained on the cards of its day."""
 
-_DATA = re.compile(r"(?P<name>.+)_(?P<family>SAEHD|AMP)_data\.dat")
-_BESIDE = re.compile(r"(?P<model>.+_(?:SAEHD|AMP))_\w+\.(?:dat|npy|txt|dfm)")
+QUICK96 = {
+    "resolution": 96, "archi": "df-ud", "ae_dims": 128, "e_dims": 64, "d_dims": 64, "d_mask_dims": 16, "face_type": "f",
+}  # fmt: skip
+"""Upstream's class of fixed sizes, which its options do not tell: a small SAEHD."""
+
+_DATA = re.compile(r"(?P<name>.+)_(?P<family>SAEHD|AMP|Quick96)_data\.dat")
+_BESIDE = re.compile(r"(?P<model>.+_(?:SAEHD|AMP|Quick96))_\w+\.(?:dat|npy|txt|dfm)")
+_XSEG = re.compile(r"XSeg_\w+\.(dat|npy|onnx)")
+_OTHER = re.compile(r"(?:.*_)?(?P<family>[^_]+)_data\.dat")
 """Any file of a model tells which of a folder's models is meant."""
+
+
+IS_XSEG = (
+    "is of XSeg, which masks faces for training and draws none: give a SAEHD or AMP model "
+    "(trained on XSeg's masks, it has learned them)"
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -119,7 +134,7 @@ def plan_deepfacelab(path: Path, *, face_type: str | None = None) -> ExportPlan:
         output={"face": "celeb_face", "mask": "celeb_mask", "driver_mask": "driver_mask"},
         training={
             "program": "DeepFaceLab",
-            "kind": f"SAEHD {model.archi}" if model.archi else model.family,
+            "kind": f"{model.family} {model.archi}" if model.archi else model.family,
             "iterations": model.iterations,
         },
         dfm=dfm,
@@ -138,7 +153,7 @@ def read_deepfacelab(path: Path) -> DeepFaceLabModel:
     name, family = naming["name"], naming["family"]
     content = _read(data)
     iterations = content.get("iter")
-    options = content.get("options")
+    options = QUICK96 if family == "Quick96" else content.get("options")
     if type(iterations) is not int or not isinstance(options, dict):
         raise ModelError(f"{_title(data)} lacks 'iter' or 'options': is it the options of a {family} model?")
     if iterations < 1:
@@ -175,14 +190,28 @@ def _find(path: Path) -> Path:
             return data
         raise ModelError(f"{_title(data)} is missing beside {printable(path.name, 80)}: copy the whole model folder")
     if not path.is_dir():
+        if _XSEG.fullmatch(path.name):
+            raise ModelError(f"{printable(path)} {IS_XSEG}")
+        what = ""
+        with contextlib.suppress(OSError):
+            what = f" but {kind_of(path).title}" if path.is_file() else ""
         raise ModelError(
-            f"{printable(path)} is no DeepFaceLab model: give its folder, or its NAME_SAEHD_data.dat (or _AMP_)"
+            f"{printable(path)} is no DeepFaceLab model{what}: give its folder, or its NAME_SAEHD_data.dat (or _AMP_)"
         )
     try:
-        found = sorted(file for file in path.iterdir() if _DATA.fullmatch(file.name) and file.is_file())
+        names = sorted(file.name for file in path.iterdir() if file.is_file())
     except OSError as why:
         raise ModelError(f"cannot look into {printable(path)} ({why.strerror}): make it readable") from why
+    found = [path / name for name in names if _DATA.fullmatch(name)]
     if not found:
+        if any(map(_XSEG.fullmatch, names)):
+            raise ModelError(f"{printable(path)} {IS_XSEG}")
+        other = next(filter(None, map(_OTHER.fullmatch, names)), None)
+        if other:
+            kind = printable(other["family"], 40)
+            raise ModelError(
+                f"{printable(path)} holds a {kind} model of an older DeepFaceLab: SAEHD, AMP and Quick96 work"
+            )
         raise ModelError(
             f"{printable(path)} holds no NAME_SAEHD_data.dat or NAME_AMP_data.dat: give the model folder of DeepFaceLab"
         )
@@ -203,6 +232,9 @@ def _read(path: Path) -> dict[Any, Any]:
         raise ModelError(f"{_title(path)} cannot be read ({why.strerror}): make it readable") from why
     except MemoryError as why:
         raise ModelError(f"{_title(path)} does not fit into memory: close other programs") from why
+    kind = kind_of(path)
+    if kind.reader != "pickle" and not content.startswith(b"\x80"):
+        raise ModelError(f"{_title(path)} is {kind.title}: copy the whole model folder again")
     value = read_restricted_pickle(content, _title(path))
     if not isinstance(value, dict):
         raise ModelError(f"{_title(path)} is not what its name says: copy the whole model folder again")

@@ -161,8 +161,8 @@ def read_first_order_motion(file: Path, *, align_corners: bool, config: MotionCo
     """
     found = read_torch_file(file)
     name = printable(file.name, 80)
-    generator = state_dict(found, "generator", file, TITLE)
-    detector = state_dict(found, "kp_detector", file, TITLE)
+    generator = state_dict(found, "generator", "final.weight", file, TITLE)
+    detector = state_dict(found, "kp_detector", "kp.weight", file, TITLE)
     if config is None:
         try:
             config = config_of(shapes_of(generator), shapes_of(detector))

@@ -39,11 +39,11 @@ def plan_wav2lip(file: Path) -> ExportPlan:
 
 
 def read_wav2lip(file: Path) -> Wav2Lip:
-    """The model in a checkpoint (a dict with `state_dict`), on the CPU. Raises ModelError for anything else.
+    """The model in a checkpoint, on the CPU. Raises ModelError for anything else.
 
     The picture's size is that of the weights: 96 px for the published files.
     """
-    state = state_dict(read_torch_file(file), "state_dict", file, "Wav2Lip")
+    state = state_dict(read_torch_file(file), "state_dict", "output_block.1.weight", file, "Wav2Lip")
     name = printable(file.name, 80)
     try:
         shape = shape_of(shapes_of(state))

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 
 from realtime.errors import ModelError
+from realtime.inference.file_kind import AGAIN, UNKNOWN, kind_of
 from realtime.text import printable
 
 KNOWN_DOMAINS = frozenset({"", "ai.onnx", "ai.onnx.ml", "com.microsoft"})
@@ -76,12 +77,19 @@ def check_onnx(data: bytes, name: str) -> str:
                 if part and isinstance(value, memoryview):
                     todo.append((part, value, depth + 1))
     except (ValueError, IndexError) as error:
-        raise ModelError(f"{name} is not a whole ONNX file ({printable(error, 80)}): get it again") from error
+        raise _no_onnx(data, name, f"a whole ONNX file ({printable(error, 80)})") from error
     if not saw_graph:
-        raise ModelError(f"{name} is not an ONNX file (there is no graph in it): get it again")
+        raise _no_onnx(data, name, "an ONNX file (there is no graph in it)")
     if all_operators & INT8_OPS:
         return "int8"
     return "fp16" if half - cast else "fp32"
+
+
+def _no_onnx(data: bytes, name: str, what: str) -> ModelError:
+    kind = kind_of(data)
+    if kind.reader == "onnx" or kind.title == UNKNOWN:
+        return ModelError(f"{name} is not {what}: {AGAIN}")
+    return ModelError(f"{name} is {kind.title}, not an ONNX network: {kind.do}")
 
 
 def _check(kind: str, fields: list[Field], name: str) -> None:

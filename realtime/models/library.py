@@ -19,6 +19,7 @@ import platformdirs
 import tomli_w
 
 from realtime.errors import ConfigError, ModelError
+from realtime.inference.file_kind import UNKNOWN, kind_of
 from realtime.inference.trial import try_model
 from realtime.models.atomic_dir import UNFINISHED, atomic_dir, storage_error
 from realtime.models.avatar import AVATAR_FILE, StoredAvatar, avatar_pixels, open_avatar, read_avatar_card
@@ -315,17 +316,18 @@ def _completed(folder: Path, identity: str | None, statement: str | None) -> byt
 
 
 def _check_readable(file: Path) -> None:
+    """Raises ConfigError where there is no file to read, ModelError where it is no .dfm."""
+    if not file.is_file():
+        raise ConfigError(f"{printable(file)} is no file: check the path")
+    if not os.access(file, os.R_OK):
+        raise ConfigError(f"{printable(file)} cannot be read: check its permissions")
+    if not 0 < file.stat().st_size <= MAX_FILE_BYTES:
+        raise ModelError(f"{printable(file)} is empty, or larger than any .dfm (2 GiB): get the file again")
     if file.suffix.lower() != ".dfm":
-        wrong = "is neither a .dfm nor a bundle's folder: give one of these"
-    elif not file.is_file():
-        wrong = "is no file: check the path"
-    elif not os.access(file, os.R_OK):
-        wrong = "cannot be read: check its permissions"
-    elif not 0 < file.stat().st_size <= MAX_FILE_BYTES:
-        wrong = "is empty, or larger than any .dfm (2 GiB): get the file again"
-    else:
-        return
-    raise ConfigError(f"{printable(file)} {wrong}")
+        kind = kind_of(file)
+        what = f"is {kind.title}" if kind.title != UNKNOWN else "is no model known here"
+        do = f", or {kind.do}" if kind.reader else ""
+        raise ModelError(f"{printable(file)} {what}, neither a .dfm nor a bundle's folder: give one of these{do}")
 
 
 def _visible_folders(place: Path) -> list[Path]:

@@ -14,8 +14,8 @@ from deepfacelab_models import SMALLEST, filled, names_of, smallest_parts, write
 
 torch = pytest.importorskip("torch", reason="torch is not installed (pip install '.[export]')")
 
-from export.families.deepfacelab import read_deepfacelab  # noqa: E402
-from export.networks.autoencoder import Amp, AmpShape  # noqa: E402
+from export.families.deepfacelab import QUICK96, plan_deepfacelab, read_deepfacelab  # noqa: E402
+from export.networks.autoencoder import Amp, AmpShape, Archi, SaehdShape, saehd  # noqa: E402
 from export.restricted_pickle import read_restricted_pickle  # noqa: E402
 from realtime.errors import ModelError  # noqa: E402
 
@@ -189,7 +189,7 @@ def spoil(part: str, name: str, value: Any) -> Parts:
         (None, {"e_dims": None}, "option 'e_dims' is missing"),
         (None, {"iterations": 0}, "was never trained"),
         (None, {"family": "AMP"}, "option 'inter_dims' is missing"),
-        (None, {"family": "Quick96"}, "holds no NAME_SAEHD_data.dat"),
+        (None, {"family": "SAE"}, "holds a SAE model of an older DeepFaceLab"),
     ],
 )
 def test_what_does_not_fit_is_named(tmp_path: Path, parts: Parts | None, options: dict[str, Any], says: str) -> None:
@@ -198,6 +198,35 @@ def test_what_does_not_fit_is_named(tmp_path: Path, parts: Parts | None, options
 
 def test_a_saehd_model_named_amp_is_refused(tmp_path: Path) -> None:
     assert "inter_src.npy is missing" in refusal(folder(tmp_path, family="AMP", inter_dims=4))
+
+
+def test_quick96_is_a_small_saehd(tmp_path: Path) -> None:
+    """Its options tell no size: upstream's are fixed."""
+    sizes = {name: QUICK96[name] for name in ("resolution", "ae_dims", "e_dims", "d_dims", "d_mask_dims")}
+    with torch.device("meta"):
+        network = saehd(SaehdShape(Archi.parse("df-ud"), **sizes))
+    parts = {part: {n: np.zeros(s, np.float32) for n, s in names} for part, names in names_of(network).items()}
+    model = read_deepfacelab(folder(tmp_path, parts, family="Quick96", archi=None, resolution=None))
+    assert (model.family, model.resolution, model.face_type) == ("Quick96", 96, "full")
+    assert plan_deepfacelab(tmp_path / "model").training["kind"] == "Quick96 df-ud"
+
+
+def test_xseg_is_named(tmp_path: Path) -> None:
+    for name in ("XSeg_data.dat", "XSeg_256.npy", "XSeg_256_opt.npy"):
+        (tmp_path / name).write_bytes(b"")
+        assert "masks faces for training" in refusal(tmp_path / name)
+    assert "masks faces for training" in refusal(tmp_path)
+    model = folder(tmp_path)
+    shutil.copy(tmp_path / "XSeg_data.dat", model)
+    assert read_deepfacelab(model).family == "SAEHD", "it lies beside the model that it masks for"
+
+
+def test_a_file_that_is_none_of_deepfacelabs_is_named(tmp_path: Path) -> None:
+    model = folder(tmp_path)
+    (model / "tiny_SAEHD_inter.npy").write_bytes(b"<html>Quota</html>")
+    assert "tiny_SAEHD_inter.npy is a web page" in refusal(model)
+    (tmp_path / "page.pth").write_bytes(b"<html>Quota</html>")
+    assert "is no DeepFaceLab model but a web page" in refusal(tmp_path / "page.pth")
 
 
 def test_an_amp_model_is_read(tmp_path: Path) -> None:

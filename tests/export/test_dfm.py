@@ -10,6 +10,7 @@ from bundles import one_line
 torch = pytest.importorskip("torch", reason="the export needs the extra `export`")
 onnx = pytest.importorskip("onnx", reason="the export needs the extra `export`")
 
+from deepfacelab_models import write_smallest  # noqa: E402
 from exported import on_cpu, recorded, worst  # noqa: E402
 from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 
@@ -43,7 +44,7 @@ def ports(model: Any) -> list[tuple[str, int, list[Any]]]:
 
 def test_a_saehd_dfm_is_what_deepfacelab_itself_exported(shared: Path, tmp_path: Path) -> None:
     folder = shared / "reference" / "saehd"
-    file = written(folder / "microdf_SAEHD_data.dat", tmp_path, dynamic_batch=True)
+    file = written(folder / "microdf_SAEHD_data.dat", tmp_path)
     ours, theirs = onnx.load(file), onnx.load(folder / "microdf_SAEHD_model.dfm")
     assert ours.opset_import[0].version == max(o.version for o in theirs.opset_import if not o.domain) == 12
     assert ours.ir_version == theirs.ir_version == 7
@@ -68,7 +69,7 @@ def test_an_amp_dfm_morphs_as_deepfacelabs_own(shared: Path, tmp_path: Path) -> 
     file = written(shared / "reference" / "amp", tmp_path, name="adam")
     assert file.name == "adam.dfm"
     assert [(name, sides) for name, _, sides in ports(onnx.load(file))][:2] == [
-        ("in_face:0", [1, 64, 64, 3]),
+        ("in_face:0", ["N", 64, 64, 3]),
         ("morph_value:0", [1]),
     ]
     wanted = recorded(shared / "reference" / "amp" / "microamp_AMP_out_ort.npz")
@@ -77,6 +78,21 @@ def test_an_amp_dfm_morphs_as_deepfacelabs_own(shared: Path, tmp_path: Path) -> 
         drawn = session.run({"in_face:0": wanted["in_face"][:1], "morph_value:0": np.array([morph], np.float32)})
         for name in OUTPUTS:
             assert worst(drawn[f"{name}:0"], wanted[f"{name}_m{morph}"][:1]) <= 1e-4
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("archi", ["df", "df-t", "liae-c", "liae-udtc"])
+def test_every_kind_takes_several_pictures_as_upstreams_do(tmp_path: Path, archi: str) -> None:
+    file = written(write_smallest(tmp_path / "model", archi, resolution=32), tmp_path)
+    faces = np.random.default_rng(1).random((3, 32, 32, 3), np.float32)
+    session = on_cpu(file)
+    together = session.run({"in_face:0": faces})
+    for number in range(3):
+        alone = session.run({"in_face:0": faces[number : number + 1]})
+        for name, value in alone.items():
+            assert worst(together[name][number : number + 1], value) <= 1e-5
+    bundle = add_model(file, identity="synthetic", statement="Random weights.")
+    open_swapper(bundle, provider="cpu", precision="fp32").close()
 
 
 # -- the way down to opset 12

@@ -1,9 +1,11 @@
 """Foreign torch files: hostile, damaged or of another family, they end in one line and nothing else."""
 
 import io
+import json
 import os
 import pickle
 import random
+import warnings
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -100,12 +102,12 @@ DEEP = "down_blocks.0.conv.weight"
     ("change", "says"),
     [
         (lambda s: {k: v for k, v in s.items() if k != LEAST}, f"lacks {LEAST}"),
-        (lambda s: {k: v for k, v in s.items() if "audio" not in k}, "and 90 more"),
+        (lambda s: {k: v for k, v in s.items() if "audio" not in k}, "and 77 more"),
         (lambda s: put(s, "wings.weight", torch.zeros(2)), "has unknown wings.weight"),
         (lambda s: put(s, LEAST, torch.zeros(3)), f"{LEAST} is 3, wanted is 2"),
         (lambda s: put(s, LEAST, torch.full((2,), float("nan"))), "not finite"),
         (lambda s: put(s, LEAST, torch.zeros(2, dtype=torch.int32)), "int32, wanted is torch.float32"),
-        (lambda s: put(s, LEAST, torch.zeros(2).to_sparse()), "not a plain named tensor"),
+        (lambda s: put(s, LEAST, torch.zeros(2).to_sparse()), "is sparse"),
         (lambda s: put(s, LEAST, "a\nb"), "not a plain named tensor"),
         (lambda s: put(s, 7, torch.zeros(2)), "not a plain named tensor"),
         (lambda s: put(s, "module." + LEAST, torch.zeros(2)), "twice"),
@@ -146,12 +148,172 @@ def test_wrong_motion_weights_are_refused(
 def test_what_is_no_checkpoint(tmp_path: Path, lips: dict[str, Any]) -> None:
     assert "no checkpoint at" in refused(read_wav2lip, tmp_path / "absent.pth")
     (tmp_path / "folder.pth").mkdir()
-    assert "no checkpoint at" in refused(read_wav2lip, tmp_path / "folder.pth")
-    for name, content in {"empty.pth": b"", "text.pth": b"not a model\n" * 99, "zeros.pth": bytes(4096)}.items():
-        (tmp_path / name).write_bytes(content)
-        assert "is no torch checkpoint" in refused(read_torch_file, tmp_path / name)
+    assert "is a folder" in refused(read_wav2lip, tmp_path / "folder.pth")
     torch.save([1, 2], tmp_path / "list.pth")
     assert "holds a list" in refused(read_torch_file, tmp_path / "list.pth")
+
+
+def as_safetensors(state: dict[str, Any]) -> bytes:
+    header, numbers = {"__metadata__": {"format": "pt"}}, b""
+    for key, value in state.items():
+        raw = value.contiguous().view(torch.uint8).numpy().tobytes() if value.ndim else value.numpy().tobytes()
+        ends = [len(numbers), len(numbers) + len(raw)]
+        kind = {torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16", torch.int64: "I64"}[value.dtype]
+        header[key] = {"dtype": kind, "shape": list(value.shape), "data_offsets": ends}
+        numbers += raw
+    text = json.dumps(header).encode()
+    return len(text).to_bytes(8, "little") + text + numbers
+
+
+def prefixed(state: dict[str, Any], prefix: str) -> dict[str, Any]:
+    return {f"{prefix}{key}": value for key, value in state.items()}
+
+
+LAYOUTS: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "bare": lambda s: s,
+    "bare, of several GPUs": lambda s: prefixed(s, "module."),
+    "under model": lambda s: {"model": s, "optimizer": {"state": {0: {"step": 1}}}, "epoch": 3},
+    "under generator": lambda s: {"generator": s, "discriminator": {"a.weight": torch.zeros(1)}},
+    "beside an average of it": lambda s: {"ema": {k: v * 0 for k, v in s.items()}, "state_dict": s},
+    "two deep": lambda s: {"checkpoint": {"state_dict": prefixed(s, "module.")}},
+    "with a prefix": lambda s: {"state_dict": prefixed(s, "net_g.")},
+    "without counts": lambda s: {k: v for k, v in s.items() if not k.endswith("num_batches_tracked")},
+    "with odd counts": lambda s: {k: v.float() if k.endswith("num_batches_tracked") else v for k, v in s.items()},
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_the_weights_are_found_where_programs_put_them(tmp_path: Path, lips: dict[str, Any], layout: str) -> None:
+    state = lips["state_dict"]
+    torch.save(LAYOUTS[layout](state), tmp_path / "lips.pth")
+    assert_same(read_wav2lip(tmp_path / "lips.pth"), state)
+
+
+def assert_same(network: Any, state: dict[str, Any]) -> None:
+    """Equal numbers; what training counted is not taken along."""
+    for key, value in network.state_dict().items():
+        assert torch.equal(value, state[key]) or (key.endswith("num_batches_tracked") and not value)
+
+
+@pytest.mark.parametrize("kind", ["F32", "F16", "BF16"])
+def test_safetensors_hold_the_same(tmp_path: Path, lips: dict[str, Any], motion: dict[str, Any], kind: str) -> None:
+    cast = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}[kind]
+    state = {key: value.to(cast) if value.is_floating_point() else value for key, value in lips["state_dict"].items()}
+    (tmp_path / "lips.safetensors").write_bytes(as_safetensors(state))
+    assert_same(read_wav2lip(tmp_path / "lips.safetensors"), state)
+    flat = prefixed(motion["generator"], "generator.") | prefixed(motion["kp_detector"], "kp_detector.")
+    (tmp_path / "motion.safetensors").write_bytes(as_safetensors(flat))
+    assert_same(read_motion(tmp_path / "motion.safetensors").generator, motion["generator"])
+    whole = as_safetensors({"a": torch.ones(3)})
+    for bad in (
+        whole[:-1],
+        whole.replace(b"[0, 12]", b"[0, 16]"),
+        whole.replace(b"F32", b"F8"),
+        whole.replace(b"[3]", b"3"),
+    ):
+        (tmp_path / "bad.safetensors").write_bytes(bad)
+        assert "no whole safetensors file" in refused(read_torch_file, tmp_path / "bad.safetensors")
+
+
+class Wrapper(torch.nn.Module):
+    """Both networks of a motion model in one, as somebody may script them; the same weights once more, shared."""
+
+    def __init__(self, motion: dict[str, Any]) -> None:
+        super().__init__()
+        self.sizes = [1, 2]
+        self.generator, self.kp_detector = Holder(motion["generator"]), Holder(motion["kp_detector"])
+        self.again = self.generator
+
+    def forward(self, x: Any) -> Any:
+        return x
+
+
+class Holder(torch.nn.Module):
+    """A state dict as modules."""
+
+    def __init__(self, state: dict[str, Any]) -> None:
+        super().__init__()
+        for key, value in state.items():
+            part, _, rest = key.partition(".")
+            if rest:
+                inner = {k.partition(".")[2]: v for k, v in state.items() if k.startswith(f"{part}.")}
+                setattr(self, part, Holder(inner))
+            else:
+                self.register_buffer(key, value)
+
+    def forward(self, x: Any) -> Any:
+        return x
+
+
+def scripted(module: Any, file: Path) -> Path:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it is on its way out, but files of it are there
+        torch.jit.save(torch.jit.script(module), file)
+    return file
+
+
+def test_torch_script_is_read_as_data(tmp_path: Path, lips: dict[str, Any], motion: dict[str, Any]) -> None:
+    file = scripted(Holder(lips["state_dict"]).half(), tmp_path / "lips.pth")
+    halves = {key: value.half() if value.is_floating_point() else value for key, value in lips["state_dict"].items()}
+    assert_same(read_wav2lip(file), halves)
+    model = read_motion(scripted(Wrapper(motion), tmp_path / "motion.pth"))
+    assert_same(model.generator, motion["generator"])
+    assert_same(model.detector, motion["kp_detector"])
+
+
+def changed(file: Path, **entries: bytes) -> Path:
+    """A zip with some entries replaced (by the end of their names)."""
+    out = file.with_name("changed.pth")
+    with zipfile.ZipFile(file) as old, zipfile.ZipFile(out, "w") as new:
+        for entry in old.infolist():
+            end = entry.filename.partition("/")[2]
+            new.writestr(entry, entries.get(end, old.read(entry)))
+    return out
+
+
+def test_torch_script_that_cannot_be_read_is_named(tmp_path: Path, lips: dict[str, Any]) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        frozen = torch.jit.freeze(torch.jit.script(torch.nn.Linear(2, 2).eval()))
+        torch.jit.save(frozen, tmp_path / "frozen.pth")
+    assert "without named weights" in refused(read_torch_file, tmp_path / "frozen.pth")
+    good = scripted(Holder({"a.weight": torch.ones(4)}), tmp_path / "good.pth")
+    with zipfile.ZipFile(good) as archive:
+        pickled = archive.read("good/data.pkl")
+    for replaced, says in {
+        b"cos\nsystem\n": "nothing was run",
+        b"ctorch._utils\n_rebuild_qtensor\n": "quantised",
+    }.items():
+        name = b"ctorch._utils\n_rebuild_tensor_v2\n"
+        assert name in pickled
+        assert says in refused(read_torch_file, changed(good, **{"data.pkl": pickled.replace(name, replaced)}))
+    assert "damaged" in refused(read_torch_file, changed(good, **{"data/0": b"short"}))
+    assert "big-endian" in refused(read_torch_file, changed(good, byteorder=b"big"))
+    whole = good.read_bytes()
+    (tmp_path / "cut.pth").write_bytes(whole[: len(whole) // 2])
+    assert "cut off" in refused(read_torch_file, tmp_path / "cut.pth")
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"<!DOCTYPE html><title>Quota</title>", "is a web page, saved in place of the file"),
+        (b"", "is empty"),
+        (b"not a model\n" * 99, "is a text (it begins: not a model"),
+        (bytes(4096), "is nothing but zeros"),
+        (b"\x80\x04]\x94.", "--family deepfacelab"),
+        (b"\x08\x09\x3a\x00", "is an ONNX network"),
+        (b"\x9c" * 99, "no kind of file that is known here"),
+    ],
+)
+def test_look_alikes_are_named_for_what_they_are(tmp_path: Path, content: bytes, says: str) -> None:
+    (tmp_path / "lips.pth").write_bytes(content)
+    assert says in refused(read_wav2lip, tmp_path / "lips.pth")
+
+
+def test_the_judge_of_wav2lip_is_named(tmp_path: Path) -> None:
+    torch.save({"state_dict": {"face_encoder.0.conv_block.0.weight": torch.zeros(1)}}, tmp_path / "expert.pth")
+    assert "SyncNet" in refused(read_wav2lip, tmp_path / "expert.pth")
 
 
 def test_a_packed_archive_is_refused(tmp_path: Path, lips: dict[str, Any]) -> None:

@@ -38,6 +38,11 @@ def test_what_is_no_message_is_refused(raw: bytes) -> None:
         check_onnx(raw, "it")
 
 
+def test_another_kind_of_file_is_named() -> None:
+    with pytest.raises(ModelError, match="it is a web page, saved in place of the file, not an ONNX network: download"):
+        check_onnx(b"<html>Quota</html>", "it")
+
+
 def test_a_field_is_not_hidden_by_bits_that_others_drop() -> None:
     elsewhere = TensorProto(name="w", data_type=1, dims=[1])
     elsewhere.external_data.add(key="location", value="/etc/passwd")

@@ -15,6 +15,7 @@ from bundles import a_bundle, network_of, one_line
 
 from realtime.cli.models import add_model
 from realtime.errors import ConfigError, DeviceError, ModelError
+from realtime.inference.file_kind import LEGACY_MAGIC
 from realtime.models.atomic_dir import atomic_dir
 from realtime.models.bundle import Bundle, _known_hash, hash_file, open_bundle
 from realtime.models.library import BUNDLES, Broken, add_file, add_folder, built_in_folder, load_bundle
@@ -224,18 +225,24 @@ def test_wrong_arguments_add_nothing(home: Path, dfm: Path, arguments: dict[str,
 
 
 def test_wrong_files_add_nothing(home: Path, tmp_path: Path) -> None:
-    for name, content in {"empty.dfm": b"", "face.png": b"png", "人.dfm": b"weights"}.items():
+    for name, content in {
+        "empty.dfm": b"",
+        "face.png": b"\x89PNG\r\n\x1a\n",
+        "lips.pth": b"\x80\x02\x8a\x0a" + LEGACY_MAGIC,
+        "人.dfm": b"weights",
+    }.items():
         (tmp_path / name).write_bytes(content)
     (tmp_path / "endless.dfm").touch()
     os.truncate(tmp_path / "endless.dfm", 1 << 40)
-    for name, says in {
-        "missing.dfm": "no file",
-        "empty.dfm": "is empty",
-        "endless.dfm": "larger than any .dfm",
-        "face.png": "neither a .dfm nor",
-        "人.dfm": "--name",
-    }.items():
-        assert says in one_line(partial(added, tmp_path / name), ConfigError)
+    for name, says, kind in (
+        ("missing.dfm", "no file", ConfigError),
+        ("empty.dfm", "is empty", ModelError),
+        ("endless.dfm", "larger than any .dfm", ModelError),
+        ("face.png", "is a PNG picture, neither a .dfm nor", ModelError),
+        ("lips.pth", "or masquerade export makes a bundle of it", ModelError),
+        ("人.dfm", "--name", ConfigError),
+    ):
+        assert says in one_line(partial(added, tmp_path / name), kind)
     assert not home.exists()
 
 
