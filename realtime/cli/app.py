@@ -15,6 +15,7 @@ from realtime import __version__
 from realtime.cli.models import avatars, models
 from realtime.cli.run import demo, run
 from realtime.errors import MasqueradeError
+from realtime.home import mend_home
 
 
 class Commands(click.Group):
@@ -43,6 +44,7 @@ def app(debug: bool) -> None:
     logging.basicConfig(
         level=logging.DEBUG if debug else logging.WARNING, format="masquerade: %(message)s", stream=sys.stderr
     )
+    mend_home()
 
 
 @app.command()

@@ -20,8 +20,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import platformdirs
-
+from realtime.home import private_dir, user_cache
 from realtime.inference.tensorrt_build import BUILD, Gpu, title
 
 log = logging.getLogger(__name__)
@@ -83,7 +82,7 @@ class EngineCache:
         """Keeps the content; returns its file, or None (with a warning) where the disk does not take it."""
         path, temporary = self.path(facts, kind), None
         try:
-            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            private_dir(self._folder)
             handle, temporary = tempfile.mkstemp(prefix=".", suffix=".part", dir=self._folder)  # mode 0600
             with os.fdopen(handle, "wb") as file:
                 file.write(hashlib.sha256(content).hexdigest().encode() + b"\n" + _line(facts, kind) + content)
@@ -115,10 +114,7 @@ class EngineCache:
 
 def open_cache() -> EngineCache:
     """This user's cache of engines (`MASQUERADE_HOME` moves it)."""
-    home = os.environ.get("MASQUERADE_HOME")
-    if home:
-        return EngineCache(Path(home).expanduser().absolute() / "cache" / "engines")
-    return EngineCache(platformdirs.user_cache_path("masquerade", appauthor=False) / "engines")
+    return EngineCache(user_cache() / "engines")
 
 
 def find_engine(facts: Facts, name: str, cache: EngineCache, make: Callable[[], bytes]) -> CachedEngine:

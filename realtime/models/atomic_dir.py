@@ -8,17 +8,19 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from realtime.errors import DeviceError
+from realtime.home import close_to_others
 from realtime.text import printable
 
 UNFINISHED = ".unfinished-"  # so begins the name of a folder that is being filled, or was when its program was killed
 
 
 @contextmanager
-def atomic_dir(target: Path, *, do: str) -> Iterator[Path]:
+def atomic_dir(target: Path, *, do: str, private: bool = False) -> Iterator[Path]:
     """A folder to fill; it becomes `target` if the block ends well, and vanishes if it does not.
 
     It is beside `target`, on the same disk, so that it becomes that at once. At `target` may be an empty folder,
-    or nothing; its parent must be there. Raises DeviceError where the disk fails, in the block too: `do` ends its line.
+    or nothing; its parent must be there. `private` closes it to other users.
+    Raises DeviceError where the disk fails, in the block too: `do` ends its line.
     """
     try:
         unfinished = Path(tempfile.mkdtemp(prefix=UNFINISHED, dir=target.parent))
@@ -29,7 +31,10 @@ def atomic_dir(target: Path, *, do: str) -> Iterator[Path]:
         for file in unfinished.iterdir():
             with file.open("rb+") as written:  # a full disk may show only here
                 os.fsync(written.fileno())
-        unfinished.chmod(0o755)
+        if private:
+            close_to_others(unfinished)
+        else:
+            unfinished.chmod(0o755)
         if is_empty_folder(target):
             target.rmdir()  # not every system renames onto a folder
         if os.path.lexists(target):

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar, get_args
 
-import platformdirs
 import tomli_w
 
 from realtime.errors import ConfigError, ModelError
+from realtime.home import private_dir, user_home
 from realtime.inference.file_kind import UNKNOWN, kind_of
 from realtime.inference.trial import try_model
 from realtime.models.atomic_dir import UNFINISHED, atomic_dir, storage_error
@@ -56,14 +56,6 @@ def built_in_folder() -> Path:
 def face_folder() -> Path:
     """The folder of the built-in face bundle, verified: what trackers read. Raises ModelError."""
     return open_bundle(built_in_folder() / "face").folder
-
-
-def user_home() -> Path:
-    """The folder of everything that is the user's own: MASQUERADE_HOME, else the platform's data folder."""
-    home = os.environ.get("MASQUERADE_HOME")
-    if home:
-        return Path(home).expanduser().absolute()
-    return platformdirs.user_data_path("masquerade", appauthor=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,13 +138,13 @@ class Library(Generic[Item]):
         if self.folder(name) or os.path.lexists(self.own / name):
             raise ConfigError(f"{self.noun} {name} is there already: give another --name, or remove it first")
         try:
-            self.own.mkdir(parents=True, exist_ok=True)
+            private_dir(self.own)
             for old in self.own.glob(f"{UNFINISHED}*"):  # left by a killed program
                 if time.time() - old.stat().st_mtime > _STALE_S:
                     shutil.rmtree(old, ignore_errors=True)
         except OSError as error:
             raise storage_error(f"{name} cannot be stored in", self.own, error, MAKE_ROOM) from error
-        with atomic_dir(self.own / name, do=MAKE_ROOM) as unfinished:
+        with atomic_dir(self.own / name, do=MAKE_ROOM, private=True) as unfinished:
             yield unfinished
 
     def remove(self, name: str) -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from realtime.errors import ConfigError, DeviceError, MasqueradeError
 from realtime.frame import Frame
+from realtime.home import private_dir, user_home
 from realtime.models.atomic_dir import storage_error
-from realtime.models.library import user_home
 from realtime.output.sink import Sink
 from realtime.text import printable
 from realtime.threads import Latest
@@ -42,7 +42,7 @@ class Recorder:
         if self._now.get() is not None:
             raise ConfigError("a recording is being made already: stop it first")
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
+            private_dir(self.folder)
         except OSError as error:
             raise storage_error("a recording cannot be stored in", self.folder, error, "make room there") from error
         stem = f"masquerade-{when:%Y-%m-%d-%H%M%S}"

@@ -4,7 +4,8 @@ import json
 import logging
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,9 @@ from pydantic import ValidationError
 from realtime.config import RunConfig, Settings
 from realtime.errors import ConfigError, MasqueradeError
 from realtime.families import family_of
+from realtime.home import locked, user_home
 from realtime.models.atomic_dir import storage_error
 from realtime.models.card import validate_line
-from realtime.models.library import user_home
 from realtime.pipeline.active_identity import Selection, reselect, select_identity
 from realtime.text import printable
 
@@ -55,21 +56,32 @@ class Presets:
         A background that is a file is left out: the page may not name files.
         """
         name = validate_line("the preset's name", name, "give one of at most 40 letters", 40)
-        presets = self._read()
         kept = {key: value for key, value in settings.model_dump().items() if key not in MOMENTARY}
         if not (settings.background in ("kept", "blurred") or settings.background.startswith("#")):
             del kept["background"]
-        presets[name] = kept
-        if len(presets) > MOST_PRESETS:
-            raise ConfigError(f"there are {MOST_PRESETS} presets already: remove one first")
-        self._write(presets)
+        with self._changing() as presets:
+            presets[name] = kept
+            if len(presets) > MOST_PRESETS:
+                raise ConfigError(f"there are {MOST_PRESETS} presets already: remove one first")
 
     def remove(self, name: str) -> None:
         """Forget a preset. Raises ConfigError where there is none of that name."""
-        presets = self._read()
-        if presets.pop(name, None) is None:
-            raise ConfigError(f"there is no preset {printable(name, 60)!r}: it was removed, or never saved")
-        self._write(presets)
+        with self._changing() as presets:
+            if presets.pop(name, None) is None:
+                raise ConfigError(f"there is no preset {printable(name, 60)!r}: it was removed, or never saved")
+
+    @contextmanager
+    def _changing(self) -> Iterator[dict[str, dict[str, Any]]]:
+        """The presets, to change; written when the block ends well. Others who change them wait."""
+        try:
+            with locked(self._file):
+                presets = self._read()
+                yield presets
+                self._write(presets)
+        except OSError as error:
+            raise storage_error(
+                "the preset cannot be stored in", self._file.parent, error, "make room there"
+            ) from error
 
     def _read(self) -> dict[str, dict[str, Any]]:
         try:
@@ -89,21 +101,16 @@ class Presets:
 
     def _write(self, presets: Mapping[str, Mapping[str, Any]]) -> None:
         """At once and whole: a full disk must not cost the presets that there are."""
-        folder = self._file.parent
+        handle, unfinished = tempfile.mkstemp(prefix=".presets-", dir=self._file.parent)  # mode 0600
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            handle, unfinished = tempfile.mkstemp(prefix=".presets-", dir=folder)
-            try:
-                with os.fdopen(handle, "w", encoding="utf-8") as opened:
-                    json.dump({"schema": 1, "presets": presets}, opened, indent=1, ensure_ascii=False)
-                    opened.flush()
-                    os.fsync(opened.fileno())
-                os.replace(unfinished, self._file)
-            except BaseException:
-                Path(unfinished).unlink(missing_ok=True)
-                raise
-        except OSError as error:
-            raise storage_error("the preset cannot be stored in", folder, error, "make room there") from error
+            with os.fdopen(handle, "w", encoding="utf-8") as opened:
+                json.dump({"schema": 1, "presets": presets}, opened, indent=1, ensure_ascii=False)
+                opened.flush()
+                os.fsync(opened.fileno())
+            os.replace(unfinished, self._file)
+        except BaseException:
+            Path(unfinished).unlink(missing_ok=True)
+            raise
 
 
 _LAST = "last"

@@ -17,9 +17,10 @@ from aiohttp import web
 from realtime.config import Settings
 from realtime.errors import ConfigError, MasqueradeError
 from realtime.families import family_of
+from realtime.home import close_to_others, private_dir, private_opener, user_home
 from realtime.models.atomic_dir import storage_error
 from realtime.models.card import NAME_PATTERN, name_from, title_from
-from realtime.models.library import AVATARS, load_bundle, user_home
+from realtime.models.library import AVATARS, load_bundle
 from realtime.pipeline.render_process import CHILD, STALLED_S, Progress, render
 from realtime.text import printable
 from realtime.web.auth import Refused, read_strings
@@ -67,11 +68,12 @@ def keep_result(finished: Path, stem: str) -> str:
     """Move a finished file there; gives its name, which is new. `stem` is a safe name. Raises DeviceError."""
     folder = results_folder()
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        private_dir(folder)
+        close_to_others(finished)
         for number in itertools.count(1):
             name = f"{stem}.mp4" if number == 1 else f"{stem}-{number}.mp4"
             with suppress(FileExistsError):
-                (folder / name).open("xb").close()  # reserves the name
+                open(folder / name, "xb", opener=private_opener).close()  # reserves the name
                 break
         os.replace(finished, folder / name)
         return name

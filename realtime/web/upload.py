@@ -18,10 +18,11 @@ from PIL import Image
 
 from realtime.errors import ConfigError, DeviceError, MasqueradeError
 from realtime.families.face_swap.dfm import inspect_dfm
+from realtime.home import private_dir, private_opener, user_home
 from realtime.models.atomic_dir import storage_error
 from realtime.models.bundle import MAX_FILE_BYTES
 from realtime.models.card import CARD_FILE, has_identity, name_from, plain_file, read_card_text, require_consent
-from realtime.models.library import add_avatar, add_file, add_folder, user_home
+from realtime.models.library import add_avatar, add_file, add_folder
 from realtime.text import printable
 from realtime.web.auth import Refused
 
@@ -166,7 +167,7 @@ async def store(
         raise Refused(413, too_large)
     home, needed = user_home(), copies * (length or 0) + spare_bytes
     try:
-        home.mkdir(parents=True, exist_ok=True)
+        private_dir(home)
         for old in home.glob(f"{_INCOMING}*"):
             if time.time() - old.stat().st_mtime > _STALE_S:
                 shutil.rmtree(old, ignore_errors=True)
@@ -189,7 +190,7 @@ async def write_limited(
     """Write what comes into `file`, which is new, while the disk keeps `spare_bytes`. Raises as `store`."""
     held, looked = 0, 0
     try:
-        with file.open("xb") as opened:
+        with open(file, "xb", opener=private_opener) as opened:
             while block := await _next(chunks):
                 held += len(block)
                 if held > limit:
@@ -270,7 +271,7 @@ def _entries(opened: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
 def _write(opened: zipfile.ZipFile, entry: zipfile.ZipInfo, target: Path, most: int) -> int:
     """Gives the bytes written, which are counted here: an archive may claim any size."""
     written = 0
-    with opened.open(entry) as source, target.open("xb") as file:
+    with opened.open(entry) as source, open(target, "xb", opener=private_opener) as file:
         while block := source.read(1 << 20):
             written += len(block)
             if written > most:

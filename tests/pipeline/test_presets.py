@@ -58,7 +58,7 @@ def test_a_name_is_no_path_and_no_markup(file: Path, name: str) -> None:
     presets = Presets(file)
     presets.save(name, Settings())
     assert presets.names() == [name]
-    assert [path.name for path in file.parent.iterdir()] == ["presets.json"]
+    assert {path.name for path in file.parent.iterdir()} == {"presets.json", ".presets.json.lock"}
 
 
 def test_so_many_and_no_more(file: Path) -> None:

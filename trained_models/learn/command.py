@@ -1,5 +1,6 @@
 """`masquerade learn`: clips of a person or a character in, an identity to wear out."""
 
+import os
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -57,11 +58,14 @@ def learn(
     limits = Limits(seconds=60 * minutes, steps=steps)
     request = Request(clips, name, identity, statement, title, limits, threads=threads)
     live = _Live()
+    before = os.umask(0o077)  # all that is written here is the user's own: pictures of a face
     try:
         bundle = do(request, live.say, live.progress)
     except Stopped:
         live.say("everything is saved: the same command goes on from here")
         raise
+    finally:
+        os.umask(before)
     live.say(f"{bundle.folder}: masquerade run --model {bundle.name}")
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from realtime.errors import ConfigError
+from realtime.home import private_dir
 from realtime.models.atomic_dir import storage_error
 from realtime.models.bundle import hash_file
 from realtime.models.card import bundle_name
@@ -54,7 +55,7 @@ class RunDir:
         try:
             if self.folder.exists() and self._noted().get("key") != key:
                 shutil.rmtree(self.folder)  # of other footage: none of it can be used
-            self.folder.mkdir(parents=True, exist_ok=True)
+            private_dir(self.folder)
         except OSError as error:
             raise storage_error(f"{name} cannot be learnt in", self.folder.parent, error, _MAKE_ROOM) from error
 
