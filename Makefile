@@ -3,6 +3,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
+# Tests that follow each other share what they set up, so a process takes them in order and the idle one helps.
+WORKERS := -n logical --maxprocesses 4 --dist worksteal
+
+# An environment that keeps no compiled files would have every run compile all tests anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo test test-quick lint bench test-camera clean
 
@@ -10,10 +15,10 @@ demo: $(VENV)/.demo
 	$(BIN)/masquerade demo $(ARGS)
 
 test: $(VENV)/.test
-	$(BIN)/python -m pytest -n logical --maxprocesses 4 $(ARGS)
+	$(BIN)/python -m pytest $(WORKERS) $(ARGS)
 
 test-quick: $(VENV)/.test
-	$(BIN)/python -m pytest -n logical --maxprocesses 4 -m 'not slow' $(ARGS)
+	$(BIN)/python -m pytest $(WORKERS) -m 'not slow' $(ARGS)
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .

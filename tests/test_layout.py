@@ -1,6 +1,7 @@
 """The rules of the house that a machine can check: which room imports which, threads, packaging."""
 
 import ast
+import functools
 import sys
 import tomllib
 from pathlib import Path
@@ -18,12 +19,8 @@ HEAVY = {"torch", "onnx", "onnxscript", "anny", "moderngl", "scipy"}
 THREADING = {"threading", "multiprocessing", "concurrent.futures", "_thread", "queue"}
 SOFT_LINES = 500
 
-TREES = {
-    path: ast.parse(path.read_text(encoding="utf-8"))
-    for top in ("realtime", "tests", *sorted(MAKERS))
-    for path in sorted((ROOT / top).rglob("*.py"))
-}
-PRODUCT = [path for path in TREES if path.is_relative_to(ROOT / "realtime")]
+FILES = [path for top in ("realtime", "tests", *sorted(MAKERS)) for path in sorted((ROOT / top).rglob("*.py"))]
+PRODUCT = [path for path in FILES if path.is_relative_to(ROOT / "realtime")]
 
 
 def module(path: Path) -> str:
@@ -31,13 +28,14 @@ def module(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-MODULES = {module(path) for path in TREES}
+MODULES = {module(path) for path in FILES}
 
 
+@functools.cache
 def imports(path: Path) -> set[str]:
     """Every module that a file imports, wherever in the file."""
     found: set[str] = set()
-    for node in ast.walk(TREES[path]):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -83,7 +81,7 @@ def test_what_is_installed_imports_no_recipe() -> None:
     build = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
     assert build["packages"]["find"]["exclude"] == ["trained_models.recipes*"]
     recipes = "trained_models.recipes"
-    installed = [p for p in TREES if not p.is_relative_to(ROOT / "tests") and not module(p).startswith(recipes)]
+    installed = [p for p in FILES if not p.is_relative_to(ROOT / "tests") and not module(p).startswith(recipes)]
     assert not [(module(p), name) for p in installed for name in imports(p) if name.startswith(recipes)]
 
 
@@ -92,7 +90,7 @@ def test_threads_live_in_one_file() -> None:
 
 
 def test_no_pickle_is_ever_read() -> None:
-    product = [p for p in TREES if not p.is_relative_to(ROOT / "tests")]
+    product = [p for p in FILES if not p.is_relative_to(ROOT / "tests")]
     reads = [module(p) for p in product if imports(p) & {"pickle", "cPickle", "dill", "joblib"}]
     assert reads == ["export.restricted_pickle"], "the one reader, which calls nothing that a file names"
     assert not [module(p) for p in product if "allow_pickle=True" in p.read_text(encoding="utf-8")]
@@ -100,13 +98,13 @@ def test_no_pickle_is_ever_read() -> None:
 
 def test_no_file_is_named_after_what_it_could_shadow() -> None:
     taken = set(sys.stdlib_module_names) | {"onnxruntime", "onnx", "torch", "cv2", "av", "numpy", "click", "aiohttp"}
-    assert not [path for path in TREES if path.parent == ROOT / "tests" / "support" and path.stem in taken]
+    assert not [path for path in FILES if path.parent == ROOT / "tests" / "support" and path.stem in taken]
     assert not [path for path in PRODUCT if path.stem in taken]
 
 
 def test_every_folder_of_code_is_a_package() -> None:
     """What is no package is not installed."""
-    folders = {path.parent for path in TREES if not path.is_relative_to(ROOT / "tests")}
+    folders = {path.parent for path in FILES if not path.is_relative_to(ROOT / "tests")}
     assert not [folder for folder in folders if not (folder / "__init__.py").exists()]
 
 
@@ -124,6 +122,6 @@ def test_what_is_committed_of_models_is_small() -> None:
 
 
 def test_files_stay_readable() -> None:
-    longest = {module(p): n for p in TREES if (n := len(p.read_text(encoding="utf-8").splitlines())) > SOFT_LINES}
+    longest = {module(p): n for p in FILES if (n := len(p.read_text(encoding="utf-8").splitlines())) > SOFT_LINES}
     if longest:
         pytest.fail(f"split these, or say in a decision why they are long: {longest}")

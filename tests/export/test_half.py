@@ -127,7 +127,9 @@ def test_the_emulation_is_what_float16_arithmetic_gives() -> None:
     assert not np.array_equal(got, unrounded)
 
 
-@pytest.mark.parametrize("name", ["FOMM frame", "Wav2Lip", "SAEHD df-udtc"])
+@pytest.mark.parametrize(
+    "name", ["Wav2Lip", *(pytest.param(n, marks=pytest.mark.slow) for n in ("FOMM frame", "SAEHD df-udtc"))]
+)
 def test_half_of_every_familys_network_is_near(name: str) -> None:
     spec, written = exported_small(name)
     model = tidy(written)

@@ -135,7 +135,10 @@ def test_what_is_anything_else_stays(model: onnx.ModelProto) -> None:
     rewritten(model, split_doubled_convolutions, places=0)
 
 
-@pytest.mark.parametrize("name", ["FOMM frame", "FOMM keypoints", "Wav2Lip", "SAEHD df-udtc"])
+@pytest.mark.parametrize(
+    "name",
+    ["Wav2Lip", *(pytest.param(n, marks=pytest.mark.slow) for n in ("FOMM frame", "FOMM keypoints", "SAEHD df-udtc"))],
+)
 def test_the_networks_of_every_family_keep_their_numbers(name: str) -> None:
     spec, model = exported_small(name)
     fast = tidy(model)

@@ -47,9 +47,8 @@ RELU = graph([helper.make_node("Relu", ["x"], ["y"])], [])
 
 
 @compiles
-@pytest.mark.parametrize(
-    "name", [name if name == "AMP" else pytest.param(name, marks=pytest.mark.slow) for name in SPECS]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SPECS)
 def test_every_familys_network_compiles_in_every_precision(name: str) -> None:
     spec, written = exported_small(name)
     model = tidy(written)
@@ -78,7 +77,11 @@ def test_a_foreign_amp_is_refused_in_one_line(shared: Path) -> None:
 
 
 @compiles
-@pytest.mark.parametrize("file", PACKAGED, ids=[f"{p.parent.name}/{p.name}" for p in PACKAGED])
+@pytest.mark.parametrize(
+    "file",
+    [pytest.param(p, marks=[] if p.parent.name == "ada" else [pytest.mark.slow]) for p in PACKAGED],
+    ids=[f"{p.parent.name}/{p.name}" for p in PACKAGED],
+)
 def test_every_packaged_network_compiles(file: Path) -> None:
     assert len(compiled(file.read_bytes())) > 10_000
 

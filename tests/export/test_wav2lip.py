@@ -39,6 +39,7 @@ def test_names_and_shapes_are_upstreams(shared: Path) -> None:
     assert WAV2LIP_96.size == 96
 
 
+@pytest.mark.slow
 def test_every_number_is_upstreams(shared: Path) -> None:
     with torch.device("meta"):
         network = Wav2Lip()

@@ -1,5 +1,7 @@
 """What somebody does who only sits there, over ten minutes."""
 
+import functools
+
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -29,8 +31,9 @@ FPS = 25
 TIMES = np.arange(0, 600 * FPS) / FPS
 
 
-def poses(seed: int = 0) -> list[IdlePose]:
-    life = IdleLife(seed)
+@functools.cache
+def poses() -> list[IdlePose]:
+    life = IdleLife(0)
     return [life(float(at_s)) for at_s in TIMES]
 
 

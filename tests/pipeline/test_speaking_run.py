@@ -223,6 +223,7 @@ def test_without_a_virtual_microphone_there_is_a_warning(eve: Path, caplog: pyte
     )
 
 
+@pytest.mark.slow
 def test_a_swapped_film_may_have_another_voice(tmp_path: Path) -> None:
     film = a_film(tmp_path / "film.mkv", 10)
     voice, out = voice_file(tmp_path / "v.wav", [0.2], 0.9), tmp_path / "out.mp4"
@@ -252,7 +253,9 @@ FAULTS = {
 }
 
 
-@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize(
+    "fault", [pytest.param(f, marks=[] if f == "not numbers" else [pytest.mark.slow]) for f in FAULTS]
+)
 def test_the_picture_speaks_on(fault: str, eve: Path, tmp_path: Path) -> None:
     channels, rate_hz = FAULTS[fault]
     layout = "stereo" if len(channels) == 2 else "mono"

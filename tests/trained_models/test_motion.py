@@ -214,13 +214,17 @@ def test_batches_repeat_and_mirrored_ones_fit_their_maps(sample: FlowSample) -> 
     assert (turned < -0.15).any()
 
 
-def test_the_export_is_the_network_and_fits_the_bundle(sample: FlowSample, tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_the_export_is_the_network_and_fits_the_bundle(
+    sample: FlowSample, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     torch.manual_seed(2)
     network = FlowNetwork(FLOW_SLIM).eval()
     torch.nn.init.normal_(network.out.weight, std=0.05)
     batch = FlowSamples([sample], 3, plain=True).batch(0, 2)
-    _, parity = to_bundle.flow_to_onnx(network, batch)
+    exported = _, parity = to_bundle.flow_to_onnx(network, batch)
     assert parity.worst < 1e-4
+    monkeypatch.setattr(to_bundle, "flow_to_onnx", lambda *_: exported)  # it takes its time
     to_bundle.save_flow(network, tmp_path / "weights.npz", 3)
     for name, value in to_bundle.load_flow(tmp_path / "weights.npz").state_dict().items():
         torch.testing.assert_close(value, network.state_dict()[name], atol=1e-3, rtol=1e-3)

@@ -99,6 +99,7 @@ def test_a_first_session_by_clicking(opened: Opened, tmp_path: Path) -> None:
     walk(opened, story)
 
 
+@pytest.mark.slow
 def test_everything_by_keys(opened: Opened) -> None:
     async def story(tab: Tab) -> None:
         assert await tab.js("document.getElementById('hear').hidden")  # without a voice there is no button for it
@@ -145,6 +146,7 @@ def test_everything_by_keys(opened: Opened) -> None:
     walk(opened, story)
 
 
+@pytest.mark.slow
 def test_it_fits_every_screen_and_every_control_has_a_name(opened: Opened) -> None:
     async def story(tab: Tab) -> None:
         for width, height in ((360, 740), (768, 1024), (1280, 800), (3840, 2160)):
@@ -196,6 +198,7 @@ COUNT = """(() => {
 })()"""
 
 
+@pytest.mark.slow
 def test_the_voice_is_heard_when_asked_for(opened: Opened) -> None:
     listeners: list[DelayLine] = []
 

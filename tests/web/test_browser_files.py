@@ -65,6 +65,7 @@ def gone(microphone: InputDevice) -> bool:
     return False
 
 
+@pytest.mark.slow
 def test_a_video_becomes_a_file(opened: Opened, video: Path, tmp_path: Path) -> None:
     endless, broken = tmp_path / "endless.mp4", tmp_path / "list.mp4"
     endless.write_bytes(video.read_bytes() + b"LASTS")
@@ -119,6 +120,7 @@ def test_a_video_becomes_a_file(opened: Opened, video: Path, tmp_path: Path) -> 
     assert list(opened.folder.glob(".incoming-*")) == []
 
 
+@pytest.mark.slow
 def test_the_camera_changes_and_a_call_gets_to_see_it(opened: Opened) -> None:
     """A virtual camera that cannot be had the first time, and two cameras to choose from."""
     cameras: list[FakeSink] = []
