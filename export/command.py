@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from export.options import FAMILIES, FORMATS, PRECISIONS, ExportOptions
-from realtime.errors import ConfigError
+from realtime.errors import ConfigError, pip_install
 from realtime.text import printable
 
 _NEEDED = ("torch", "onnx", "onnxscript", "yaml")
@@ -58,7 +58,7 @@ def export(**options: Any) -> None:
     chosen = ExportOptions(**options)
     for package in _NEEDED:
         if find_spec(package) is None:
-            raise ConfigError(f'masquerade export needs {package}: pip install "masquerade[export]"')
+            raise ConfigError(f"masquerade export needs {package}: {pip_install('export')}")
     from export.checkpoint_to_bundle import export_checkpoint
 
     made = export_checkpoint(chosen, click.echo)

@@ -59,8 +59,11 @@ class ExportOptions:
         here = self.out.resolve() == Path.cwd()  # it would be replaced under the caller's feet
         if os.path.lexists(self.out) and (here or not is_empty_folder(self.out)):
             raise ConfigError(f"--out {printable(self.out)} is there already: name a new folder, or remove that one")
-        if not self.out.absolute().parent.is_dir():
-            raise ConfigError(f"there is no folder {printable(self.out.absolute().parent)} for --out: make it first")
+        parent = self.out.absolute().parent
+        if not os.path.isdir(parent):
+            raise ConfigError(f"there is no folder {printable(parent)} for --out: make it first")
+        if not os.access(parent, os.W_OK):
+            raise ConfigError(f"--out cannot be made in {printable(parent)}, which is not writable: choose another")
 
     def _check_family(self) -> None:
         if self.family != "first-order-motion" and (self.config is not None or self.align_corners is not None):

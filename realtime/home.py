@@ -12,22 +12,27 @@ from filelock import FileLock
 OURS = ("models", "avatars", "recordings", "results", "learning", "cache", "presets.json", "last-look.json")
 """What lies in the folder. MASQUERADE_HOME may name one that holds other things, which are left alone."""
 
+NOWHERE = Path("/nonexistent/masquerade")
+"""For a user without a home: no HOME, and a number that the system knows no name of. As Debian calls it."""
+
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
 def user_home() -> Path:
     """The folder of everything that is the user's own: MASQUERADE_HOME, else the platform's data folder."""
-    home = os.environ.get("MASQUERADE_HOME")
-    if home:
-        return Path(home).expanduser().absolute()
-    return platformdirs.user_data_path("masquerade", appauthor=False)
+    return _own("", platformdirs.user_data_dir("masquerade", appauthor=False))
 
 
 def user_cache() -> Path:
-    """The folder of what can be made again; MASQUERADE_HOME moves it too."""
-    if os.environ.get("MASQUERADE_HOME"):
-        return user_home() / "cache"
-    return platformdirs.user_cache_path("masquerade", appauthor=False)
+    """The folder of what can be made again: `cache` in MASQUERADE_HOME, else the platform's."""
+    return _own("cache", platformdirs.user_cache_dir("masquerade", appauthor=False))
+
+
+def _own(part: str, platforms: str) -> Path:
+    home = os.environ.get("MASQUERADE_HOME")
+    if home:
+        return Path(os.path.abspath(os.path.expanduser(home)), part)
+    return Path(platforms) if os.path.isabs(platforms) else NOWHERE / part
 
 
 def private_dir(folder: Path) -> Path:
@@ -63,7 +68,7 @@ def close_to_others(path: Path) -> None:
 def mend_home() -> None:
     """Close what earlier versions left open to other users."""
     home = user_home()
-    if os.name == "nt" or not home.is_dir():
+    if os.name == "nt" or not os.path.isdir(home):
         return
     with suppress(OSError):
         home.chmod(stat.S_IMODE(home.stat().st_mode) & ~_OTHERS)

@@ -14,7 +14,7 @@ from av.container import InputContainer, OutputContainer
 
 from realtime.audio.source import HEARD_HZ
 from realtime.audio.speech_buffer import SpeechBuffer
-from realtime.capture.recording import Recording
+from realtime.capture.recording import Recording, media_url
 from realtime.capture.source import Source
 from realtime.capture.wrappers import innermost
 from realtime.clock import NS_PER_S
@@ -86,7 +86,7 @@ class SoundTrack:
     def find(cls, path: Path, silent: Callable[[], bool] = lambda: False) -> "SoundTrack | None":
         """The sound of a media file whose time counts from its start; None where it has none."""
         try:
-            with av.open(str(path), metadata_errors="replace") as container:
+            with av.open(media_url(path), metadata_errors="replace") as container:
                 if not container.streams.audio:
                     return None
                 return cls(path, (container.start_time or 0) / av.time_base, silent)
@@ -121,7 +121,7 @@ class SoundWriter:
 
     def __init__(self, out: OutputContainer, track: SoundTrack, suffix: str) -> None:
         self._track = track
-        self._source: InputContainer | None = av.open(str(track.path))
+        self._source: InputContainer | None = av.open(media_url(track.path))
         stream = self._source.streams.audio[0]
         name = stream.codec_context.name
         # Raw AAC without its header (from MPEG-TS) can't go into MP4 as it is.
@@ -150,7 +150,7 @@ class SoundWriter:
         except (OSError, av.error.FFmpegError):
             # No seeking in this file: read it from the start again and drop what is too early.
             self._source.close()
-            self._source = av.open(str(self._track.path))
+            self._source = av.open(media_url(self._track.path))
             stream = self._source.streams.audio[0]
         self._to.jump()
         self._packets = self._source.demux(stream)

@@ -22,7 +22,7 @@ from realtime.audio.microphone import InputDevice, SoundDeviceGone
 from realtime.audio.source import HEARD_HZ
 from realtime.audio.vad import open_vad
 from realtime.audio.virtual_microphone import OutputDevice
-from realtime.errors import DeviceError, MasqueradeError
+from realtime.errors import DeviceError, MasqueradeError, pip_install
 from realtime.frame import Floats
 from realtime.threads import Event
 
@@ -327,7 +327,7 @@ def load_portaudio() -> Any:
     """The module sounddevice. Raises DeviceError with what to install."""
     if importlib.util.find_spec("sounddevice") is None:
         tools = f"{INSTALL}, or " if sys.platform.startswith("linux") else ""
-        raise DeviceError(f'no way to the sound devices: {tools}pip install "masquerade[sound]"')
+        raise DeviceError(f"no way to the sound devices: {tools}{pip_install('sound')}")
     try:
         import sounddevice
     except OSError as error:  # PortAudio itself is missing

@@ -40,7 +40,7 @@ class SoundFile:
         self.path, self.name = path, path.name
         self.broken = 0
         self._ended = self._logged = False
-        self._container = open_container(str(path), "a sound or video file", _ADVICE)
+        self._container = open_container(path, "a sound or video file", _ADVICE)
         try:
             if not self._container.streams.audio:
                 raise ConfigError(f"{path} has no sound in it: {_ADVICE}")

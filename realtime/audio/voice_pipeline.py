@@ -1,6 +1,7 @@
 """Everything `--sound` stands for, in one object: the voice, the mouth's delay, and the threads it needs."""
 
 import logging
+import os
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ FORMS = "mic, mic:NAME or a sound or video file"
 
 def is_microphone(spec: str) -> bool:
     """True where `--sound` means a microphone."""
-    return spec == "mic" or spec.startswith("mic:")
+    return spec == "mic" or (spec.startswith("mic:") and not os.path.isfile(spec))
 
 
 def check_sound(spec: str) -> None:

@@ -38,7 +38,7 @@ def open_source(
     for, the rate of pictures and of `synthetic`, and thins a video that plays live. Raises ConfigError or DeviceError
     in one line.
     """
-    spec = spec.strip()
+    spec = spec if os.path.exists(spec) else spec.strip()
     scheme = _scheme(spec)
     if scheme in SCHEMES:
         stream = Stream(spec, size=size, clock=clock)
@@ -51,8 +51,7 @@ def open_source(
         return stream
     if scheme not in (None, "file"):
         raise ConfigError(f"{scheme}:// is no stream address masquerade knows: use {', '.join(SCHEMES)}")
-    path = Path(unquote(urlsplit(spec).path)) if scheme == "file" else Path(spec).expanduser()
-    seekable = _seekable(spec, path, size, fps, clock, pace)
+    seekable = _seekable(spec, file_path(spec), size, fps, clock, pace)
     if seekable is not None:
         return _played(seekable, fps, clock, pace, loop)
     if pace == "all":
@@ -75,7 +74,7 @@ def _seekable(
 ) -> SeekableSource | None:
     """The file, picture or test pattern meant; None where a camera is meant."""
     word, _, count = spec.partition(":")
-    if word == "synthetic":
+    if word == "synthetic" and not (count and os.path.isfile(path)):
         if count and not (count.isdigit() and int(count) > 0):
             raise ConfigError(f"synthetic:{count} is no number of frames: write e.g. synthetic:300")
         if pace == "all" and not count:
@@ -85,9 +84,9 @@ def _seekable(
         raise ConfigError(f"--source is empty: give {_KINDS}")
     if spec.isdigit() or spec.startswith("/dev/video"):
         return None
-    if path.is_dir():
+    if os.path.isdir(path):
         raise ConfigError(f"{spec} is a folder: give {_KINDS}")
-    if not path.exists():
+    if not os.path.exists(path):
         if _looks_like_a_path(spec) or not _is_a_camera(spec):
             raise ConfigError(
                 f"there is no file and no camera {spec}: give {_KINDS} (masquerade devices lists the cameras)"
@@ -99,8 +98,16 @@ def _seekable(
 
 
 def _scheme(spec: str) -> str | None:
+    """The scheme of an address; None for a name, and for a file that is there, whatever its name."""
     head, found, _ = spec.partition("://")
-    return head.lower() if found and head.isalnum() else None
+    return head.lower() if found and head.isalnum() and not os.path.exists(spec) else None
+
+
+def file_path(spec: str) -> Path:
+    """The path that a `--source` string is where it names a file, which need not be there."""
+    if _scheme(spec) == "file":
+        return Path(unquote(urlsplit(spec).path))
+    return Path(spec if os.path.exists(spec) else os.path.expanduser(spec))
 
 
 def _looks_like_a_path(spec: str) -> bool:
@@ -119,8 +126,8 @@ def _is_a_camera(spec: str) -> bool:
 
 def is_still(spec: str) -> bool:
     """True where a `--source` string names a still picture's file. Raises ConfigError for one that cannot be read."""
-    path = Path(spec).expanduser()
-    return path.is_file() and _is_picture(path)
+    path = file_path(spec)
+    return os.path.isfile(path) and _is_picture(path)
 
 
 def _is_picture(path: Path) -> bool:

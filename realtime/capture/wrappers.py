@@ -17,6 +17,7 @@ MAX_LATE_S = 1.0
 """Behind by more than this, the schedule starts anew: a slept laptop must not replay the hours it missed, and a file
 too heavy to decode in time must not fall ever further back."""
 
+LIMIT_SLACK_S = 1e-6  # times of files are sums of rounded periods
 LOOK_S = 0.2  # how often a new choice is looked for while there is no source
 
 
@@ -79,6 +80,31 @@ class Until(SourceWrapper):
             self.unblock()  # no frame comes after the end
             return None
         return frame
+
+
+class MediaLimit:
+    """Says when `seconds` of frames have gone by, on the source's own clock, whose laps and jumps back are no time.
+
+    One object may watch sources that replace each other.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._left_s = seconds
+        self._last: Frame | None = None
+        self._step_s = 0.0
+
+    def __call__(self, frame: Frame) -> bool:
+        """True from the first frame that is too late."""
+        last, self._last = self._last, frame
+        if last is None:
+            return False
+        if frame.media_s is None or last.media_s is None:
+            step_s = (frame.captured_ns - last.captured_ns) / NS_PER_S
+        else:
+            step_s = frame.media_s - last.media_s
+        self._step_s = step_s if step_s > 0 else self._step_s
+        self._left_s -= self._step_s
+        return self._left_s < LIMIT_SLACK_S
 
 
 class SeekableSource(Source, Protocol):

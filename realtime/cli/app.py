@@ -14,8 +14,13 @@ import click
 from realtime import __version__
 from realtime.cli.models import avatars, models
 from realtime.cli.run import demo, run
+from realtime.cli.streams import standard_streams
 from realtime.errors import MasqueradeError
 from realtime.home import mend_home
+from realtime.text import printable
+
+LONGEST = 2000
+"""Characters of a message: enough for two paths of the longest kind that people have."""
 
 
 class Commands(click.Group):
@@ -86,36 +91,51 @@ def main(arguments: list[str] | None = None) -> None:
     """Entry point: runs the command and exits with the promised code."""
     arguments = sys.argv[1:] if arguments is None else arguments
     debug = "--debug" in arguments
-    # --debug is welcome anywhere on the line, not only before the command.
-    arguments = (["--debug"] if debug else []) + [a for a in arguments if a != "--debug"]
+    with standard_streams() as lost:
+        code = _run(arguments, debug)
+    if lost and code == 0:
+        code = _failed(f"standard output could not be written ({lost[0].strerror}): make room there", 1, False)
+    sys.exit(code)
+
+
+def _run(arguments: list[str], debug: bool) -> int:
+    """The exit code of a command, after its error was told."""
     signal.signal(signal.SIGINT, _interrupted)
     signal.signal(signal.SIGTERM, _interrupted)
+    for argument in arguments:
+        if any("\ud800" <= character <= "\udfff" for character in argument):
+            return _failed(f"{printable(argument)} is not written in UTF-8, as names have to be: rename it", 2, debug)
+    # --debug is welcome anywhere on the line, not only before the command.
+    arguments = (["--debug"] if debug else []) + [a for a in arguments if a != "--debug"]
     try:
         code = app.main(args=arguments, prog_name="masquerade", standalone_mode=False)
     except MasqueradeError as error:
-        _fail(str(error), error.exit_code, debug)
+        return _failed(str(error), error.exit_code, debug)
     except click.ClickException as error:
-        _fail(f"{error.format_message()} (masquerade --help)", 2, debug)
+        return _failed(f"{error.format_message()} (masquerade --help)", 2, debug)
     except (Interrupted, KeyboardInterrupt, click.Abort):
-        _fail("interrupted", 130, debug)
-    except BrokenPipeError:
-        # The reader of our output has gone; there is nobody to tell.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
+        return _failed("interrupted", 130, debug)
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else 0
+    except OSError as error:
+        why = error.strerror or type(error).__name__
+        if error.filename is None:
+            return _failed(f"the system refused something ({why}): run again with --debug to see what", 1, debug)
+        return _failed(f"{os.fsdecode(error.filename)} cannot be used ({why}): check the path and its rights", 2, debug)
     except Exception as error:
-        _fail(f"unexpected {type(error).__name__}: {error}; run again with --debug and report it", 1, debug)
-    sys.exit(code if isinstance(code, int) else 0)
+        return _failed(f"unexpected {type(error).__name__}: {error}; run again with --debug and report it", 1, debug)
+    return code if isinstance(code, int) else 0
 
 
-def _fail(message: str, code: int, debug: bool) -> None:
+def _failed(message: str, code: int, debug: bool) -> int:
     if debug:
         import traceback
 
         traceback.print_exc()
     if sys.stdout.isatty():
         click.echo()
-    click.echo(f"masquerade: {' '.join(message.split())}", err=True)
-    sys.exit(code)
+    click.echo(f"masquerade: {printable(' '.join(message.split()), LONGEST)}", err=True)
+    return code
 
 
 if __name__ == "__main__":

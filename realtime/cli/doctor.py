@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 
-from realtime.errors import MasqueradeError
+from realtime.errors import MasqueradeError, pip_install
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +59,10 @@ def _user_folder() -> str:
 
     folder = BUNDLES.own
     above = folder
-    while not above.exists():
+    while not os.path.lexists(above):
         above = above.parent
-    if not os.access(above, os.W_OK):
-        raise OSError(f"{above} is not writable: change its rights or set MASQUERADE_HOME")
+    if not os.path.isdir(above) or not os.access(above, os.W_OK):
+        raise OSError(f"{above} is no folder that can be written: change its rights or set MASQUERADE_HOME")
     return str(folder)
 
 
@@ -91,7 +91,7 @@ def _virtual_camera() -> Check:
     from realtime.output.virtual_camera import find_virtual_camera, how_to_get_one
 
     if importlib.util.find_spec("pyvirtualcam") is None:
-        return Check("virtual camera", False, 'pip install "masquerade[camera]"')
+        return Check("virtual camera", False, pip_install("camera"))
     found = find_virtual_camera()
     return Check(f"virtual camera: {found}" if found else "virtual camera", found is not None, how_to_get_one())
 

@@ -18,7 +18,7 @@ from typing import Any
 
 import onnxruntime as ort
 
-from realtime.errors import ModelError
+from realtime.errors import ModelError, pip_install
 
 NAMES = ("auto", "cpu", "openvino", "cuda", "tensorrt", "rtx", "coreml", "directml")
 PRECISIONS = ("fp32", "fp16", "bf16", "auto")
@@ -33,22 +33,22 @@ TITLES = {
     "DmlExecutionProvider": "DirectML",
 }
 PLUGINS = {  # our name: (Python package, what to install, what it needs)
-    "openvino": ("onnxruntime_ep_openvino", 'pip install "masquerade[openvino]"', "an Intel CPU"),
-    "rtx": ("onnxruntime_ep_nv_tensorrt_rtx", 'pip install "masquerade[rtx]"', "a GeForce RTX 30 or later"),
+    "openvino": ("onnxruntime_ep_openvino", pip_install("openvino"), "an Intel CPU"),
+    "rtx": ("onnxruntime_ep_nv_tensorrt_rtx", pip_install("rtx"), "a GeForce RTX 30 or later"),
 }
 ALONE = "in an environment of its own"
 BUILT_IN = {  # our name: (ONNX Runtime's name, what to do where it is missing)
-    "cuda": ("CUDAExecutionProvider", f'{ALONE}: pip install "masquerade[gpu]" (NVIDIA driver 580 or later)'),
+    "cuda": ("CUDAExecutionProvider", f"{ALONE}: {pip_install('gpu')} (NVIDIA driver 580 or later)"),
     "tensorrt": (
         "TensorrtExecutionProvider",
-        f'pip install "masquerade[tensorrt]"; or, {ALONE}, "masquerade[gpu]" and TensorRT 10',
+        f'{pip_install("tensorrt")}; or, {ALONE}, "masquerade[gpu]" and TensorRT 10',
     ),
     "coreml": ("CoreMLExecutionProvider", "it comes with macOS: pip install onnxruntime there"),
     "directml": ("DmlExecutionProvider", f"on Windows, {ALONE}: pip install onnxruntime-directml, not onnxruntime"),
 }
 MODULES = {  # provider: the modules that may bring it, its title, what installs it
-    "tensorrt": (("tensorrt",), "TensorRT", 'pip install "masquerade[tensorrt]"'),
-    "rtx": (("tensorrt_rtx", "tensorrt_rtx_bindings"), "TensorRT RTX", 'pip install "masquerade[rtx]"'),
+    "tensorrt": (("tensorrt",), "TensorRT", pip_install("tensorrt")),
+    "rtx": (("tensorrt_rtx", "tensorrt_rtx_bindings"), "TensorRT RTX", pip_install("rtx")),
 }
 ON_NVIDIA = frozenset({"cuda", "tensorrt", "rtx"})
 DRIVER = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"

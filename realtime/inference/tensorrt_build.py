@@ -24,7 +24,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from realtime.errors import ModelError
+from realtime.errors import ModelError, pip_install
 from realtime.inference.providers import MODULES, first_line, why_no_gpu
 from realtime.inference.trial import child_exit, run_child
 
@@ -78,7 +78,7 @@ def open_gpu(cuda: Any = None) -> Gpu:
         try:
             cuda = importlib.import_module("cuda.core")
         except ImportError as error:
-            raise ModelError('cuda-core is not installed: pip install "masquerade[tensorrt]"') from error
+            raise ModelError(f"cuda-core is not installed: {pip_install('tensorrt')}") from error
     with gpu_errors():
         device = cuda.Device(0)
         device.set_current()

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from realtime.audio.audio_track import SoundTrack, VoiceTrack
+from realtime.capture.open_source import file_path
 from realtime.capture.source import Pace
 from realtime.clock import Clock, now_ns
 from realtime.errors import ConfigError, MasqueradeError
@@ -25,7 +26,7 @@ def check_specs(specs: Sequence[str], source: str | None = None) -> None:
     """Refuse what can't be an output, before anything is opened. Raises ConfigError."""
     seen: set[str] = set()
     for spec in specs:
-        key = spec if _is_word(spec) else str(Path(spec).absolute())
+        key = spec if _is_word(spec) else os.path.abspath(spec)
         if key in seen:
             raise ConfigError(f"output {spec} is given twice: name each once")
         seen.add(key)
@@ -39,14 +40,19 @@ def check_specs(specs: Sequence[str], source: str | None = None) -> None:
 
 
 def _is_word(spec: str) -> bool:
-    return spec in ("camera", "page", "null") or spec.startswith("camera:")
+    return spec in ("page", "null") or is_camera(spec)
+
+
+def is_camera(spec: str) -> bool:
+    """True where `--output` means a virtual camera; `camera:talk.mp4` is a file."""
+    return spec == "camera" or (spec.startswith("camera:") and Path(spec).suffix.lower() not in CONTAINERS)
 
 
 def check_file(path: Path, source: str | None) -> None:
     """Refuse a recording that can't be made; leaves nothing behind. Raises ConfigError."""
     if check_writable(path):
         path.unlink(missing_ok=True)
-    elif source is not None and os.path.exists(source) and path.samefile(source):
+    elif source is not None and os.path.exists(file := file_path(source)) and path.samefile(file):
         raise ConfigError(f"output {path} is the source itself: give another name")
 
 
@@ -89,7 +95,7 @@ def open_sinks(
             return NullSink()
         if spec == "page":
             return open_page()
-        if spec == "camera" or spec.startswith("camera:"):
+        if is_camera(spec):
             return camera(spec.removeprefix("camera").removeprefix(":") or None)
         recording = VideoFile(
             Path(spec), size=size, rate_hz=rate_hz, metadata=metadata, sound=sound, pace=pace, clock=clock

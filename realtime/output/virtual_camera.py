@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from realtime.errors import ConfigError, DeviceError, MasqueradeError
+from realtime.errors import ConfigError, DeviceError, MasqueradeError, pip_install
 from realtime.frame import Frame, Pixels
 from realtime.imaging.resize import even, pad_to_even
 from realtime.output.disclosure import CAMERA_LABEL
@@ -149,7 +149,7 @@ def open_pyvirtualcam(size: tuple[int, int], rate_hz: float, device: str | None)
     try:
         import pyvirtualcam  # an extra (GPL-2.0), and its import loads drivers: only when asked for
     except ImportError as error:
-        raise ConfigError('output camera needs pyvirtualcam: pip install "masquerade[camera]" (GPL-2.0)') from error
+        raise ConfigError(f"output camera needs pyvirtualcam: {pip_install('camera')} (GPL-2.0)") from error
     width, height = size
     driver: CameraDriver = pyvirtualcam.Camera(width, height, rate_hz, fmt=pyvirtualcam.PixelFormat.BGR, device=device)
     return driver

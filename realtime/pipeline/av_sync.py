@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from realtime.audio.voice_pipeline import VoicePipeline, is_microphone
-from realtime.capture.open_source import is_still, open_source
+from realtime.capture.open_source import file_path, is_still, open_source
 from realtime.capture.picture import Picture, load_picture
 from realtime.capture.source import Pace, Source
 from realtime.capture.wrappers import Paced, Until
@@ -14,6 +14,7 @@ from realtime.config import RunConfig, Settings
 from realtime.errors import ConfigError
 from realtime.families import family_of
 from realtime.families.lip_sync.effect import speech_time_ns
+from realtime.output.open_sink import is_camera
 from realtime.output.virtual_camera import find_virtual_camera
 from realtime.pipeline.active_identity import Selection
 from realtime.pipeline.metrics import Tally
@@ -63,7 +64,7 @@ def plan_av(config: RunConfig, selection: Selection) -> AvPlan:
     # Nobody has to be filmed for a picture that speaks: without --source it sets the beat itself.
     alone = speaks and bool(selection.avatars) and "source" not in config.model_fields_set
     source = str(selection.avatars[0].picture) if alone else config.source
-    file = os.path.isfile(source)
+    file = os.path.isfile(file_path(source))
     pace = _pace(config, file)
     call_hears = _call_hears(config, pace)
     return AvPlan(
@@ -128,7 +129,7 @@ def open_pictures(config: RunConfig, plan: AvPlan, voice: VoicePipeline | None, 
     """The source of the run, open. Raises ConfigError or DeviceError."""
     if not plan.still:
         return open_source(plan.source, size=config.size, fps=config.fps, clock=clock, pace=plan.pace, loop=config.loop)
-    path = Path(plan.source)
+    path = file_path(plan.source)
     still = Picture(path, size=config.size or _still_size(path), rate_hz=config.fps or STILL_HZ, clock=clock)
     source = Paced(still, clock=clock) if plan.pace == "live" else still
     if voice is None:
@@ -149,7 +150,7 @@ def _pace(config: RunConfig, file: bool) -> Pace:
         raise ConfigError("--pace all cannot wait for a microphone: use --pace live, or --sound FILE")
     if config.pace is not None:
         return config.pace
-    live_outputs = not config.output or any(o in ("page", "null") or o.startswith("camera") for o in config.output)
+    live_outputs = not config.output or any(o in ("page", "null") or is_camera(o) for o in config.output)
     return "live" if live_outputs or microphone or not file else "all"
 
 
@@ -165,6 +166,6 @@ def _call_hears(config: RunConfig, pace: Pace) -> bool | None:
         return False
     if config.virtual_microphone is not None:
         return config.virtual_microphone
-    camera = any(spec.startswith("camera") for spec in config.output)
+    camera = any(is_camera(spec) for spec in config.output)
     # Without --output it is the camera where there is one (`open_sinks`).
     return None if camera or (not config.output and find_virtual_camera() is not None) else False

@@ -117,9 +117,10 @@ class Loop:
             sink.close()
 
 
-def run_offline(loop: Loop, stop: Callable[[], bool]) -> None:
-    """Every frame of the source, in order, losing none; in the caller's thread."""
-    while not stop():
+def run_offline(loop: Loop, tick: Callable[[], object]) -> None:
+    """Every frame of the source, in order, losing none; in the caller's thread, which calls `tick` before each."""
+    while True:
+        tick()
         frame = loop.source.read()
         if frame is None:
             return

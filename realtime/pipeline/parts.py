@@ -14,11 +14,12 @@ from realtime.audio.sound_devices import open_microphone
 from realtime.audio.voice_pipeline import OpenVoice, VoicePipeline, is_microphone, open_voice
 from realtime.capture.open_source import open_source
 from realtime.capture.source import Source
-from realtime.capture.wrappers import SourceSpec, SwitchableSource
+from realtime.capture.wrappers import MediaLimit, SourceSpec, SwitchableSource, Until
 from realtime.clock import Clock, now_ns
 from realtime.config import RunConfig, Settings
 from realtime.errors import DeviceError
 from realtime.families.effect import Effect
+from realtime.files import check_output
 from realtime.inference.providers import why_not
 from realtime.models.library import face_folder
 from realtime.output.disclosure import metadata
@@ -99,6 +100,8 @@ def open_parts(
     own). Raises MasqueradeError; what was opened is closed again.
     """
     check_specs(config.output, config.source)
+    if config.metrics is not None:
+        check_output(config.metrics, "--metrics", (config.source, config.sound, config.avatar, *config.output))
     with_page = page is not None and wants_page(config.output)
     config, selection, avatar = recall(config, use_last=with_page and config.pace != "all")
     check_allowed(config, allow_raw=config.allow_raw, badge_optional=selection.may_hide_badge)
@@ -145,8 +148,9 @@ def open_parts(
             search = open_face_search(face_folder(), _tracking_provider(config))
             opened.callback(search.close)
             guard = LeakGuard(search, allow_raw=config.allow_raw)
-        source = open_pictures(config, plan, voice, clock)
-        switched = switchable(source, config, plan, clock) if with_page else None
+        limited = partial(Until, over=MediaLimit(config.seconds)) if config.seconds else lambda source: source
+        source = limited(open_pictures(config, plan, voice, clock))
+        switched = switchable(source, config, plan, clock, limited) if with_page else None
         source = switched or source
         opened.callback(source.close)
         size = config.size or source.size
@@ -230,14 +234,22 @@ def with_switches(
     return [*others, switch, recorder], Switches(source, switch, microphone, recorder, busy)
 
 
-def switchable(source: Source, config: RunConfig, plan: AvPlan, clock: Clock) -> SwitchableSource | None:
-    """The source of a live run, so that it can change; None where a voice or a still picture sets the beat."""
+def switchable(
+    source: Source, config: RunConfig, plan: AvPlan, clock: Clock, limited: Callable[[Source], Source]
+) -> SwitchableSource | None:
+    """The source of a live run, so that it can change; None where a voice or a still picture sets the beat.
+
+    `limited` ends another source where the run's time is over.
+    """
     along = config.sound is not None and not is_microphone(config.sound)
     if plan.pace != "live" or plan.still or along:
         return None
 
     def open_one(choice: SourceSpec) -> Source:
-        return open_source(choice.address, size=choice.size, fps=config.fps, clock=clock, pace="live", loop=config.loop)
+        opened = open_source(
+            choice.address, size=choice.size, fps=config.fps, clock=clock, pace="live", loop=config.loop
+        )
+        return limited(opened)
 
     return SwitchableSource(source, SourceSpec(plan.source, config.size), open_one)
 

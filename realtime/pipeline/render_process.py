@@ -20,6 +20,7 @@ from typing import Any
 import av
 from pydantic import BaseModel, Field, ValidationError
 
+from realtime.capture.recording import media_url
 from realtime.config import RunConfig, make_config
 from realtime.errors import MasqueradeError
 from realtime.pipeline.av_sync import STILL_HZ
@@ -179,7 +180,10 @@ def _send(**what: Any) -> None:
 
 def expected_frames(config: RunConfig) -> int | None:
     """How many pictures the file will have, about; None where its header does not say."""
-    with suppress(OSError, av.error.FFmpegError, ValueError), av.open(config.sound or config.source) as opened:
+    with (
+        suppress(OSError, av.error.FFmpegError, ValueError),
+        av.open(media_url(config.sound or config.source)) as opened,
+    ):
         stream = next(iter(opened.streams.audio if config.sound else opened.streams.video), None)
         if stream is None:
             return None

@@ -68,18 +68,17 @@ class Session:
         return self.report()
 
     def _run_offline(self) -> None:
-        clock, limit_s = self.parts.clock, self.parts.config.seconds
-        started = last_line = clock()
+        clock = self.parts.clock
+        last_line = clock()
 
-        def stop() -> bool:
+        def tick() -> None:
             nonlocal last_line
             now = clock()
             if now - last_line > NS_PER_S:
                 last_line = now
                 self._say(self.line())
-            return limit_s is not None and now - started >= limit_s * NS_PER_S
 
-        run_offline(self.loop, stop)
+        run_offline(self.loop, tick)
 
     def _run_live(self) -> None:
         """In threads, the newest frame winning, until the source ends, the time is over or q is pressed."""
@@ -99,7 +98,8 @@ class Session:
                 if now - last_line >= NS_PER_S:
                     last_line = now
                     self._say(self.line())
-                if limit_s is not None and now - started >= limit_s * NS_PER_S:
+                # Files end by their own time (`MediaLimit`), on which a slow machine has no influence.
+                if limit_s is not None and self.parts.source.live and now - started >= limit_s * NS_PER_S:
                     break
 
     def press(self, key: str) -> None:

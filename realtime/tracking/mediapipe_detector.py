@@ -3,8 +3,10 @@
 It needs more time and memory than `Tracker` and follows people by the same rules.
 """
 
+import os
 from collections.abc import Mapping
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -12,13 +14,16 @@ from typing import Any
 import cv2
 import numpy as np
 
-from realtime.errors import ModelError
+from realtime.errors import ModelError, pip_install
 from realtime.frame import Frame, Pixels
+from realtime.home import user_cache
 from realtime.inference.session import Array, Session, TensorSpec
 from realtime.tracking.face import Face
 from realtime.tracking.person_selection import SAME_FACE, Observation, Track, overlap
 from realtime.tracking.tracker import FaceTracker
 
+LAST_QUIET = (0, 10, 33)
+"""Later versions, 0.10.35 to 1.2.3 at least, look up play.googleapis.com and report to it, and nothing turns it off."""
 STEP_MS = 33  # MediaPipe only needs times that rise; its own filter, which would use them, is off
 
 
@@ -103,12 +108,16 @@ class _Landmarker(Session):
 
 
 def _import_mediapipe() -> tuple[Any, Any, Any]:
-    """The package, its vision tasks and its base options."""
+    """The package, its vision tasks and its base options. Raises ModelError, for one that reports to its makers too."""
     try:
+        found = version("mediapipe")
+        if tuple(int(part) for part in found.split(".")[:3]) > LAST_QUIET:
+            raise ModelError(f"mediapipe {found} tells Google that it is used: {pip_install('mediapipe')}")
+        os.environ.setdefault("MPLCONFIGDIR", str(user_cache() / "matplotlib"))  # which it imports, and which writes
         import mediapipe
         from mediapipe.tasks.python import BaseOptions, vision
     except ImportError as error:
-        raise ModelError('mediapipe is not installed: pip install "masquerade[mediapipe]"') from error
+        raise ModelError(f"mediapipe is not installed: {pip_install('mediapipe')}") from error
     except OSError as error:
         raise ModelError(f"mediapipe does not load ({error}): sudo apt install libegl1 libgles2") from error
     return mediapipe, vision, BaseOptions

@@ -18,6 +18,7 @@ from export.families.deepfacelab import read_deepfacelab  # noqa: E402
 from export.families.first_order_motion import moves_faces, plan_first_order_motion, was_made_with_corners  # noqa: E402
 from export.networks.motion_config import PUBLISHED  # noqa: E402
 from export.restricted_pickle import read_restricted_pickle  # noqa: E402
+from realtime.errors import pip_install  # noqa: E402
 from realtime.models.library import built_in_folder  # noqa: E402
 
 CLIP = built_in_folder() / "clips" / "driving.mp4"
@@ -139,7 +140,7 @@ def test_what_is_not_installed_is_named_with_its_extra(tmp_path: Path) -> None:
         timeout=60,
     )
     assert ran.returncode == 2
-    assert 'needs onnx: pip install "masquerade[export]"' in one_line(ran.stderr)
+    assert f"needs onnx: {pip_install('export')}" in one_line(ran.stderr)
 
 
 # -- what is chosen for a First Order Motion Model

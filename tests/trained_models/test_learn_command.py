@@ -10,6 +10,7 @@ import pytest
 from commands import Call, one_line
 from recordings import bars
 
+from realtime.errors import pip_install
 from realtime.models.library import built_in_folder, load_bundle
 
 CLIP = built_in_folder() / "clips" / "driving.mp4"
@@ -106,4 +107,4 @@ def test_the_help_needs_no_torch_and_its_absence_is_named() -> None:
     assert "--statement" in shown.stdout
     refused = ran("x.mp4", "--name", "eve")
     assert refused.returncode == 2
-    assert 'needs torch: pip install "masquerade[train]"' in one_line(refused.stderr)
+    assert f"needs torch: {pip_install('train')}" in one_line(refused.stderr)

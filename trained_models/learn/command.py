@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from realtime.errors import ConfigError
+from realtime.errors import ConfigError, pip_install
 
 _NEEDED = ("torch", "onnx", "onnxscript")
 
@@ -50,7 +50,7 @@ def learn(
     """
     for package in _NEEDED:
         if find_spec(package) is None:
-            raise ConfigError(f'masquerade learn needs {package}: pip install "masquerade[train]"')
+            raise ConfigError(f"masquerade learn needs {package}: {pip_install('train')}")
     from trained_models.learn.fit import Limits, Stopped
     from trained_models.learn.steps import Request
     from trained_models.learn.steps import learn as do
