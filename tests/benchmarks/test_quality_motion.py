@@ -66,6 +66,7 @@ def test_a_faithful_avatar_keeps_every_goal() -> None:
     json.dumps(clip)
 
 
+@pytest.mark.slow
 def test_what_is_damped_lost_or_spilled_is_seen() -> None:
     damped, lost = (motion_figures(work(a_rig(FakeReader(**how)))) for how in ({"gain": 0.4}, {"blind_from": 8}))
     spilled = motion_figures(work(a_rig(kind=Spilling)))

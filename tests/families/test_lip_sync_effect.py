@@ -297,6 +297,7 @@ def test_a_picture_that_speaks_is_alive_unless_told_not_to_be(tmp_path: Path) ->
         np.testing.assert_array_equal(picture, ending[-1])
 
 
+@pytest.mark.slow
 def test_the_mouth_goes_with_the_head(tmp_path: Path) -> None:
     quiet, loud = living(tmp_path / "quiet", Says(QUIET)), living(tmp_path / "loud", Says(LOUD))
     rest, said = over(quiet, Settings(), count=80), over(loud, Settings(), count=80)

@@ -171,6 +171,7 @@ def a_film(path: Path, heads: int, blank: int = 0) -> Path:
     return written(path, [*seen, *[np.full_like(seen[0], 90)] * blank], rate=25)
 
 
+@pytest.mark.slow
 def test_a_film_is_spoken_anew_if_its_owner_says_so(eve: Path, tmp_path: Path) -> None:
     film = a_film(tmp_path / "film.mkv", 14, 4)
     voice, out = voice_file(tmp_path / "v.wav", [0.3], 3.0), tmp_path / "out.mkv"

@@ -2,6 +2,7 @@
 
 import cv2
 import numpy as np
+import pytest
 
 from realtime.families.face_swap.skin_detail import SIDE, UNCHANGED, SkinDetail, unrolled
 from realtime.families.motion.mesh.head import open_head
@@ -53,6 +54,7 @@ def likeness(made: np.ndarray, skin: Floats, part: tuple[slice, slice] = np.s_[:
     return float(np.corrcoef(grey, skin[part][inner].mean(1))[0, 1])
 
 
+@pytest.mark.slow
 def test_freckles_are_found_though_landmarks_are_off_by_as_much_as_their_size() -> None:
     skin = freckles()
     rough = [view(skin, 1.5) for _ in range(16)]

@@ -196,6 +196,7 @@ def test_containers_are_known_by_what_they_are_not_by_their_names() -> None:
     assert [other for other in others if media_suffix(other + b"\n" * 100) is not None] == []
 
 
+@pytest.mark.slow
 def test_a_real_file_becomes_a_real_file(tmp_path: Path) -> None:
     """With the child that is really used, at full priority: a short video, and one that is broken."""
     clip = tmp_path / "clip.mkv"
