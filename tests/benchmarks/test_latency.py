@@ -67,7 +67,7 @@ def test_live_every_frame_is_either_delivered_or_dropped() -> None:
     loop.source = Counted(loop.source, trace, Use(), loop.clock, warm_up=5, count=40)
     with Crew() as crew:
         run_live(MeasuredLoop(loop, trace), crew)
-        assert crew.wait("output", 20)
+        assert crew.wait("output", 60)
     counted = figures(window(trace, 5, 40))["frames"]
     assert counted["scheduled"] == 40
     assert counted["delivered"] + counted["dropped"] == 40

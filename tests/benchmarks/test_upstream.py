@@ -1,6 +1,5 @@
 """The contests against upstream: what is run, that all sides compute the same, and the verdict."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -24,14 +23,6 @@ from export.to_onnx import to_onnx  # noqa: E402
 from realtime.inference.ort import open_session  # noqa: E402
 
 SMALL = SaehdShape(Archi.parse("df-ud"), 32, 8, 4, 4, 2)
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.mark.slow

@@ -24,8 +24,7 @@ DIMS = {"ae_dims": 16, "e_dims": 8, "d_dims": 8, "d_mask_dims": 4}
 
 
 @pytest.fixture(autouse=True)
-def _one_thread() -> Any:
-    torch.set_num_threads(1)
+def _no_grad() -> Any:
     with torch.no_grad():
         yield
 

@@ -85,24 +85,33 @@ def test_amp_keeps_its_morph_and_waits_for_an_identity(shared: Path, tmp_path: P
 
 
 @pytest.mark.slow
-def test_a_motion_model_becomes_three_networks(shared: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("name", "align_corners"), [("fomm_small", None), ("fomm_small_mgif", True)])
+def test_a_motion_model_becomes_three_networks(
+    shared: Path, tmp_path: Path, name: str, align_corners: bool | None
+) -> None:
+    """The second one has a single Jacobian map."""
+    wanted = recorded(shared / "reference" / f"{name}.npz")
+    size = len(wanted["source"])
+    yaml = (shared / "reference" / f"{name}.yaml").read_text()
+    (tmp_path / "m.yaml").write_text(f"{yaml}\ndataset_params:\n  frame_shape: [{size}, {size}, 3]\n")
     said: list[str] = []
     request = ExportOptions(
-        checkpoint=shared / "reference" / "fomm_small.pth.tar",
+        checkpoint=shared / "reference" / f"{name}.pth.tar",
         family="first-order-motion",
         out=tmp_path / "small",
-        config=str(shared / "reference" / "fomm_small.yaml"),
+        config=str(tmp_path / "m.yaml"),
+        align_corners=align_corners,
     )
     bundle = open_bundle(export_checkpoint(request, said.append))
     card = bundle.card
-    assert (card.name, card.family, card.identity.kind) == ("fomm_small", "motion", "none")
-    assert (card.input.size, card.input.colour) == (256, "RGB")
-    assert card.training["align_corners"] is False, "a zip file is of today's PyTorch"
-    assert "--no-align-corners, by the age" in said[0]
+    assert (card.name, card.family, card.identity.kind) == (name, "motion", "none")
+    assert (card.input.size, card.input.colour) == (size, "RGB")
+    if align_corners is None:
+        assert card.training["align_corners"] is False, "a zip file is of today's PyTorch"
+        assert "--no-align-corners, by the age" in said[0]
     networks = {file: on_cpu(bundle.path(file)) for file in card.files if file.endswith(".onnx")}
-    wanted = recorded(shared / "reference" / "fomm_small.npz")
-    check_motion(networks, wanted, align_corners=False)
-    check_animation(bundle.folder, wanted, align_corners=False)
+    check_motion(networks, wanted, align_corners=bool(align_corners))
+    check_animation(bundle.folder, wanted, align_corners=bool(align_corners))
 
 
 @pytest.mark.slow

@@ -26,12 +26,9 @@ RECORDED = ("vox-256", "vox-adv-256", "taichi-256", "mgif-256")
 
 
 @pytest.fixture(autouse=True)
-def _one_thread() -> Any:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
+def _no_grad() -> Any:
     with torch.no_grad():
         yield
-    torch.set_num_threads(before)
 
 
 def keys(state: Any) -> list[list[Any]]:

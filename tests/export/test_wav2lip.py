@@ -22,12 +22,9 @@ TINY = LipShape(
 
 
 @pytest.fixture(autouse=True)
-def _one_thread() -> Any:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
+def _no_grad() -> Any:
     with torch.no_grad():
         yield
-    torch.set_num_threads(before)
 
 
 def test_names_and_shapes_are_upstreams(shared: Path) -> None:

@@ -16,7 +16,7 @@ from realtime.families.motion.first_order.network import open_first_order
 from realtime.families.motion.motion_model import Motion
 from realtime.frame import Frame, Pixels
 from realtime.inference.ort import open_session
-from realtime.inference.session import Array, Session
+from realtime.inference.session import Array, Session, report
 from realtime.models.bundle import open_bundle
 
 SAEHD_OUTPUTS = {"celeb_face": "out_celeb_face", "celeb_mask": "out_celeb_face_mask", "driver_mask": "out_face_mask"}
@@ -95,6 +95,8 @@ def check_animation(folder: Path, wanted: Mapping[str, Any], *, align_corners: b
     """The whole animation is upstream's, in every mode: fixed squares, no filter, no limits."""
     corners = "_align_corners_true" if align_corners else ""
     network = open_first_order(open_bundle(folder), provider="cpu", precision="fp32", threads=1)
+    assert (network.size, network.points, network.jacobians) == (len(wanted["source"]), 10, True)
+    assert report(network.sessions)[:2] == ("CPU", "fp32")
     moves = FirstOrderModel(network, needs_face=False, limits=None)
     try:
         cast = moves.encode_source(_bgr(wanted["source"]), None)
