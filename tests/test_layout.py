@@ -15,7 +15,7 @@ MAKERS = {"export", "benchmarks", "trained_models"}
 ROOMS = ("cli", "web", "pipeline", "output families", "audio", "models", "capture tracking", "imaging", "inference", "")
 """The rooms of realtime/ from the top floor to the ground (""); a room imports only itself and floors below."""
 
-HEAVY = {"torch", "onnx", "onnxscript", "anny", "moderngl", "scipy"}
+HEAVY = {"torch", "onnx", "onnxscript", "anny", "moderngl"}
 THREADING = {"threading", "multiprocessing", "concurrent.futures", "_thread", "queue"}
 SOFT_LINES = 500
 

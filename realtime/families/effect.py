@@ -91,14 +91,16 @@ class Family:
 
     `name`: as in cards; `realtime.models.card` checks what they say. `open` None: its bundles are parts of masquerade
     and no identity. `hint`: how to use a bundle `{name}`, or why nobody is shown with it. `avatars`: whether an effect
-    shows pictures given with --avatar. `speaks`: it needs a voice, which moves a mouth. `shows_source`: without avatars
-    the faces of the source are seen. `exported_as`: the checkpoints that `masquerade export` makes it from.
+    shows pictures given with --avatar; `figures`: those with joints. `speaks`: it needs a voice, which moves a mouth.
+    `shows_source`: without avatars the faces of the source are seen. `exported_as`: the checkpoints that
+    `masquerade export` makes it from.
     """
 
     name: str
     hint: str
     open: OpenEffect | None = None
     avatars: Literal["none", "optional", "required"] = "none"
+    figures: bool = False
     speaks: bool = False
     shows_source: bool = False
     exported_as: tuple[str, ...] = ()
@@ -110,7 +112,7 @@ class Family:
 
     def needs_faces(self, card: ModelCard) -> bool:
         """Whether avatars must show a face."""
-        return self.takes_avatars and card.input.subject == "face"
+        return self.takes_avatars and not self.figures and card.input.subject == "face"
 
 
 def unfit(card: ModelCard, what: str) -> ModelError:

@@ -7,7 +7,7 @@ from typing import Annotated
 import cv2
 import numpy as np
 import numpy.typing as npt
-from pydantic import AfterValidator, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
 
 from realtime.capture.picture import decode_picture
 from realtime.errors import ConfigError
@@ -29,6 +29,7 @@ from realtime.models.card import (
     read_table,
     refusal,
 )
+from realtime.models.figure import MOST_FILES, FigureFiles
 from realtime.tracking.face import Face
 
 AVATAR_FILE = "avatar.toml"
@@ -52,6 +53,7 @@ class Avatar:
     pixels: Pixels
     alpha: npt.NDArray[np.uint8] | None = None
     face: Face | None = None
+    figure: FigureFiles | None = None
 
 
 def _shows_somebody(identity: Identity) -> Identity:
@@ -68,7 +70,10 @@ class PictureFile(Table):
 
 
 class AvatarCard(Table):
-    """Everything `avatar.toml` says; field names are the file's own, but for `schema`."""
+    """Everything `avatar.toml` says; field names are the file's own, but for `schema`.
+
+    `figure`: the files of a figure and their hashes, `figure.json` among them; empty for a picture.
+    """
 
     schema_version: Schema
     name: Name
@@ -76,6 +81,7 @@ class AvatarCard(Table):
     licence: Line
     identity: Annotated[Identity, AfterValidator(_shows_somebody)]
     picture: PictureFile
+    figure: Annotated[dict[FileName, Digest], Field(max_length=MOST_FILES)] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +95,11 @@ class StoredAvatar:
     def name(self) -> str:
         """What the user calls it."""
         return self.card.name
+
+    @property
+    def is_figure(self) -> bool:
+        """True where it has joints: a drawing that moves, no picture of a face."""
+        return bool(self.card.figure)
 
     @property
     def picture(self) -> Path:
@@ -107,7 +118,8 @@ def read_avatar_card(folder: Path) -> AvatarCard:
 def open_avatar(folder: Path) -> StoredAvatar:
     """The avatar in a folder, its picture checked against its hash. Raises ModelError."""
     card = read_avatar_card(folder)
-    check_file(folder.resolve(), card.picture.file, card.picture.sha256)
+    for file, digest in {card.picture.file: card.picture.sha256, **card.figure}.items():
+        check_file(folder.resolve(), file, digest)
     return StoredAvatar(folder, card)
 
 

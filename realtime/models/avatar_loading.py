@@ -15,6 +15,7 @@ from realtime.errors import ConfigError, ModelError
 from realtime.frame import Pixels
 from realtime.models.avatar import Avatar, StoredAvatar, avatar_pixels, open_avatar, read_avatar_card
 from realtime.models.bundle import hash_file
+from realtime.models.figure import FigureFiles, read_rig
 from realtime.models.library import AVATARS
 from realtime.text import printable
 from realtime.tracking.face import Face
@@ -32,14 +33,16 @@ Find = Callable[[Pixels], list[Face]]
 """All faces of a still picture."""
 
 
-def choose_avatars(spec: str | None) -> tuple[StoredAvatar, ...]:
+def choose_avatars(spec: str | None, *, figures: bool = False) -> tuple[StoredAvatar, ...]:
     """The avatars that `--avatar` names: one of the library, a picture's file, or all pictures of a folder.
 
-    None: those that come with masquerade. Raises ConfigError for a picture that no card vouches for, for a
-    folder without pictures or with more than MOST_AVATARS; ModelError for an unknown name.
+    None: those that come with masquerade. `figures`: those with joints are wanted, else pictures. Raises ConfigError
+    for one of the other kind, for a picture that no card vouches for, for a folder without pictures or with more than
+    MOST_AVATARS; ModelError for an unknown name.
     """
     if spec is None:
-        built_in = tuple(open_avatar(folder) for folder in AVATARS.folders() if folder.parent == AVATARS.built_in)
+        stored = (open_avatar(folder) for folder in AVATARS.folders() if folder.parent == AVATARS.built_in)
+        built_in = tuple(avatar for avatar in stored if avatar.is_figure == figures)
         if not built_in:
             raise ConfigError("no avatar given: choose a picture with --avatar (masquerade avatars lists yours)")
         return built_in
@@ -52,7 +55,25 @@ def choose_avatars(spec: str | None) -> tuple[StoredAvatar, ...]:
                 return (_avatar_of_picture(path),)
     except (OSError, ValueError) as error:
         raise ConfigError(f"--avatar {printable(spec)} cannot be read: check the path") from error
-    return (AVATARS.find(spec),)
+    return (_of_kind(AVATARS.find(spec), figures=figures),)
+
+
+def is_figure(name: str) -> bool:
+    """Whether the library's avatar of that name has joints; False where there is none, or it is broken."""
+    folder = AVATARS.folder(name)
+    try:
+        return folder is not None and bool(read_avatar_card(folder).figure)
+    except ModelError:
+        return False
+
+
+def _of_kind(avatar: StoredAvatar, *, figures: bool) -> StoredAvatar:
+    """The avatar, if it is what the model moves. Raises ConfigError."""
+    if avatar.is_figure == figures:
+        return avatar
+    if figures:
+        raise ConfigError(f"avatar {avatar.name} is a picture without joints: choose a figure (masquerade avatars)")
+    raise ConfigError(f"avatar {avatar.name} is a figure: run it with --model figure")
 
 
 def _in_folder(folder: Path) -> tuple[StoredAvatar, ...]:
@@ -103,6 +124,11 @@ def ready_avatars(stored: Sequence[StoredAvatar], find: Find | None) -> list[Ava
     for avatar in stored:
         try:
             pixels, alpha = avatar_pixels(avatar.picture)
+            if avatar.is_figure:
+                figure = FigureFiles(read_rig(avatar.folder), avatar.folder)
+                named = avatar.name, avatar.card.title, avatar.card.identity.kind
+                ready.append(Avatar(*named, pixels, alpha, figure=figure))
+                continue
             face = None if find is None else usable_face(avatar.name, find(_over_grey(pixels, alpha)))
             ready.append(Avatar(avatar.name, avatar.card.title, avatar.card.identity.kind, pixels, alpha, face))
         except ConfigError as error:

@@ -70,9 +70,9 @@ class Selection:
 def select_identity(model: str, avatar: str | None) -> Selection:
     """The bundle of that name or folder, and the avatars that `--avatar` names. Raises ConfigError, ModelError."""
     bundle = load_bundle(model)
-    avatars = family_of(bundle.card).avatars
-    wanted = avatars == "required" or (avatars == "optional" and avatar is not None)
-    return Selection(bundle, choose_avatars(avatar) if wanted else ())
+    family = family_of(bundle.card)
+    wanted = family.avatars == "required" or (family.avatars == "optional" and avatar is not None)
+    return Selection(bundle, choose_avatars(avatar, figures=family.figures) if wanted else ())
 
 
 def reselect(settings: Settings, now: Selection, *, model: str | None, avatar: str | None) -> Selection:

@@ -14,8 +14,10 @@ from pydantic import ValidationError
 from realtime.config import RunConfig, Settings
 from realtime.errors import ConfigError, MasqueradeError
 from realtime.families import family_of
+from realtime.families.figure import FIGURE
 from realtime.home import locked, user_home
 from realtime.models.atomic_dir import storage_error
+from realtime.models.avatar_loading import is_figure
 from realtime.models.card import validate_line
 from realtime.pipeline.active_identity import Selection, reselect, select_identity
 from realtime.text import printable
@@ -147,6 +149,8 @@ def recall(config: RunConfig, *, use_last: bool) -> tuple[RunConfig, Selection, 
     if model is not None and not asked & {"model", "avatar", "sound"}:
         last = _with_model(config, model)
     config = (last or config).model_copy(update=look)
+    if "model" not in asked and config.avatar is not None and is_figure(config.avatar):
+        config = config.model_copy(update={"model": FIGURE.name})  # an avatar says what it is
     if config.model is None:
         raise ConfigError("no model given: choose one with --model (masquerade models lists them)")
     selection = select_identity(config.model, config.avatar)

@@ -5,6 +5,7 @@ Every constant is MediaPipe's (its face detector and face landmarker graphs, 202
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -84,7 +85,7 @@ class FaceDetector:
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self._anchors = _anchors()
+        self._anchors = anchors(((16, 2), (8, 6)))
 
     def __call__(self, pixels: Pixels, region: Region | None = None, least: float = MIN_SCORE) -> list[Detection]:
         """The faces in a square `region` of a picture, surest first; None is the whole of it.
@@ -96,8 +97,8 @@ class FaceDetector:
         region = region or Region(width / 2, height / 2, side, side)
         crop_from_frame = region.crop_from_frame(DETECTOR_SIZE)
         crop = warp(pixels, crop_from_frame, DETECTOR_SIZE, DETECTOR_SIZE, averaged=False)
-        out = self._session.run({"image": _rgb_planes(crop, 1 / 127.5) - np.float32(1)})
-        scores = _sigmoid(np.asarray(out["scores"], np.float32)[0])
+        out = self._session.run({"image": rgb_planes(crop, 1 / 127.5) - np.float32(1)})
+        scores = sigmoid(np.asarray(out["scores"], np.float32)[0])
         seen = np.flatnonzero(scores >= least)
         if not len(seen):
             return []
@@ -107,7 +108,7 @@ class FaceDetector:
         corners = np.concatenate([raw[:, :1] - raw[:, 1:2] / 2, raw[:, :1] + raw[:, 1:2] / 2, raw[:, 2:]], axis=1)
         frame_from_crop = invert(crop_from_frame)
         found = []
-        for shape, score in _merge(corners, scores[seen]):
+        for shape, score in merge(corners, scores[seen]):
             placed = (shape * DETECTOR_SIZE) @ frame_from_crop[:, :2].T + frame_from_crop[:, 2]
             half = (shape[1] - shape[0]) * (region.width / 2, region.height / 2)
             if (half > 0).all():
@@ -150,13 +151,13 @@ class FaceNetworks:
         """(478, 3) float32 landmarks in frame pixels, and how sure the network is of a face (0..1)."""
         crop_from_frame = region.crop_from_frame(LANDMARK_SIZE)
         crop = warp(pixels, crop_from_frame, LANDMARK_SIZE, LANDMARK_SIZE, "edge", averaged=False)
-        out = self._landmarks.run({"image": _rgb_planes(crop, 1 / 255)})
+        out = self._landmarks.run({"image": rgb_planes(crop, 1 / 255)})
         points = np.asarray(out["landmarks"], np.float32)[0]
         frame_from_crop = invert(crop_from_frame)
         placed = np.empty_like(points)
         placed[:, :2] = points[:, :2] @ frame_from_crop[:, :2].T + frame_from_crop[:, 2]
         placed[:, 2] = points[:, 2] * (region.width / LANDMARK_SIZE)
-        return placed, float(_sigmoid(np.asarray(out["presence"], np.float32))[0])
+        return placed, float(sigmoid(np.asarray(out["presence"], np.float32))[0])
 
     def blendshapes(self, landmarks: Floats) -> Floats:
         """(52,) float32 0..1, from landmarks (478, 3) in frame pixels."""
@@ -165,26 +166,26 @@ class FaceNetworks:
         return np.asarray(out["blendshapes"], np.float32).reshape(-1)
 
 
-def _rgb_planes(crop: Pixels, scale: float) -> Floats:
+def rgb_planes(crop: Pixels, scale: float) -> Floats:
     """(1, 3, S, S) float32, `scale` times the crop's RGB."""
     # Half the time of OpenCV's blobFromImage.
     return np.multiply(crop[None, :, :, ::-1].transpose(0, 3, 1, 2), np.float32(scale), order="C")
 
 
-def _anchors() -> Floats:
-    """(896, 2) float32 centres in 0..1: two a cell on a 16×16 grid, then six a cell on an 8×8 one."""
-    grids = []
-    for cells, each in ((16, 2), (8, 6)):
+def anchors(grids: Sequence[tuple[int, int]]) -> Floats:
+    """(N, 2) float32: the centres of a detector's cells in 0..1, for square grids of (cells a side, places a cell)."""
+    found = []
+    for cells, each in grids:
         centres = (np.arange(cells, dtype=np.float32) + 0.5) / cells
         grid = np.stack(np.meshgrid(centres, centres), axis=-1).reshape(-1, 2)
-        grids.append(np.repeat(grid, each, axis=0))
-    return np.concatenate(grids).astype(np.float32)
+        found.append(np.repeat(grid, each, axis=0))
+    return np.concatenate(found).astype(np.float32)
 
 
-def _merge(shapes: Floats, scores: Floats) -> list[tuple[Floats, float]]:
+def merge(shapes: Floats, scores: Floats) -> list[tuple[Floats, float]]:
     """Detections that overlap as their mean weighted by score (weighted non-maximum suppression).
 
-    `shapes` is (n, 8, 2): two corners, then 6 points. Each merged one keeps its best score.
+    `shapes` is (n, 2 + k, 2): two corners, then k points. Each merged one keeps its best score.
     """
     rest = np.argsort(-scores, kind="stable")
     merged = []
@@ -207,5 +208,5 @@ def _overlap(box: Floats, boxes: Floats) -> Floats:
     return np.asarray(common / np.maximum(union, 1e-9), np.float32)
 
 
-def _sigmoid(values: Floats) -> Floats:
+def sigmoid(values: Floats) -> Floats:
     return np.asarray(1 / (1 + np.exp(-np.clip(values, -80, 80))), np.float32)

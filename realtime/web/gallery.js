@@ -4,10 +4,12 @@ import { change } from "./settings.js";
 import { ask, find, made, tell, tried } from "./talk.js";
 
 const WHOSE = { synthetic: "synthetic face", self: "your own face", consented: "with its owner's consent", none: "no identity" };
+const IDENTITY_MODELS = ["swap", "figure"]; // chosen by a tile of their own, or by their figures
 const GROUPS = [
+  ["Figures", (entry) => entry.kind === "avatar" && entry.family === "figure"],
   ["Face swap", (entry) => entry.kind === "model" && (entry.family === "swap" || entry.broken)],
-  ["Avatars", (entry) => entry.kind === "avatar"],
-  ["Motion and lip-sync models", (entry) => entry.kind === "model" && entry.family !== "swap" && !entry.broken],
+  ["Avatars", (entry) => entry.kind === "avatar" && entry.family !== "figure"],
+  ["Motion and lip-sync models", (entry) => entry.kind === "model" && !IDENTITY_MODELS.includes(entry.family) && !entry.broken],
 ];
 let entries = [];
 let active = {}; // the report of the run
@@ -46,8 +48,9 @@ function choice(entry) {
 
 function put(entry) {
   if (entry.kind === "model") { change({ model: entry.name }); return; }
-  if (active.family === "motion" || active.family === "lip-sync") { change({ avatar: entry.name }); return; }
-  const mover = entries.find((model) => model.kind === "model" && model.family === "motion" && !model.broken);
+  const families = entry.family === "figure" ? ["figure"] : ["motion", "lip-sync"];
+  if (families.includes(active.family)) { change({ avatar: entry.name }); return; }
+  const mover = entries.find((model) => model.kind === "model" && model.family === families[0] && !model.broken);
   change(mover ? { model: mover.name, avatar: entry.name } : { avatar: entry.name });
 }
 
@@ -59,14 +62,16 @@ async function discard(entry) {
 // Whom a file can show: [title of the group, [[name, model, avatar], …]], …
 export function people() {
   const models = (family) => entries.filter((entry) => entry.kind === "model" && entry.family === family && !entry.broken);
-  const pictures = entries.filter((entry) => entry.kind === "avatar" && !entry.broken);
-  const moved = (model) => (model ? pictures.map((picture) => [picture.title, model.name, picture.name]) : []);
+  const moved = (model, kind) => (model ? avatars(kind).map((avatar) => [avatar.title, model.name, avatar.name]) : []);
   return [
+    ["Figures", moved(models("figure")[0], "figure")],
     ["Face swap", models("swap").map((model) => [model.title, model.name, ""])],
-    ["Avatars", moved(models("motion")[0])],
-    ["Avatars that speak with the file's voice", moved(models("lip-sync")[0])],
+    ["Avatars", moved(models("motion")[0], "picture")],
+    ["Avatars that speak with the file's voice", moved(models("lip-sync")[0], "picture")],
   ].filter(([, held]) => held.length > 0);
 }
+
+const avatars = (kind) => entries.filter((entry) => entry.kind === "avatar" && entry.family === kind && !entry.broken);
 
 // [model, avatar] in use now
 export const self = () => [active.model, active.family === "swap" ? "" : active.avatar];
@@ -74,7 +79,7 @@ export const self = () => [active.model, active.family === "swap" ? "" : active.
 // Marks the identity in use.
 export function mark(report) {
   active = report;
-  const pictures = report.family === "motion" || report.family === "lip-sync";
+  const pictures = report.family !== "swap";
   for (const button of document.querySelectorAll(".choice")) {
     const { kind, name } = button.dataset;
     button.setAttribute("aria-pressed", String(kind === "avatar" ? pictures && name === report.avatar : name === report.model));
@@ -83,7 +88,7 @@ export function mark(report) {
 
 // Chooses an avatar: the number-th, or so many further.
 export function choose({ by = 0, number = 0 }) {
-  const names = entries.filter((entry) => entry.kind === "avatar" && !entry.broken).map((entry) => entry.name);
+  const names = avatars(active.family === "figure" ? "figure" : "picture").map((entry) => entry.name);
   if (names.length === 0 || active.family === "swap" || number > names.length) return;
   const now = Math.max(names.indexOf(active.avatar), 0);
   change({ avatar: number ? names[number - 1] : names[(now + by + names.length) % names.length] });

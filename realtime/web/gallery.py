@@ -47,7 +47,7 @@ def _entry(kind: str, item: Bundle | StoredAvatar | Broken, own: bool) -> dict[s
     return entry | {
         "name": card.name,
         "title": card.title,
-        "family": item.card.family if isinstance(item, Bundle) else "picture",
+        "family": item.card.family if isinstance(item, Bundle) else "figure" if item.is_figure else "picture",
         "licence": card.licence,
         "whose": card.identity.kind,
         "statement": card.identity.statement,

@@ -11,7 +11,7 @@ from heads import RECORDED, TASK, pictures
 
 from realtime.errors import ModelError
 from realtime.models.library import built_in_folder
-from realtime.tracking.face_networks import BLENDSHAPE_POINTS, FaceNetworks, Region, _anchors, _merge, region_around
+from realtime.tracking.face_networks import BLENDSHAPE_POINTS, FaceNetworks, Region, anchors, merge, region_around
 
 FOLDER = built_in_folder() / "face"
 
@@ -71,17 +71,17 @@ def test_the_next_region_is_turned_with_the_eyes() -> None:
 
 
 def test_anchors() -> None:
-    anchors = _anchors()
-    assert anchors.shape == (896, 2)
-    np.testing.assert_allclose(anchors[[0, 1, 2, 511]], [[1 / 32, 1 / 32]] * 2 + [[3 / 32, 1 / 32], [31 / 32] * 2])
-    np.testing.assert_allclose(anchors[[512, 517, 518, 895]], [[1 / 16] * 2] * 2 + [[3 / 16, 1 / 16], [15 / 16] * 2])
+    centres = anchors(((16, 2), (8, 6)))
+    assert centres.shape == (896, 2)
+    np.testing.assert_allclose(centres[[0, 1, 2, 511]], [[1 / 32, 1 / 32]] * 2 + [[3 / 32, 1 / 32], [31 / 32] * 2])
+    np.testing.assert_allclose(centres[[512, 517, 518, 895]], [[1 / 16] * 2] * 2 + [[3 / 16, 1 / 16], [15 / 16] * 2])
 
 
 def test_overlapping_detections_become_their_weighted_mean() -> None:
     def shape(x: float) -> np.ndarray:
         return np.array([[x, 0], [x + 1, 1]] + [[x, 0.5]] * 6, np.float32)
 
-    merged = _merge(np.stack([shape(0.0), shape(0.2), shape(5.0)]), np.array([0.6, 0.9, 0.7], np.float32))
+    merged = merge(np.stack([shape(0.0), shape(0.2), shape(5.0)]), np.array([0.6, 0.9, 0.7], np.float32))
     assert [score for _, score in merged] == pytest.approx([0.9, 0.7])
     assert merged[0][0][0, 0] == pytest.approx(0.2 * 0.9 / 1.5)
     np.testing.assert_allclose(merged[1][0], shape(5.0))

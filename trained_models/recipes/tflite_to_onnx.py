@@ -16,7 +16,8 @@ from onnx import TensorProto, helper, numpy_helper
 from tflite.utils import opcode2name
 
 Array = npt.NDArray[np.generic]
-SAME, RELU = tflite.Padding.SAME, tflite.ActivationFunctionType.RELU
+SAME = tflite.Padding.SAME
+NO_ACTIVATION, RELU, RELU6 = 0, tflite.ActivationFunctionType.RELU, tflite.ActivationFunctionType.RELU6
 OPSET = 17
 DTYPES = {0: np.float32, 1: np.float16, 2: np.int32, 3: np.uint8, 4: np.int64, 9: np.int8}
 DIRECT = {"ADD": "Add", "SUB": "Sub", "MUL": "Mul", "DIV": "Div"} | {
@@ -78,8 +79,48 @@ def _tensor(model: Any, tensor: Any) -> Tensor:
     buffer = model.Buffers(tensor.Buffer())
     constant = None
     if buffer.DataLength():
-        constant = buffer.DataAsNumpy().view(DTYPES[tensor.Type()]).reshape(shape)
+        values = buffer.DataAsNumpy().view(DTYPES[tensor.Type()])
+        sparsity = tensor.Sparsity()
+        constant = values.reshape(shape) if sparsity is None else _dense(sparsity, shape, values)
     return Tensor(tensor.Name().decode(), shape, constant)
+
+
+def _dense(sparsity: Any, shape: tuple[int, ...], stored: Array) -> Array:
+    """A sparse tensor laid out in full: dimensions are stored in the traversal order, those of the blocks last."""
+    order = sparsity.TraversalOrderAsNumpy().tolist()
+    blocks = sparsity.BlockMapAsNumpy().tolist() if sparsity.BlockMapLength() else []
+    levels = [sparsity.DimMetadata(level) for level in range(sparsity.DimMetadataLength())]
+    places, rows = np.zeros((1, len(order)), np.int64), np.zeros(1, np.int64)  # one row a stored number so far
+    for level, meta in enumerate(levels):
+        if meta.Format() == tflite.DimensionType.DENSE:
+            size = meta.DenseSize()
+            inside = np.tile(np.arange(size), len(rows))
+            parents, rows = np.repeat(np.arange(len(rows)), size), np.repeat(rows * size, size) + inside
+        else:
+            starts = _indices(meta.ArraySegmentsType(), meta.ArraySegments())
+            counts = (starts[1:] - starts[:-1])[rows]
+            parents = np.repeat(np.arange(len(rows)), counts)
+            rows = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts) + starts[rows][parents]
+            inside = _indices(meta.ArrayIndicesType(), meta.ArrayIndices())[rows]
+        places = places[parents]
+        places[:, order[level]] = inside
+    rank = len(shape)
+    where = places[:, :rank]
+    for number, dimension in enumerate(blocks):
+        side = levels[order.index(rank + number)].DenseSize()
+        where[:, dimension] = where[:, dimension] * side + places[:, rank + number]
+    full = np.zeros(shape, stored.dtype)
+    full[tuple(where.T)] = stored[rows]
+    return full
+
+
+def _indices(kind: int, table: Any) -> Array:
+    """A vector of a sparse dimension's numbers."""
+    kinds = tflite.SparseIndexVector
+    names = {kinds.Int32Vector: "Int32Vector", kinds.Uint16Vector: "Uint16Vector", kinds.Uint8Vector: "Uint8Vector"}
+    vector = getattr(tflite, names[kind])()
+    vector.Init(table.Bytes, table.Pos)
+    return np.asarray(vector.ValuesAsNumpy(), np.int64)
 
 
 class Writer:
@@ -118,15 +159,31 @@ class Writer:
     def write(self, op: Operator) -> None:
         """One tflite operator as ONNX nodes. Raises ValueError for an operator that is not known here."""
         out = f"t{op.outputs[0]}"
-        if op.name == "DEQUANTIZE":
-            self.known[op.outputs[0]] = self.known[op.inputs[0]].astype(np.float32)
+        if op.name in ("DEQUANTIZE", "DENSIFY"):
+            values = self.known[op.inputs[0]]
+            self.known[op.outputs[0]] = values.astype(np.float32) if op.name == "DEQUANTIZE" else values
         elif op.name in DIRECT:
-            self.node(DIRECT[op.name], [self.name(i) for i in op.inputs], out)
+            fused = op.options.FusedActivationFunction() if op.name in ("ADD", "MUL") else NO_ACTIVATION
+            self.activated(DIRECT[op.name], [self.name(i) for i in op.inputs], out, fused)
         else:
             way = getattr(self, f"_{op.name.lower()}", None)
             if way is None:
                 raise ValueError(f"operator {op.name} is not known to this recipe")
             way(op, out)
+
+    def activated(self, kind: str, inputs: list[str], output: str, activation: int, **attributes: object) -> None:
+        """A node, and the activation that is fused with it in tflite. Raises ValueError for one not known here."""
+        if activation == NO_ACTIVATION:
+            self.node(kind, inputs, output, **attributes)
+            return
+        made = self.node(kind, inputs, output + "_linear", **attributes)
+        if activation == RELU:
+            self.node("Relu", [made], output)
+        elif activation == RELU6:
+            bounds = [self.weight(np.array(bound, np.float32), name) for bound, name in ((0, "zero"), (6, "six"))]
+            self.node("Clip", [made, *bounds], output)
+        else:
+            raise ValueError(f"fused activation {activation} is not known to this recipe")
 
     def constant(self, op: Operator) -> Array:
         return self.known[op.inputs[1]]
@@ -159,6 +216,8 @@ class Writer:
 
     def _mean(self, op: Operator, out: str) -> None:
         axes = [int(a) for a in np.atleast_1d(self.constant(op))]
+        if self.image and len(self.shape(op.inputs[0])) == 4:
+            axes = [(0, 2, 3, 1)[axis] for axis in axes]
         self.node("ReduceMean", [self.name(op.inputs[0])], out, axes=axes, keepdims=int(op.options.KeepDims()))
 
     def _sum(self, op: Operator, out: str) -> None:
@@ -187,25 +246,22 @@ class Writer:
         deep = op.name == "DEPTHWISE_CONV_2D"
         kernel, bias = self.known[op.inputs[1]], self.weight(self.known[op.inputs[2]], f"w{op.inputs[2]}")
         activation = op.options.FusedActivationFunction()
-        made = out + "_linear" if activation == RELU else out
-        x = f"t{op.inputs[0]}"
+        x = self.name(op.inputs[0])
         if not self.image:
             matrix = self.weight(kernel.reshape(kernel.shape[0], -1).T, f"w{op.inputs[1]}")
-            self.node("Add", [self.node("MatMul", [x, matrix], out + "_product"), bias], made)
-        else:
-            stride_w, stride_h = op.options.StrideW(), op.options.StrideH()
-            pads = self.pads(op, kernel.shape[1:3], (stride_h, stride_w))
-            group = kernel.shape[3] if deep else 1
-            layout = (3, 0, 1, 2) if deep else (0, 3, 1, 2)
-            weight = self.weight(kernel.transpose(layout), f"w{op.inputs[1]}")
-            self.node(
-                "Conv", [x, weight, bias], made,
-                strides=[stride_h, stride_w], pads=pads, group=group, kernel_shape=list(kernel.shape[1:3]),
-            )  # fmt: skip
-        if activation == RELU:
-            self.node("Relu", [made], out)
-        elif activation:
-            raise ValueError(f"fused activation {activation} is not known to this recipe")
+            self.activated("Add", [self.node("MatMul", [x, matrix], out + "_product"), bias], out, activation)
+            return
+        strides = [op.options.StrideH(), op.options.StrideW()]
+        spread = [op.options.DilationHFactor(), op.options.DilationWFactor()]
+        height, width = kernel.shape[1:3]
+        reach = ((height - 1) * spread[0] + 1, (width - 1) * spread[1] + 1)
+        layout = (3, 0, 1, 2) if deep else (0, 3, 1, 2)
+        weight = self.weight(kernel.transpose(layout), f"w{op.inputs[1]}")
+        ways = {"group": kernel.shape[3] if deep else 1, "kernel_shape": [height, width]}
+        if spread != [1, 1]:
+            ways["dilations"] = spread
+        pads = self.pads(op, reach, (strides[0], strides[1]))
+        self.activated("Conv", [x, weight, bias], out, activation, strides=strides, pads=pads, **ways)
 
     _depthwise_conv_2d = _conv_2d
 
@@ -218,6 +274,25 @@ class Writer:
             total = max((-(-size // s) - 1) * s + k - size, 0)
             sides.append((total // 2, total - total // 2))
         return [sides[0][0], sides[1][0], sides[0][1], sides[1][1]]
+
+    def _resize_bilinear(self, op: Operator, out: str) -> None:
+        (height, width), (new_height, new_width) = self.shape(op.inputs[0])[1:3], self.shape(op.outputs[0])[1:3]
+        scales = self.weight(np.array([1, 1, new_height / height, new_width / width], np.float32), out + "_scales")
+        half = "half_pixel" if op.options.HalfPixelCenters() else "asymmetric"
+        way = "align_corners" if op.options.AlignCorners() else half
+        x = self.name(op.inputs[0])
+        self.node("Resize", [x, "", scales], out, mode="linear", coordinate_transformation_mode=way)
+
+    def _depth_to_space(self, op: Operator, out: str) -> None:
+        self.node("DepthToSpace", [self.name(op.inputs[0])], out, blocksize=op.options.BlockSize(), mode="DCR")
+
+    def _fully_connected(self, op: Operator, out: str) -> None:
+        x = self.name(op.inputs[0])
+        if len(self.shape(op.inputs[0])) == 4:
+            x = self.node("Flatten", [self.node("Transpose", [x], out + "_nhwc", perm=[0, 2, 3, 1])], out + "_flat")
+        matrix = self.weight(np.ascontiguousarray(self.constant(op).T), f"w{op.inputs[1]}")
+        product = self.node("MatMul", [x, matrix], out + "_product")
+        self.activated("Add", [product, self.name(op.inputs[2])], out, op.options.FusedActivationFunction())
 
     def _max_pool_2d(self, op: Operator, out: str) -> None:
         kernel = (op.options.FilterHeight(), op.options.FilterWidth())

@@ -1,0 +1,307 @@
+"""A figure in one size: its joints placed for a pose, its pictures bent along them and drawn in the order of depth."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from realtime.capture.picture import decode_picture
+from realtime.errors import ModelError
+from realtime.families.figure import mesh
+from realtime.families.figure.expression import Expression
+from realtime.families.figure.head import DrawnHead
+from realtime.families.figure.mesh import Picture
+from realtime.families.figure.painter import Painter, Run, lay_moved
+from realtime.families.figure.retarget import AT_REST_ORDER, LIMBS, OUTWARDS, SIDES, FigurePose, Side
+from realtime.frame import Doubles, Ints, Pixels
+from realtime.models.figure import PartSpec, Rig
+
+SHRUG = 0.22  # of the upper arm's length: how far a shoulder rises with its arm
+CLEAR = 1.12  # head radii: hands beside the driver's head keep so far from the figure's
+MOST_PUSH_DEG, PUSH_STEP_DEG = 60, 4
+PUSH_S = 0.075  # the time constant of an arm that is pushed aside
+SPRING_HZ, SPRING_DAMPING = 1.0, 0.47
+SPRING_SWING, SPRING_DRIFT = 1.2, 0.15  # radians for each radian of lean, and for each torso length a second
+SWAY, SWAY_HZ = 0.10, 0.35  # radians: what hangs loose is never quite still
+
+HEAD_ORDER = 1.0
+
+Joints = dict[str, Doubles]
+"""Where each joint is, (2,) in the frame's pixels."""
+
+
+class Figure:
+    """A figure ready to be drawn, `scale` times its canvas' size. For one thread. Raises MasqueradeError."""
+
+    def __init__(self, rig: Rig, folder: Path, scale: float) -> None:
+        self.rig, self.scale = rig, scale
+        self.joints: Joints = {name: np.array(at) * scale for name, at in rig.joints.items()}
+        self._push: dict[Side, float] = {"l": 0.0, "r": 0.0}
+        self._swing = self._swing_speed = self._clock_s = 0.0
+        self._place: Doubles | None = None
+
+        def load(file: str) -> Picture:
+            return _scaled_picture(folder / file, scale)
+
+        self._head = DrawnHead(rig.head, scale, load) if rig.head is not None else None
+        self._body: _Layers | _Flat
+        if rig.picture is not None:
+            self._body = _Flat(load(rig.picture), self.joints)
+        else:
+            self._body = _Layers(rig, self.joints, scale, load)
+
+    @property
+    def torso(self) -> float:
+        """The trunk's length in pixels."""
+        return float(np.linalg.norm(self.joints["neck"] - self.joints["hips"]))
+
+    @property
+    def mouth(self) -> str | None:
+        """The drawn mouth that was shown last."""
+        return self._head.mouth if self._head is not None else None
+
+    def draw(
+        self, frame: Pixels, painter: Painter, pose: FigurePose, face: Expression, offset: Doubles, step_s: float
+    ) -> Joints:
+        """Draw the figure over a frame, in place; gives where its joints are. `offset`: of its canvas in the frame."""
+        at = self.place(pose, offset, step_s)
+        todo: list[tuple[float, Callable[[], None]]] = []
+        for order, run, vertices in self._body.runs(at, pose, self._swing_on(pose, step_s)):
+            todo.append((order, partial(painter.draw, frame, run, vertices)))
+        if self._head is not None:
+            todo.append((HEAD_ORDER, partial(self._draw_head, frame, at["neck"], pose, face)))
+        for _, draw in sorted(todo, key=lambda item: item[0]):
+            draw()
+        return at
+
+    def _draw_head(self, frame: Pixels, neck: Doubles, pose: FigurePose, face: Expression) -> None:
+        assert self._head is not None
+        sheet = self._head.compose(face, pose.yaw, pose.pitch)
+        lay_moved(frame, sheet, self._head.place(neck, pose.yaw, pose.pitch, pose.roll))
+
+    def place(self, pose: FigurePose, offset: Doubles, step_s: float) -> Joints:
+        """The figure's joints in the frame: its own lengths, the driver's directions, the lowest foot on the floor."""
+        rest, at = self.joints, Joints()
+        hips, neck = rest["hips"], rest["neck"]
+        spine = mesh.turn(pose.lean)
+        at["hips"], at["neck"] = hips, hips + spine @ (neck - hips)
+        at["head"] = at["neck"] + mesh.turn(pose.roll) @ (rest["head"] - neck)
+        for side in SIDES:
+            upper = float(np.linalg.norm(rest[f"{side}_elbow"] - rest[f"{side}_shoulder"]))
+            beside = (rest[f"{side}_shoulder"] - neck) * (pose.width, 1) - (0, SHRUG * upper * pose.raised[side])
+            at[f"{side}_shoulder"] = at["neck"] + spine @ beside
+            hip = (rest[f"{side}_hip"] - hips) * (0.5 + 0.5 * pose.width, 1)
+            at[f"{side}_hip"] = hips + mesh.turn(0.25 * pose.lean) @ hip
+            for limb in LIMBS.values():
+                self._extend(at, side, limb, pose)
+            self._clear_head(at, side, pose, step_s)
+        shift = np.array(offset, np.float64)
+        if pose.whole:
+            standing, lowest = (max(j["l_ankle"][1], j["r_ankle"][1]) for j in (rest, at))
+            shift = shift + (0.0, standing - lowest)
+        return {name: point + shift for name, point in at.items()}
+
+    def _extend(self, at: Joints, side: Side, limb: tuple[str, ...], pose: FigurePose) -> None:
+        """A limb's joints, one after the other, from the one that is placed already."""
+        for start, end in pairwise(limb):
+            drawn = self.joints[f"{side}_{end}"] - self.joints[f"{side}_{start}"]
+            bone = pose.bones[f"{side}_{start}"]
+            way = drawn
+            if bone.angle is not None:
+                way = np.array([np.cos(bone.angle), np.sin(bone.angle)]) * np.linalg.norm(drawn)
+            at[f"{side}_{end}"] = at[f"{side}_{start}"] + way * bone.stretch
+
+    def _clear_head(self, at: Joints, side: Side, pose: FigurePose, step_s: float) -> None:
+        """Turn an arm outwards whose hand is beside the driver's head: it must not cover the figure's large one."""
+        wished = 0.0
+        shoulder = at[f"{side}_shoulder"]
+        if not pose.touches_face[side]:
+            keep = CLEAR * self.rig.head_radius * self.scale
+            tips = np.array([at[f"{side}_wrist"], at[f"{side}_hand"]]) - shoulder
+            for wished in np.radians(np.arange(0, MOST_PUSH_DEG + PUSH_STEP_DEG, PUSH_STEP_DEG)).tolist():
+                away = tips @ mesh.turn(OUTWARDS[side] * wished).T + shoulder - at["head"]
+                if (np.linalg.norm(away, axis=1) > keep).all():
+                    break
+        self._push[side] += (wished - self._push[side]) * min(step_s / PUSH_S, 1.0)
+        if self._push[side] > 0.01:
+            matrix = mesh.turn(OUTWARDS[side] * self._push[side])
+            for joint in LIMBS["arm"][1:]:
+                at[f"{side}_{joint}"] = shoulder + matrix @ (at[f"{side}_{joint}"] - shoulder)
+
+    def _swing_on(self, pose: FigurePose, step_s: float) -> float:
+        """Where loose things (a tail) swing now, in radians: a spring that the trunk's motion drives."""
+        self._clock_s += step_s
+        drift = 0.0
+        if pose.place is not None and self._place is not None and step_s > 0:
+            drift = float(np.clip((pose.place[0] - self._place[0]) / step_s, -3, 3))
+        self._place = pose.place
+        aim = -SPRING_SWING * pose.lean - SPRING_DRIFT * drift
+        rate = 2 * np.pi * SPRING_HZ
+        for _ in range(4):  # small steps: a slow frame must not make the spring explode
+            step = min(step_s, 0.1) / 4
+            self._swing_speed += (
+                rate * rate * (aim - self._swing) - 2 * SPRING_DAMPING * rate * self._swing_speed
+            ) * step
+            self._swing += self._swing_speed * step
+        return self._swing + SWAY * float(np.sin(2 * np.pi * SWAY_HZ * self._clock_s))
+
+
+Runs = list[tuple[float, Run, Doubles]]
+"""What is to be drawn: its order, the triangles, and where their vertices are."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Part:
+    """One layer of the body: its mesh where it is drawn at rest, how much each vertex follows each bone, its runs."""
+
+    spec: PartSpec
+    rest: Doubles
+    chain: Doubles
+    weights: Doubles
+    runs: tuple[Run, ...]
+
+
+class _Layers:
+    """The body of a figure made of layers."""
+
+    def __init__(self, rig: Rig, joints: Mapping[str, Doubles], scale: float, load: Callable[[str], Picture]) -> None:
+        self._joints = joints
+        self._parts = [self._part(spec, scale, load(spec.image)) for spec in rig.parts]
+
+    def _part(self, spec: PartSpec, scale: float, picture: Picture) -> _Part:
+        picture = mesh.softened(picture.astype(np.float32))
+        grid = mesh.grid_over(np.ascontiguousarray(picture[..., 3]), mesh.LAYER_CELL_PX, mesh.MOST_TRIANGLES)
+        rest = grid.points + np.array(spec.at) * scale - mesh.MARGIN_PX
+        chain = np.array([self._joints[name] for name in spec.chain])
+        weights = mesh.along_chain(rest, chain, stiff=spec.stiff)
+        return _Part(spec, rest, chain, weights, _runs_by_bone(picture, grid, grid.triangles, weights))
+
+    def runs(self, at: Joints, pose: FigurePose, swing: float) -> Runs:
+        todo: Runs = []
+        for part in self._parts:
+            vertices = self._bent(part, at, pose, swing)
+            group = part.spec.group
+            order = pose.order[f"{group[-1]}_{group[:3]}" if group[:3] in ("arm", "leg") else group]
+            todo += [(order, run, vertices) for run in part.runs]
+        return todo
+
+    def _bent(self, part: _Part, at: Joints, pose: FigurePose, swing: float) -> Doubles:
+        """Where a part's vertices are."""
+        spec, rest = part.spec, self._joints
+        if spec.spring:
+            base = at["hips"] + mesh.turn(0.5 * pose.lean) @ (part.chain[0] - rest["hips"])
+            posed = base + (part.chain - part.chain[0]) @ mesh.turn(swing).T
+            return mesh.skinned(part.rest, part.weights, mesh.bone_maps(part.chain, posed, [1.0] * (len(posed) - 1)))
+        if spec.group in ("torso", "back"):
+            return mesh.trunk(part.rest, rest["hips"], rest["neck"], (at["hips"], at["neck"]), pose.width)
+        posed = np.array([at[name] for name in spec.chain])
+        stretch = [pose.bones[name].stretch if name in pose.bones else 1.0 for name in spec.chain[:-1]]
+        return mesh.skinned(part.rest, part.weights, mesh.bone_maps(part.chain, posed, stretch))
+
+
+class _Flat:
+    """The body of a figure that is one picture: one mesh that bends everywhere and is drawn limb by limb.
+
+    Limbs share the trunk's vertices: turning them opens no gap, and they can still be drawn before or behind.
+    """
+
+    def __init__(self, picture: Picture, joints: Mapping[str, Doubles]) -> None:
+        picture = mesh.softened(picture.astype(np.float32))
+        alpha = np.ascontiguousarray(picture[..., 3])
+        self._joints = j = {name: point + mesh.MARGIN_PX for name, point in joints.items()}
+        limbs = {
+            f"{side}_{limb}": [f"{side}_{joint}" for joint in names] for side in SIDES for limb, names in LIMBS.items()
+        }
+        self._chains = {name: np.array([j[joint] for joint in chain]) for name, chain in limbs.items()}
+        self._names = limbs
+        cell = mesh.FLAT_CELL_PX * max(float(np.linalg.norm(j["neck"] - j["hips"])) / 200.0, 1.0)
+        grid = mesh.grid_over(alpha, cell)
+        fields = mesh.ways_inside(alpha, self._lines())
+        columns, rows = (grid.points / mesh.GRID_STEP).astype(int).T
+        ways = fields[:, rows.clip(0, fields.shape[1] - 1), columns.clip(0, fields.shape[2] - 1)]
+        grid = mesh.Grid(grid.points, grid.triangles[~mesh.across_gaps(grid, ways)])
+        if not len(grid.triangles):
+            raise ModelError("the figure's picture is transparent where its joints are: give another mask")
+        thick = np.asarray(cv2.distanceTransform((alpha > 127).astype(np.uint8), cv2.DIST_L2, 5), np.float64)
+        starts = [float(_value_at(thick, chain[0])) for chain in self._chains.values()]
+        bands = np.array([np.mean(starts), _value_at(thick, j["neck"]), *starts]) * mesh.BAND + 6
+        bands[0] = bands[2:].mean()
+        self._rest, self._shares = grid.points, mesh.shares(ways, bands)
+        self._weights = {name: mesh.along_chain(grid.points, chain) for name, chain in self._chains.items()}
+        self._rigid = mesh.Rigid(grid, self._handles(thick))
+        owners = ways.argmin(axis=0)[grid.triangles]
+        owner = np.where(owners[:, 1] == owners[:, 2], owners[:, 1], owners[:, 0])
+        self._runs: list[tuple[str, Run]] = []
+        for number, group in enumerate(("torso", "head", *limbs)):
+            mine = grid.triangles[owner == number]
+            weights = self._weights.get(group, np.ones((len(grid.points), 1)))
+            self._runs += [(group, run) for run in _runs_by_bone(picture, grid, mine, weights)]
+
+    def _lines(self) -> list[list[tuple[Doubles, Doubles]]]:
+        """What the vertices of trunk, head and each limb are near to."""
+        j = self._joints
+        inner = {side: 0.25 * j["neck"] + 0.75 * j[f"{side}_shoulder"] for side in SIDES}
+        trunk = [(j["hips"], j["neck"]), (inner["l"], inner["r"]), (j["l_hip"], j["r_hip"])]
+        trunk += [(inner[side], j[f"{side}_hip"]) for side in SIDES]
+        head = [(0.5 * (j["neck"] + j["head"]), 1.6 * j["head"] - 0.6 * j["neck"])]
+        limbs = []
+        for chain in self._chains.values():
+            limbs.append([(0.75 * chain[0] + 0.25 * chain[1], chain[1]), *pairwise(chain[1:])])
+        return [trunk, head, *limbs]
+
+    def _handles(self, thick: Doubles) -> Ints:
+        """Vertices near bones, but not at joints: those are left free to round themselves."""
+        j, near = self._joints, np.full(len(self._rest), np.inf)
+        for chain in (*self._chains.values(), np.array([j["hips"], j["neck"], j["head"]])):
+            for start, end in pairwise(chain):
+                near = np.minimum(near, mesh.distance_to_bone(self._rest, start, end))
+        for chain in self._chains.values():
+            for joint in chain[:-1]:
+                near[np.linalg.norm(self._rest - joint, axis=1) < 0.6 * _value_at(thick, joint)] = np.inf
+        return np.flatnonzero(near < mesh.HANDLE_PX * max(float(np.linalg.norm(j["neck"] - j["hips"])) / 200.0, 1.0))
+
+    def runs(self, at: Joints, pose: FigurePose, swing: float) -> Runs:
+        del swing  # a flat picture has nothing loose
+        j, points = self._joints, self._rest
+        moved = self._shares[0][:, None] * mesh.trunk(
+            points, j["hips"], j["neck"], (at["hips"], at["neck"]), pose.width
+        )
+        turned = at["neck"] + (points - j["neck"]) @ mesh.turn(pose.roll).T
+        moved += self._shares[1][:, None] * turned
+        for number, (limb, chain) in enumerate(self._chains.items(), start=2):
+            names = self._names[limb]
+            posed = np.array([at[name] for name in names])
+            maps = mesh.bone_maps(chain, posed, [pose.bones[name].stretch for name in names[:-1]])
+            moved += self._shares[number][:, None] * mesh.skinned(points, self._weights[limb], maps)
+        vertices = self._rigid(moved)
+        order = {**AT_REST_ORDER, **pose.order, "head": HEAD_ORDER}
+        return [(order[group], run, vertices) for group, run in self._runs]
+
+
+def _runs_by_bone(picture: Picture, grid: mesh.Grid, triangles: Ints, weights: Doubles) -> tuple[Run, ...]:
+    """A limb is drawn bone by bone: where it folds, the margin of one bone must not wipe out the other."""
+    bone = weights[triangles].sum(axis=1).argmax(axis=1) if len(triangles) else np.zeros(0, int)
+    lots = [lot for k in range(weights.shape[1]) for lot in mesh.in_runs(triangles[bone == k])]
+    return tuple(Run(picture, lot, grid.points[lot]) for lot in lots)
+
+
+def _value_at(field: Doubles, point: Doubles) -> float:
+    rows, columns = field.shape
+    return float(field[int(np.clip(point[1], 0, rows - 1)), int(np.clip(point[0], 0, columns - 1))])
+
+
+def _scaled_picture(file: Path, scale: float) -> Picture:
+    """A layer's picture, colours multiplied by alpha, `scale` times as large. Raises ConfigError for no picture."""
+    image = decode_picture(file)
+    planes = image[..., None] if image.ndim == 2 else image
+    rows, columns, channels = planes.shape
+    colour = planes[..., :3] if channels >= 3 else np.repeat(planes[..., :1], 3, axis=2)
+    alpha = planes[..., -1:] if channels in (2, 4) else np.full((rows, columns, 1), 255, np.uint8)
+    picture = np.concatenate([colour * (alpha.astype(np.float32) / 255), alpha.astype(np.float32)], axis=2)
+    size = max(round(columns * scale), 1), max(round(rows * scale), 1)
+    kernel = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    return np.clip(np.rint(cv2.resize(picture, size, interpolation=kernel)), 0, 255).astype(np.uint8)

@@ -1,0 +1,222 @@
+"""The effect `figure`: a drawn or jointed figure moves as the driver's body and face do.
+
+What leaves is drawn from the figure's own pictures over its own background; the driver's frame is only looked at.
+Without a body and a face the figure rests: it breathes, sways and blinks.
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from realtime.audio.delay_line import Speech
+from realtime.clock import StageTimer
+from realtime.config import Settings
+from realtime.errors import ConfigError, MasqueradeError
+from realtime.families.effect import Kept
+from realtime.families.figure.drawing import Figure, Joints
+from realtime.families.figure.expression import Expression, read_expression
+from realtime.families.figure.painter import Painter
+from realtime.families.figure.retarget import FigurePose, Retarget, at_rest
+from realtime.families.lip_sync.idle import IdleLife
+from realtime.families.motion.canvas import read_background
+from realtime.frame import Doubles, Frame, Pixels
+from realtime.models.avatar import Avatar
+from realtime.models.bundle import Bundle
+from realtime.tracking.body import Body, BodyTracker
+from realtime.tracking.face import Face
+from realtime.tracking.pose import head_angles
+
+log = logging.getLogger(__name__)
+
+BODY_EVERY = 2  # frames: the body is read from every second one, the face from each
+LONGEST_STEP_S = 0.25
+WHOLE_HEIGHT, FLOOR_AT = 0.89, 0.965  # of the frame: a whole figure's canvas, and where it stands
+BUST_HEIGHT, BUST_TOP = 0.90, 0.08  # of the frame: from the figure's top to its hips, and where its top is
+WIDEST_MOVE = 0.34  # of the figure's canvas that stays in the picture as it walks aside
+MOST_RISE = 0.10  # of the frame's height: a figure from the waist up follows so far up and down
+EASE_S = 0.25  # between driven and at rest
+STARTS_AFTER = 15  # frames over which the level of the driver's head is learnt
+_WALL = (np.array([236.0, 224.0, 208.0]), np.array([196.0, 206.0, 224.0]))  # BGR, from above to below
+_GROUND = np.array([150.0, 168.0, 190.0])
+
+
+@dataclass(slots=True, eq=False)
+class _Drawn:
+    """A figure in both sizes, for frames of one size."""
+
+    whole: Figure
+    bust: Figure
+
+
+class FigureEffect:
+    """An `Effect` that draws figures. Owns `bodies`, the body tracker, and closes it."""
+
+    keeps: Kept = "nothing"
+
+    def __init__(self, avatars: Sequence[Avatar], bodies: BodyTracker) -> None:
+        self._avatars = {avatar.name: avatar for avatar in avatars}
+        self._first = self._active = avatars[0]
+        self._bodies = bodies
+        self.sessions = bodies.sessions
+        self.resting = True
+        self.joints: Joints = {}
+        self._ready: tuple[tuple[int, int], str] | None = None
+        self._drawn: dict[str, _Drawn] = {}
+        self._idle = IdleLife()
+        self._start()
+
+    def _start(self) -> None:
+        """Forget the driver."""
+        self._retarget = Retarget()
+        self._body: Body | None = None
+        self._frames, self._driven = 0, 0.0
+        self._last_s: float | None = None
+        self._level: list[float] = []
+        self._face = (Expression(), 0.0, 0.0, 0.0)
+        self._reference: int | None = None
+
+    @property
+    def title(self) -> str:
+        """The figure's display name."""
+        return self._active.title
+
+    def prepare(self, size: tuple[int, int], settings: Settings) -> None:
+        """Load the figure that is asked for in the frame's sizes. Raises MasqueradeError."""
+        self._active = self._avatars.get(settings.avatar, self._active) if settings.avatar else self._first
+        if self._ready != (size, settings.background):
+            try:
+                background = read_background(settings.background)
+            except MasqueradeError as error:
+                if self._ready is None or self._ready[0] != size:
+                    raise
+                log.warning("%s; the background stays as it is", error)
+            else:
+                self._behind = background(size) if background else room(size)
+            if self._ready is None or self._ready[0] != size:
+                self._painter, self._drawn = Painter(size), {}
+            self._ready = (size, settings.background)
+        if self._active.name not in self._drawn:
+            self._drawn[self._active.name] = _load(self._active, size)
+
+    def __call__(self, frame: Frame, faces: Sequence[Face], settings: Settings, timer: StageTimer) -> Pixels | None:
+        """The figure's picture of one frame, a new array; never anything of the frame itself."""
+        self.prepare(frame.size, settings)
+        step_s = 0.0 if self._last_s is None else frame.time_s - self._last_s
+        if step_s < 0:
+            self._start()
+        self._last_s = frame.time_s
+        step_s = min(max(step_s, 0.0), LONGEST_STEP_S)
+        self._bodies.steadiness = settings.steadiness
+        if self._frames % BODY_EVERY == 0:
+            found = self._bodies(frame)
+            self._body = found[0] if found else None
+        self._frames += 1
+        face = faces[0] if faces else None
+        self.resting = self._body is None and face is None
+        pose, expression = self._driven_pose(face, step_s, frame, settings)
+        timer.lap("align")
+        out = self._behind.copy()
+        figure = self._drawn[self._active.name].whole if pose.whole else self._drawn[self._active.name].bust
+        self.joints = figure.draw(out, self._painter, pose, expression, self._offset(figure, pose, frame.size), step_s)
+        timer.lap("swap")
+        return out
+
+    def _driven_pose(
+        self, face: Face | None, step_s: float, frame: Frame, settings: Settings
+    ) -> tuple[FigurePose, Expression]:
+        """The pose and the face of this moment; what nobody drives glides to rest."""
+        pose = self._retarget(self._body, step_s, frame.size)
+        if self._body is None and face is not None and pose.place is None:
+            pose = at_rest(whole=False)
+        if face is not None:
+            self._face = (read_expression(face.blendshapes), *self._head(face, settings))
+        wanted = 1.0 if face is not None else 0.0
+        self._driven += (wanted - self._driven) * min(step_s / EASE_S, 1.0) if self._frames > 1 else wanted
+        expression, yaw, pitch, roll = self._face
+        if face is None and self._body is not None:
+            yaw, pitch, roll = pose.yaw, pose.pitch, pose.roll
+        idle = self._idle(frame.time_s)
+        nod, shake, tilt = (float(v) for v in idle.turn)
+        share = self._driven
+        at_ease = Expression(smile=0.3).blinking(idle.shut)
+        mixed = expression if share > 0.99 else _between(at_ease, expression, share)
+        rest = 1.0 - share
+        pose = replace(
+            pose,
+            yaw=share * yaw + rest * (shake + (pose.yaw if self._body is not None else 0.0)),
+            pitch=share * pitch + rest * (nod + (pose.pitch if self._body is not None else 0.0)),
+            roll=share * roll + rest * (tilt + (pose.roll if self._body is not None else 0.0)),
+        )
+        return pose, mixed
+
+    def _head(self, face: Face, settings: Settings) -> tuple[float, float, float]:
+        """Yaw, pitch and roll of the driver's head in the picture's directions; their usual pitch is level."""
+        pitch, yaw, roll = (float(v) for v in head_angles(face.pose))
+        if self._reference is not None and settings.reference != self._reference:
+            self._level = []
+        self._reference = settings.reference
+        if len(self._level) < STARTS_AFTER:
+            self._level.append(pitch)
+        return yaw, pitch - float(np.mean(self._level)), -roll
+
+    def _offset(self, figure: Figure, pose: FigurePose, size: tuple[int, int]) -> Doubles:
+        """Where the figure's canvas lies in the frame: it moves with the driver, slowing down near the edges."""
+        width, height = size
+        room = np.array([max(width / 2 - WIDEST_MOVE * figure.rig.size[0] * figure.scale, 1.0), MOST_RISE * height])
+        move = np.zeros(2) if pose.place is None else pose.place * figure.torso
+        if pose.whole:
+            move[1] = 0.0
+        elif pose.place is not None:
+            move[1] -= 0.35 * figure.torso  # shoulders below the middle are where they belong
+        move = room * np.tanh(move / room)
+        if pose.whole:
+            x, y = figure.joints["hips"][0], figure.rig.floor * figure.scale
+            return np.array([width / 2 - x + move[0], FLOOR_AT * height - y])
+        x, y = figure.joints["neck"][0], figure.rig.top * figure.scale
+        return np.array([width / 2 - x + move[0], BUST_TOP * height - y + move[1]])
+
+    def close(self) -> None:
+        """Close the body tracker's networks. May be called twice."""
+        self._bodies.close()
+
+
+def room(size: tuple[int, int]) -> Pixels:
+    """A plain wall and floor: what is behind a figure that brings no background."""
+    width, height = size
+    down = (np.arange(height) / height)[:, None]
+    wall = _WALL[0] * (1 - down) + _WALL[1] * down
+    floor = np.clip((np.arange(height) - 0.90 * height) / max(0.006 * height, 1), 0, 1)[:, None]
+    rows = wall * (1 - floor) + _GROUND * floor
+    return np.ascontiguousarray(np.broadcast_to(np.rint(rows).astype(np.uint8)[:, None], (height, width, 3)))
+
+
+def _load(avatar: Avatar, size: tuple[int, int]) -> _Drawn:
+    assert avatar.figure is not None
+    rig, folder = avatar.figure.rig, avatar.figure.folder
+    fit = size[1] * WHOLE_HEIGHT / rig.size[1]
+    tall = max(rig.joints["hips"][1] - rig.top, 1.0)
+    return _Drawn(Figure(rig, folder, fit), Figure(rig, folder, size[1] * BUST_HEIGHT / tall))
+
+
+def _between(a: Expression, b: Expression, share: float) -> Expression:
+    """An expression between two."""
+
+    def mixed(x: Any, y: Any) -> Any:
+        if isinstance(x, tuple):
+            return tuple(mixed(p, q) for p, q in zip(x, y, strict=True))
+        return x + (y - x) * share
+
+    return Expression(**{name: mixed(getattr(a, name), getattr(b, name)) for name in Expression.__slots__})
+
+
+def open_figures(
+    bundle: Bundle, avatars: Sequence[Avatar] = (), *, speech: Speech | None = None, **options: Any
+) -> FigureEffect:
+    """The figures, ready, with the bundle's body tracker; a voice changes nothing. Raises ModelError or ConfigError."""
+    if not avatars or any(avatar.figure is None for avatar in avatars):
+        raise ConfigError("a figure is needed here: choose one with --avatar (masquerade avatars lists them)")
+    bodies = BodyTracker(bundle.folder, provider=options.get("provider", "auto"))
+    return FigureEffect(avatars, bodies)

@@ -1,0 +1,146 @@
+"""A figure's folder: `figure.json` says where its joints are and what it is drawn from.
+
+Either `parts` (layers, each along a chain of joints) with a `head` of layers that slide over each other, or one flat
+`picture`. All coordinates are pixels of the figure's own canvas, `size` large.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, ValidationError, model_validator
+
+from realtime.errors import ModelError
+from realtime.models.card import FileName, Table, first_fault, refusal
+from realtime.text import printable
+
+FIGURE_FILE = "figure.json"
+MOST_BYTES = 1 << 20  # of figure.json
+MOST_PARTS, MOST_LAYERS = 64, 200
+MOST_FILES = 1 + MOST_PARTS + MOST_LAYERS
+MOST_PX = 4096
+
+JOINTS = ("hips", "neck", "head") + tuple(
+    f"{side}_{joint}"
+    for side in "lr"
+    for joint in ("shoulder", "elbow", "wrist", "hand", "hip", "knee", "ankle", "toe")
+)
+"""The 19 joints; left is the figure's side that follows the driver's left, at the right of the picture."""
+
+Point = tuple[
+    Annotated[float, Field(ge=-MOST_PX, le=2 * MOST_PX)], Annotated[float, Field(ge=-MOST_PX, le=2 * MOST_PX)]
+]
+Group = Literal["back", "torso", "arm_l", "arm_r", "leg_l", "leg_r"]
+Depth = Annotated[float, Field(ge=-2, le=2)]
+
+
+class PartSpec(Table):
+    """One layer of the body: a picture placed at `at`, that bends along the joints of `chain`."""
+
+    name: str
+    image: FileName
+    at: Point
+    chain: Annotated[tuple[str, ...], Field(min_length=2, max_length=5)]
+    group: Group
+    stiff: bool = False
+    spring: bool = False
+    parent: str | None = None
+
+
+class LayerSpec(Table):
+    """One layer of the head. `depth` 0 is the face's own, positive nearer: it moves so much more with a turn.
+
+    `open` and `closed` name the blink that hides and shows it, `gaze` says how far (pixels) it follows the eyes,
+    `clip` names the layer that it is only seen in, `brow` whose brow it is, `mouth` which shape of the mouth.
+    """
+
+    name: str
+    image: FileName
+    at: Point
+    depth: Depth
+    centre: Point | None = None
+    open: Literal["eyeBlinkLeft", "eyeBlinkRight"] | None = None
+    closed: Literal["eyeBlinkLeft", "eyeBlinkRight"] | None = None
+    gaze: Annotated[float, Field(ge=0, le=200)] = 0.0
+    clip: str | None = None
+    brow: Literal["Left", "Right"] | None = None
+    mouth: str | None = None
+    view: str | None = None
+
+
+class HeadSpec(Table):
+    """The head on a sheet of its own: `size` (width, height), and where on the canvas its `centre` lies (`place`)."""
+
+    size: tuple[Annotated[int, Field(ge=8, le=MOST_PX)], Annotated[int, Field(ge=8, le=MOST_PX)]]
+    centre: Point
+    place: Point
+    pivot: Point
+    radius: Annotated[float, Field(gt=1, le=MOST_PX)]
+    layers: Annotated[tuple[LayerSpec, ...], Field(min_length=1, max_length=MOST_LAYERS)]
+
+
+class Rig(Table):
+    """Everything `figure.json` says. `floor` and `top`: the rows that the figure stands on and begins at."""
+
+    name: str
+    licence: str
+    size: tuple[Annotated[int, Field(ge=32, le=MOST_PX)], Annotated[int, Field(ge=32, le=MOST_PX)]]
+    floor: Annotated[float, Field(ge=0, le=2 * MOST_PX)]
+    top: Annotated[float, Field(ge=-MOST_PX, le=MOST_PX)] = 0.0
+    joints: dict[str, Point]
+    parts: Annotated[tuple[PartSpec, ...], Field(max_length=MOST_PARTS)] = ()
+    head: HeadSpec | None = None
+    picture: FileName | None = None
+    radius: Annotated[float, Field(gt=1, le=MOST_PX)] | None = None
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> "Rig":
+        missing = [joint for joint in JOINTS if joint not in self.joints]
+        if missing:
+            raise ValueError(f"joints are missing: {', '.join(missing)}")
+        if bool(self.parts) == (self.picture is not None):
+            raise ValueError("a figure has parts or one picture")
+        unknown = [joint for part in self.parts for joint in part.chain if joint not in self.joints]
+        if unknown:
+            raise ValueError(f"parts name joints that are not there: {', '.join(unknown)}")
+        return self
+
+    @property
+    def head_radius(self) -> float:
+        """In canvas pixels: hands beside the driver's head keep so far away from the figure's."""
+        if self.head is not None:
+            return self.head.radius
+        if self.radius is not None:
+            return self.radius
+        (x0, y0), (x1, y1) = self.joints["head"], self.joints["neck"]
+        return max(0.8 * float(((x1 - x0) ** 2 + (y1 - y0) ** 2) ** 0.5), 2.0)
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The pictures that it is drawn from."""
+        layers = self.head.layers if self.head is not None else ()
+        named = (*(p.image for p in self.parts), *(layer.image for layer in layers), *filter(None, [self.picture]))
+        return tuple(dict.fromkeys(named))
+
+
+@dataclass(frozen=True, slots=True)
+class FigureFiles:
+    """A figure's rig and the folder of its pictures."""
+
+    rig: Rig
+    folder: Path
+
+
+def read_rig(folder: Path) -> Rig:
+    """What a figure's folder says of it. Raises ModelError, in one line."""
+    file = folder / FIGURE_FILE
+    try:
+        with file.open("rb") as stream:
+            text = stream.read(MOST_BYTES + 1)
+        if len(text) > MOST_BYTES:
+            raise refusal(folder, f"{FIGURE_FILE} is larger than 1 MB", "give a figure's own file")
+        return Rig.model_validate_json(text)
+    except OSError as error:
+        raise ModelError(f"{printable(file)} cannot be read ({error.strerror}): check the folder") from error
+    except ValidationError as error:
+        raise refusal(folder, first_fault(error)) from error

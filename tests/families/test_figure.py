@@ -1,0 +1,272 @@
+"""The figure family: a drawing takes the driver's directions, keeps its own lengths, shows nothing of the source."""
+
+import itertools
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from bundles import one_line
+from fakes import FakeClock, a_face
+from figures import COLOURS, ScriptedBodies, a_body, a_flat_figure, a_layered_figure, as_avatar, write_card
+
+from realtime.clock import StageTimer
+from realtime.config import Settings
+from realtime.errors import ConfigError
+from realtime.families.figure.drawing import Figure
+from realtime.families.figure.effect import FigureEffect
+from realtime.families.figure.expression import MOUTHS, Expression, choose_mouth, read_expression
+from realtime.families.figure.mesh import turn
+from realtime.families.figure.painter import Painter
+from realtime.families.figure.retarget import LIMBS, SIDES, FigurePose, Retarget, at_rest
+from realtime.frame import Frame, Pixels
+from realtime.models.avatar import open_avatar
+from realtime.models.figure import read_rig
+from realtime.models.library import AVATARS
+from realtime.tracking.body import AT, Body
+from realtime.tracking.face import Face
+
+SIZE = (640, 360)
+STEP_S = 1 / 30
+
+
+@pytest.fixture(scope="module")
+def layered(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return a_layered_figure(tmp_path_factory.mktemp("figures") / "toy")
+
+
+@pytest.fixture(scope="module")
+def flat(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return a_flat_figure(tmp_path_factory.mktemp("figures") / "flat")
+
+
+class Show:
+    """The effect in a row of frames."""
+
+    def __init__(self, folder: Path, bodies: ScriptedBodies, pixels: Pixels | None = None) -> None:
+        self.effect = FigureEffect([as_avatar(folder)], bodies)  # type: ignore[arg-type]
+        self._pixels = np.zeros((SIZE[1], SIZE[0], 3), np.uint8) if pixels is None else pixels
+        self._count = itertools.count()
+
+    def __call__(self, faces: Sequence[Face] = (), **settings: object) -> Pixels:
+        number = next(self._count)
+        frame = Frame(self._pixels.copy(), number, 0, number * STEP_S)
+        out = self.effect(frame, faces, Settings.model_validate(settings), StageTimer(FakeClock()))
+        assert out is not None
+        return out
+
+
+def drawn_colours(picture: Pixels) -> set[tuple[int, ...]]:
+    return {tuple(pixel) for pixel in picture.reshape(-1, 3).tolist()}
+
+
+def posed(bodies: Sequence[Body | None], size: tuple[int, int] = (1280, 720)) -> list[FigurePose]:
+    retarget = Retarget()
+    return [retarget(body, STEP_S, size) for body in bodies]
+
+
+def test_nothing_of_the_source_is_in_the_picture(layered: Path) -> None:
+    noise = np.random.default_rng(1).integers(0, 256, (SIZE[1], SIZE[0], 3), dtype=np.uint8)
+    answers = [a_body((20, 70)), None, a_body((-40, 80)), None]
+    black, noisy = (Show(layered, ScriptedBodies(*answers), pixels) for pixels in (None, noise))
+    for faces in ([], [a_face()], [a_face()], [], []):
+        np.testing.assert_array_equal(black(faces), noisy(faces))
+
+
+@pytest.mark.parametrize("arms_deg", [(0.0, 60.0), (80.0, -10.0), (-70.0, 75.0), (-15.0, -15.0)])
+def test_arms_take_the_drivers_direction_and_keep_their_own_length(
+    layered: Path, arms_deg: tuple[float, float]
+) -> None:
+    rig = read_rig(layered)
+    figure = Figure(rig, layered, 1.0)
+    pose = posed([a_body(arms_deg, depth=0.0)] * 30)[-1]
+    # A touching hand is where the driver's is; else the rule of the head may turn the arm outwards.
+    at = figure.place(FigurePose(pose.bones, touches_face={"l": True, "r": True}), np.zeros(2), STEP_S)
+    for side, sign, angle in (("l", 1, arms_deg[0]), ("r", -1, arms_deg[1])):
+        for start, end in itertools.pairwise(LIMBS["arm"]):
+            bone = at[f"{side}_{end}"] - at[f"{side}_{start}"]
+            wanted = np.array([sign * np.cos(np.radians(angle)), np.sin(np.radians(angle))])
+            assert bone @ wanted / np.linalg.norm(bone) == pytest.approx(1.0, abs=1e-3)
+            drawn = np.subtract(rig.joints[f"{side}_{end}"], rig.joints[f"{side}_{start}"])
+            assert np.linalg.norm(bone) == pytest.approx(np.linalg.norm(drawn), rel=0.02)
+
+
+@pytest.mark.parametrize("make", ["layered", "flat"])
+def test_the_arm_is_drawn_where_its_joints_are(make: str, request: pytest.FixtureRequest) -> None:
+    folder = request.getfixturevalue(make)
+    figure = Figure(read_rig(folder), folder, 1.0)
+    for arms_deg in ((-30.0, 40.0), (60.0, 5.0)):
+        pose = posed([a_body(arms_deg, depth=-0.05)] * 30)[-1]
+        picture = np.full((300, 300, 3), 255, np.uint8)
+        at = figure.draw(picture, Painter((300, 300)), pose, Expression(), np.array([50.0, 20.0]), STEP_S)
+        for side in SIDES:
+            for start, end in itertools.pairwise(("shoulder", "elbow", "wrist")):
+                x, y = np.rint(0.35 * at[f"{side}_{start}"] + 0.65 * at[f"{side}_{end}"]).astype(int)
+                assert np.abs(picture[y, x].astype(int) - COLOURS[f"arm_{side}"]).max() < 12, (arms_deg, side, end)
+
+
+def test_a_hand_beside_the_drivers_head_does_not_cover_the_figures(layered: Path) -> None:
+    figure = Figure(read_rig(layered), layered, 1.0)
+    pose = posed([a_body((-88, 75))] * 30)[-1]
+    assert not any(pose.touches_face.values())
+    for _ in range(30):
+        at = figure.place(pose, np.zeros(2), STEP_S)
+    assert np.linalg.norm(at["l_wrist"] - at["head"]) > 26
+    assert np.linalg.norm(at["l_hand"] - at["head"]) > 26
+
+
+def test_what_is_no_longer_seen_is_held_then_eases_to_rest_without_a_jump() -> None:
+    poses = posed([a_body((-20, 75))] * 20 + [None] * 120)
+    angles = np.degrees([pose.bones["l_shoulder"].angle or 0.0 for pose in poses])
+    assert angles[19] == pytest.approx(-20, abs=1)
+    assert angles[22] == pytest.approx(-20, abs=8)  # held at first
+    assert np.abs(np.diff(angles[20:])).max() < 6
+    assert angles[-1] == pytest.approx(78, abs=3)
+
+
+def test_hands_behind_the_back_are_drawn_behind_and_raised_arms_behind_the_head() -> None:
+    behind = posed([a_body((70, 70), depth=0.3)] * 3)[-1]
+    before = posed([a_body((70, 70), depth=-0.3)] * 3)[-1]
+    raised = posed([a_body((-60, 70), depth=-0.1)] * 3)[-1]
+    assert behind.order["l_arm"] < behind.order["l_leg"] < behind.order["torso"]
+    assert before.order["l_arm"] > 1 > before.order["torso"]
+    assert 0 < raised.order["l_arm"] < 1 < raised.order["r_arm"]
+
+
+def test_seen_from_behind_limbs_follow_those_on_the_same_side_of_the_picture() -> None:
+    away = a_body((-30, 75))
+    for points in (away.landmarks, away.world):
+        points[:, 0] = 2 * points[AT["left_hip"], 0] / 2 + 2 * points[AT["right_hip"], 0] / 2 - points[:, 0]
+    away.world[:, 2] *= -1
+    pose = posed([away] * 5)[-1]
+    assert np.degrees(pose.bones["r_shoulder"].angle or 0) == pytest.approx(-150, abs=3)  # up, at the picture's left
+    assert np.degrees(pose.bones["l_shoulder"].angle or 0) == pytest.approx(75, abs=3)
+
+
+def test_the_view_changes_only_when_legs_stay_away() -> None:
+    whole, bust = a_body(), a_body()
+    bust.seen[[AT[f"{side}_{joint}"] for side in ("left", "right") for joint in ("knee", "ankle")]] = 0
+    flickering = posed([whole, bust] * 30)
+    assert all(pose.whole for pose in flickering)
+    settled = posed([whole] * 5 + [bust] * 40)
+    changes = [i for i, (a, b) in enumerate(itertools.pairwise(settled)) if a.whole != b.whole]
+    assert len(changes) == 1
+    assert 20 <= changes[0] - 4 <= 30
+
+
+def test_without_anybody_the_figure_rests_breathes_and_blinks(layered: Path) -> None:
+    show = Show(layered, ScriptedBodies(None))
+    pictures = [show() for _ in range(20)]
+    assert show.effect.resting
+    assert COLOURS["torso"] in drawn_colours(pictures[0])
+    changes = [np.abs(a.astype(int) - b).mean() for a, b in itertools.pairwise(pictures)]
+    assert 0 < max(changes) < 2
+    show = Show(layered, ScriptedBodies(None))
+    show([a_face()])
+    assert not show.effect.resting
+
+
+def test_the_mouth_opens_with_the_drivers(layered: Path) -> None:
+    show = Show(layered, ScriptedBodies(None))
+    open_mouth = a_face()
+    open_mouth.blendshapes[25] = 0.6
+    assert COLOURS["open"] in drawn_colours(show([open_mouth]))
+    quiet = a_face()
+    quiet.blendshapes[:] = 0
+    picture = show([quiet])
+    assert COLOURS["closed"] in drawn_colours(picture)
+    assert COLOURS["open"] not in drawn_colours(picture)
+
+
+def test_every_mouth_that_artists_draw_is_chosen_for_its_own_shape_and_does_not_flicker() -> None:
+    for name, (jaw, smile, rounded, wide, bite) in MOUTHS.items():
+        face = Expression(jaw=jaw, smile=smile, round=rounded, wide=wide, bite=bite)
+        assert choose_mouth(face, MOUTHS, None) == name
+    between = [Expression(jaw=0.65 + wobble) for wobble in (-0.01, 0.01) * 5]
+    now, chosen = None, []
+    for face in between:
+        now = choose_mouth(face, MOUTHS, now)
+        chosen.append(now)
+    assert len(set(chosen)) == 1
+    assert choose_mouth(Expression(), (), None) is None
+
+
+def test_blendshapes_become_an_expression() -> None:
+    readings = np.zeros(52, np.float32)
+    readings[[9, 44, 45, 15, 14]] = 1.0  # left blink, smile, both eyes to the picture's right
+    face = read_expression(readings)
+    assert face.blink == (1.0, 0.0)
+    assert face.smile == 1.0
+    assert face.gaze[0] == pytest.approx(1.0)
+    assert read_expression(np.full(52, np.nan, np.float32)).jaw == 0.0
+
+
+def test_landmarks_that_are_no_numbers_do_not_stop_the_show(layered: Path, flat: Path) -> None:
+    broken = a_body()
+    broken.landmarks[:] = np.nan
+    broken.world[:] = np.nan
+    far = a_body()
+    far.landmarks[:] = 1e9
+    for folder in (layered, flat):
+        show = Show(folder, ScriptedBodies(a_body(), broken, far, broken, a_body()))
+        for _ in range(12):
+            assert show().shape == (SIZE[1], SIZE[0], 3)
+
+
+def test_built_in_figures_are_whole_and_stand_in_the_picture() -> None:
+    folders = [folder for folder in AVATARS.folders() if folder.parent == AVATARS.built_in]
+    figures = [avatar for avatar in map(open_avatar, folders) if avatar.is_figure]
+    assert len(figures) >= 2
+    for avatar in figures:
+        rig = read_rig(avatar.folder)
+        assert set(avatar.card.figure) == {"figure.json", *rig.files}
+        picture = np.full((rig.size[1] // 4, rig.size[0] // 4, 3), 255, np.uint8)
+        figure = Figure(rig, avatar.folder, 0.25)
+        figure.draw(
+            picture, Painter((picture.shape[1], picture.shape[0])), at_rest(), Expression(), np.zeros(2), STEP_S
+        )
+        assert (picture < 250).any(axis=2).mean() > 0.1
+
+
+def test_a_figure_and_a_picture_are_not_taken_for_each_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, layered: Path
+) -> None:
+    from realtime.config import RunConfig
+    from realtime.models.avatar_loading import choose_avatars, is_figure, ready_avatars
+    from realtime.pipeline.presets import recall
+
+    monkeypatch.setenv("MASQUERADE_HOME", str(tmp_path))
+    own = a_layered_figure(tmp_path / "avatars" / "toy")
+    write_card(own, "toy")
+    assert is_figure("toy")
+    assert not is_figure("mira")
+    assert not is_figure("nobody")
+    assert "is a figure: run it with --model figure" in one_line(lambda: choose_avatars("toy"), ConfigError)
+    assert "picture without joints" in one_line(lambda: choose_avatars("mira", figures=True), ConfigError)
+    assert ready_avatars(choose_avatars("toy", figures=True), None)[0].figure is not None
+    config, selection, _ = recall(RunConfig(avatar="toy"), use_last=False)  # an avatar says what it is
+    assert config.model == selection.bundle.name == "figure"
+    assert selection.may_hide_badge
+    assert all(a.is_figure for a in choose_avatars(None, figures=True))
+    assert not any(a.is_figure for a in choose_avatars(None))
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"joints": {}}, "joints are missing"),
+        ({"parts": []}, "parts or one picture"),
+        ({"size": [200, 10**6]}, "size"),
+        ({"floor": "low"}, "floor"),
+        ({"unknown": 1}, "unknown key unknown"),
+    ],
+)
+def test_a_broken_figure_is_refused_in_one_line(tmp_path: Path, change: dict[str, object], says: str) -> None:
+    from realtime.errors import ModelError
+
+    folder = a_layered_figure(tmp_path / "toy", **change)
+    assert says in one_line(lambda: read_rig(folder), ModelError)
+
+
+def test_turning_is_clockwise_as_seen() -> None:
+    np.testing.assert_allclose(turn(np.pi / 2) @ (1, 0), (0, 1), atol=1e-12)
