@@ -46,9 +46,9 @@ def shared() -> Path:
 @pytest.fixture
 def call(capsys: pytest.CaptureFixture[str]) -> Call:
     """Runs the command in this process; gives (exit code, stdout, stderr)."""
-    from realtime.cli.app import main
+    from realtime.cli.app import POLITE, main
 
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, *POLITE)}
 
     def run(*arguments: object) -> tuple[int, str, str]:
         with pytest.raises(SystemExit) as ended:

@@ -80,10 +80,15 @@ app.add_command(avatars, "avatars")
 
 
 class Interrupted(BaseException):
-    """Ctrl-C, or a polite kill. Not KeyboardInterrupt: click would put an empty line before ours."""
+    """Ctrl-C, a polite kill, or a closed terminal. Not KeyboardInterrupt: click would put an empty line before ours."""
+
+
+POLITE = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
 def _interrupted(*_: object) -> None:
+    for number in POLITE:  # where a session ends they come in pairs, and the second must not break the closing
+        signal.signal(number, signal.SIG_IGN)
     raise Interrupted
 
 
@@ -100,8 +105,9 @@ def main(arguments: list[str] | None = None) -> None:
 
 def _run(arguments: list[str], debug: bool) -> int:
     """The exit code of a command, after its error was told."""
-    signal.signal(signal.SIGINT, _interrupted)
-    signal.signal(signal.SIGTERM, _interrupted)
+    for number in (signal.SIGINT, *POLITE):
+        if number == signal.SIGINT or signal.getsignal(number) is not signal.SIG_IGN:  # as nohup sets SIGHUP
+            signal.signal(number, _interrupted)
     for argument in arguments:
         if any("\ud800" <= character <= "\udfff" for character in argument):
             return _failed(f"{printable(argument)} is not written in UTF-8, as names have to be: rename it", 2, debug)

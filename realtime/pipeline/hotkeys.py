@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import get_args
 
 from realtime.config import ColorTransfer, Region, Settings
@@ -77,4 +77,5 @@ def typed_keys() -> Iterator[Callable[[float], str]]:
         tty.setcbreak(handle)
         yield read
     finally:
-        termios.tcsetattr(handle, termios.TCSADRAIN, before)
+        with suppress(termios.error):  # a terminal that was closed
+            termios.tcsetattr(handle, termios.TCSADRAIN, before)

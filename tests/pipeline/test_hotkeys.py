@@ -1,7 +1,9 @@
+import os
+
 import pytest
 
 from realtime.config import Settings
-from realtime.pipeline.hotkeys import changed
+from realtime.pipeline.hotkeys import changed, typed_keys
 
 
 @pytest.mark.parametrize(
@@ -42,3 +44,14 @@ def test_keys_choose_among_avatars() -> None:
         settings = changed(settings, key, names) or settings
         shown.append(settings.avatar)
     assert shown == ["bob", "cleo", "ann", "cleo", "ann", "cleo", "bob", "bob"]  # there is no ninth
+
+
+def test_a_terminal_that_is_closed_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    pty = pytest.importorskip("pty", reason="terminals are other things here")
+    ours, theirs = pty.openpty()
+    with open(theirs, encoding="utf-8") as terminal:
+        monkeypatch.setattr("sys.stdin", terminal)
+        with typed_keys() as read:
+            os.write(ours, b"m")
+            assert read(60) == "m"
+            os.close(ours)

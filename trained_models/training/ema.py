@@ -192,13 +192,14 @@ def batches_ahead(source: Any, first: int, count: int, ahead: int = 3) -> Genera
 
 @contextmanager
 def stop_signals() -> Iterator[Callable[[], bool]]:
-    """SIGINT and SIGTERM become an answer to a question asked between steps; as before afterwards."""
+    """SIGINT, SIGTERM and SIGHUP become an answer to a question asked between steps; as before afterwards."""
     came: list[int] = []
 
     def note(number: int, _frame: FrameType | None) -> None:
         came.append(number)
 
-    before = {name: signal.signal(name, note) for name in (signal.SIGINT, signal.SIGTERM)}
+    numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before = {name: signal.signal(name, note) for name in numbers}
     try:
         yield lambda: bool(came)
     finally:
