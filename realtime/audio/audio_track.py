@@ -2,40 +2,45 @@
 
 import logging
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from fractions import Fraction
+from io import BytesIO
+from itertools import dropwhile, islice
 from pathlib import Path
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, cast
 
 import av
 import numpy as np
 from av.audio.stream import AudioStream
-from av.container import InputContainer, OutputContainer
+from av.container import OutputContainer
 
 from realtime.audio.source import HEARD_HZ
 from realtime.audio.speech_buffer import SpeechBuffer
-from realtime.capture.recording import Recording, media_url
+from realtime.capture.media_file import MediaFile
+from realtime.capture.recording import Recording
 from realtime.capture.source import Source
 from realtime.capture.wrappers import innermost
 from realtime.clock import NS_PER_S
+from realtime.errors import ConfigError
 from realtime.frame import Floats
 
 SoundPacket: TypeAlias = "av.Packet[AudioStream]"
 
 log = logging.getLogger(__name__)
 
-COPIED = {
-    ".mp4": {"aac", "mp3", "ac3", "eac3", "alac"},
-    ".mkv": {"aac", "mp3", "ac3", "eac3", "alac", "opus", "vorbis", "flac", "pcm_s16le", "pcm_s24le"},
-    ".webm": {"opus", "vorbis"},
-}
-"""The sound each container takes as it is; anything else is encoded anew."""
+MP4_SOUND = {"aac", "mp3", "ac3", "eac3", "alac"}
+"""What players expect in an .mp4, which takes more than they play; the other containers are asked alone."""
 
 ENCODED = {".mp4": ("aac", None), ".mkv": ("aac", None), ".webm": ("libopus", 48_000)}
-"""The encoder used otherwise, and the sample rate it insists on."""
+"""The encoder for what a container does not carry, and the sample rate it insists on."""
 
+_FORMATS = {"aac": "fltp", "libopus": "flt"}
 _EVERY_CODEC_HZ = 48_000
-_FILE_BITS, _VOICE_BITS = 128_000, 96_000
+_CHANNEL_BITS, _VOICE_BITS = 64_000, 96_000
+_AT_ONCE_S = 0.25  # sound that begins later than the pictures is encoded anew: an .mp4 can't wait for its first packet
+_TRIED = 8  # packets a container is asked about
+_RUN_UP_S = 0.05  # what a decoder needs of the sound before a cut; an .mp4 can keep it without playing it
 
 JUMP_S = 0.1  # a step between picture and sound this large means that the source jumped (it looped)
 UNSEEN_S = 0.006
@@ -60,20 +65,19 @@ class TrackWriter(Protocol):
 
 
 class Track(Protocol):
-    """The sound that goes into a recording."""
+    """The sound that goes into a recording.
 
-    def writer(self, out: OutputContainer, suffix: str) -> TrackWriter: ...
+    `begins_s`: the first picture's time in the source, None where that is not known yet.
+    """
+
+    def writer(self, out: OutputContainer, suffix: str, begins_s: float | None) -> TrackWriter: ...
 
 
 @dataclass(frozen=True, slots=True)
 class SoundTrack:
-    """The sound of the source's file.
-
-    `origin_s` is the file's own time at which `Frame.media_s` is 0. While `silent` says so, none of it is recorded.
-    """
+    """The sound of a media file, whose times are `Frame.media_s`. While `silent` says so, none of it is recorded."""
 
     path: Path
-    origin_s: float = 0.0
     silent: Callable[[], bool] = lambda: False
 
     @classmethod
@@ -84,17 +88,15 @@ class SoundTrack:
 
     @classmethod
     def find(cls, path: Path, silent: Callable[[], bool] = lambda: False) -> "SoundTrack | None":
-        """The sound of a media file whose time counts from its start; None where it has none."""
+        """The sound of a media file; None where it has none that can be decoded."""
         try:
-            with av.open(media_url(path), metadata_errors="replace") as container:
-                if not container.streams.audio:
-                    return None
-                return cls(path, (container.start_time or 0) / av.time_base, silent)
-        except (OSError, av.error.FFmpegError):
+            with closing(MediaFile(path)) as media:
+                return cls(path, silent) if media.sound is not None else None
+        except ConfigError:
             return None
 
-    def writer(self, out: OutputContainer, suffix: str) -> "SoundWriter":
-        return SoundWriter(out, self, suffix)
+    def writer(self, out: OutputContainer, suffix: str, begins_s: float | None) -> "SoundWriter":
+        return SoundWriter(out, self, suffix, begins_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,55 +110,45 @@ class VoiceTrack:
     voice: SpeechBuffer
     delay_s: Callable[[], float]
 
-    def writer(self, out: OutputContainer, suffix: str) -> "VoiceWriter":
+    def writer(self, out: OutputContainer, suffix: str, begins_s: float | None) -> "VoiceWriter":
         return VoiceWriter(out, self, suffix)
 
 
 class SoundWriter:
     """Writes a file's sound up to the end of each picture, and not more. Obeys `TrackWriter`.
 
-    A picture without `media_s` goes on with what came before; nothing, before the first. Where the source jumps (a
-    loop), so does the sound. A sound track that can't be read on ends the sound, not the recording.
+    A picture without `media_s` goes on with what came before; silence, before the first. Where the source jumps (a
+    loop), so does the sound. What the container carries is copied, anything else encoded anew. A sound track that can't
+    be read on ends the sound, not the recording.
     """
 
-    def __init__(self, out: OutputContainer, track: SoundTrack, suffix: str) -> None:
+    def __init__(self, out: OutputContainer, track: SoundTrack, suffix: str, begins_s: float | None) -> None:
         self._track = track
-        self._source: InputContainer | None = av.open(media_url(track.path))
-        stream = self._source.streams.audio[0]
-        name = stream.codec_context.name
-        # Raw AAC without its header (from MPEG-TS) can't go into MP4 as it is.
-        self.copied = name in COPIED[suffix] and (name != "aac" or bool(stream.codec_context.extradata))
+        self._media: MediaFile | None = MediaFile(track.path)
+        self.copied = not track.silent() and begins_s is not None and _is_carried(out, self._media, suffix, begins_s)
+        stream = self._media.sound
+        assert stream is not None
         self._to: _Copied | _Encoded
-        self._to = _Copied(out, stream) if self.copied else _Encoded(out, stream, *ENCODED[suffix])
+        self._to = _Copied(out, stream, suffix) if self.copied else _Encoded(out, stream, *ENCODED[suffix])
         self._packets: Iterator[SoundPacket] = iter(())
         self._shift_s: float | None = None
 
     def show(self, out_s: float, media_s: float | None, zero_ns: int, duration_s: float) -> None:
-        if self._source is None:
+        if self._media is None:
             return
         if media_s is not None:
-            shift_s = out_s - media_s - self._track.origin_s
+            shift_s = out_s - media_s
             if self._shift_s is None or abs(shift_s - self._shift_s) > JUMP_S:
-                self._seek(media_s + self._track.origin_s)
+                self._media.seek(max(media_s - 0.2, 0.0))
+                self._packets = self._media.packets(self._media.sound)
+                self._to.jump(out_s)
                 self._shift_s = shift_s
-        if self._shift_s is not None:
-            self._write_until(out_s + duration_s, self._shift_s)
+        self._read_until(out_s + duration_s)
+        self._to.write(out_s + duration_s)
 
-    def _seek(self, file_s: float) -> None:
-        assert self._source is not None
-        stream = self._source.streams.audio[0]
-        try:
-            self._source.seek(max(0, int((file_s - 0.2) * av.time_base)), backward=True)
-        except (OSError, av.error.FFmpegError):
-            # No seeking in this file: read it from the start again and drop what is too early.
-            self._source.close()
-            self._source = av.open(media_url(self._track.path))
-            stream = self._source.streams.audio[0]
-        self._to.jump()
-        self._packets = self._source.demux(stream)
-
-    def _write_until(self, end_s: float, shift_s: float) -> None:
-        while self._to.end_s < end_s:
+    def _read_until(self, end_s: float) -> None:
+        assert self._media is not None
+        while self._shift_s is not None and self._to.end_s < end_s:
             try:
                 packet = next(self._packets, None)
             except (OSError, av.error.FFmpegError) as error:
@@ -165,40 +157,83 @@ class SoundWriter:
             if packet is None:
                 return  # this stretch has no more sound; a jump may bring some
             if packet.pts is not None:
-                self._to.take(packet, shift_s, silent=self._track.silent())
+                self._to.take(packet, self._shift_s - self._media.start_s, silent=self._track.silent())
 
     def finish(self) -> None:
         self._to.finish()
 
     def close(self) -> None:
-        source, self._source = self._source, None
-        if source is not None:
-            source.close()
+        media, self._media = self._media, None
+        if media is not None:
+            media.close()
+
+
+def _is_carried(out: OutputContainer, media: MediaFile, suffix: str, begins_s: float) -> bool:
+    """True where the container of `out` takes the sound from `begins_s` on as it is: tried in memory, and decoded."""
+    stream = media.sound
+    assert stream is not None
+    name = stream.codec_context.codec.canonical_name
+    # Raw AAC (from MPEG-TS) has a header in every packet, which may change, instead of one in the file.
+    if (suffix == ".mp4" and name not in MP4_SOUND) or (name == "aac" and not stream.codec_context.extradata):
+        return False
+    file = BytesIO()
+    try:
+        media.seek(begins_s)
+        timed = (packet for packet in media.packets(media.sound) if packet.pts is not None)
+        packets = list(islice(dropwhile(lambda packet: _end_s(packet) - media.start_s <= begins_s, timed), _TRIED))
+        if not packets or float(packets[0].pts * packets[0].time_base) - media.start_s > begins_s + _AT_ONCE_S:
+            return False
+        with av.open(file, "w", format=out.format.name, options=out.options) as trial:
+            copy = trial.add_stream_from_template(packets[0].stream)
+            for packet in packets:
+                packet.stream = copy
+                trial.mux_one(packet)
+        with av.open(BytesIO(file.getvalue()), "r") as written:
+            kept = written.streams.audio[0].codec_context.codec.canonical_name == name
+            return kept and any(frame.samples for frame in written.decode(audio=0))
+    except (OSError, ValueError, IndexError, av.error.FFmpegError):
+        return False
+
+
+def _end_s(packet: SoundPacket) -> float:
+    assert packet.pts is not None
+    return float((packet.pts + (packet.duration or 0)) * packet.time_base)
 
 
 class _Copied:
     """Sound copied packet by packet, bit for bit. Where it is to be silent the packets are left out."""
 
-    def __init__(self, out: OutputContainer, template: AudioStream) -> None:
+    def __init__(self, out: OutputContainer, template: AudioStream, suffix: str) -> None:
         self._out, self._stream = out, out.add_stream_from_template(template)
-        self.end_s = 0.0  # how far into the recording sound has been written
+        self._hides_run_up = suffix == ".mp4"
+        self._last: int | None = None
+        self.end_s = 0.0
+        """How far into the recording sound has been written."""
 
-    def jump(self) -> None:
+    def jump(self, at_s: float) -> None:
         """Packets already written stay; those of the new stretch follow them."""
 
     def take(self, packet: SoundPacket, shift_s: float, *, silent: bool) -> None:
         assert packet.pts is not None
-        base = packet.time_base
+        base, lasts_s = packet.time_base, float((packet.duration or 0) * packet.time_base)
         start_s = float(packet.pts * base) + shift_s
+        if self._last is None:
+            run_up = self._hides_run_up or packet.pts < 0  # a file's first sound may need what is before its 0
+            if start_s + lasts_s <= (-_RUN_UP_S if run_up else 0.0):
+                return
+            start_s = start_s if run_up else max(start_s, 0.0)
         # Half a packet of overlap at a jump would be heard as an echo less than a hole as a click.
-        if start_s < self.end_s - 0.5 * float((packet.duration or 0) * base):
+        elif start_s < self.end_s - 0.5 * lasts_s:
             return
-        start_s = max(start_s, self.end_s)
-        packet.pts = packet.dts = round(start_s / base)
+        self._last = round(start_s / base) if self._last is None else max(round(start_s / base), self._last + 1)
+        packet.pts = packet.dts = self._last
         packet.stream = self._stream
-        self.end_s = start_s + float((packet.duration or 0) * base)
+        self.end_s = start_s + lasts_s
         if not silent:
             self._out.mux_one(packet)
+
+    def write(self, end_s: float) -> None:
+        """Nothing is held back."""
 
     def finish(self) -> None:
         """Nothing is held back."""
@@ -209,8 +244,7 @@ class _Encoder:
 
     def __init__(self, out: OutputContainer, codec: str, rate_hz: int, layout: str, bit_rate: int) -> None:
         self._out, self._rate_hz, self._layout = out, rate_hz, layout
-        self._packed = codec == "libopus"
-        self._format = "flt" if self._packed else "fltp"
+        self._format = _FORMATS[codec]
         stream = out.add_stream(codec, rate=rate_hz)
         assert isinstance(stream, AudioStream)
         self._stream = stream
@@ -230,7 +264,7 @@ class _Encoder:
 
     def send(self, samples: Floats) -> None:
         """Write a piece, (channels, n) float32."""
-        array = samples.T.reshape(1, -1) if self._packed else samples
+        array = samples.T.reshape(1, -1) if self._format == "flt" else samples
         frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(array), format=self._format, layout=self._layout)
         frame.sample_rate = self._rate_hz
         frame.pts, frame.time_base = self.sent, Fraction(1, self._rate_hz)
@@ -244,38 +278,41 @@ class _Encoder:
     def _mux(self, packets: list[SoundPacket]) -> None:
         for packet in packets:
             packet.stream = self._stream
-            # The encoder's run-up lies before 0, where a recording has no picture.
-            if packet.pts is None or packet.pts >= 0:
-                self._out.mux_one(packet)
+            self._out.mux_one(packet)
 
 
 class _Encoded:
-    """Sound decoded and encoded anew, exact to the sample."""
+    """Sound decoded and encoded anew, exact to the sample; silence where the file has none."""
 
     def __init__(self, out: OutputContainer, source: AudioStream, codec: str, rate: int | None) -> None:
         self._rate = rate or source.codec_context.sample_rate
         if self._rate not in (av.Codec(codec, "w").audio_rates or (self._rate,)):
             self._rate = _EVERY_CODEC_HZ
-        channels = min(source.codec_context.layout.nb_channels, 2)
-        self._layout = "mono" if channels == 1 else "stereo"
-        self._encoder = _Encoder(out, codec, self._rate, self._layout, _FILE_BITS)
-        self._held: Floats = np.zeros((channels, 0), np.float32)
-        self.jump()
+        self._layout = _layout(codec, self._rate, source)
+        self._channels = av.AudioLayout(self._layout).nb_channels
+        self._encoder = _Encoder(out, codec, self._rate, self._layout, _CHANNEL_BITS * max(self._channels, 2))
+        self._held: list[tuple[int, Floats]] = []  # (number of its first sample, (channels, n)), in order
+        self._end = self._written = 0
+        self._begun = False
+        self._resampler = self._new_resampler()
 
     @property
     def end_s(self) -> float:
-        """How far into the recording sound has been written or is held for the next packet."""
-        return self._samples / self._rate
+        """How far into the recording the sound is known."""
+        return self._end / self._rate
 
-    @property
-    def _samples(self) -> int:
-        return self._encoder.sent + int(self._held.shape[1])
+    def _new_resampler(self) -> av.AudioResampler:
+        return av.AudioResampler(format="fltp", layout=self._layout, rate=self._rate)
 
-    def jump(self) -> None:
-        """Forget what the resampler holds of the old stretch."""
-        self._resampler = av.AudioResampler(format="fltp", layout=self._layout, rate=self._rate)
+    def jump(self, at_s: float) -> None:
+        """Forget what of the old stretch lies behind `at_s`."""
+        self._resampler = self._new_resampler()
+        self._end = min(self._end, max(round(at_s * self._rate), self._encoder.sent))
+        self._held = [(at, samples[:, : self._end - at]) for at, samples in self._held if at < self._end]
 
     def take(self, packet: SoundPacket, shift_s: float, *, silent: bool) -> None:
+        if _end_s(packet) + shift_s < self.end_s - 0.3:
+            return  # long past, where a file can only be read from its start
         try:
             frames = packet.decode()
         except av.error.FFmpegError:
@@ -283,31 +320,59 @@ class _Encoded:
         for frame in frames:
             for piece in self._resampler.resample(frame):
                 self._append(piece, shift_s, silent=silent)
-        self._encode(whole=False)
 
     def _append(self, piece: av.AudioFrame, shift_s: float, *, silent: bool) -> None:
         # A file's floats may be anything, and an encoder gives up at what is no number.
         samples = np.nan_to_num(piece.to_ndarray().astype(np.float32), nan=0.0).clip(-1.0, 1.0)
         if silent:
             samples[:] = 0.0
-        gap = 0
+        start = self._end
         if piece.pts is not None and piece.time_base is not None:
-            gap = round((float(piece.pts * piece.time_base) + shift_s) * self._rate) - self._samples
-        if gap < 0:
-            samples = samples[:, -gap:]
-        elif gap > 0.02 * self._rate:  # less is the rounding of the source's timestamps
-            samples = np.pad(samples, ((0, 0), (gap, 0)))
-        self._held = np.concatenate([self._held, samples], axis=1)
+            start = round((float(piece.pts * piece.time_base) + shift_s) * self._rate)
+        if self._begun and abs(start - self._end) <= 0.02 * self._rate:
+            start = self._end  # the rounding of the source's time stamps
+        self._begun = True
+        late = max(self._end - start, 0)
+        if late < samples.shape[1]:
+            self._held.append((start + late, samples[:, late:]))
+            self._end = start + samples.shape[1]
 
-    def _encode(self, *, whole: bool) -> None:
+    def write(self, end_s: float) -> None:
+        """Encode everything before `end_s`."""
+        self._written = max(self._written, round(end_s * self._rate))
         size = self._encoder.piece
-        while self._held.shape[1] >= size or (whole and self._held.shape[1] > 0):
-            samples, self._held = self._held[:, :size], self._held[:, size:]
-            self._encoder.send(samples)
+        while self._encoder.sent + size <= self._written:
+            self._send(size)
+
+    def _send(self, count: int) -> None:
+        first = self._encoder.sent
+        samples = np.zeros((self._channels, count), np.float32)
+        for at, piece in self._held:
+            lo, hi = max(at, first), min(at + piece.shape[1], first + count)
+            if hi > lo:
+                samples[:, lo - first : hi - first] = piece[:, lo - at : hi - at]
+        self._encoder.send(samples)
+        self._held = [held for held in self._held if held[0] + held[1].shape[1] > first + count]
 
     def finish(self) -> None:
-        self._encode(whole=True)
+        if self._written > self._encoder.sent:
+            self._send(self._written - self._encoder.sent)
         self._encoder.finish()
+
+
+def _layout(codec: str, rate: int, source: AudioStream) -> str:
+    """The source's channels where the encoder takes them, else two."""
+    own = source.codec_context.layout
+    # Cinema's side channels are the ones at the back of an encoder's 5.1.
+    for name in (own.name.replace("(side)", ""), "mono" if own.nb_channels == 1 else "stereo"):
+        try:
+            context = cast(av.AudioCodecContext, av.CodecContext.create(codec, "w"))
+            context.layout, context.sample_rate, context.format = name, rate, _FORMATS[codec]
+            context.open()
+            return name
+        except (ValueError, av.error.FFmpegError):
+            continue
+    return "stereo"
 
 
 class VoiceWriter:

@@ -13,7 +13,7 @@ from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
 
 from realtime.audio.source import Block
-from realtime.capture.recording import open_container
+from realtime.capture.media_file import MediaFile
 from realtime.clock import NS_PER_S, Clock, now_ns
 from realtime.errors import ConfigError
 from realtime.frame import Doubles, Floats
@@ -40,20 +40,23 @@ class SoundFile:
         self.path, self.name = path, path.name
         self.broken = 0
         self._ended = self._logged = False
-        self._container = open_container(path, "a sound or video file", _ADVICE)
+        self._media = MediaFile(path, "a sound or video file", _ADVICE)
         try:
-            if not self._container.streams.audio:
-                raise ConfigError(f"{path} has no sound in it: {_ADVICE}")
-            stream = self._container.streams.audio[0]
-            self._zero_s = (self._container.start_time or 0) / av.time_base
+            if self._media.sound is None:
+                raise ConfigError(f"{path} has no sound in it that can be decoded: {_ADVICE}")
             self._end_ns = 0
-            self._blocks = self._decoded(stream)
+            self._blocks = self._decoded(self._media.sound)
             self._first = next(self._blocks, None)
             if self._first is None:
                 raise ConfigError(f"{path} holds no sound that can be decoded: {_ADVICE}")
         except BaseException:
-            self._container.close()
+            self._media.close()
             raise
+
+    @property
+    def duration_s(self) -> float | None:
+        """How long the file is, pictures included; None where it does not say."""
+        return self._media.length_s
 
     def read(self) -> Block | None:
         """The next block; None at the end."""
@@ -67,7 +70,7 @@ class SoundFile:
 
     def _decoded(self, stream: AudioStream) -> Iterator[Block]:
         try:
-            for packet in self._container.demux(stream):
+            for packet in self._media.packets(stream):
                 try:
                     frames = packet.decode()
                 except (av.error.InvalidDataError, av.error.PatchWelcomeError):
@@ -80,7 +83,7 @@ class SoundFile:
     def _block(self, frame: AudioFrame) -> Block:
         start_ns = self._end_ns
         if frame.pts is not None and frame.time_base is not None:
-            start_ns = round((float(frame.pts * frame.time_base) - self._zero_s) * NS_PER_S)
+            start_ns = round((float(frame.pts * frame.time_base) - self._media.start_s) * NS_PER_S)
         samples = to_mono(as_floats(frame), [channel.name for channel in frame.layout.channels])
         samples.flags.writeable = False
         block = Block(samples, frame.sample_rate, start_ns)
@@ -92,7 +95,7 @@ class SoundFile:
 
     def close(self) -> None:
         self._ended = True
-        self._container.close()
+        self._media.close()
 
 
 def as_floats(frame: AudioFrame) -> Floats:

@@ -2,10 +2,13 @@
 
 import errno
 import logging
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
+from secrets import token_hex
+from shutil import copymode
 
 import av
 from av.container import OutputContainer
@@ -15,10 +18,10 @@ from av.video.stream import VideoStream
 from realtime.audio.audio_track import SoundTrack, Track, TrackWriter
 from realtime.capture.source import Pace
 from realtime.clock import Clock, now_ns
-from realtime.errors import ConfigError, DeviceError
+from realtime.errors import ConfigError, DeviceError, MasqueradeError
 from realtime.frame import Frame
 from realtime.imaging.resize import even, pad_to_even
-from realtime.output.timeline import Timeline
+from realtime.output.timeline import Place, Timeline
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +33,8 @@ _WRITE_NOW = {"flush_packets": "1", "max_interleave_delta": "500000"}
 CONTAINERS: dict[str, tuple[str, dict[str, str]]] = {
     ".mp4": (
         "mp4",
-        {"movflags": "+frag_keyframe+empty_moov+default_base_moof", "frag_duration": "500000", **_WRITE_NOW},
+        # The header waits for the first fragment: it tells when the sound begins, and AC-3 needs that.
+        {"movflags": "+frag_keyframe+empty_moov+default_base_moof+delay_moov", "frag_duration": "500000", **_WRITE_NOW},
     ),
     ".mkv": ("matroska", {"cluster_time_limit": "500", **_WRITE_NOW}),
     ".webm": ("webm", {"cluster_time_limit": "500", **_WRITE_NOW}),
@@ -51,21 +55,21 @@ class RecordingFile:
     def __init__(self, path: Path) -> None:
         self.name = path.name
         self._file = open(path, "wb", buffering=0)  # noqa: SIM115 (closed in `close`)
-        self._at = self._end = 0
-        self._failed = False
+        self._at = self.size = 0
+        self.failed = False
 
     def write(self, data: bytes) -> int:
         """Write all of it. Raises OSError the first time that the disk does not take it."""
-        if not self._failed:
+        if not self.failed:
             try:
                 self._put(data)
             except OSError:
-                self._failed = True
+                self.failed = True
                 with suppress(OSError):
                     self._file.truncate(self._at)
                 raise
         self._at += len(data)
-        self._end = max(self._end, self._at)
+        self.size = max(self.size, self._at)
         return len(data)
 
     def _put(self, data: bytes) -> None:
@@ -74,8 +78,8 @@ class RecordingFile:
             rest = rest[self._file.write(rest) :]
 
     def seek(self, offset: int, whence: int = 0) -> int:
-        self._at = (offset, self._at + offset, self._end + offset)[whence]
-        if not self._failed:
+        self._at = (offset, self._at + offset, self.size + offset)[whence]
+        if not self.failed:
             self._file.seek(self._at)
         return self._at
 
@@ -94,7 +98,8 @@ class VideoFile:
     playable after whatever ends the process, half a second short at most.
 
     Raises ConfigError before anything is written where the path can't be a recording, DeviceError from `show` when the
-    disk takes no more. An old file of that name is replaced with the first picture.
+    disk takes no more. It is written under another name beside `path` until its first half second is there: only then
+    is an old file replaced.
     """
 
     def __init__(
@@ -111,6 +116,10 @@ class VideoFile:
     ) -> None:
         self._path, self.name = path, str(path)
         self._fresh = check_writable(path)
+        self._target = path.resolve()  # where a link leads
+        self._beside = self._target.with_name(f".masquerade-{token_hex(8)}{path.suffix}")
+        self._settled = False
+        self._head = 0  # bytes of the container before its first picture
         if isinstance(sound, SoundTrack) and path.exists() and path.samefile(sound.path):
             raise ConfigError(f"output {path} is the source itself: give another name")
         self._size, self._rate_hz, self._pace, self._clock = size, rate_hz, pace, clock
@@ -136,25 +145,52 @@ class VideoFile:
         place = self._timeline.place(frame, now_ns)
         try:
             if self._container is None:
-                self._begin()
+                self._begin(place.media_s)
             self._encode(frame, place.out_s)
-            if self._sound is not None:
-                self._sound.show(place.out_s, place.media_s, self._timeline.zero_ns, 1 / self._rate_hz)
-        except (OSError, av.error.FFmpegError) as error:
+            self._show_sound(place)
+            assert self._file is not None
+            if not self._settled and self._file.size > self._head:
+                self._settle()
+        except (OSError, ValueError, av.error.FFmpegError) as error:
             self._lost = self._explain(error)
             raise self._lost from error
 
-    def _begin(self) -> None:
-        self._file = self._open_file(self._path)
+    def _begin(self, media_s: float | None) -> None:
+        self._file = self._open_file(self._beside)
+        copymode(self._target, self._beside)
         form, options = CONTAINERS[self._path.suffix.lower()]
         self._container = av.open(self._file, "w", format=form, options=options, buffer_size=FRAGMENT_BYTES)
         self._container.metadata.update(self._metadata)
         self._video = self._add_video(self._container)
         if self._track is not None:
             try:
-                self._sound = self._track.writer(self._container, self._path.suffix.lower())
-            except (OSError, av.error.FFmpegError, IndexError, ValueError) as error:
+                self._sound = self._track.writer(self._container, self._path.suffix.lower(), media_s)
+            except (MasqueradeError, OSError, av.error.FFmpegError, IndexError, ValueError) as error:
                 log.warning("%s is recorded without sound: %s", self._path.name, error)
+        self._container.start_encoding()
+        self._head = self._file.size
+
+    def _show_sound(self, place: Place) -> None:
+        if self._sound is None:
+            return
+        try:
+            self._sound.show(place.out_s, place.media_s, self._timeline.zero_ns, 1 / self._rate_hz)
+        except (OSError, ValueError, av.error.FFmpegError) as error:
+            if self._file is None or self._file.failed:
+                raise
+            log.warning("the sound of %s ends here, the pictures go on: %s", self._path.name, error)
+            self._sound.close()
+            self._sound = None
+
+    def _settle(self, *, closed: bool = False) -> None:
+        """Give the file its name."""
+        try:
+            os.replace(self._beside, self._target)
+        except PermissionError:
+            if closed:
+                raise
+            return  # Windows: not while it is open
+        self._settled = True
 
     def _add_video(self, container: OutputContainer) -> VideoStream:
         rate = Fraction(self._rate_hz).limit_denominator(1001)
@@ -188,11 +224,17 @@ class VideoFile:
 
     def _explain(self, error: Exception) -> DeviceError:
         code = error.errno if isinstance(error, OSError) else None
+        reason = " ".join(str(error).split())
         if code in (errno.ENOSPC, errno.EDQUOT):
             why = "the disk is full: free some space, or record elsewhere"
+        elif self._file is None or self._file.failed:
+            why = f"{reason}: is the disk still there?"
         else:
-            why = f"{' '.join(str(error).split())}: is the disk still there?"
-        return DeviceError(f"recording {self._path} stopped, {why} (what was written so far plays)")
+            why = f"{reason}: try another name, ending in .mkv"
+        if self._settled:
+            return DeviceError(f"recording {self._path} stopped, {why} (what was written so far plays)")
+        kept = "" if self._fresh else " (the old file is as it was)"
+        return DeviceError(f"recording {self._path} could not begin, {why}{kept}")
 
     def close(self) -> None:
         """Finish the file. May be called twice; raises DeviceError if the end could not be written."""
@@ -204,28 +246,40 @@ class VideoFile:
             raise self._explain(error) from error
 
     def _finish(self) -> Exception | None:
-        first: Exception | None = None
         steps: list[Callable[[], object]] = []
-        if self._container is not None and self._lost is None:
+        if self._container is not None:
             container, video, sound = self._container, self._video, self._sound
-            if sound is not None:
-                steps.append(sound.finish)
-            if video is not None:
-                steps.append(lambda: container.mux(video.encode(None)))
+            if self._lost is None:
+                if sound is not None:
+                    steps.append(sound.finish)
+                if video is not None:
+                    steps.append(lambda: container.mux(video.encode(None)))
+            steps.append(container.close)
         if self._sound is not None:
             steps.append(self._sound.close)
-        if self._container is not None:
-            steps.append(self._container.close)
         if self._file is not None:
             steps.append(self._file.close)
-        elif self._fresh:
-            steps.append(lambda: self._path.unlink(missing_ok=True))  # nothing was shown: leave nothing
-        for step in steps:
-            try:
-                step()
-            except (OSError, av.error.FFmpegError) as error:
-                first = first or error
+        first = _first_error(steps)
+        if self._file is None:
+            log.warning("%s: no picture came, so nothing is recorded", self._path)
+        elif not self._settled and first is None and self._lost is None:
+            first = _first_error([lambda: self._settle(closed=True)])
+        if not self._settled:
+            self._beside.unlink(missing_ok=True)
+            if self._fresh:
+                self._path.unlink(missing_ok=True)
         return first
+
+
+def _first_error(steps: Sequence[Callable[[], object]]) -> Exception | None:
+    """Take every step, whatever the ones before raised."""
+    first: Exception | None = None
+    for step in steps:
+        try:
+            step()
+        except (OSError, ValueError, av.error.FFmpegError) as error:
+            first = first or error
+    return first
 
 
 def check_writable(path: Path) -> bool:
