@@ -293,7 +293,7 @@ class _Encoded:
         self._encoder = _Encoder(out, codec, self._rate, self._layout, _CHANNEL_BITS * max(self._channels, 2))
         self._held: list[tuple[int, Floats]] = []  # (number of its first sample, (channels, n)), in order
         self._end = self._written = 0
-        self._begun = False
+        self._begun = False  # this stretch
         self._resampler = self._new_resampler()
 
     @property
@@ -306,7 +306,7 @@ class _Encoded:
 
     def jump(self, at_s: float) -> None:
         """Forget what of the old stretch lies behind `at_s`."""
-        self._resampler = self._new_resampler()
+        self._resampler, self._begun = self._new_resampler(), False
         self._end = min(self._end, max(round(at_s * self._rate), self._encoder.sent))
         self._held = [(at, samples[:, : self._end - at]) for at, samples in self._held if at < self._end]
 
@@ -331,9 +331,9 @@ class _Encoded:
             start = round((float(piece.pts * piece.time_base) + shift_s) * self._rate)
         if self._begun and abs(start - self._end) <= 0.02 * self._rate:
             start = self._end  # the rounding of the source's time stamps
-        self._begun = True
         late = max(self._end - start, 0)
         if late < samples.shape[1]:
+            self._begun = True
             self._held.append((start + late, samples[:, late:]))
             self._end = start + samples.shape[1]
 

@@ -20,7 +20,7 @@ from typing import Any
 import av
 from pydantic import BaseModel, Field, ValidationError
 
-from realtime.capture.recording import media_url
+from realtime.capture.media_file import media_url
 from realtime.config import RunConfig, make_config
 from realtime.errors import MasqueradeError
 from realtime.pipeline.av_sync import STILL_HZ
