@@ -276,7 +276,7 @@ class Sheet:
         cells += [np.zeros_like(cells[0])] * (-len(cells) % COLUMNS)
         rows = [np.hstack(cells[i : i + COLUMNS]) for i in range(0, len(cells), COLUMNS)]
         head = np.zeros((34, rows[0].shape[1], 3), np.uint8)
-        _write(head, f"{self.title}: driver above, output below", (8, 24))
+        write_on(head, f"{self.title}: driver above, output below", (8, 24))
         return np.vstack([head, self._whole, *rows]).astype(np.uint8)
 
     def _labelled(self, n: int, name: str) -> Pixels:
@@ -284,7 +284,7 @@ class Sheet:
         cell = np.asarray(cv2.imdecode(packed, cv2.IMREAD_COLOR), dtype=np.uint8)
         text = f"{number} {name}".strip()
         cell[-20:, : 12 + 9 * len(text)] = 0
-        _write(cell, text, (5, 2 * CELL - 6))
+        write_on(cell, text, (5, 2 * CELL - 6))
         return cell
 
 
@@ -307,5 +307,6 @@ def _cell(pixels: Pixels, box: tuple[int, int, int, int]) -> Pixels:
     return np.asarray(cv2.resize(square, (CELL, CELL), interpolation=kernel), dtype=np.uint8)
 
 
-def _write(pixels: Pixels, text: str, at: tuple[int, int]) -> None:
+def write_on(pixels: Pixels, text: str, at: tuple[int, int]) -> None:
+    """Put small white letters onto a picture."""
     cv2.putText(pixels, text, at, cv2.FONT_HERSHEY_SIMPLEX, 0.5, (255, 255, 255), 1, cv2.LINE_AA)

@@ -1,0 +1,1 @@
+"""Looks for faces that leave the program as they came in, on composed and filmed scenes, by pixels alone."""

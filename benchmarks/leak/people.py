@@ -1,0 +1,169 @@
+"""People and posters that scenes are composed of, with the outline of the face in each of their pictures.
+
+All are rendered and part of the project: the bundled clip, the built-in avatars moved by it, and for posters the
+pictures of `trained_models/learn/drivers.npz` too. Filmed people come from a folder that the user names.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from realtime.capture.recording import Recording
+from realtime.clock import StageTimer, now_ns
+from realtime.config import Settings
+from realtime.errors import ConfigError
+from realtime.frame import Floats, Frame, Pixels
+from realtime.imaging.align import FACE_OVAL
+from realtime.models.library import built_in_folder, face_folder
+from realtime.pipeline.active_identity import open_effect, select_identity
+from realtime.tracking.tracker import Tracker
+
+PEOPLE = ("driver", "mira", "otto", "zola", "finn")
+FRAMES = 110
+"""Of each moving person; then they go back to where they began."""
+
+STORED_PX = 260
+"""How high the faces of composed people are stored at most: scenes need no more."""
+
+_OVAL = np.array(FACE_OVAL)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Look:
+    """A person, or a picture of one: BGR pictures of one size, each with its face's outline (36, 2) or None.
+
+    `alpha`: (H, W) float32 0..1, what of the pictures is pasted. A still picture has one frame.
+    """
+
+    name: str
+    frames: Sequence[Pixels]
+    outlines: Sequence[Floats | None]
+    alpha: Floats
+
+    @property
+    def first(self) -> Floats:
+        """The outline of the first picture that has one."""
+        return next(outline for outline in self.outlines if outline is not None)
+
+    def number(self, frame: int) -> int:
+        """The picture at a scene's frame: forwards, then back."""
+        if len(self.frames) == 1:
+            return 0
+        at = frame % (2 * len(self.frames) - 2)
+        return min(at, 2 * len(self.frames) - 2 - at)
+
+
+@cache
+def person(name: str) -> Look:
+    """One of PEOPLE, moving: head and shoulders on nothing."""
+    driving = list(_frames(built_in_folder() / "clips" / "driving.mp4", FRAMES))
+    if name == "driver":
+        return _cut_out(name, [frame.pixels for frame in driving])
+    effect, settings, shown = (
+        open_effect(select_identity("motion", name), provider="auto", precision="auto"),
+        Settings(),
+        [],
+    )
+    with closing(effect), closing(Tracker(face_folder(), provider="cpu")) as tracker:
+        for frame in driving:
+            picture = effect(frame, tracker(frame), settings, StageTimer(now_ns))
+            if picture is not None and not effect.resting:
+                shown.append(picture)
+    return _cut_out(name, shown)
+
+
+@cache
+def filmed(path: Path, size: tuple[int, int], most: int) -> Look:
+    """A clip as it is, letterboxed to `size`. Raises ConfigError where no face is found in it."""
+    pixels = [frame.pixels for frame in _frames(path, most, size)]
+    outlines = outlines_of(pixels)
+    if not any(outline is not None for outline in outlines):
+        raise ConfigError(f"{path}: no face is found in this clip")
+    return Look(path.stem, pixels, outlines, np.ones(pixels[0].shape[:2], np.float32))
+
+
+@cache
+def poster(number: int) -> Look:
+    """A still picture of somebody: the avatars', then other rendered people's."""
+    avatars = sorted((built_in_folder() / "avatars").glob("*/picture.*"))
+    if number < len(avatars):
+        pixels = np.asarray(cv2.imread(str(avatars[number])), np.uint8)
+    else:
+        with np.load(built_in_folder() / "learn" / "drivers.npz", allow_pickle=False) as album:
+            at = number * 37 % len(album["ends"])
+            start = album["ends"][at - 1] if at else 0
+            pixels = np.asarray(cv2.imdecode(album["jpg"][start : album["ends"][at]], cv2.IMREAD_COLOR), np.uint8)
+    outlines = outlines_of([pixels])
+    if outlines[0] is None:
+        return poster(number + 1)
+    look = Look(f"poster {number}", [pixels], outlines, np.ones(pixels.shape[:2], np.float32))
+    return _trimmed(look, 0.9, 0.8)
+
+
+def toned(look: Look, warmth: float, gain: float) -> Look:
+    """The same person in another light: `warmth` moves blue against red, both in parts of 1."""
+    factors = np.array([gain * (1 - warmth), gain, gain * (1 + warmth)])
+    table = np.clip(np.arange(256)[:, None] * factors, 0, 255).astype(np.uint8)[None]
+    return replace(look, frames=[np.asarray(cv2.LUT(pixels, table), np.uint8) for pixels in look.frames])
+
+
+def outlines_of(pictures: Sequence[Pixels]) -> list[Floats | None]:
+    """Each picture's largest face's outline, (36, 2), by our own networks, each picture for itself."""
+    with closing(Tracker(face_folder(), provider="cpu")) as tracker:
+        found = [tracker.find(pixels) for pixels in pictures]
+    return [faces[0].landmarks[_OVAL, :2].copy() if faces else None for faces in found]
+
+
+def _frames(path: Path, most: int, size: tuple[int, int] | None = None) -> Iterator[Frame]:
+    with closing(Recording(path, size=size)) as clip:
+        while (frame := clip.read()) is not None and frame.seq < most:
+            yield frame
+
+
+def _cut_out(name: str, pictures: Sequence[Pixels]) -> Look:
+    """A person in front of a plain wall, cut out softly: the head with its hair, and the shoulders below."""
+    outlines = outlines_of(pictures)
+    every = np.concatenate([outline for outline in outlines if outline is not None])
+    (x0, y0), (x1, y1) = every.min(axis=0), every.max(axis=0)
+    height, width = pictures[0].shape[:2]
+    mask = np.zeros((height, width), np.float32)
+    middle, head = ((x0 + x1) / 2, (y0 + y1) / 2 - 0.12 * (y1 - y0)), (0.72 * (x1 - x0), 0.78 * (y1 - y0))
+    cv2.ellipse(mask, _whole(middle), _whole(head), 0, 0, 360, 1.0, -1)
+    neck, wide = y1 - 0.1 * (y1 - y0), 0.85 * (x1 - x0)
+    body = [(middle[0] - 0.4 * wide, neck), (middle[0] + 0.4 * wide, neck), (middle[0] + 1.3 * wide, height)]
+    body += [
+        (middle[0] + 1.3 * wide, height + 50),
+        (middle[0] - 1.3 * wide, height + 50),
+        (middle[0] - 1.3 * wide, height),
+    ]
+    cv2.fillConvexPoly(mask, cv2.convexHull(np.array(body, np.int32)), 1.0)
+    alpha = np.asarray(cv2.GaussianBlur(mask, (0, 0), 0.03 * (y1 - y0)), np.float32)
+    return _trimmed(Look(name, pictures, outlines, alpha), 0.8, 1.1)
+
+
+def _whole(point: tuple[float, float]) -> tuple[int, int]:
+    return round(float(point[0])), round(float(point[1]))
+
+
+def _trimmed(look: Look, beside: float, below: float) -> Look:
+    """What is about the face, in face widths and heights, and no larger than STORED_PX asks for."""
+    every = np.concatenate([outline for outline in look.outlines if outline is not None])
+    (x0, y0), (x1, y1) = every.min(axis=0), every.max(axis=0)
+    height, width = look.alpha.shape
+    left, right = (round(max(0.0, x0 - beside * (x1 - x0))), round(min(width, x1 + beside * (x1 - x0))))
+    top, bottom = (round(max(0.0, y0 - 0.7 * (y1 - y0))), round(min(height, y1 + below * (y1 - y0))))
+    scale = min(1.0, STORED_PX / float(np.ptp(look.first[:, 1])))
+    size = (round((right - left) * scale), round((bottom - top) * scale))
+
+    def small(pixels: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
+        return np.asarray(cv2.resize(pixels[top:bottom, left:right], size, interpolation=cv2.INTER_AREA))
+
+    factor = np.array([size[0] / (right - left), size[1] / (bottom - top)], np.float32)
+    outlines = [None if o is None else ((o - (left, top)) * factor).astype(np.float32) for o in look.outlines]
+    return Look(look.name, [small(p) for p in look.frames], outlines, small(look.alpha))
