@@ -16,7 +16,7 @@ from benchmarks.leak.judge import FAR_LEVELS, MOST_ALIKE, MOST_OWN, SAME_LEVELS
 from benchmarks.leak.run import film
 from benchmarks.leak.scenarios import SCENARIOS, Casting, filmed_scenarios
 from benchmarks.leak.scenes import Scene
-from benchmarks.report import FILE, aligned, check_outputs, finish, json_option, stamp
+from benchmarks.report import FILE, aligned, check_outputs, finish, json_option, number, stamp
 from realtime.errors import ConfigError, MasqueradeError
 from realtime.frame import Pixels
 from realtime.imaging.resize import letterbox
@@ -86,14 +86,14 @@ def leak(
     worst: list[tuple[float, str, Pixels]] = []
     for name in names or known:
         make, usual = known[name]
-        for number in range(1 if quick else takes or usual):
-            key = f"{name} {seed + number}"
+        for at in range(1 if quick else takes or usual):
+            key = f"{name} {seed + at}"
             if key in report["takes"]:
                 continue
             length = 40 if quick else frames
             started = time.perf_counter()
-            scene = make(Casting(seed + number, length))
-            take = film(scene, length, model=model, live=number % LIVE_EVERY == LIVE_EVERY - 1)
+            scene = make(Casting(seed + at, length))
+            take = film(scene, length, model=model, live=at % LIVE_EVERY == LIVE_EVERY - 1)
             report["takes"][key] = {"seconds": round(time.perf_counter() - started, 1), **take.figures()}
             worst += [(own, f"{key}: {label}", pair) for own, label, pair in take.worst[:2]]
             report |= summary(report["takes"])
@@ -141,6 +141,7 @@ def _summed(takes: list[Mapping[str, Any]]) -> dict[str, Any]:
         for kind, count in take["kinds"].items():
             kinds[kind] = kinds.get(kind, 0) + count
     figures["kinds"] = kinds
+    figures["guard_percent"] = round(sum(take["guard_percent"] for take in takes) / len(takes), 2)
     figures["alone"] = all(take["alone"] for take in takes)
     figures["false_covers"] = sum(take["false_covers"] for take in takes)
     figures["refused"] = sum(len(take["refused"]) for take in takes)
@@ -148,7 +149,7 @@ def _summed(takes: list[Mapping[str, Any]]) -> dict[str, Any]:
     return figures
 
 
-HEAD = ("scenario", "takes", "pictures", "leaking", "living", "printed", "not reported", "held or slate")
+HEAD = ("scenario", "takes", "pictures", "leaking", "living", "printed", "not reported", "stood in", "guard %")
 
 
 def row(name: str, figures: Mapping[str, Any]) -> str:
@@ -160,7 +161,7 @@ def table(report: Mapping[str, Any]) -> list[str]:
     for name, found in {**report["scenarios"], "total": report["total"]}.items():
         stood_in = sum(count for kind, count in found["kinds"].items() if kind in ("hold", "card", "blur"))
         figures = (found[key] for key in ("takes", "outputs", "leaking", "living", "printed", "unreported"))
-        rows.append((name, *(str(figure) for figure in figures), str(stood_in)))
+        rows.append((name, *(str(figure) for figure in figures), str(stood_in), number(found["guard_percent"])))
     covers = report["false_covers"]
     return [
         *aligned(rows),

@@ -6,372 +6,57 @@ guard's networks are real; the identity is a drawn face, which costs no time, in
 
 import itertools
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
-import cv2
 import numpy as np
 
+from benchmarks.leak.faulty_parts import (
+    KINDS,
+    NONE,
+    SIZE,
+    Drawn,
+    Fault,
+    FaultyEffect,
+    FaultyFallback,
+    FaultyGuard,
+    FaultyNetwork,
+    FaultySession,
+    FaultySink,
+    FaultySource,
+    FaultyTracker,
+)
 from benchmarks.leak.judge import Judge, TruePicture
-from benchmarks.leak.run import letterboxed
 from benchmarks.leak.scenarios import Casting, alone, colleague, poster_first
 from benchmarks.leak.scenes import RATE_HZ, Scene
 from benchmarks.report import check_outputs, finish, json_option, stamp
 from realtime.clock import NS_PER_S
 from realtime.config import Settings, make_config
-from realtime.errors import DeviceError, MasqueradeError, ModelError
+from realtime.errors import MasqueradeError, ModelError
 from realtime.families.face_swap.effect import FaceSwap
-from realtime.frame import Frame, Pixels
-from realtime.imaging.blend import Swapped
-from realtime.models.library import built_in_folder, face_folder
+from realtime.models.library import face_folder
 from realtime.output.disclosure import badge
 from realtime.pipeline.active_identity import ActiveIdentity, IdentitySwitch
 from realtime.pipeline.fallback import Fallback
+from realtime.pipeline.leak_guard import LeakGuard
 from realtime.pipeline.loop import run_offline
 from realtime.pipeline.metrics import Tally
 from realtime.pipeline.parts import Parts, open_parts
 from realtime.pipeline.session import Session
 from realtime.threads import Latest
-from realtime.tracking.tracker import FaceTracker
+from realtime.tracking.face_search import FaceSearch
+from realtime.tracking.tracker import FaceTracker, Tracker
 
 SCHEMA = 1
-SIZE = (320, 180)
 FRAMES = 5
 CLIP_FRAMES = 40
 CLIPS = 24
 REAL_EVERY = 25
 """One trial in so many has a real identity's network."""
-
-ERRORS: tuple[Callable[[], Exception], ...] = (
-    lambda: ModelError("a network broke"),
-    lambda: ValueError("a wrong shape"),
-    lambda: MemoryError(),
-    lambda: RuntimeError("the driver is gone"),
-    lambda: ZeroDivisionError(),
-    lambda: IndexError("out of range"),
-    lambda: DeviceError("the disk is full"),
-)
-
-
-class Fault:
-    """What goes wrong in one trial: `kind` at the frames `at`, with a random generator of its own."""
-
-    def __init__(self, stage: str, kind: str, at: set[int], rng: np.random.Generator) -> None:
-        self.stage, self.kind, self.at, self.rng = stage, kind, at, rng
-        self.frame = -1
-
-    def now(self, stage: str) -> str | None:
-        """The fault's kind, where it is this stage's and this frame's."""
-        return self.kind if stage == self.stage and self.frame in self.at else None
-
-    def error(self) -> Exception:
-        return ERRORS[int(self.rng.integers(len(ERRORS)))]()
-
-
-NONE = Fault("none", "none", set(), np.random.default_rng(0))
-
-NETWORK = ("raises", "NaN", "zeros", "huge", "wrong shape", "stale", "noise")
-SETTINGS = ("panic", "on_miss", "opacity", "mask", "others", "mirror", "nonsense")
-KINDS: dict[str, tuple[str, ...]] = {
-    "detector network": NETWORK,
-    "landmark network": NETWORK,
-    "blendshape network": NETWORK,
-    "tracker": (
-        *("raises", "nobody", "NaN", "shifted", "scaled", "turned", "another face's", "stale", "doubled", "outside"),
-        "no score",
-    ),
-    "swap": (
-        *("raises", "its input", "its input, coloured", "NaN mask", "clear mask", "half a mask", "zeros"),
-        *("wrong shape", "wrong mask"),
-    ),
-    "effect": ("raises", "nothing", "the frame", "half the frame", "stale", "another size", "raises after"),
-    "settings before": SETTINGS,
-    "settings within": SETTINGS,
-    "identity": ("another", "broken", "another, within"),
-    "source": ("another size", "repeated", "black", "turned", "no time", "ends", "raises", "a cut"),
-    "clock": ("forward", "back", "stands"),
-    "fallback": ("raises", "raises after"),
-    "sink": ("raises", "raises device"),
-}
-"""By stage what can go wrong there."""
-
-
-class FaultySession:
-    """A network session whose answers may be wrong. One for the whole run; `fault` is the trial's."""
-
-    def __init__(self, inner: Any, stage: str) -> None:
-        self._inner, self._stage = inner, stage
-        self.fault = NONE
-        self._last: dict[str, Any] = {}
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._inner, name)
-
-    def run(self, feed: Any) -> dict[str, Any]:
-        """The network's answer, or what the fault makes of it."""
-        kind, rng = self.fault.now(self._stage), self.fault.rng
-        if kind == "raises":
-            raise self.fault.error()
-        stale, answer = self._last, self._inner.run(feed)
-        self._last = {key: np.array(value) for key, value in answer.items()}
-        changes: dict[str, Callable[[Any], Any]] = {
-            "NaN": lambda v: np.full_like(v, np.nan),
-            "zeros": np.zeros_like,
-            "huge": lambda v: v * np.float32(1e6),
-            "wrong shape": lambda v: v[..., :-1],
-            "noise": lambda v: v + rng.normal(0, 20, v.shape).astype(np.float32),
-        }
-        if kind == "stale":
-            return stale or answer
-        return {key: changes[kind](np.array(v)) for key, v in answer.items()} if kind in changes else answer
-
-
-class FaultyTracker:
-    """A face tracker whose faces may be wrong."""
-
-    def __init__(self, tracker: Any, fault: Fault) -> None:
-        self._tracker, self._fault, self.sessions = tracker, fault, tracker.sessions
-        self.steadiness = 1.0
-        self._last: list[Any] = []
-        self.within: Callable[[], None] = lambda: None
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._tracker, name)
-
-    def __call__(self, frame: Frame) -> list[Any]:
-        """The faces, or what the fault makes of them."""
-        kind, rng = self._fault.now("tracker"), self._fault.rng
-        if kind == "raises":
-            raise self._fault.error()
-        faces = list(self._tracker(frame))
-        last, self._last = self._last, faces
-        self.within()
-        if kind in ("nobody", "stale", "doubled"):
-            return {"nobody": [], "stale": last, "doubled": faces * 2}[kind]
-        if kind == "no score":
-            return [replace(face, score=float("nan")) for face in faces]
-        return (
-            [replace(face, landmarks=self._wrong(kind, face.landmarks, frame, rng)) for face in faces]
-            if kind
-            else faces
-        )
-
-    def _wrong(self, kind: str, points: Any, frame: Frame, rng: np.random.Generator) -> Any:
-        middle, side = points[:, :2].mean(axis=0), float(np.ptp(points[:, :2], axis=0).mean())
-        wrong = points.copy()
-        if kind == "NaN":
-            wrong[rng.random(len(wrong)) < rng.choice([0.01, 1.0])] = np.nan
-        elif kind == "shifted":
-            wrong[:, :2] += rng.normal(0, 0.7, 2) * side
-        elif kind == "scaled":
-            wrong[:, :2] = middle + float(rng.choice([0.2, 0.5, 0.7, 1.5, 2.5])) * (wrong[:, :2] - middle)
-        elif kind == "turned":
-            angle = rng.uniform(0.5, 2 * np.pi - 0.5)
-            cos, sin = np.cos(angle), np.sin(angle)
-            wrong[:, :2] = middle + (wrong[:, :2] - middle) @ np.array([[cos, sin], [-sin, cos]])
-        elif kind == "another face's":
-            wrong[:, :2] += rng.uniform(0, 1, 2) * frame.size - middle
-        elif kind == "outside":
-            wrong[:, :2] += 4 * frame.size[0]
-        return wrong.astype(np.float32)
-
-    def close(self) -> None:
-        """The tracker is the run's."""
-
-
-class Drawn:
-    """A swap network's stand-in: it draws the same face over every other. Obeys `Swapper`."""
-
-    face_type, size, coverage, sessions = "whole_face", 128, None, ()
-
-    def __init__(self, title: str, number: int, fault: Fault) -> None:
-        self.title, self._fault = title, fault
-        picture = cv2.imread(str(built_in_folder() / ("ada", "amos", "fern")[number] / "preview.jpg"))
-        side = min(picture.shape[:2])
-        self._face = np.asarray(cv2.resize(picture[:side, :side], (self.size, self.size)), np.uint8)
-
-    def __call__(self, crop: Pixels, *rest: Any) -> Swapped:
-        """The drawn face, or what the fault makes of it."""
-        return faulty_swap(self._fault, crop, Swapped(self._face.copy(), np.ones((self.size, self.size), np.float32)))
-
-    def close(self) -> None:
-        """Nothing is open."""
-
-
-def faulty_swap(fault: Fault, crop: Pixels, good: Swapped) -> Swapped:
-    """What a network made of a crop, or what the fault makes of it."""
-    kind = fault.now("swap")
-    if kind is None:
-        return good
-    if kind == "raises":
-        raise fault.error()
-    side = good.pixels.shape[0]
-    own = np.asarray(cv2.resize(crop, (side, side)), np.uint8)
-    half = good.mask.copy()
-    half[:, : side // 2] = 0
-    return {
-        "its input": replace(good, pixels=own),
-        "its input, coloured": replace(good, pixels=cv2.convertScaleAbs(own, alpha=0.9, beta=10)),
-        "NaN mask": replace(good, mask=np.full_like(good.mask, np.nan)),
-        "clear mask": replace(good, mask=np.zeros_like(good.mask)),
-        "half a mask": replace(good, mask=half),
-        "zeros": replace(good, pixels=np.zeros_like(good.pixels)),
-        "wrong shape": replace(good, pixels=good.pixels[:5, :7].copy()),
-        "wrong mask": replace(good, mask=good.mask[: side // 2].copy()),
-    }[kind]
-
-
-class FaultyNetwork:
-    """A real swap network with the same faults. Obeys `Swapper`."""
-
-    def __init__(self, swapper: Any, fault: Fault) -> None:
-        self._swapper, self._fault = swapper, fault
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._swapper, name)
-
-    def __call__(self, crop: Pixels, *rest: Any) -> Swapped:
-        return faulty_swap(self._fault, crop, self._swapper(crop, *rest))
-
-    def close(self) -> None:
-        """The network is the run's."""
-
-
-class FaultyEffect:
-    """An effect whose pictures may be wrong."""
-
-    def __init__(self, effect: Any, fault: Fault) -> None:
-        self._effect, self._fault = effect, fault
-        self._last: Pixels | None = None
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._effect, name)
-
-    def __call__(self, frame: Frame, *rest: Any) -> Pixels | None:
-        """The effect's picture, or what the fault makes of it."""
-        kind = self._fault.now("effect")
-        if kind == "raises":
-            raise self._fault.error()
-        made: Pixels | None = self._effect(frame, *rest)
-        if kind == "raises after":
-            raise self._fault.error()
-        last, self._last = self._last, None if made is None else made.copy()
-        if kind is None or made is None:
-            return made
-        half = made.copy()
-        half[:, : made.shape[1] // 2] = frame.pixels[:, : made.shape[1] // 2]
-        return {
-            "nothing": None,
-            "the frame": frame.pixels.copy(),
-            "half the frame": half,
-            "stale": last,
-            "another size": np.ascontiguousarray(made[::2, ::2]),
-        }[kind]
-
-    def close(self) -> None:
-        """The effect is the run's."""
-
-
-class FaultyFallback:
-    """A fallback that may fail."""
-
-    def __init__(self, fallback: Fallback, fault: Fault) -> None:
-        self._fallback, self._fault = fallback, fault
-
-    def picture(self, *arguments: Any) -> Any:
-        """What leaves, unless the fault says otherwise."""
-        kind = self._fault.now("fallback")
-        if kind == "raises":
-            raise self._fault.error()
-        out = self._fallback.picture(*arguments)
-        if kind == "raises after":
-            raise self._fault.error()
-        return out
-
-
-class FaultySource:
-    """Gives a few pictures of a clip, some of them not as they should be. Obeys `Source`."""
-
-    name, rate_hz, live, state, size = "faults", RATE_HZ, False, "ok", SIZE
-
-    def __init__(
-        self, pictures: Sequence[TruePicture], other: TruePicture, fault: Fault, see: Callable[[TruePicture], None]
-    ) -> None:
-        self._pictures, self._other, self._fault, self._see = pictures, other, fault, see
-        self.before: Callable[[], None] = lambda: None
-
-    def read(self) -> Frame | None:
-        """The next picture, or what the fault makes of it."""
-        fault = self._fault
-        fault.frame += 1
-        number = fault.frame
-        if number >= len(self._pictures):
-            return None
-        self.before()
-        kind, picture = fault.now("source"), self._pictures[number]
-        if kind == "ends":
-            return None
-        if kind == "raises":
-            raise fault.error()
-        if kind == "repeated" and number:
-            picture = self._pictures[number - 1]
-        elif kind == "black":
-            picture = TruePicture(number, np.zeros_like(picture.pixels), ())
-        elif kind == "a cut":
-            picture = self._other
-        elif kind == "another size":
-            picture = letterboxed(picture, [(160, 120), (640, 360), (90, 160)][int(fault.rng.integers(3))])
-        elif kind == "turned":
-            turned = np.ascontiguousarray(picture.pixels[::-1, ::-1])
-            faces = tuple(
-                replace(face, outline=np.float32(SIZE) - 1 - face.outline, seen=face.seen[::-1, ::-1])
-                for face in picture.faces
-            )
-            picture = TruePicture(number, turned, faces)
-        picture = replace(picture, number=number)
-        self._see(letterboxed(picture, SIZE))
-        media_s = None if kind == "no time" else number / RATE_HZ
-        return Frame(picture.pixels.copy(), number, round(number / RATE_HZ * NS_PER_S), media_s)
-
-    def unblock(self) -> None:
-        """Nothing waits."""
-
-    def close(self) -> None:
-        """Nothing is open."""
-
-
-@dataclass(slots=True, eq=False)
-class FaultySink:
-    """Has every picture judged, and may fail."""
-
-    judge: Judge
-    fault: Fault
-    name: str = "faults"
-    shown: int = 0
-    leaked: dict[str, Any] | None = None
-
-    def show(self, frame: Frame) -> None:
-        """Judge one picture."""
-        leaks = self.judge.leaks(self.fault.frame, frame.pixels)
-        self.shown += 1
-        if leaks and self.leaked is None:
-            first = leaks[0]
-            self.leaked = {
-                "output": first.output,
-                "input": first.input,
-                "who": first.face.who,
-                "own": round(first.likeness.own, 3),
-            }
-        kind = self.fault.now("sink")
-        if kind is not None:
-            raise DeviceError("the disk is full") if kind == "raises device" else self.fault.error()
-
-    def close(self) -> None:
-        """Nothing is open."""
 
 
 class Trials:
@@ -380,17 +65,22 @@ class Trials:
     def __init__(self) -> None:
         config = make_config({}, {"source": "synthetic:1", "size": SIZE, "output": ("null",), "pace": "all"})
         self._parts: Parts = open_parts(config)
-        networks: Any = self._parts.tracker
-        self._networks = networks._networks
-        self._sessions = []
-        for name in ("detector", "landmarks", "blendshapes"):
-            stage = {"landmarks": "landmark network"}.get(name, f"{name.removesuffix('s')} network")
-            faulty = FaultySession(getattr(self._networks, f"_{name}"), stage)
-            setattr(self._networks, f"_{name}", faulty)
-            self._sessions.append(faulty)
+        tracker, guard = self._parts.tracker, self._parts.guard
+        assert isinstance(tracker, Tracker)
+        assert guard is not None
+        networks = tracker._networks
+        self._sessions: list[FaultySession] = []
+        networks.detect._session = self._faulty(networks.detect._session, "detector network")
+        networks._landmarks = self._faulty(networks._landmarks, "landmark network")
+        networks._blendshapes = self._faulty(networks._blendshapes, "blendshape network")
+        self._search_network = self._faulty(guard.sessions[0], "guard network")
         self._clips = [list(_clip(number)) for number in range(CLIPS)]
         blank = np.full((SIZE[1], SIZE[0], 3), 128, np.uint8)
         self._badge = (badge(blank) != blank).any(axis=2)
+
+    def _faulty(self, session: Any, stage: str) -> FaultySession:
+        self._sessions.append(FaultySession(session, stage))
+        return self._sessions[-1]
 
     def close(self) -> None:
         self._parts.close()
@@ -425,6 +115,7 @@ class Trials:
         for faulty in self._sessions:
             faulty.fault = fault
         tracker = FaultyTracker(base, fault)
+        guard: Any = FaultyGuard(LeakGuard(FaceSearch(self._search_network)), fault)
         active: Any = parts.identities.active.effect
         swapper: Any = FaultyNetwork(active._swapper, fault) if real else Drawn("Ada", 0, fault)
         effect: Any = FaultyEffect(FaceSwap(swapper), fault)
@@ -451,6 +142,7 @@ class Trials:
                 settings=Latest(Settings(badge="on")),
                 source=source,
                 tracker=tracker,
+                guard=guard,
                 identities=identities,
                 fallback=fallback,
                 sinks=[sink],

@@ -21,6 +21,7 @@ from realtime.output.disclosure import badge
 from realtime.output.open_sink import wants_page
 from realtime.pipeline.engine import Result
 from realtime.pipeline.fallback import Outgoing
+from realtime.pipeline.leak_guard import LeakGuard
 from realtime.pipeline.loop import Loop
 from realtime.pipeline.parts import open_parts
 from realtime.pipeline.session import Session
@@ -101,6 +102,7 @@ class Take:
     kinds: Counter[str] = field(default_factory=Counter)
     spans_ns: Counter[str] = field(default_factory=Counter)
     worked: int = 0
+    guard_ns: int = 0
     refused: list[str] = field(default_factory=list)
     ended: str | None = None
     first: dict[str, Any] | None = None
@@ -108,6 +110,7 @@ class Take:
 
     def figures(self) -> dict[str, Any]:
         """As JSON. `work_ms`: by stage, the mean of a frame."""
+        spent = sum(ns for stage, ns in self.spans_ns.items() if stage != "networks")
         work = {stage: round(ns / 1e6 / max(1, self.worked), 2) for stage, ns in self.spans_ns.items()}
         names = (
             "outputs",
@@ -126,6 +129,8 @@ class Take:
             "false_covers": min(self.outputs, self.covered + stood_in) if self.alone else 0,
             "kinds": dict(self.kinds),
             "work_ms": work,
+            "guard_ms": round(self.guard_ns / 1e6 / max(1, self.worked), 2),
+            "guard_percent": round(100 * self.guard_ns / max(1, spent), 2),
             "first": self.first,
         }
 
@@ -152,6 +157,25 @@ class JudgedLoop(Loop):
         self._take.kinds[out.kind] += 1
         self._take.unreported += self._take.leaking > leaking and self.tally.raw == raw
         return out
+
+
+class TimedGuard:
+    """The run's leak guard, its time noted."""
+
+    def __init__(self, guard: LeakGuard, take: Take) -> None:
+        self._guard, self._take = guard, take
+        self.sessions = guard.sessions
+
+    def __call__(self, *arguments: Any, **named: Any) -> Any:
+        started = now_ns()
+        try:
+            return self._guard(*arguments, **named)
+        finally:
+            self._take.guard_ns += now_ns() - started
+
+    def close(self) -> None:
+        """The guard's."""
+        self._guard.close()
 
 
 class JudgingSink:
@@ -211,6 +235,9 @@ def film(scene: Scene, frames: int, *, live: bool = False, **options: Any) -> Ta
         page = opened.enter_context(closing(Page())) if wants_page(config.output) else None
         parts = opened.enter_context(open_parts(config, page=page))
         parts.source = source
+        if parts.guard is not None:
+            guard: Any = TimedGuard(parts.guard, take)
+            parts.guard = guard
         kept = [sink for sink in parts.sinks if sink is page]
         parts.sinks[:] = [*kept, JudgingSink(judge, take, source.taken)]
         if scene.faulty is not None:

@@ -133,11 +133,26 @@ def test_a_picture_of_another_shape_is_judged_as_it_is_shown(look: Look, picture
 
 def test_the_summary_adds_takes_up_by_scenario() -> None:
     take = dict.fromkeys(("judged", "leaking", "living", "printed", "unreported", "covered", "false_covers"), 1)
-    take |= {"outputs": 50, "alone": False, "kinds": {"synthetic": 49, "card": 1}, "refused": [], "ended": None}
+    take |= {
+        "outputs": 50,
+        "alone": False,
+        "kinds": {"synthetic": 49, "card": 1},
+        "refused": [],
+        "ended": None,
+        "guard_percent": 8.0,
+    }
     report = summary({"cut 0": take, "cut 1": take, "alone 0": {**take, "alone": True}})
     assert report["scenarios"]["cut"] | {"kinds": None} == {
         **{"takes": 2, "outputs": 100, "judged": 2, "leaking": 2, "living": 2, "printed": 2, "unreported": 2},
-        **{"covered": 2, "kinds": None, "alone": False, "false_covers": 2, "refused": 0, "ended": 0},
+        **{
+            "covered": 2,
+            "kinds": None,
+            "alone": False,
+            "false_covers": 2,
+            "refused": 0,
+            "ended": 0,
+            "guard_percent": 8.0,
+        },
     }
     assert report["false_covers"] == {"outputs": 50, "covered": 1, "percent": 2.0}
     assert any("cut" in line and "100" in line for line in table(report))
