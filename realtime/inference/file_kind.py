@@ -10,10 +10,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+import numpy as np
+import numpy.typing as npt
+
+from realtime.errors import ModelError
 from realtime.text import printable
 
 Reader = Literal["onnx", "torch", "torchscript", "safetensors", "pickle", ""]
 HEAD_BYTES = 4096
+MAX_ARRAYS = 256 << 20
+"""Of an .npz, in bytes when unpacked: those of models hold a few hundred kilobytes."""
 MAX_DIRECTORY = 8 << 20
 """Of a zip, in bytes: the largest checkpoints have some 1000 entries of 100 bytes."""
 ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError, OSError)
@@ -188,3 +194,16 @@ def open_zip(source: Path | bytes) -> Iterator[zipfile.ZipFile]:
     with _Limited(raw) as file, zipfile.ZipFile(file) as archive:
         file.most = sys.maxsize - 1
         yield archive
+
+
+def read_arrays(file: Path, *names: str) -> list[npt.NDArray[Any]]:
+    """Arrays of a model's .npz, which holds no more than `MAX_ARRAYS`. Raises ModelError."""
+    try:
+        with open_zip(file) as archive:
+            if sum(entry.file_size for entry in archive.infolist()) > MAX_ARRAYS:
+                raise ValueError("its arrays are larger than any model's")
+        with np.load(file, allow_pickle=False) as stored:
+            return [stored[name] for name in names]
+    except (*ZIP_ERRORS, KeyError, MemoryError) as error:  # a header may claim more than there is memory
+        do = "reinstall masquerade, or get the model again"
+        raise ModelError(f"{file.name} is damaged or lacks one of {', '.join(names)}: {do}") from error

@@ -9,13 +9,12 @@ that one fit says it all.
 
 import math
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from realtime.errors import ModelError
 from realtime.frame import Doubles, Floats
+from realtime.inference.file_kind import read_arrays
 
 VERTICAL_VIEW_DEG = 63.0
 POINTS = 468  # the mesh; the last 10 of the 478 landmarks are the irises
@@ -74,15 +73,6 @@ def _in_camera(landmarks: Floats, size: tuple[int, int], of: npt.NDArray[np.int_
     points[:, 1] = (height / 2 - points[:, 1]) * per_pixel * away
     points[:, 2] = -away
     return points
-
-
-def read_arrays(file: Path, *names: str) -> list[npt.NDArray[Any]]:
-    """Arrays of a face bundle's .npz. Raises ModelError."""
-    try:
-        with np.load(file, allow_pickle=False) as stored:
-            return [stored[name] for name in names]
-    except (OSError, KeyError, ValueError) as error:
-        raise ModelError(f"{file.name} is not a face bundle's: reinstall masquerade") from error
 
 
 def forward(pose: Floats) -> Doubles:

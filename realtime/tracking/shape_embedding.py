@@ -13,7 +13,8 @@ import numpy as np
 
 from realtime.errors import ModelError
 from realtime.frame import Doubles, Floats
-from realtime.tracking.pose import forward, read_arrays
+from realtime.inference.file_kind import read_arrays
+from realtime.tracking.pose import forward
 
 # Points that expressions move little: eye corners, nose, the face's outline, brows.
 SHAPE_POINTS = np.array(

@@ -19,6 +19,7 @@ from PIL import Image
 from realtime.errors import ConfigError, DeviceError, MasqueradeError
 from realtime.families.face_swap.dfm import inspect_dfm
 from realtime.home import private_dir, private_opener, user_home
+from realtime.inference.file_kind import open_zip
 from realtime.models.atomic_dir import storage_error
 from realtime.models.bundle import MAX_FILE_BYTES
 from realtime.models.card import CARD_FILE, has_identity, name_from, plain_file, read_card_text, require_consent
@@ -234,7 +235,7 @@ def unpack(archive: Path, folder: Path, *, most_bytes: int = MAX_FILE_BYTES) -> 
     else, for links, for what is encrypted, and for more than `most_bytes`, whatever sizes the archive claims.
     """
     try:
-        with zipfile.ZipFile(archive) as opened:
+        with open_zip(archive) as opened:
             left = most_bytes
             for name, entry in _entries(opened).items():
                 left -= _write(opened, entry, folder / name, left)

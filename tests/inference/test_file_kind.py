@@ -5,10 +5,13 @@ import json
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 from bundles import RELU
 
-from realtime.inference.file_kind import UNKNOWN, kind_of, open_zip
+from realtime.errors import ModelError
+from realtime.inference import file_kind
+from realtime.inference.file_kind import UNKNOWN, kind_of, open_zip, read_arrays
 
 
 def zipped(*names: str) -> bytes:
@@ -88,3 +91,22 @@ def test_a_zips_directory_has_a_limit() -> None:
         pass
     with open_zip(many) as archive:
         assert archive.read("b") == b"x"
+
+
+def test_arrays_are_read_within_limits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    good = tmp_path / "good.npz"
+    np.savez_compressed(good, points=np.zeros((100, 100)), weights=np.ones(3))
+    points, weights = read_arrays(good, "points", "weights")
+    assert (points.shape, weights.tolist()) == ((100, 100), [1.0] * 3)
+    claims = tmp_path / "claims.npz"
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": "<f8", "fortran_order": False, "shape": (1 << 50,)})
+    with zipfile.ZipFile(claims, "w") as archive:
+        archive.writestr("points.npy", header.getvalue())
+    (tmp_path / "text.npz").write_text("no arrays", encoding="utf-8")
+    for file, name in ((claims, "points"), (tmp_path / "text.npz", "points"), (good, "none"), (tmp_path / "no", "x")):
+        with pytest.raises(ModelError, match=f"{file.name} is damaged"):
+            read_arrays(file, name)
+    monkeypatch.setattr(file_kind, "MAX_ARRAYS", 50_000)  # packed it is far smaller
+    with pytest.raises(ModelError, match="damaged"):
+        read_arrays(good, "points")

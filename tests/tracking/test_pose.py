@@ -64,7 +64,7 @@ def test_the_size_of_the_picture_makes_no_difference(head_pose: HeadPose) -> Non
 
 def test_a_wrong_file_is_named(tmp_path: Path) -> None:
     np.savez(tmp_path / "pose.npz", something=np.zeros(3))
-    with pytest.raises(ModelError, match=r"pose\.npz is not a face bundle"):
+    with pytest.raises(ModelError, match=r"pose\.npz is damaged"):
         HeadPose(tmp_path / "pose.npz")
     with pytest.raises(ModelError, match=r"gone\.npz"):
         HeadPose(tmp_path / "gone.npz")

@@ -12,6 +12,7 @@ import numpy as np
 from realtime.errors import ModelError
 from realtime.frame import Doubles, Ints
 from realtime.imaging.align import FACE_OVAL
+from realtime.inference.file_kind import read_arrays
 from realtime.tracking.face import Face
 
 LANDMARKS = 478
@@ -93,13 +94,7 @@ class Head:
 
 def open_head(file: Path) -> Head:
     """The head of a motion bundle's `mesh.npz`. Raises ModelError for a file that is none."""
-    try:
-        with np.load(file, allow_pickle=False) as stored:
-            canonical, basis, weights, triangles = (
-                stored[name] for name in ("canonical", "basis", "weights", "triangles")
-            )
-    except (OSError, KeyError, ValueError) as error:
-        raise ModelError(f"{file.name} is no mesh of a head: reinstall masquerade") from error
+    canonical, basis, weights, triangles = read_arrays(file, "canonical", "basis", "weights", "triangles")
     if canonical.shape != (VERTICES, 3) or triangles.ndim != 2 or triangles.shape[1] != 3:
         raise ModelError(f"{file.name} holds a mesh of {canonical.shape} points: reinstall masquerade")
     skin = triangles.astype(np.intp)
