@@ -122,11 +122,18 @@ def models_add(file: Path, **given: str | None) -> None:
 @_name
 @click.option("--licence", help="The picture's licence, if it has one.")
 def avatars_add(files: tuple[Path, ...], name: str | None, **given: str | None) -> None:
-    """Add pictures, and say whose face they show."""
+    """Add pictures or folders of figures, and say whom they show."""
     from realtime.models.library import add_avatar
 
     if name and len(files) > 1:
         raise ConfigError("--name is for one picture: add several without it, each is called as its file")
     for file in files:
+        if file.is_dir():
+            from realtime.families.figure.drawing import still
+            from realtime.models.figure_import import add_figure
+
+            added = add_figure(file, preview=still, name=name, **given).name
+            click.echo(f"added {added}: masquerade run --avatar {added}")
+            continue
         added = add_avatar(file, name=name, **given).name
         click.echo(f"added {added}: masquerade run --model motion --avatar {added}")

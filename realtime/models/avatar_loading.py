@@ -13,9 +13,9 @@ import numpy.typing as npt
 
 from realtime.errors import ConfigError, ModelError
 from realtime.frame import Pixels
-from realtime.models.avatar import Avatar, StoredAvatar, avatar_pixels, open_avatar, read_avatar_card
+from realtime.models.avatar import AVATAR_FILE, Avatar, StoredAvatar, avatar_pixels, open_avatar, read_avatar_card
 from realtime.models.bundle import hash_file
-from realtime.models.figure import FigureFiles, read_rig
+from realtime.models.figure import FigureFiles, is_figure_folder, read_rig
 from realtime.models.library import AVATARS
 from realtime.text import printable
 from realtime.tracking.face import Face
@@ -50,7 +50,7 @@ def choose_avatars(spec: str | None, *, figures: bool = False) -> tuple[StoredAv
     try:
         if AVATARS.folder(spec) is None:  # a file of the same name in the current folder does not hide an avatar
             if path.is_dir():
-                return _in_folder(path)
+                return _figure_in(path, figures=figures) or _in_folder(path)
             if path.is_file():
                 return (_avatar_of_picture(path),)
     except (OSError, ValueError) as error:
@@ -59,12 +59,21 @@ def choose_avatars(spec: str | None, *, figures: bool = False) -> tuple[StoredAv
 
 
 def is_figure(name: str) -> bool:
-    """Whether the library's avatar of that name has joints; False where there is none, or it is broken."""
-    folder = AVATARS.folder(name)
+    """Whether the library's avatar of that name, or what lies in that folder, has joints; False for what is broken."""
     try:
-        return folder is not None and bool(read_avatar_card(folder).figure)
-    except ModelError:
+        folder = AVATARS.folder(name) or Path(name)
+        return is_figure_folder(folder) or bool(read_avatar_card(folder).figure)
+    except (ModelError, OSError, ValueError):
         return False
+
+
+def _figure_in(folder: Path, *, figures: bool) -> tuple[StoredAvatar, ...]:
+    """The figure in a folder with its card; empty where the folder holds none. Raises ConfigError without a card."""
+    if (folder / AVATAR_FILE).is_file():
+        return (_of_kind(open_avatar(folder), figures=figures),)
+    if is_figure_folder(folder):
+        raise _not_vouched(folder)
+    return ()
 
 
 def _of_kind(avatar: StoredAvatar, *, figures: bool) -> StoredAvatar:
@@ -107,9 +116,13 @@ def _avatar_of_picture(picture: Path) -> StoredAvatar:
                 return open_avatar(folder)
         except ModelError:
             continue  # a broken one vouches for nothing; `masquerade avatars` names it
-    raise ConfigError(
-        f"nobody has said yet whose face {printable(picture)} shows: "
-        f"masquerade avatars add {printable(shlex.quote(os.fspath(picture)))} "
+    raise _not_vouched(picture)
+
+
+def _not_vouched(path: Path) -> ConfigError:
+    return ConfigError(
+        f"nobody has said yet whose face {printable(path)} shows: "
+        f"masquerade avatars add {printable(shlex.quote(os.fspath(path)))} "
         '--identity synthetic|self|consented --statement "who it is and how they agreed"'
     )
 

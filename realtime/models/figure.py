@@ -15,6 +15,7 @@ from realtime.models.card import FileName, Table, first_fault, refusal
 from realtime.text import printable
 
 FIGURE_FILE = "figure.json"
+DRAWING_FILE = "char_cfg.yaml"  # of a character of AnimatedDrawings
 MOST_BYTES = 1 << 20  # of figure.json
 MOST_PARTS, MOST_LAYERS = 64, 200
 MOST_FILES = 1 + MOST_PARTS + MOST_LAYERS
@@ -129,6 +130,11 @@ class FigureFiles:
 
     rig: Rig
     folder: Path
+
+
+def is_figure_folder(folder: Path) -> bool:
+    """Whether a folder holds a figure, or a character of AnimatedDrawings."""
+    return any((folder / file).is_file() for file in (FIGURE_FILE, DRAWING_FILE))
 
 
 def read_rig(folder: Path) -> Rig:

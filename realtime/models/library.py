@@ -217,7 +217,7 @@ def add_file(
         raise ConfigError(f"--face-type {printable(face_type, 40)} is none of {allowed}: choose what it was trained on")
     _check_readable(file)
     chosen = name or name_from(file.stem)
-    card = _new_card(chosen, title or title_from(name or file.stem), licence, said)
+    card = new_card(chosen, title or title_from(name or file.stem), licence, said)
     with BUNDLES.adding(chosen) as unfinished:
         copy = unfinished / f"{chosen}.dfm"
         shutil.copyfile(file, copy)
@@ -274,7 +274,7 @@ def add_avatar(
         raise ConfigError(f"there is no file {printable(file)}: check the path")
     avatar_pixels(file)
     chosen = name or name_from(file.stem)
-    card = _new_card(chosen, title_from(title or name or file.stem), licence, said)
+    card = new_card(chosen, title_from(title or name or file.stem), licence, said)
     with AVATARS.adding(chosen) as unfinished:
         suffix = file.suffix.lower()
         plain = suffix[1:].isalnum() and suffix.isascii() and len(suffix) <= 5  # the decoder goes by the contents
@@ -286,7 +286,7 @@ def add_avatar(
     return StoredAvatar(AVATARS.own / chosen, parsed)
 
 
-def _new_card(name: str, title: str, licence: str | None, said: tuple[str, str]) -> dict[str, Any]:
+def new_card(name: str, title: str, licence: str | None, said: tuple[str, str]) -> dict[str, Any]:
     """What the cards of all kinds begin with. Raises ConfigError."""
     return {
         "schema": 1,

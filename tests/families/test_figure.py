@@ -1,14 +1,17 @@
 """The figure family: a drawing takes the driver's directions, keeps its own lengths, shows nothing of the source."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
+import yaml
 from bundles import one_line
+from commands import Call
 from fakes import FakeClock, a_face
-from figures import COLOURS, ScriptedBodies, a_body, a_flat_figure, a_layered_figure, as_avatar, write_card
+from figures import COLOURS, JOINTS, ScriptedBodies, a_body, a_flat_figure, a_layered_figure, as_avatar, write_card
 
 from realtime.clock import StageTimer
 from realtime.config import Settings
@@ -21,6 +24,7 @@ from realtime.families.figure.painter import Painter
 from realtime.families.figure.retarget import LIMBS, SIDES, FigurePose, Retarget, at_rest
 from realtime.frame import Frame, Pixels
 from realtime.models.avatar import open_avatar
+from realtime.models.avatar_loading import choose_avatars
 from realtime.models.figure import read_rig
 from realtime.models.library import AVATARS
 from realtime.tracking.body import AT, Body
@@ -232,7 +236,7 @@ def test_a_figure_and_a_picture_are_not_taken_for_each_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, layered: Path
 ) -> None:
     from realtime.config import RunConfig
-    from realtime.models.avatar_loading import choose_avatars, is_figure, ready_avatars
+    from realtime.models.avatar_loading import is_figure, ready_avatars
     from realtime.pipeline.presets import recall
 
     monkeypatch.setenv("MASQUERADE_HOME", str(tmp_path))
@@ -270,3 +274,72 @@ def test_a_broken_figure_is_refused_in_one_line(tmp_path: Path, change: dict[str
 
 def test_turning_is_clockwise_as_seen() -> None:
     np.testing.assert_allclose(turn(np.pi / 2) @ (1, 0), (0, 1), atol=1e-12)
+
+
+def a_drawing(folder: Path) -> Path:
+    """The flat figure as a character of AnimatedDrawings."""
+    flat = a_flat_figure(folder)
+    picture = cv2.imread(str(flat / "source.png"), cv2.IMREAD_UNCHANGED)
+    cv2.imwrite(str(folder / "texture.png"), picture[..., :3])
+    cv2.imwrite(str(folder / "mask.png"), picture[..., 3])
+    names = {"root": "hips", "torso": "neck", "neck": "head"}
+    for theirs in ("shoulder", "elbow", "hand", "hip", "knee", "foot"):
+        names |= {f"{word}_{theirs}": f"{word[0]}_{theirs.replace('foot', 'ankle')}" for word in ("left", "right")}
+    joints = [{"name": theirs, "loc": list(JOINTS[ours]), "parent": None} for theirs, ours in names.items()]
+    (folder / "char_cfg.yaml").write_text(yaml.safe_dump({"height": 240, "width": 200, "skeleton": joints}))
+    for file in ("figure.json", "source.png"):
+        (folder / file).unlink()
+    return folder
+
+
+def test_folders_of_figures_are_added_and_played_with_their_card(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MASQUERADE_HOME", str(tmp_path / "home"))
+    layered, drawing = a_layered_figure(tmp_path / "toy"), a_drawing(tmp_path / "sketch")
+    said = ("--identity", "synthetic", "--statement", "Drawn in a test.")
+    assert "masquerade avatars add" in one_line(lambda: choose_avatars(str(drawing), figures=True), ConfigError)
+    code, out, err = call("avatars", "add", str(layered), str(drawing), *said)
+    assert (code, err) == (0, "")
+    assert out.splitlines() == [
+        "added toy: masquerade run --avatar toy",
+        "added sketch: masquerade run --avatar sketch",
+    ]
+    for name in ("toy", "sketch"):
+        stored = AVATARS.find(name)
+        assert stored.is_figure
+        preview = cv2.imread(str(stored.picture), cv2.IMREAD_UNCHANGED)
+        assert preview.shape[2] == 4
+        assert (preview[..., 3] == 255).mean() > 0.1
+        assert choose_avatars(str(stored.folder), figures=True)[0].name == name  # a folder with its card
+        show = Show(stored.folder, ScriptedBodies(a_body((-20, 60))))
+        assert np.abs(show().astype(int) - COLOURS["torso"]).max(axis=2).min() < 30
+    at = read_rig(AVATARS.find("sketch").folder).joints
+    assert at["l_elbow"][0] > at["neck"][0] > at["r_elbow"][0]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "says"),
+    [
+        (
+            lambda f: (f / "char_cfg.yaml").write_text("skeleton: [{name: root, loc: [1, 2]}]"),
+            "lacks joints (torso",
+        ),
+        (lambda f: (f / "char_cfg.yaml").write_text("!!python/object/apply:os.system ['true']"), "cannot be read"),
+        (lambda f: (f / "char_cfg.yaml").write_text("just words"), "no character of AnimatedDrawings"),
+        (lambda f: (f / "mask.png").write_bytes(b"no picture"), "mask.png"),
+        (lambda f: cv2.imwrite(str(f / "mask.png"), np.zeros((240, 200), np.uint8)), "is empty"),
+        (lambda f: cv2.imwrite(str(f / "mask.png"), np.zeros((24, 20), np.uint8)), "differ in size"),
+    ],
+)
+def test_a_broken_drawing_is_refused_and_nothing_of_it_stays(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spoil: Callable[[Path], object], says: str
+) -> None:
+    monkeypatch.setenv("MASQUERADE_HOME", str(tmp_path / "home"))
+    folder = a_drawing(tmp_path / "sketch")
+    spoil(folder)
+    code, _, err = call("avatars", "add", str(folder), "--identity", "synthetic", "--statement", "Drawn in a test.")
+    assert code == 2
+    assert says in err
+    assert err.count("\n") == 1
+    assert not list((tmp_path / "home" / "avatars").glob("*"))

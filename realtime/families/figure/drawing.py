@@ -10,13 +10,13 @@ import cv2
 import numpy as np
 
 from realtime.capture.picture import decode_picture
-from realtime.errors import ModelError
+from realtime.errors import ConfigError, ModelError
 from realtime.families.figure import mesh
 from realtime.families.figure.expression import Expression
 from realtime.families.figure.head import DrawnHead
 from realtime.families.figure.mesh import Picture
 from realtime.families.figure.painter import Painter, Run, lay_moved
-from realtime.families.figure.retarget import AT_REST_ORDER, LIMBS, OUTWARDS, SIDES, FigurePose, Side
+from realtime.families.figure.retarget import AT_REST_ORDER, LIMBS, OUTWARDS, SIDES, FigurePose, Side, at_rest
 from realtime.frame import Doubles, Ints, Pixels
 from realtime.models.figure import PartSpec, Rig
 
@@ -29,6 +29,7 @@ SPRING_SWING, SPRING_DRIFT = 1.2, 0.15  # radians for each radian of lean, and f
 SWAY, SWAY_HZ = 0.10, 0.35  # radians: what hangs loose is never quite still
 
 HEAD_ORDER = 1.0
+PREVIEW_PX = 720
 
 Joints = dict[str, Doubles]
 """Where each joint is, (2,) in the frame's pixels."""
@@ -148,6 +149,21 @@ class Figure:
             ) * step
             self._swing += self._swing_speed * step
         return self._swing + SWAY * float(np.sin(2 * np.pi * SWAY_HZ * self._clock_s))
+
+
+def still(rig: Rig, folder: Path) -> Picture:
+    """The figure at rest, (H, W, 4) uint8 BGRA, cut to what is in it: its preview. Raises MasqueradeError."""
+    scale = PREVIEW_PX / rig.size[1]
+    width = max(round(rig.size[0] * scale), 1)
+    drawn = np.zeros((PREVIEW_PX, width, 4), np.uint8)
+    figure = Figure(rig, folder, scale)
+    figure.draw(drawn, Painter((width, PREVIEW_PX)), at_rest(), Expression(smile=0.5), np.zeros(2), 0.0)
+    alpha = drawn[..., 3:].astype(np.float32)
+    drawn[..., :3] = np.clip(drawn[..., :3] * (255 / np.maximum(alpha, 1)), 0, 255)
+    x, y, w, h = cv2.boundingRect(drawn[..., 3])
+    if not w:
+        raise ConfigError("nothing of the figure can be seen: check its pictures and its joints")
+    return np.ascontiguousarray(drawn[y : y + h, x : x + w])
 
 
 Runs = list[tuple[float, Run, Doubles]]
