@@ -234,6 +234,7 @@ def test_flash_and_click_are_together(tmp_path: Path, suffix: str, mouth: bool) 
         assert sounded == pytest.approx(true + (ahead.delay_s if mouth else 0.0), abs=0.005)
 
 
+@pytest.mark.slow
 def test_a_crystal_that_runs_apart_does_not_part_them(tmp_path: Path) -> None:
     at = [2.0, 14.0, 28.0]
     path = tmp_path / "a.mkv"

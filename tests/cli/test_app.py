@@ -129,7 +129,7 @@ def test_devices_and_doctor_say_what_is_missing(call: Call) -> None:
     assert ("MEND" in out) == (code == 1)
 
 
-@pytest.mark.parametrize("name", ["SIGINT", "SIGHUP"])
+@pytest.mark.parametrize("name", ["SIGINT", pytest.param("SIGHUP", marks=pytest.mark.slow)])
 def test_an_interrupted_recording_plays_and_the_code_says_so(tmp_path: Path, name: str) -> None:
     """Ctrl-C, or a closed terminal, in the middle of a live recording: exit 130, and every frame is in the file."""
     if not hasattr(signal, name):

@@ -42,6 +42,7 @@ def ports(model: Any) -> list[tuple[str, int, list[Any]]]:
     ]
 
 
+@pytest.mark.slow
 def test_a_saehd_dfm_is_what_deepfacelab_itself_exported(shared: Path, tmp_path: Path) -> None:
     folder = shared / "reference" / "saehd"
     file = written(folder / "microdf_SAEHD_data.dat", tmp_path)

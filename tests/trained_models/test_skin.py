@@ -89,6 +89,7 @@ def test_brows_eyes_nostrils_and_lips_are_left_to_the_network() -> None:
     assert np.ptp(made[100:140, 40:60].astype(int)) > 20, "the cheek has it"
 
 
+@pytest.mark.slow
 def test_each_side_is_taken_from_the_pictures_that_face_it() -> None:
     skin = freckles()
     sides = [[view(skin, 0.0, yaw) for _ in range(6)] for yaw in (-40.0, 40.0)]
