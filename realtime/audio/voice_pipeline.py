@@ -3,7 +3,7 @@
 import logging
 import os
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,13 +28,14 @@ def is_microphone(spec: str) -> bool:
     return spec == "mic" or (spec.startswith("mic:") and not os.path.isfile(spec))
 
 
-def check_sound(spec: str) -> None:
-    """Refuse what can't be a sound, before anything is opened. Raises ConfigError."""
+def check_sound(spec: str) -> float | None:
+    """Refuse what can't be a sound, before anything is opened; gives a file's length in seconds. Raises ConfigError."""
     if is_microphone(spec) and spec != "mic:":
-        return
+        return None
     if spec in ("", "mic:"):
         raise ConfigError(f"sound {spec!r}: use {FORMS}")
-    SoundFile(Path(spec)).close()
+    with closing(SoundFile(Path(spec))) as file:
+        return file.duration_s
 
 
 def open_sound(
@@ -63,7 +64,7 @@ class VoicePipeline:
     """A voice ready to be used; made by `open_voice`.
 
     `speech` is for the effect, `track` for recordings (None: no sound), `works` for the crew's threads. `heard_s`: how
-    late the voice is to be heard now.
+    late the voice is to be heard now. `length_s`: how long it lasts, None where nobody knows.
     """
 
     def __init__(
@@ -76,8 +77,9 @@ class VoicePipeline:
         out: VirtualMicrophone | None = None,
         heard_s: Callable[[], float] = lambda: 0.0,
         silent: Callable[[], bool] = lambda: False,
+        length_s: float | None = None,
     ) -> None:
-        self.speech, self.track = speech, track
+        self.speech, self.track, self.length_s = speech, track, length_s
         self._closes, self._source, self._out = closes, source, out
         self._heard_s, self._silent = heard_s, silent
 
@@ -163,13 +165,13 @@ def open_voice(
     it shows was already when it came. While `silent` says so no listener and no recording gets any sound. Raises
     ConfigError, DeviceError or ModelError; nothing is left open then.
     """
-    check_sound(spec)
+    length_s = check_sound(spec)
     with ExitStack() as opened:
         if along_with_media and not is_microphone(spec):
             path = Path(spec)
             ahead = ReadAhead(lambda: SoundFile(path), lambda: make_voice(True))
             opened.callback(ahead.close)
-            return VoicePipeline(ahead, SoundTrack.find(path, silent), opened.pop_all())
+            return VoicePipeline(ahead, SoundTrack.find(path, silent), opened.pop_all(), length_s=length_s)
         voice = make_voice(False)
         voice.silent = silent
         opened.callback(voice.close)
@@ -194,7 +196,9 @@ def open_voice(
                     raise
                 log.warning("%s; a call will see the mouth, but not hear this voice", error)
         track = VoiceTrack(voice, recorded_s)
-        return VoicePipeline(speech, track, opened.pop_all(), source=source, out=out, heard_s=heard_s, silent=silent)
+        return VoicePipeline(
+            speech, track, opened.pop_all(), source=source, out=out, heard_s=heard_s, silent=silent, length_s=length_s
+        )
 
 
 OpenVoice = Callable[..., VoicePipeline]  # `open_voice`, or what stands in for it

@@ -1,9 +1,15 @@
 """Sources around other sources: played in real time, ended by a condition, exchanged while they run."""
 
 import logging
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from itertools import cycle
 from typing import Any, Protocol
+
+import cv2
+import numpy as np
+import numpy.typing as npt
 
 from realtime.capture.source import Source
 from realtime.clock import NS_PER_S, Clock, now_ns
@@ -114,6 +120,83 @@ class SeekableSource(Source, Protocol):
     def duration_s(self) -> float | None: ...
 
     def rewind(self) -> None: ...
+
+
+KEPT_BYTES = 256 * 1024 * 1024
+"""What a clip that goes back and forth may keep: a minute and more of 720p as JPEG. Of a longer one the end is kept."""
+
+
+class Continued(SourceWrapper):
+    """The frames of `inner`, and on after its end up to the first for which `over` says True.
+
+    With `turns` they go back and forth, without a jump; else they begin again. `media_s` goes on rising with `rises`;
+    else it begins again too, and with it the file's own sound. For files that are read as fast as they are processed.
+    """
+
+    inner: SeekableSource
+
+    def __init__(
+        self,
+        inner: SeekableSource,
+        over: Callable[[Frame], bool],
+        *,
+        turns: bool = False,
+        rises: bool = True,
+        clock: Clock = now_ns,
+        most_bytes: int = KEPT_BYTES,
+    ) -> None:
+        super().__init__(inner)
+        self._over, self._turns, self._rises, self._clock, self._room = over, turns, rises, clock, most_bytes
+        self._kept: deque[tuple[float, npt.NDArray[np.uint8]]] = deque()  # (time, JPEG)
+        self._again: Iterator[Frame] | None = None
+        self._seq, self._lap_s, self._last_s, self._stopped = 0, 0.0, 0.0, False
+
+    def read(self) -> Frame | None:
+        """The next frame; None at the end."""
+        frame = self.inner.read() if self._again is None else next(self._again, None)
+        if frame is None and self._again is None and self._seq:
+            self._again = self._back_and_forth() if self._turns else self._from_the_start()
+            frame = next(self._again, None)
+        elif frame is not None and self._turns and self._again is None:
+            self._keep(frame)
+        if frame is None:
+            return None
+        self._last_s = self._lap_s + (frame.media_s or 0.0)
+        frame = replace(frame, seq=self._seq, media_s=self._last_s if self._rises else frame.media_s)
+        if self._again is not None and self._over(frame):
+            self.unblock()
+            return None
+        self._seq += 1
+        return frame
+
+    def _keep(self, frame: Frame) -> None:
+        _, jpeg = cv2.imencode(".jpg", frame.pixels, (cv2.IMWRITE_JPEG_QUALITY, 95))
+        self._kept.append((frame.media_s or 0.0, np.asarray(jpeg, np.uint8)))
+        self._room -= jpeg.nbytes
+        while self._room < 0 and len(self._kept) > 2:
+            self._room += self._kept.popleft()[1].nbytes
+
+    def _back_and_forth(self) -> Iterator[Frame]:
+        kept = list(self._kept)
+        order = [*range(len(kept) - 2, 0, -1), *range(len(kept))] if len(kept) > 1 else [0]
+        at = len(kept) - 1
+        for now in cycle(order):
+            # A frame lasts as long as on the way there.
+            step_s = abs(kept[now][0] - kept[at][0]) or 1 / self.inner.rate_hz
+            self._lap_s, at = self._last_s + step_s, now
+            pixels = np.asarray(cv2.imdecode(kept[now][1], cv2.IMREAD_COLOR), np.uint8)
+            yield Frame(pixels, 0, self._clock(), 0.0)
+
+    def _from_the_start(self) -> Iterator[Frame]:
+        before = -1
+        while before < self._seq and not self._stopped:
+            before, self._lap_s = self._seq, self._last_s + 1 / self.inner.rate_hz
+            self.inner.rewind()
+            yield from iter(self.inner.read, None)
+
+    def unblock(self) -> None:
+        self._stopped = True
+        super().unblock()
 
 
 class Paced(SourceWrapper):

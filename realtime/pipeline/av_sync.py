@@ -1,23 +1,28 @@
 """How pictures and sound go together in one run: pace, delays, whose mouth moves, what a call hears."""
 
+import logging
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 from realtime.audio.voice_pipeline import VoicePipeline, is_microphone
 from realtime.capture.open_source import file_path, is_still, open_source
 from realtime.capture.picture import Picture, load_picture
 from realtime.capture.source import Pace, Source
-from realtime.capture.wrappers import Paced, Until
+from realtime.capture.wrappers import Continued, Paced, SeekableSource, Until, innermost
 from realtime.clock import Clock
 from realtime.config import RunConfig, Settings
 from realtime.errors import ConfigError
 from realtime.families import family_of
 from realtime.families.lip_sync.effect import speech_time_ns
+from realtime.frame import Frame
 from realtime.output.open_sink import is_camera
 from realtime.output.virtual_camera import find_virtual_camera
 from realtime.pipeline.active_identity import Selection
 from realtime.pipeline.metrics import Tally
+
+log = logging.getLogger(__name__)
 
 STILL_HZ = 25.0
 """How often a still picture that speaks is shown: Wav2Lip's own rate."""
@@ -27,6 +32,8 @@ PICTURE_AGE = 0.75
 short exposure) and one and a quarter (a long one was read out)."""
 
 SLOWEST_HZ = 10.0
+
+UNHEARD_S = 0.25  # so much silence at the end of a voice says nothing
 
 LARGEST_STILL = (1280, 1280)
 """Larger pictures are shown smaller unless --size says otherwise: a mouth of 96 pixels gains nothing by more."""
@@ -128,13 +135,40 @@ def picture_age_s(source: Source) -> float:
 def open_pictures(config: RunConfig, plan: AvPlan, voice: VoicePipeline | None, clock: Clock) -> Source:
     """The source of the run, open. Raises ConfigError or DeviceError."""
     if not plan.still:
-        return open_source(plan.source, size=config.size, fps=config.fps, clock=clock, pace=plan.pace, loop=config.loop)
+        source = open_source(
+            plan.source, size=config.size, fps=config.fps, clock=clock, pace=plan.pace, loop=config.loop
+        )
+        return _continued(source, config, plan, voice, clock)
     path = file_path(plan.source)
     still = Picture(path, size=config.size or _still_size(path), rate_hz=config.fps or STILL_HZ, clock=clock)
     source = Paced(still, clock=clock) if plan.pace == "live" else still
     if voice is None:
         return source
     return Until(source, lambda frame: voice.over(speech_time_ns(frame, voice.speech)))
+
+
+def _continued(source: Source, config: RunConfig, plan: AvPlan, voice: VoicePipeline | None, clock: Clock) -> Source:
+    """The source, going on where it is shorter than its voice; says so where it does not."""
+    if plan.pace == "all" and voice is not None and (config.loop or plan.drives_lips):
+
+        def over(frame: Frame) -> bool:
+            at_ns = speech_time_ns(frame, voice.speech)
+            voice.speech(at_ns)  # reads on, where no mouth does
+            return voice.over(at_ns)
+
+        return Continued(cast(SeekableSource, source), over, turns=not config.loop, clock=clock)
+    if plan.pace == "all" and config.loop:
+        if config.seconds is not None:
+            return Continued(cast(SeekableSource, source), lambda frame: False, rises=False, clock=clock)
+        log.warning("--loop has no end with --pace all: %s is played once; give --seconds", source.name)
+    lasts_s = getattr(innermost(source), "duration_s", None)
+    if voice is not None and voice.length_s and lasts_s and not (config.loop or config.seconds):
+        left_s = voice.length_s - lasts_s
+        if left_s > UNHEARD_S:
+            log.warning(
+                "the last %.1f s of the voice are left out: %s ends earlier; --loop plays it again", left_s, source.name
+            )
+    return source
 
 
 def _still_size(path: Path) -> tuple[int, int]:

@@ -119,6 +119,7 @@ class Loop:
 
 def run_offline(loop: Loop, tick: Callable[[], object]) -> None:
     """Every frame of the source, in order, losing none; in the caller's thread, which calls `tick` before each."""
+    before_ns = laps_ns = 0
     while True:
         tick()
         frame = loop.source.read()
@@ -130,7 +131,9 @@ def run_offline(loop: Loop, tick: Callable[[], object]) -> None:
         result = loop.work(frame)
         # Media time, not the wall clock: a slow machine must not turn a hold into a slate.
         now = frame.captured_ns if frame.media_s is None else int(frame.media_s * 1e9)
-        loop.show(result, now)
+        laps_ns += max(before_ns - now, 0)  # a file that begins again
+        before_ns = now
+        loop.show(result, laps_ns + now)
 
 
 def run_live(loop: Loop, crew: Crew) -> None:
