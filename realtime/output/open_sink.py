@@ -12,7 +12,7 @@ from realtime.capture.source import Pace
 from realtime.clock import Clock, now_ns
 from realtime.errors import ConfigError, MasqueradeError
 from realtime.output.sink import NullSink, Sink, ThreadedSink
-from realtime.output.video_file import CONTAINERS, VideoFile, check_writable
+from realtime.output.video_file import CONTAINERS, VideoFile, claim
 from realtime.output.virtual_camera import VirtualCamera
 
 log = logging.getLogger(__name__)
@@ -50,10 +50,14 @@ def is_camera(spec: str) -> bool:
 
 def check_file(path: Path, source: str | None) -> None:
     """Refuse a recording that can't be made; leaves nothing behind. Raises ConfigError."""
-    if check_writable(path):
-        path.unlink(missing_ok=True)
-    elif source is not None and os.path.exists(file := file_path(source)) and path.samefile(file):
+    file = file_path(source) if source is not None else ""
+    if os.path.exists(file) and os.path.exists(path) and path.samefile(file):
         raise ConfigError(f"output {path} is the source itself: give another name")
+    handle, fresh = claim(path)
+    if fresh:
+        path.unlink(missing_ok=True)
+    if handle is not None:
+        os.close(handle)
 
 
 def wants_page(specs: Sequence[str]) -> bool:

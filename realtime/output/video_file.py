@@ -3,6 +3,7 @@
 import errno
 import logging
 import os
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from fractions import Fraction
@@ -20,6 +21,7 @@ from realtime.capture.source import Pace
 from realtime.clock import Clock, now_ns
 from realtime.errors import ConfigError, DeviceError, MasqueradeError
 from realtime.frame import Frame
+from realtime.home import user_home
 from realtime.imaging.resize import even, pad_to_even
 from realtime.output.timeline import Place, Timeline
 
@@ -45,16 +47,21 @@ FRAGMENT_BYTES = 4 * 1024 * 1024
 VP9 = {"deadline": "realtime", "cpu-used": "8", "crf": "30", "b": "0", "row-mt": "1", "lag-in-frames": "0"}
 
 
+OLD = os.O_WRONLY | getattr(os, "O_NOFOLLOW", 0)
+NEW = OLD | os.O_CREAT | os.O_EXCL
+
+
 class RecordingFile:
     """A file without a buffer of its own: what was written survives a kill of the process.
 
-    A write that fails is undone, so that the file ends with a whole fragment; later ones are swallowed, so that the
-    container can close.
+    It is new, and locked against other runs. A write that fails is undone, so that the file ends with a whole fragment;
+    later ones are swallowed, so that the container can close.
     """
 
     def __init__(self, path: Path) -> None:
         self.name = path.name
-        self._file = open(path, "wb", buffering=0)  # noqa: SIM115 (closed in `close`)
+        self._file = open(path, "xb", buffering=0)  # noqa: SIM115 (closed in `close`)
+        _lock(self._file.fileno())
         self._at = self.size = 0
         self.failed = False
 
@@ -98,8 +105,8 @@ class VideoFile:
     playable after whatever ends the process, half a second short at most.
 
     Raises ConfigError before anything is written where the path can't be a recording, DeviceError from `show` when the
-    disk takes no more. It is written under another name beside `path` until its first half second is there: only then
-    is an old file replaced.
+    disk takes no more. It is locked against other runs, and written under another name beside `path` until its first
+    half second is there: only then is an old file replaced.
     """
 
     def __init__(
@@ -115,13 +122,13 @@ class VideoFile:
         open_file: Callable[[Path], RecordingFile] = RecordingFile,
     ) -> None:
         self._path, self.name = path, str(path)
-        self._fresh = check_writable(path)
-        self._target = path.resolve()  # where a link leads
+        if isinstance(sound, SoundTrack) and os.path.exists(path) and path.samefile(sound.path):
+            raise ConfigError(f"output {path} is the source itself: give another name")
+        self._claimed, self._fresh = claim(path)
+        self._target = path.absolute()
         self._beside = self._target.with_name(f".masquerade-{token_hex(8)}{path.suffix}")
         self._settled = False
         self._head = 0  # bytes of the container before its first picture
-        if isinstance(sound, SoundTrack) and path.exists() and path.samefile(sound.path):
-            raise ConfigError(f"output {path} is the source itself: give another name")
         self._size, self._rate_hz, self._pace, self._clock = size, rate_hz, pace, clock
         self._metadata, self._track, self._open_file = dict(metadata or {}), sound, open_file
         self._timeline = Timeline(pace, rate_hz)
@@ -157,7 +164,8 @@ class VideoFile:
 
     def _begin(self, media_s: float | None) -> None:
         self._file = self._open_file(self._beside)
-        copymode(self._target, self._beside)
+        with suppress(FileNotFoundError):
+            copymode(self._target, self._beside)
         form, options = CONTAINERS[self._path.suffix.lower()]
         self._container = av.open(self._file, "w", format=form, options=options, buffer_size=FRAGMENT_BYTES)
         self._container.metadata.update(self._metadata)
@@ -183,7 +191,9 @@ class VideoFile:
             self._sound = None
 
     def _settle(self, *, closed: bool = False) -> None:
-        """Give the file its name."""
+        """Give the file its name, if what has it now is still locked by this run."""
+        if self._claimed is not None and self._target.exists() and not _is_at(self._claimed, self._target):
+            raise OSError(errno.EBUSY, "another program made a file of that name")
         try:
             os.replace(self._beside, self._target)
         except PermissionError:
@@ -266,8 +276,10 @@ class VideoFile:
             first = _first_error([lambda: self._settle(closed=True)])
         if not self._settled:
             self._beside.unlink(missing_ok=True)
-            if self._fresh:
-                self._path.unlink(missing_ok=True)
+            if self._fresh and (self._claimed is None or _is_at(self._claimed, self._target)):
+                self._target.unlink(missing_ok=True)
+        if self._claimed is not None:
+            os.close(self._claimed)
         return first
 
 
@@ -282,23 +294,59 @@ def _first_error(steps: Sequence[Callable[[], object]]) -> Exception | None:
     return first
 
 
-def check_writable(path: Path) -> bool:
-    """Make sure that a recording can be made at `path`; True if no such file was there (now there is).
+def claim(path: Path) -> tuple[int | None, bool]:
+    """Open `path`, made where nothing was, and lock it against other recordings; gives its handle, True if it is new.
 
-    Raises ConfigError that says why not. An existing file keeps its content.
+    An existing file keeps its content. A link is refused: somebody else may have laid it there. On Windows nothing is
+    locked, and there is no handle. Raises ConfigError that says why no recording can be made.
     """
     if path.suffix.lower() not in CONTAINERS:
         raise ConfigError(f"output {path}: use a name ending in {', '.join(CONTAINERS)}")
     try:
+        if path.is_symlink():
+            raise ConfigError(f"output {path} is a link: give the name of the file that it leads to")
         if path.is_dir():
             raise ConfigError(f"output {path} is a folder: give a file name in it")
         if not path.parent.is_dir():
             raise ConfigError(f"output {path}: there is no folder {path.parent}: make it, or choose another")
-        fresh = not path.exists()
-        if not fresh and not path.is_file():
+        if path.exists() and not path.is_file():
             raise ConfigError(f"output {path} is not an ordinary file: choose another name")
-        with open(path, "ab"):
-            return fresh
+        mode = 0o600 if path.absolute().is_relative_to(user_home()) else 0o666
+        while True:
+            try:
+                handle, fresh = os.open(path, NEW, mode), True
+            except FileExistsError:
+                handle, fresh = os.open(path, OLD), False
+            if sys.platform == "win32":
+                os.close(handle)
+                return None, fresh
+            if not _lock(handle):
+                os.close(handle)
+                raise ConfigError(f"output {path} is being written by another run: choose another name")
+            if _is_at(handle, path):
+                return handle, fresh
+            os.close(handle)  # another run replaced or removed it this moment
     except (OSError, ValueError) as error:  # ValueError: a zero byte in the name
         why = getattr(error, "strerror", None) or error
         raise ConfigError(f"output {str(path)!r} cannot be written ({why}): choose another place") from error
+
+
+def _lock(handle: int) -> bool:
+    """Lock an open file until it is closed; False where another run has it."""
+    if sys.platform != "win32":
+        import fcntl
+
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        except OSError as error:  # some network file systems have no locks
+            log.info("a recording cannot be locked: %s", error)
+    return True
+
+
+def _is_at(handle: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(handle), path.lstat())
+    except FileNotFoundError:
+        return False

@@ -15,6 +15,7 @@ from recordings import COLOURS, SIZE, SUFFIXES, bars, frame, grey, pictures
 
 from realtime.errors import ConfigError, DeviceError
 from realtime.frame import Frame
+from realtime.output.open_sink import check_specs
 from realtime.output.sink import Sink, ThreadedSink
 from realtime.output.timeline import STEP_S, Timeline
 from realtime.output.video_file import RecordingFile, VideoFile
@@ -183,6 +184,72 @@ def test_an_old_file_stays_until_the_first_picture(tmp_path: Path) -> None:
     new = tmp_path / "new.mp4"
     VideoFile(new, size=SIZE, rate_hz=30).close()
     assert not new.exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="files are not locked there")
+@pytest.mark.parametrize("old", [None, b"old"])
+@pytest.mark.parametrize("shown", [0, 1, 40])
+def test_a_file_is_written_by_one_recording_at_a_time(tmp_path: Path, old: bytes | None, shown: int) -> None:
+    path = tmp_path / "a.mp4"
+    if old is not None:
+        path.write_bytes(old)
+    first = VideoFile(path, size=SIZE, rate_hz=30, pace="all")
+    for i in range(shown):
+        first.show(frame(bars(), i, i / 30, i / 30))
+    for again in (lambda: VideoFile(path, size=SIZE, rate_hz=30), lambda: check_specs([str(path)], None)):
+        with pytest.raises(ConfigError, match="being written by another run"):
+            again()
+    first.show(frame(bars(), shown, shown / 30, shown / 30))
+    first.close()
+    assert len(pictures(path)[0]) == shown + 1
+    VideoFile(path, size=SIZE, rate_hz=30).close()
+    assert len(pictures(path)[0]) == shown + 1
+    assert [file.name for file in tmp_path.iterdir()] == ["a.mp4"]
+
+
+def test_a_file_that_comes_there_meanwhile_is_not_replaced(tmp_path: Path) -> None:
+    path, other = tmp_path / "a.mp4", tmp_path / "other"
+    sink = VideoFile(path, size=SIZE, rate_hz=30, pace="all")
+    other.write_bytes(b"somebody's")
+    other.replace(path)
+    with pytest.raises(DeviceError, match="another program"):
+        fill(sink, [])
+    sink.close()
+    assert path.read_bytes() == b"somebody's"
+    assert [file.name for file in tmp_path.iterdir()] == ["a.mp4"]
+
+
+def test_planted_links_lead_nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    precious = tmp_path / "precious.mp4"
+    precious.write_bytes(b"precious")
+    for target in (precious, tmp_path / "none.mp4"):
+        link = tmp_path / f"link-{target.name}"
+        link.symlink_to(target)
+        with pytest.raises(ConfigError, match="is a link"):
+            VideoFile(link, size=SIZE, rate_hz=30)
+    monkeypatch.setattr("realtime.output.video_file.token_hex", lambda count: "guessed")
+    (tmp_path / ".masquerade-guessed.mp4").symlink_to(precious)
+    sink = VideoFile(tmp_path / "a.mp4", size=SIZE, rate_hz=30)
+    with pytest.raises(DeviceError, match="could not begin"):
+        sink.show(frame(bars(), 0, 0))
+    sink.close()
+    assert precious.read_bytes() == b"precious"
+    assert not (tmp_path / "none.mp4").exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a user's folders are their own there")
+@pytest.mark.parametrize(("folder", "kept"), [("home/recordings", 0o600), ("elsewhere", 0o666)])
+def test_a_recording_in_the_users_own_folder_is_theirs_alone(tmp_path: Path, folder: str, kept: int) -> None:
+    path = tmp_path / folder / "a.mp4"
+    path.parent.mkdir(parents=True)
+    before = os.umask(0)
+    try:
+        sink = VideoFile(path, size=SIZE, rate_hz=30)
+        sink.show(frame(bars(), 0, 0))
+        sink.close()
+    finally:
+        os.umask(before)
+    assert path.stat().st_mode & 0o777 == kept
 
 
 def test_apart_writes_in_its_own_thread_and_raises_later(tmp_path: Path) -> None:
