@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -108,6 +109,16 @@ def as_floats(frame: AudioFrame) -> Floats:
     if raw.dtype.kind == "i":
         return np.asarray(raw / 2.0 ** (8 * raw.itemsize - 1), np.float32)
     return np.array(raw, np.float32)
+
+
+_QUIET = 0.003  # of full scale, -50 dB: less is heard by nobody
+
+
+def sounds_until_s(path: Path) -> float:
+    """When the last that can be heard of a file ends, in seconds from its start. Decodes all of it."""
+    with closing(SoundFile(path)) as file:
+        loud = (block for block in iter(file.read, None) if np.abs(block.samples).max() > _QUIET)
+        return max((block.end_ns / NS_PER_S for block in loud), default=0.0)
 
 
 class PacedSound:

@@ -5,13 +5,14 @@ import os
 from collections.abc import Callable
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from realtime.audio.audio_track import SoundTrack, VoiceTrack
 from realtime.audio.delay_line import DelayLine, LookAhead, ReadAhead, Undelayed
 from realtime.audio.microphone import Microphone, OpenInput
 from realtime.audio.sound_devices import open_microphone, open_virtual_microphone
-from realtime.audio.sound_file import PacedSound, SoundFile
+from realtime.audio.sound_file import PacedSound, SoundFile, sounds_until_s
 from realtime.audio.source import SoundSource
 from realtime.audio.speech_buffer import SpeechBuffer
 from realtime.audio.virtual_microphone import PAUSE_S, OpenOutput, VirtualMicrophone
@@ -64,7 +65,7 @@ class VoicePipeline:
     """A voice ready to be used; made by `open_voice`.
 
     `speech` is for the effect, `track` for recordings (None: no sound), `works` for the crew's threads. `heard_s`: how
-    late the voice is to be heard now. `length_s`: how long it lasts, None where nobody knows.
+    late the voice is to be heard now. `length_s`: how long its file is, None where nobody knows.
     """
 
     def __init__(
@@ -118,6 +119,11 @@ class VoicePipeline:
         """
         heard = self.speech.voice.snapshot
         return heard.ended and at_ns >= heard.sound_until_ns + round(self.speech.delay_s * NS_PER_S)
+
+    @cached_property
+    def sounds_until_s(self) -> float:
+        """When the last that can be heard of a file that goes along with the pictures ends."""
+        return sounds_until_s(self.track.path) if isinstance(self.track, SoundTrack) else 0.0
 
     def report(self) -> dict[str, float | str]:
         """How the voice is delayed, and what was wrong so far: for the metrics. `live`: `overhear` gives one."""

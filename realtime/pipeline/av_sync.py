@@ -16,7 +16,6 @@ from realtime.config import RunConfig, Settings
 from realtime.errors import ConfigError
 from realtime.families import family_of
 from realtime.families.lip_sync.effect import speech_time_ns
-from realtime.frame import Frame
 from realtime.output.open_sink import is_camera
 from realtime.output.virtual_camera import find_virtual_camera
 from realtime.pipeline.active_identity import Selection
@@ -33,7 +32,7 @@ short exposure) and one and a quarter (a long one was read out)."""
 
 SLOWEST_HZ = 10.0
 
-UNHEARD_S = 0.25  # so much silence at the end of a voice says nothing
+UNHEARD_S = 0.25  # less of a voice's end is missed by nobody
 
 LARGEST_STILL = (1280, 1280)
 """Larger pictures are shown smaller unless --size says otherwise: a mouth of 96 pixels gains nothing by more."""
@@ -150,24 +149,21 @@ def open_pictures(config: RunConfig, plan: AvPlan, voice: VoicePipeline | None, 
 def _continued(source: Source, config: RunConfig, plan: AvPlan, voice: VoicePipeline | None, clock: Clock) -> Source:
     """The source, going on where it is shorter than its voice; says so where it does not."""
     if plan.pace == "all" and voice is not None and (config.loop or plan.drives_lips):
-
-        def over(frame: Frame) -> bool:
-            at_ns = speech_time_ns(frame, voice.speech)
-            voice.speech(at_ns)  # reads on, where no mouth does
-            return voice.over(at_ns)
-
-        return Continued(cast(SeekableSource, source), over, turns=not config.loop, clock=clock)
+        return Continued(
+            cast(SeekableSource, source),
+            lambda frame: frame.time_s >= voice.sounds_until_s,
+            turns=not config.loop,
+            clock=clock,
+        )
     if plan.pace == "all" and config.loop:
         if config.seconds is not None:
             return Continued(cast(SeekableSource, source), lambda frame: False, rises=False, clock=clock)
         log.warning("--loop has no end with --pace all: %s is played once; give --seconds", source.name)
     lasts_s = getattr(innermost(source), "duration_s", None)
-    if voice is not None and voice.length_s and lasts_s and not (config.loop or config.seconds):
-        left_s = voice.length_s - lasts_s
-        if left_s > UNHEARD_S:
-            log.warning(
-                "the last %.1f s of the voice are left out: %s ends earlier; --loop plays it again", left_s, source.name
-            )
+    if voice is None or not plan.sound_follows_source or config.seconds or not lasts_s:
+        return source
+    if (voice.length_s or 0.0) > lasts_s and (left_s := voice.sounds_until_s - lasts_s) > UNHEARD_S:
+        log.warning("the last %.1f s of the voice are left out: %s ends before it", left_s, source.name)
     return source
 
 
