@@ -16,21 +16,26 @@ import numpy.typing as npt
 from realtime.config import Settings
 from realtime.errors import MasqueradeError
 from realtime.frame import Floats, Pixels
-from realtime.imaging.affine import warp
 from realtime.imaging.align import FACE_OVAL
 from realtime.imaging.cover import Oval, cover
 from realtime.tracking.face import Face
-from realtime.tracking.face_networks import MIN_SCORE, Detection, Region, region_around
+from realtime.tracking.face_networks import Detection, Region, region_around
 from realtime.tracking.face_search import FaceSearch
 
 EYES_NOSE_MOUTH = ((33, 133), (362, 263), (1, 1), (13, 14))
 """Landmarks whose middles are the detector's first four points."""
 MOST_APART = 0.2  # of the face's height, of any of these points; 0.08 at most on the clips that it was measured on
+UPRIGHT = (
+    0.89  # the detector's score; of filmed and rendered faces that hang 0.87 at most, of upright ones 0.90 at least
+)
+LOOK = 1.5  # a look at a face alone: so many times `region_around`
 CLOSE = 0.8  # of the face's height: a face that the detector sees so near to a replaced one is the same, or over it
 STEADY_PLACE, STEADY_SIZE = (
     0.5,
     1.3,
 )  # how far a face that no detector sees may move and grow in a frame
+EASE_PLACE, EASE_SIZE = 0.12, 1.1  # so far from where the detector saw it a face need not be looked at again
+TRUSTED = 3  # frames in a row at most
 
 PATCH = 48  # the side of the patches that are compared, 1.5 times the face
 WINDOW = 7  # a neighbourhood in them
@@ -69,7 +74,10 @@ class LeakGuard:
     def __init__(self, search: FaceSearch, *, allow_raw: bool = False) -> None:
         self._search, self._allow_raw = search, allow_raw
         self.sessions = search.sessions
-        self._boxes: dict[int, npt.NDArray[np.float64]] = {}
+        self._others: list[Detection] = []
+        self._boxes: dict[int, npt.NDArray[np.float64]] = {}  # of the frame before, by track
+        self._seen_at: dict[int, npt.NDArray[np.float64]] = {}  # of the last frame that was searched
+        self._trusted = 0
 
     def __call__(
         self,
@@ -85,29 +93,48 @@ class LeakGuard:
 
         `missed`: faces that the tracker knows of and the effect did not replace. Raises Doubtful.
         """
-        found = self._search(given, [face.box for face in (*replaced, *kept, *missed)])
+        boxes = [np.array(face.box) for face in replaced]
+        found = self._search(
+            given, [face.box for face in (*replaced, *kept, *missed)], at_ease=self._at_ease(replaced, boxes)
+        )
         raw = False
         try:
             self._check_replaced(given, made, replaced, found)
         except Doubtful:
+            self._seen_at.clear()
             if not self._allow_raw:
                 raise
             raw = True
-        others = [seen for seen in found if not any(_inside(seen, face) for face in (*replaced, *kept))]
-        self._search.watch(others)
-        ovals = [_oval_of(seen) for seen in others] + [_oval_around(face) for face in missed]
+        if found is not None:
+            own = [seen for seen in found if any(_inside(seen, face) for face in (*replaced, *kept))]
+            self._others = [seen for seen in found if not any(seen is other for other in own)]
+            self._search.watch(self._others, own)
+            self._seen_at = {face.track: box for face, box in zip(replaced, boxes, strict=True)}
+            self._trusted = 0
+        self._boxes = {face.track: box for face, box in zip(replaced, boxes, strict=True)}
+        ovals = [_oval_of(seen) for seen in self._others] + [_oval_around(face) for face in missed]
         if settings.others == "show" or not ovals:
             return Checked(made, raw=raw)
         if settings.others == "card":
             raise OthersSeen("another face is in the picture")
         return Checked(cover(made, ovals), len(ovals), raw)
 
-    def _check_replaced(self, given: Pixels, made: Pixels, faces: Sequence[Face], found: Sequence[Detection]) -> None:
+    def _at_ease(self, faces: Sequence[Face], boxes: Sequence[npt.NDArray[np.float64]]) -> bool:
+        """Whether all of these are about where they were when the detector last saw them, a frame or two ago."""
+        self._trusted += 1
+        if self._trusted > TRUSTED or {face.track for face in faces} != self._seen_at.keys():
+            return False
+        pairs = zip(faces, boxes, strict=True)
+        return all(_steady(box, self._seen_at[face.track], EASE_PLACE, EASE_SIZE) for face, box in pairs)
+
+    def _check_replaced(
+        self, given: Pixels, made: Pixels, faces: Sequence[Face], found: Sequence[Detection] | None
+    ) -> None:
         """Raises Doubtful where one of the faces was not replaced, or there is none in its place."""
-        boxes, self._boxes = self._boxes, {}
+        before, self._boxes = self._boxes, {}
         for face in faces:
-            self._check_place(given, face, found, boxes.get(face.track))
-            self._boxes[face.track] = np.array(face.box)
+            if found is not None:
+                self._check_place(given, face, found, before.get(face.track))
             if share_alike(given, made, face.landmarks) > MOST_ALIKE:
                 raise Doubtful("the face is as it came in: the model or the mask's settings replace nothing")
 
@@ -115,19 +142,26 @@ class LeakGuard:
         self, given: Pixels, face: Face, found: Sequence[Detection], before: npt.NDArray[np.float64] | None
     ) -> None:
         """Raises Doubtful where the landmarks do not lie on a face as the detector sees it."""
-        if any(_apart(seen, face) <= MOST_APART for seen in found):
+        fits = any(_apart(seen, face) <= MOST_APART for seen in found)
+        if fits and any(_apart(seen, face) <= MOST_APART and seen.score >= UPRIGHT for seen in found):
             return
-        around = region_around(face.landmarks)
-        # Turned upright, a face that lies or hangs is one for the detector, too.
-        turned = Region(around.x, around.y, 1.5 * around.width, 1.5 * around.height, around.turn)
-        upright = self._search.detect(given, turned, MIN_SCORE)
-        if any(_apart(seen, face) <= MOST_APART for seen in upright):
+        # Turned upright, a face that lies or hangs is one for the detector, too; and one that hangs from where the
+        # landmarks say that its chin is, is one the other way up.
+        upright, hanging = (self._look_turned(given, face, turn) for turn in (0.0, math.pi))
+        if hanging and hanging[0].score > max((seen.score for seen in upright), default=0.0):
+            raise Doubtful("the landmarks hold the face for one the other way up")
+        if fits or any(_apart(seen, face) <= MOST_APART for seen in upright):
             return
         if any(_apart(seen, face) <= CLOSE for seen in (*found, *upright)):
             raise Doubtful("the landmarks do not fit the face that is there")
         # A profile, or a hand before the face: no detector sees it, and the tracker follows it from frame to frame.
         if before is None or not _steady(np.array(face.box), before):
             raise Doubtful("no face is seen where the landmarks are")
+
+    def _look_turned(self, given: Pixels, face: Face, turn: float) -> list[Detection]:
+        around = region_around(face.landmarks)
+        wide = LOOK * around.width
+        return self._search.detect(given, Region(around.x, around.y, wide, wide, around.turn + turn))
 
     def close(self) -> None:
         """Free the network. May be called twice."""
@@ -137,7 +171,10 @@ class LeakGuard:
 def share_alike(given: Pixels, made: Pixels, landmarks: Floats) -> float:
     """The share 0..1 of a face that is in `made` as it is in `given`, whatever its colours and its sharpness."""
     crop_from_frame = region_around(landmarks).crop_from_frame(PATCH)
-    patches = [warp(pixels, crop_from_frame, PATCH, PATCH, "edge") for pixels in (given, made)]
+    patches = [
+        cv2.warpAffine(pixels, crop_from_frame, (PATCH, PATCH), borderMode=cv2.BORDER_REPLICATE)
+        for pixels in (given, made)
+    ]
     points = landmarks[list(FACE_OVAL), :2] @ crop_from_frame[:, :2].T + crop_from_frame[:, 2]
     middle = points.mean(axis=0)
     inner = np.zeros((PATCH, PATCH), np.uint8)
@@ -175,11 +212,16 @@ def _inside(seen: Detection, face: Face) -> bool:
     return all(cv2.pointPolygonTest(hull, (float(x), float(y)), False) >= 0 for x, y in seen.points[:4])
 
 
-def _steady(box: npt.NDArray[np.float64], before: npt.NDArray[np.float64]) -> bool:
-    """Whether a box went on from where it was a frame ago."""
+def _steady(
+    box: npt.NDArray[np.float64],
+    before: npt.NDArray[np.float64],
+    most_moved: float = STEADY_PLACE,
+    most_grown: float = STEADY_SIZE,
+) -> bool:
+    """Whether a box went on from where it was before."""
     side, side_before = (float((b[2:] - b[:2]).mean()) for b in (box, before))
     moved = float(np.linalg.norm((box[:2] + box[2:] - before[:2] - before[2:]) / 2))
-    return moved <= STEADY_PLACE * side_before and 1 / STEADY_SIZE <= side / max(side_before, 1e-6) <= STEADY_SIZE
+    return moved <= most_moved * side_before and 1 / most_grown <= side / max(side_before, 1e-6) <= most_grown
 
 
 def _oval_of(seen: Detection) -> Oval:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -96,7 +97,7 @@ class FaceDetector:
         side = max(width, height)
         region = region or Region(width / 2, height / 2, side, side)
         crop_from_frame = region.crop_from_frame(DETECTOR_SIZE)
-        crop = warp(pixels, crop_from_frame, DETECTOR_SIZE, DETECTOR_SIZE, averaged=False)
+        crop = np.asarray(cv2.warpAffine(pixels, crop_from_frame, (DETECTOR_SIZE, DETECTOR_SIZE)), np.uint8)
         out = self._session.run({"image": rgb_planes(crop, 1 / 127.5) - np.float32(1)})
         scores = sigmoid(np.asarray(out["scores"], np.float32)[0])
         seen = np.flatnonzero(scores >= least)

@@ -24,6 +24,7 @@ Box = tuple[float, float, float, float]
 SHORT = 180  # the shorter side of the small picture that coarse looks are cut from
 BLOCK = 5  # pixels of the small picture; 36 blocks along the shorter side
 CHANGED = 4.0  # of 255, of a block's mean: ten times a noisy camera's
+CROWD = 6  # of 3 x 3 blocks: where fewer changed there is no new face, but the edge of somebody who moves
 POSSIBLE = (
     0.1  # a coarse look's score: of faces of 13 of the network's 128 pixels it misses none, and noise has it rarely
 )
@@ -33,8 +34,9 @@ NEAR = 3.0  # a look from near is so many times as wide as the face
 LEAST_ROOM = 0.08  # around what changed, of the picture's shorter side
 ROOM_AROUND = 0.5  # more of it, where a look is fine enough
 MOST_WIDE = 1.4  # of the shorter side: two squares hold what is not wider, and any face in it wholly in one of them
-EVERYTHING = 30  # so many frames after the last one everything is searched again, changed or not
+EVERYTHING = 60  # so many frames after the last one everything is searched again, changed or not
 LINGERS = 12  # frames: a face that was seen is not gone because one frame does not show it
+MOVES = 2.5  # a new face so many faces away is the one that was lost
 MOST_NEAR = 8  # looks from near a frame; what is beyond counts as a face
 
 
@@ -56,22 +58,34 @@ class FaceSearch:
         self._watched: list[_Seen] = []
         self._until_everything = 0
 
-    def __call__(self, pixels: Pixels, expected: Sequence[Box]) -> list[Detection]:
-        """Every face in a picture. `expected`: where the faces that are followed should be."""
+    def __call__(self, pixels: Pixels, expected: Sequence[Box], *, at_ease: bool = False) -> list[Detection] | None:
+        """Every face in a picture. `expected`: where the faces that are followed should be.
+
+        `at_ease`: these are where they were seen a moment ago. Then None says that nothing else has changed enough for
+        a new face, and that nothing was looked at.
+        """
         size = pixels.shape[1], pixels.shape[0]
         scale = min(size) / SHORT
+        block = BLOCK * scale
         small_size = round(size[0] / scale), round(size[1] / scale)
         small = np.asarray(cv2.resize(pixels, small_size, interpolation=cv2.INTER_LINEAR), np.uint8)
-        changed = self._changed(small)
-        places = [*expected, *(seen.face.box for seen in self._watched)]
+        grid, changed = self._changed(small)
         self._until_everything -= 1
         if changed is None or self._until_everything <= 0:
             self._until_everything = EVERYTHING
-            where: npt.NDArray[np.bool_] | None = None
+            changed = None
             regions = _all_regions(size)
         else:
-            where = changed
-            regions = _regions(changed, places, size, BLOCK * scale)
+            watched = [seen.face.box for seen in self._watched if seen.missed < LINGERS]
+            calm = not any(_touches(box, changed, (), block) for box in watched)
+            if at_ease and calm and not _has_room(changed, expected, block):
+                return None
+            regions = _regions(changed, [*expected, *watched], size, block)
+        places = [*expected, *(seen.face.box for seen in self._watched if seen.missed < LINGERS)]
+        if changed is None or self._grid is None:
+            self._grid = grid
+        else:
+            self._grid[changed] = grid[changed]
         found: list[Detection] = []
         looks = 0
         for region in regions:
@@ -81,7 +95,7 @@ class FaceSearch:
                 possible = _rescaled(possible, 1 / to)
                 if any(_same(possible, other) for other in found):
                     continue
-                if not _touches(possible.box, where, places, BLOCK * scale):
+                if not _touches(possible.box, changed, places, block):
                     continue
                 clear = (possible.box[2] - possible.box[0]) * DETECTOR_SIZE / region.width >= CLEAR_PX
                 if not (clear and possible.score >= MIN_SCORE) and looks < MOST_NEAR:
@@ -93,12 +107,13 @@ class FaceSearch:
                     if any(_same(possible, other) for other in found):
                         continue
                 found.append(possible)
-        return found + self._still_there(pixels, found, where, BLOCK * scale)
+        return found + self._still_there(pixels, found, changed, block)
 
-    def watch(self, faces: Sequence[Detection]) -> None:
-        """Remember these of the faces just found: they stay, where nothing changes, and linger where they are lost."""
+    def watch(self, faces: Sequence[Detection], followed: Sequence[Detection]) -> None:
+        """Remember the faces just found: they stay where nothing changes, and all but the `followed` linger if lost."""
         before = {id(seen.face): seen for seen in self._watched}
         self._watched = [before.get(id(face)) or _Seen(face) for face in faces]
+        self._watched += [_Seen(face, LINGERS) for face in followed]
 
     def near(self, pixels: Pixels, face: Detection, least: float) -> Detection | None:
         """The same face looked at from near; None where that shows none."""
@@ -111,25 +126,26 @@ class FaceSearch:
         """Free the network. May be called twice."""
         self.detect.close()
 
-    def _changed(self, small: Pixels) -> npt.NDArray[np.bool_] | None:
-        """The blocks that changed since they were searched, which they now are; None: all of them may have."""
+    def _changed(self, small: Pixels) -> tuple[Floats, npt.NDArray[np.bool_] | None]:
+        """The means of the blocks, and which changed since they were searched; None: all of them may have."""
         columns, rows = -(-small.shape[1] // BLOCK), -(-small.shape[0] // BLOCK)
         means = cv2.resize(small, (columns, rows), interpolation=cv2.INTER_AREA)
         grid = np.asarray(cv2.cvtColor(means, cv2.COLOR_BGR2GRAY), np.float32)
         if self._grid is None or self._grid.shape != grid.shape:
-            self._grid, self._watched = grid, []
-            return None
-        changed = np.abs(grid - self._grid) > CHANGED
-        self._grid[changed] = grid[changed]
-        return np.asarray(changed)
+            self._watched = []
+            return grid, None
+        return grid, np.asarray(np.abs(grid - self._grid) > CHANGED)
 
     def _still_there(
         self, pixels: Pixels, found: list[Detection], changed: npt.NDArray[np.bool_] | None, block: float
     ) -> list[Detection]:
         """The watched faces that the looks at this picture did not give."""
         still: list[Detection] = []
+        new = [face for face in found if not any(_same(seen.face, face) for seen in self._watched)]
         for seen in self._watched:
             if any(_same(seen.face, other) for other in (*found, *still)):
+                continue
+            if any(_same(seen.face, face, MOVES) for face in new):
                 continue
             if changed is not None and not _touches(seen.face.box, changed, (), block):
                 still.append(seen.face)
@@ -186,6 +202,16 @@ def _regions(
     return [Region(x, y, side, side) for x, y in sorted(middles)]
 
 
+def _has_room(changed: npt.NDArray[np.bool_], expected: Sequence[Box], block: float) -> bool:
+    """Whether a new face can be in what has changed beside the expected ones."""
+    beside = changed.astype(np.uint8)
+    for box in expected:
+        x0, y0, x1, y1 = (max(int(value / block), 0) for value in box)
+        beside[y0 : y1 + 1, x0 : x1 + 1] = 0
+    crowd = cv2.boxFilter(beside, -1, (3, 3), normalize=False, borderType=cv2.BORDER_CONSTANT)
+    return int(crowd.max()) >= CROWD
+
+
 def _touches(box: Box, changed: npt.NDArray[np.bool_] | None, places: Sequence[Box], block: float) -> bool:
     """Whether something in this box has changed or was expected."""
     if changed is None:
@@ -197,11 +223,11 @@ def _touches(box: Box, changed: npt.NDArray[np.bool_] | None, places: Sequence[B
     return bool(changed[r0 : r1 + 1, c0 : c1 + 1].any())
 
 
-def _same(a: Detection, b: Detection) -> bool:
-    """Whether two detections are of one face: either holds the other's middle, and neither is much larger."""
+def _same(a: Detection, b: Detection, reach: float = 0.5) -> bool:
+    """Whether two detections are of one face: not further apart than `reach` faces, and neither is much larger."""
     (ax, ay), (bx, by) = ((f.box[0] + f.box[2], f.box[1] + f.box[3]) for f in (a, b))
     a_side, b_side = (f.box[2] - f.box[0] for f in (a, b))
-    near = max(abs(ax - bx), abs(ay - by)) < max(a_side, b_side)
+    near = max(abs(ax - bx), abs(ay - by)) < 2 * reach * max(a_side, b_side)
     return near and 0.5 < a_side / b_side < 2.0
 
 
