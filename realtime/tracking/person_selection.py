@@ -15,7 +15,7 @@ That the face under the landmarks has become somebody else's is told by its shap
 mouth or a hand looks like another shape for a moment. Doubt adds up over frames, by how far each is beyond what the
 same person's are, and is taken back by frames that fit (docs/studies/face-shape-embedding.md). Life is a changing
 expression or direction: with noise and a shaking camera a poster's blendshapes moved by 0.11 at most and it turned by
-2.0°; talking people passed 0.3 and 5° within 2 s.
+2.0°; talking people passed 0.3 and 5° within 2 s. It counts from SETTLE_S on: in the first frames a poster reads 0.23.
 """
 
 from dataclasses import dataclass, field
@@ -38,6 +38,7 @@ LEARNT_OVER = 60  # frames over which it is averaged
 PATIENCE_S = 2.0
 EXPRESSION_CHANGE = 0.22  # of a blendshape's 0..1, filtered
 TURN_CHANGE_DEG = 5.0  # of the direction the head looks in: a camera's roll does not count
+SETTLE_S = 0.4  # before that, what changes in a face is the landmarks that find their places on it
 EXPRESSION_SHARE = 1 / 3  # how much of a new expression the filter takes in
 # Blinks, jaw, smile, pucker, brows: large in life, still on a poster.
 LIVE_BLENDSHAPES = np.array([1, 2, 3, 9, 10, 25, 38, 44, 45])
@@ -107,6 +108,7 @@ class Track:
     last: Observation
     last_s: float
     alive: bool = False
+    _since_s: float = field(init=False)
     _embedding: Doubles = field(default_factory=lambda: np.zeros(NUMBERS))
     _averaged: int = 0
     _doubt: float = 0.0
@@ -116,6 +118,7 @@ class Track:
     _first_forward: Doubles | None = None
 
     def __post_init__(self) -> None:
+        self._since_s = self.last_s
         self._learn(self.last)
 
     def update(self, seen: Observation, now_s: float) -> None:
@@ -163,6 +166,8 @@ class Track:
         live = seen.blendshapes[LIVE_BLENDSHAPES]
         before = live if self._expression is None else self._expression
         self._expression = before + EXPRESSION_SHARE * (live - before)
+        if abs(self.last_s - self._since_s) < SETTLE_S:
+            return
         self._low = np.minimum(self._low, self._expression)
         self._high = np.maximum(self._high, self._expression)
         now = forward(seen.pose)
