@@ -13,7 +13,7 @@ import numpy as np
 from export.parity import Feed
 from export.plan import ExportPlan, NetworkSpec
 from export.samples import MORPHS, Floats, mel_windows, with_masked_half
-from realtime.capture.picture import load_picture
+from realtime.capture.picture import SUFFIXES, load_picture
 from realtime.capture.recording import Recording
 from realtime.errors import ConfigError, MasqueradeError
 from realtime.frame import Pixels
@@ -26,7 +26,7 @@ from realtime.tracking.face import Face
 from realtime.tracking.tracker import Tracker
 
 CLIP = "clips/driving.mp4"
-PICTURES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp"})
+PICTURES = frozenset(f".{suffix}" for suffix in SUFFIXES)
 VIDEOS = frozenset({".mp4", ".mkv", ".webm", ".mov", ".avi"})
 EACH_S = 0.4
 """Time between two samples of a video: nearer ones look alike."""

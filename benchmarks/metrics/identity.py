@@ -11,6 +11,7 @@ import numpy as np
 
 from benchmarks.metrics import Floats, MeasuredFrame, Reals
 from benchmarks.readers import EMBEDDING_SHA256, SecondReader, middle_of
+from realtime.capture.picture import load_picture
 from realtime.errors import ConfigError
 from realtime.frame import Pixels
 from realtime.imaging.affine import cut
@@ -63,10 +64,11 @@ def embedding_of(reader: SecondReader, pictures: Sequence[Path]) -> Reals | str:
         return "no picture of the identity: pass --worn"
     found = []
     for path in pictures:
-        pixels = cv2.imread(str(path))
-        if pixels is None:
+        try:
+            pixels = load_picture(path)
+        except ConfigError:
             return f"{path.name} is no picture of the identity"
-        face = reader.find(np.asarray(pixels, dtype=np.uint8), middle_of((pixels.shape[1], pixels.shape[0])))
+        face = reader.find(pixels, middle_of((pixels.shape[1], pixels.shape[0])))
         if face is not None:
             found.append(reader.embedding(face))
     if not found:

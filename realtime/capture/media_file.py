@@ -12,6 +12,7 @@ from av.container import InputContainer
 from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
+from realtime.capture.picture import first_bytes, foreign
 from realtime.errors import ConfigError
 
 ADVICE = "give a video file, a picture, a stream address or a camera"
@@ -191,4 +192,6 @@ def open_container(path: Path | str, what: str = "a video", advice: str = ADVICE
     except (av.error.FFmpegError, OSError, ValueError) as error:
         empty = Path(path).is_file() and Path(path).stat().st_size == 0
         why = "is empty" if empty else f"is not {what} FFmpeg can read, or is cut off"
+        if os.path.isfile(path) and (found := foreign(first_bytes(Path(path)))) not in (None, "a video"):
+            why = f"is {found}, not {what}"
         raise ConfigError(f"{path} {why}: {advice}") from error

@@ -4,10 +4,8 @@ import os
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-import cv2
-
 from realtime.capture.devices import find, list_cameras, open_camera
-from realtime.capture.picture import Picture
+from realtime.capture.picture import Animation, Picture, is_animated, is_picture
 from realtime.capture.recording import Recording
 from realtime.capture.source import Pace, Source
 from realtime.capture.stream import SCHEMES, Stream
@@ -17,7 +15,7 @@ from realtime.capture.wrappers import Paced, SeekableSource
 from realtime.clock import Clock, now_ns
 from realtime.errors import ConfigError, DeviceError
 
-_MOVING = (".gif", ".mjpg", ".mjpeg", ".apng")  # OpenCV would show just their first picture
+_MOVING = (".mjpg", ".mjpeg")  # begin like a JPEG
 _KINDS = "a camera (0, a name), a video file, a picture, a stream address or synthetic"
 
 
@@ -62,7 +60,7 @@ def open_source(
 def _played(source: SeekableSource, fps: float | None, clock: Clock, pace: Pace, loop: bool) -> Source:
     if pace == "live":
         return Paced(source, loop=loop, fps=fps, clock=clock)
-    if isinstance(source, Recording) and fps is not None:
+    if isinstance(source, (Recording, Animation)) and fps is not None:
         source.close()
         name = source.name
         raise ConfigError(f"--pace all keeps every frame of {name}, --fps {fps:g} would drop some: leave one out")
@@ -92,8 +90,10 @@ def _seekable(
                 f"there is no file and no camera {spec}: give {_KINDS} (masquerade devices lists the cameras)"
             )
         return None
-    if _is_picture(path):
+    if _is_still(path):
         return Picture(path, size=size, rate_hz=fps or 30.0, count=1 if pace == "all" else None, clock=clock)
+    if is_animated(path):
+        return Animation(path, size=size, clock=clock)
     return Recording(path, size=size, clock=clock)
 
 
@@ -127,17 +127,8 @@ def _is_a_camera(spec: str) -> bool:
 def is_still(spec: str) -> bool:
     """True where a `--source` string names a still picture's file. Raises ConfigError for one that cannot be read."""
     path = file_path(spec)
-    return os.path.isfile(path) and _is_picture(path)
+    return os.path.isfile(path) and _is_still(path)
 
 
-def _is_picture(path: Path) -> bool:
-    """True where OpenCV knows the file's first bytes as those of a still picture."""
-    if path.suffix.lower() in _MOVING:
-        return False
-    try:
-        with path.open("rb") as file:
-            start = file.read(16)
-    except OSError as error:
-        why = error.strerror or "input error"
-        raise ConfigError(f"{path} cannot be read ({why}): check the file and its rights") from error
-    return not start.startswith(b"GIF8") and bool(cv2.haveImageReader(str(path)))
+def _is_still(path: Path) -> bool:
+    return path.suffix.lower() not in _MOVING and is_picture(path) and not is_animated(path)

@@ -53,7 +53,7 @@ class ToBgr:
         self._stream, self._decoder = stream, decoder
         self._first_ratio: Fraction | None = None
         self._turn: tuple[int, tuple[int, int, int, int]] | None = None
-        self._tone: tuple[tuple[int, int, str, int, int], _Lut] | None = None
+        self._to_sdr = ToSdr()
         self._looked_for_dolby = False
 
     def __call__(self, frame: VideoFrame) -> Pixels:
@@ -67,7 +67,7 @@ class ToBgr:
                 )
         form = "bgra" if _has_alpha(frame) else "bgr24"
         if not is_sdr(frame.color_primaries, frame.color_trc):
-            frame = self._tone_mapped(frame)
+            frame = self._to_sdr(frame)
         hd = frame.width >= _HD[0] or frame.height > _HD[1]
         matrix = "ITU709" if frame.colorspace == _UNSPECIFIED and hd else None
         width, height = self._square(frame)
@@ -75,19 +75,6 @@ class ToBgr:
             frame.to_ndarray(width=width, height=height, format=form, src_colorspace=matrix), dtype=np.uint8
         )
         return _turned(over_grey(pixels), self._matrix(frame))
-
-    def _tone_mapped(self, frame: VideoFrame) -> VideoFrame:
-        """SDR of the frame, in planar RGB of 16 bits."""
-        primaries, transfer = int(frame.color_primaries), int(frame.color_trc)
-        matrix = "BT2020" if frame.colorspace == _UNSPECIFIED else None
-        deep = frame.reformat(format="gbrap16le" if _has_alpha(frame) else "gbrp16le", src_colorspace=matrix)
-        key = deep.width, deep.height, deep.format.name, primaries, transfer
-        if self._tone is None or self._tone[0] != key:
-            found = sdr_lut(primaries, transfer)
-            table = np.empty(found.shape, np.uint16)
-            table[..., _lut_channels()] = found * 65535 + 0.5
-            self._tone = key, _Lut(table, deep)
-        return self._tone[1](deep)
 
     def size(self, frame: VideoFrame) -> tuple[int, int]:
         """(width, height) of what the frame becomes."""
@@ -108,6 +95,26 @@ class ToBgr:
         if self._turn is None or self._turn[0] != frame.rotation:
             self._turn = frame.rotation, _matrix(frame)
         return self._turn[1]
+
+
+class ToSdr:
+    """Tone-maps frames, by the primaries and transfer that they name."""
+
+    def __init__(self) -> None:
+        self._lut: tuple[tuple[int, int, str, int, int], _Lut] | None = None
+
+    def __call__(self, frame: VideoFrame) -> VideoFrame:
+        """SDR of the frame, in planar RGB of 16 bits."""
+        primaries, transfer = int(frame.color_primaries), int(frame.color_trc)
+        matrix = "BT2020" if frame.colorspace == _UNSPECIFIED else None
+        deep = frame.reformat(format="gbrap16le" if _has_alpha(frame) else "gbrp16le", src_colorspace=matrix)
+        key = deep.width, deep.height, deep.format.name, primaries, transfer
+        if self._lut is None or self._lut[0] != key:
+            found = sdr_lut(primaries, transfer)
+            table = np.empty(found.shape, np.uint16)
+            table[..., _lut_channels()] = found * 65535 + 0.5
+            self._lut = key, _Lut(table, deep)
+        return self._lut[1](deep)
 
 
 class _Lut:

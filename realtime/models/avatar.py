@@ -130,15 +130,12 @@ def avatar_pixels(file: Path) -> tuple[Pixels, npt.NDArray[np.uint8] | None]:
     Raises ConfigError for what is no picture, or too small.
     """
     image = decode_picture(file)
-    planes = image[..., None] if image.ndim == 2 else image
-    if min(planes.shape[:2]) < LEAST_PX:
-        raise ConfigError(f"{file} is {planes.shape[1]}x{planes.shape[0]} pixels, too small: give a larger picture")
-    channels = planes.shape[2]
-    colour = planes[..., :3] if channels >= 3 else np.repeat(planes[..., :1], 3, axis=2)
-    alpha = planes[..., -1] if channels in (2, 4) else None
+    size = image.shape[1], image.shape[0]
+    if min(size) < LEAST_PX:
+        raise ConfigError(f"{file} is {size[0]}x{size[1]} pixels, too small: give a larger picture")
+    colour, alpha = image[..., :3], image[..., 3] if image.shape[2] == 4 else None
     if alpha is not None and int(alpha.min()) >= OPAQUE:
         alpha = None
-    size = planes.shape[1], planes.shape[0]
     if max(size) > LARGEST_PX:
         size = scaled_into(size, (LARGEST_PX, LARGEST_PX))
         if alpha is not None:  # what is transparent must not bleed into what is not

@@ -3,7 +3,6 @@
 import logging
 import math
 import os
-import re
 import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,8 +10,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from realtime.capture.picture import SUFFIXES
 from realtime.errors import ConfigError, ModelError
 from realtime.frame import Pixels
+from realtime.imaging.sdr import over_grey
 from realtime.models.avatar import AVATAR_FILE, Avatar, StoredAvatar, avatar_pixels, open_avatar, read_avatar_card
 from realtime.models.bundle import hash_file
 from realtime.models.figure import FigureFiles, is_figure_folder, read_rig
@@ -25,7 +26,6 @@ log = logging.getLogger(__name__)
 
 MOST_AVATARS = 40  # kept ready: each takes 5 to 20 MB, by its size and the output's
 MAX_PICTURE_BYTES = 256 << 20  # no camera's file is larger
-_PICTURE = re.compile(r"\.(png|jpe?g|webp|gif|bmp|tiff?|avif|jp2|ppm|pgm|hdr|exr)", re.I)
 LEAST_FACE_PX = 48  # of a face's height: a smaller one has no lips to move
 MOST_TURN_DEG = 38.0  # to any side: of a profile half the face is missing
 
@@ -86,7 +86,7 @@ def _of_kind(avatar: StoredAvatar, *, figures: bool) -> StoredAvatar:
 
 
 def _in_folder(folder: Path) -> tuple[StoredAvatar, ...]:
-    files = sorted(f for f in folder.iterdir() if _PICTURE.fullmatch(f.suffix) and not f.name.startswith("."))
+    files = sorted(f for f in folder.iterdir() if f.suffix.lower()[1:] in SUFFIXES and not f.name.startswith("."))
     if not files:
         raise ConfigError(f"there is no picture in {printable(folder)}: give a folder of pictures, or one picture")
     if len(files) > MOST_AVATARS:
@@ -142,7 +142,7 @@ def ready_avatars(stored: Sequence[StoredAvatar], find: Find | None) -> list[Ava
                 named = avatar.name, avatar.card.title, avatar.card.identity.kind
                 ready.append(Avatar(*named, pixels, alpha, figure=figure))
                 continue
-            face = None if find is None else usable_face(avatar.name, find(_over_grey(pixels, alpha)))
+            face = None if find is None else usable_face(avatar.name, find(_opaque(pixels, alpha)))
             ready.append(Avatar(avatar.name, avatar.card.title, avatar.card.identity.kind, pixels, alpha, face))
         except ConfigError as error:
             refused.append(error)
@@ -153,11 +153,8 @@ def ready_avatars(stored: Sequence[StoredAvatar], find: Find | None) -> list[Ava
     return ready
 
 
-def _over_grey(pixels: Pixels, alpha: npt.NDArray[np.uint8] | None) -> Pixels:
-    if alpha is None:
-        return pixels
-    share = alpha[..., None].astype(np.float32) / 255
-    return np.asarray(pixels * share + 128 * (1 - share)).astype(np.uint8)
+def _opaque(pixels: Pixels, alpha: npt.NDArray[np.uint8] | None) -> Pixels:
+    return pixels if alpha is None else over_grey(np.dstack([pixels, alpha]))
 
 
 def usable_face(name: str, faces: Sequence[Face]) -> Face:

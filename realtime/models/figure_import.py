@@ -78,10 +78,8 @@ def _copy(file: Path, to: Path) -> None:
 def _convert_drawing(source: Path, out: Path) -> None:
     """A character folder of AnimatedDrawings (texture.png, mask.png, char_cfg.yaml) as a flat figure of ours."""
     skeleton = _read_skeleton(source / DRAWING_FILE)
-    texture = decode_picture(source / "texture.png")
-    mask = decode_picture(source / "mask.png")
-    mask = np.ascontiguousarray(mask if mask.ndim == 2 else mask[..., 0])
-    colour = np.repeat(texture[..., None], 3, axis=2) if texture.ndim == 2 else texture[..., :3]
+    colour = decode_picture(source / "texture.png")[..., :3]
+    mask = np.ascontiguousarray(decode_picture(source / "mask.png")[..., 0])
     if mask.shape != colour.shape[:2]:
         raise ConfigError(f"texture.png and mask.png in {printable(source)} differ in size: export the character again")
     scale = _CANVAS_PX / colour.shape[0]

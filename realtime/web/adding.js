@@ -14,6 +14,8 @@ let kind = "picture";
 let request = null;
 let after = () => {}; // gets the kind and the name of what was added
 
+find("offered").addEventListener("error", () => { find("offered").hidden = true; }); // HEIC, which browsers lack
+
 export function offer(chosen, then = focusOn) {
   if (!chosen || document.querySelector("dialog[open]")) return; // one question at a time
   after = then;

@@ -10,10 +10,11 @@ import cv2
 import numpy as np
 from aiohttp import web
 
-from realtime.capture.picture import decode_picture, over_grey
+from realtime.capture.picture import decode_picture
 from realtime.errors import ConfigError
 from realtime.families import IDENTITIES
 from realtime.imaging.resize import scaled_into
+from realtime.imaging.sdr import over_grey
 from realtime.models.avatar import StoredAvatar
 from realtime.models.bundle import Bundle
 from realtime.models.library import AVATARS, BUNDLES, Broken, Library

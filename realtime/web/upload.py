@@ -14,8 +14,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
 from aiohttp import ClientPayloadError, web
-from PIL import Image
 
+from realtime.capture.picture import FORMATS, open_picture
 from realtime.errors import ConfigError, DeviceError, MasqueradeError
 from realtime.families.face_swap.dfm import inspect_dfm
 from realtime.home import private_dir, private_opener, user_home
@@ -29,13 +29,6 @@ from realtime.web.auth import Refused
 
 LIMITS: Final = {"picture": 64 << 20, "dfm": MAX_FILE_BYTES, "bundle": MAX_FILE_BYTES}
 """Bytes of each kind of file."""
-
-PICTURES: Final = {
-    "PNG": "png", "JPEG": "jpg", "WEBP": "webp", "GIF": "gif", "BMP": "bmp", "TIFF": "tif", "AVIF": "avif",
-}  # fmt: skip
-Image.MAX_IMAGE_PIXELS = None  # `check_picture` has a limit of its own, whose error names the size
-MOST_PIXELS = 100_000_000
-"""Of a picture: larger than any camera's, and 300 MB when it is decoded."""
 
 SILENCE_S = 20.0
 """A sender that sends nothing for so long has gone."""
@@ -133,21 +126,12 @@ def _take_in(offer: Offer, file: Path) -> tuple[str, str]:
 
 
 def check_picture(file: Path, title: str) -> str:
-    """The suffix of a picture's format, by its header: decoded, a few kilobytes could fill the memory.
-
-    `title` names it in the ConfigError raised.
-    """
-    title = printable(title, 60)
+    """The suffix of a picture's format, by its header. `title` names it in the ConfigError raised."""
     try:
-        with Image.open(file, formats=tuple(PICTURES)) as picture:
-            width, height = picture.size
-            suffix = PICTURES[picture.format or ""]
-    except Exception as error:  # damaged headers make Pillow raise nearly anything
-        known = "PNG, JPEG, WebP, GIF, BMP, TIFF or AVIF"
-        raise ConfigError(f"{title} is not a picture that can be used here: choose a {known}") from error
-    if width * height > MOST_PIXELS:
-        raise ConfigError(f"{title} has {width}x{height} pixels, too many: make it smaller first")
-    return suffix
+        with open_picture(file) as picture:
+            return FORMATS[picture.format or ""]
+    except ConfigError as error:
+        raise ConfigError(str(error).replace(str(file), printable(title, 60))) from error
 
 
 async def store(

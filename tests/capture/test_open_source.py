@@ -11,7 +11,7 @@ from sources import Bench, take
 from written_video import number_of, numbered_pictures, written
 
 from realtime.capture.open_source import open_source
-from realtime.capture.picture import Picture
+from realtime.capture.picture import Animation, Picture
 from realtime.capture.recording import Recording
 from realtime.capture.source import Source
 from realtime.capture.synthetic import Synthetic
@@ -43,7 +43,7 @@ def folder(tmp_path: Path) -> Path:
     [
         ("talk.mp4", Recording),
         ("odd name & co.mkv", Recording),
-        ("loop.gif", Recording),
+        ("loop.gif", Animation),
         ("face.png", Picture),
         ("unnamed", Picture),
     ],

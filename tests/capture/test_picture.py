@@ -1,13 +1,18 @@
-"""Still pictures of every kind."""
+"""Picture files of every kind."""
 
+import os
+import struct
+import zlib
 from pathlib import Path
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 import pytest
+from PIL import Image, ImageCms
 
-from realtime.capture.picture import Picture, load_picture, orientation
+from realtime.capture.open_source import is_still, open_source
+from realtime.capture.picture import Animation, Picture, decode_picture, load_picture, upright
 from realtime.errors import ConfigError
 
 QUADRANTS = np.zeros((20, 40, 3), np.uint8)
@@ -22,12 +27,12 @@ def saved(path: Path, image: npt.NDArray[np.generic]) -> Path:
     return path
 
 
-def exif(turned: int, big_endian: bool = False) -> bytes:
-    order = "big" if big_endian else "little"
-    return (b"MM" if big_endian else b"II") + b"".join(
-        value.to_bytes(size, order)  # type: ignore[arg-type]
-        for value, size in ((42, 2), (8, 4), (1, 2), (0x0112, 2), (3, 2), (1, 4), (turned, 2), (0, 2), (0, 4))
-    )
+LOSSLESS: dict[str, dict[str, object]] = {
+    "webp": {"lossless": True},
+    "jpg": {"quality": 98, "subsampling": 0},
+    "avif": {"quality": 100, "subsampling": "4:4:4"},
+}
+CASES = Path(__file__).resolve().parents[3] / "shared" / "cases"
 
 
 def test_colour_is_kept_to_the_bit(tmp_path: Path) -> None:
@@ -75,36 +80,26 @@ def test_8k_is_scaled_down_and_keeps_its_shape(tmp_path: Path) -> None:
     assert got[1000, 3000].tolist() == [200, 200, 200]
 
 
-@pytest.mark.parametrize("extension", [".jpg", ".png", ".webp"])
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "tif", "avif"])
 @pytest.mark.parametrize("turned", range(1, 9))
-def test_exif_orientation(tmp_path: Path, extension: str, turned: int) -> None:
-    block = np.frombuffer(exif(turned), np.uint8)
-    done, encoded = cv2.imencodeWithMetadata(extension, QUADRANTS, [cv2.IMAGE_METADATA_EXIF], [block])
-    assert done
-    path = tmp_path / f"a{extension}"
-    path.write_bytes(encoded.tobytes())
-    # OpenCV turns pictures by itself when asked for plain colour: the reference.
-    expected = cv2.imdecode(encoded, cv2.IMREAD_COLOR)
-    got = load_picture(path)
-    assert got.shape == expected.shape == ((20, 40, 3) if turned < 5 else (40, 20, 3))
-    assert np.array_equal(got, expected)
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+def test_pictures_are_upright_as_their_exif_says(tmp_path: Path, suffix: str, turned: int, mode: str) -> None:
+    if suffix == "jpg" and mode == "RGBA":
+        pytest.skip("JPEG has no alpha")
+    path = tmp_path / f"a.{suffix}"
+    tags = Image.Exif()
+    tags[0x0112] = turned
+    Image.fromarray(QUADRANTS[..., ::-1]).convert(mode).save(path, exif=tags, **LOSSLESS.get(suffix, {}))
+    found = load_picture(path)
+    small = found[5::10, 10::20].astype(int) if turned < 5 else found[10::20, 5::10].astype(int)
+    assert small.shape == (2, 2, 3)
+    assert np.abs(small - upright(QUADRANTS[5::10, 10::20], turned)).max() <= 3
 
 
-def test_transparent_pictures_are_turned_too(tmp_path: Path) -> None:
-    image = np.dstack([QUADRANTS, np.full((20, 40), 255, np.uint8)])
-    block = np.frombuffer(exif(6), np.uint8)
-    _, encoded = cv2.imencodeWithMetadata(".png", image, [cv2.IMAGE_METADATA_EXIF], [block])
-    (tmp_path / "a.png").write_bytes(encoded.tobytes())
-    assert np.array_equal(load_picture(tmp_path / "a.png"), cv2.rotate(QUADRANTS, cv2.ROTATE_90_CLOCKWISE))
-
-
-def test_broken_exif_means_upright() -> None:
-    assert orientation(exif(6)) == orientation(exif(6, big_endian=True)) == 6
-    assert orientation(b"Exif\0\0" + exif(8)) == 8
-    whole = exif(6)
-    for cut in range(len(whole)):
-        assert orientation(whole[:cut]) in (1, 6)
-    assert orientation(exif(77)) == orientation(b"") == orientation(b"II*\0\xff\xff\xff\xff") == 1
+@pytest.mark.parametrize("exif", [b"", b"Exif\0\0II*\0\xff\xff\xff\xff", b"II*\0\x08\0\0\0\x01\0", b"\xff" * 40])
+def test_broken_exif_means_upright(tmp_path: Path, exif: bytes) -> None:
+    Image.fromarray(QUADRANTS[..., ::-1]).save(tmp_path / "a.webp", exif=exif, lossless=True)
+    assert np.array_equal(load_picture(tmp_path / "a.webp"), QUADRANTS)
 
 
 @pytest.mark.parametrize("kept", [0, 4, 60, 400])
@@ -139,3 +134,143 @@ def test_as_a_source(tmp_path: Path) -> None:
     assert source.read() is None
     source.close()
     source.close()
+
+
+@pytest.mark.parametrize(
+    ("mode", "colour", "expected"),
+    [
+        ("1", 1, (255, 255, 255)),
+        ("L", 77, (77, 77, 77)),
+        ("LA", (77, 255), (77, 77, 77)),
+        ("LA", (77, 0), (128, 128, 128)),
+        ("P", 40, (40, 50, 60)),
+        ("RGBA", (10, 20, 30, 0), (128, 128, 128)),
+        ("CMYK", (0, 255, 255, 0), (255, 0, 0)),
+        ("YCbCr", (128, 128, 128), (128, 128, 128)),
+        ("I;16", 257 * 99, (99, 99, 99)),
+    ],
+)
+@pytest.mark.parametrize("suffix", ["png", "tif", "jpg"])
+def test_every_mode_becomes_colour(
+    tmp_path: Path, mode: str, colour: int | tuple[int, ...], expected: tuple[int, ...], suffix: str
+) -> None:
+    image = Image.new(mode, (40, 30), colour)
+    if mode == "P":
+        image.putpalette(bytes(v for i in range(256) for v in (i, min(255, i + 10), min(255, i + 20))))
+    path = tmp_path / f"a.{suffix}"
+    try:
+        image.save(path)
+    except OSError:
+        pytest.skip(f"{suffix} has no {mode}")
+    assert np.abs(load_picture(path)[10, 10, ::-1].astype(int) - expected).max() <= 2
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "webp", "tif", "avif"])
+def test_a_profile_is_taken_into_account(tmp_path: Path, suffix: str) -> None:
+    # A made profile with red and green exchanged, by its tags: nothing else would show them so.
+    plain = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    plain = plain.replace(b"sRGB", b"Swap").replace("sRGB".encode("utf-16-be"), "Swap".encode("utf-16-be"))
+    swapped = plain.replace(b"rXYZ", b"****").replace(b"gXYZ", b"rXYZ").replace(b"****", b"gXYZ")
+    image = Image.new("RGB", (40, 30), (250, 10, 20))
+    path = tmp_path / f"a.{suffix}"
+    image.save(path, icc_profile=swapped, **LOSSLESS.get(suffix, {}))
+    assert np.abs(load_picture(path)[10, 10, ::-1].astype(int) - (10, 250, 20)).max() <= 6
+    image.save(path, icc_profile=b"no profile" * 20, **LOSSLESS.get(suffix, {}))
+    assert np.abs(load_picture(path)[10, 10, ::-1].astype(int) - (250, 10, 20)).max() <= 3
+
+
+def test_pictures_in_hdr_become_sdr(tmp_path: Path) -> None:
+    # PNG, third edition: the chunk cICP says BT.2020 and PQ. White at 203 cd/m2 is 0.58 of the range.
+    path = tmp_path / "a.png"
+    Image.new("RGB", (40, 30), (148, 148, 148)).save(path)
+    data = path.read_bytes()
+    chunk = b"cICP\x09\x10\0\1"
+    path.write_bytes(data[:33] + struct.pack(">I", 4) + chunk + struct.pack(">I", zlib.crc32(chunk)) + data[33:])
+    assert load_picture(path)[10, 10].min() >= 235
+
+
+@pytest.mark.parametrize("suffix", ["webp", "gif", "png", "avif"])
+def test_animations_are_motion_pictures(tmp_path: Path, suffix: str) -> None:
+    frames = [Image.new("RGBA", (48, 32), (0, 0, 0, 0)) for _ in range(3)]
+    for frame, colour in zip(frames, [(250, 0, 0, 255), (0, 250, 0, 255), (0, 0, 250, 255)], strict=True):
+        frame.paste(colour, (0, 0, 24, 32))
+        frame.paste(colour, (44, 0, 48, 4))
+    path = tmp_path / f"a.{suffix}"
+    frames[0].save(
+        path, save_all=True, append_images=frames[1:], duration=[40, 80, 120], disposal=2, **LOSSLESS.get(suffix, {})
+    )
+    assert not is_still(str(path))
+    source = open_source(str(path), pace="all")
+    assert isinstance(source, Animation)
+    assert (source.size, source.rate_hz) == ((48, 32), pytest.approx(25))
+    for lap in range(2):
+        found = list(iter(source.read, None))
+        assert [shown.seq for shown in found] == [3 * lap, 3 * lap + 1, 3 * lap + 2]
+        assert [shown.media_s for shown in found] == pytest.approx([0, 0.04, 0.12])
+        for shown, colour in zip(found, [(0, 0, 250), (0, 250, 0), (250, 0, 0)], strict=True):
+            assert np.abs(shown.pixels[16, 12].astype(int) - colour).max() <= 6
+            assert np.abs(shown.pixels[16, 36].astype(int) - 128).max() <= 6
+        assert source.duration_s == pytest.approx(0.24)
+        source.rewind()
+    source.unblock()
+    assert source.read() is None
+    source.close()
+    assert load_picture(path)[16, 12].argmax() == 2  # in a place for stills, the first one
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"<!DOCTYPE html><title>Quota</title>", "is a web page"),
+        (b'<?xml version="1.0"?>\n<svg xmlns="http://www.w3.org/2000/svg"/>', "is an SVG drawing"),
+        (b"%PDF-1.7 ", "is a PDF document"),
+        (b"8BPS\0\1", "is a Photoshop document"),
+        (b"\xff\x0a\xfa\x7f", "is a JPEG XL picture"),
+        (b"\0\0\0\x20ftypisom\0\0\2\0", "is a video"),
+        (b"\0\0\0\x20ftypheic\0\0\0\0", "is a HEIC picture"),
+        (b"PK\3\4", "is a zip archive"),
+        (b"version https://git-lfs.github.com/spec/v1", "is a Git LFS pointer"),
+        (b"just words", "is not a whole picture"),
+    ],
+)
+def test_what_is_no_picture_is_named(tmp_path: Path, data: bytes, words: str) -> None:
+    path = tmp_path / "a.png"
+    path.write_bytes(data)
+    with pytest.raises(ConfigError, match=words) as caught:
+        load_picture(path)
+    assert "\n" not in str(caught.value)
+    assert ": give " in str(caught.value)
+
+
+@pytest.mark.parametrize("size", [(20_000, 20_000), (60_000, 60_000)])
+def test_a_picture_that_claims_to_be_huge_is_refused_before_it_is_decoded(
+    tmp_path: Path, size: tuple[int, int]
+) -> None:
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", *size, 8, 2, 0, 0, 0))
+    path = tmp_path / "a.png"
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(bytes(10**6))) + chunk(b"IEND", b""))
+    with pytest.raises(ConfigError, match=rf"a\.png has {size[0]}x{size[1]} pixels, too many"):
+        load_picture(path)
+
+
+@pytest.mark.parametrize("name", ["photo.heic", "turned.avif"])
+def test_the_cases_from_the_field(name: str) -> None:
+    if not CASES.exists():
+        pytest.skip("the shared cases are not here")
+    pixels = decode_picture(CASES / name)
+    assert pixels.shape == (540, 960, 3)
+    # Upright: the hair is above the chin, and both halves hold one half of the face.
+    assert pixels[60:120, 440:520].mean() < pixels[300:400, 440:520].mean()
+
+
+def test_a_name_that_is_no_utf_8(tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(b"odd\xff.png")
+    try:
+        path.write_bytes(cv2.imencode(".png", QUADRANTS)[1].tobytes())
+    except OSError:
+        pytest.skip("this file system has names in UTF-8 only")
+    assert np.array_equal(load_picture(path), QUADRANTS)
+    assert is_still(str(path))

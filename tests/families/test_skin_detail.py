@@ -138,7 +138,6 @@ def test_a_bundle_with_detail_has_it_in_both_variants(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("picture", "said"),
     [
-        (np.zeros((SIDE, SIDE), np.uint8), f"must be a colour picture of {SIDE}x{SIDE} pixels"),
         (np.zeros((SIDE, 2 * SIDE, 3), np.uint8), f"must be a colour picture of {SIDE}x{SIDE} pixels"),
         (np.zeros((SIDE, SIDE, 4), np.uint8), f"must be a colour picture of {SIDE}x{SIDE} pixels"),
         (None, "not a whole picture"),

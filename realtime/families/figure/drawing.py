@@ -313,11 +313,9 @@ def _value_at(field: Doubles, point: Doubles) -> float:
 def _scaled_picture(file: Path, scale: float) -> Picture:
     """A layer's picture, colours multiplied by alpha, `scale` times as large. Raises ConfigError for no picture."""
     image = decode_picture(file)
-    planes = image[..., None] if image.ndim == 2 else image
-    rows, columns, channels = planes.shape
-    colour = planes[..., :3] if channels >= 3 else np.repeat(planes[..., :1], 3, axis=2)
-    alpha = planes[..., -1:] if channels in (2, 4) else np.full((rows, columns, 1), 255, np.uint8)
-    picture = np.concatenate([colour * (alpha.astype(np.float32) / 255), alpha.astype(np.float32)], axis=2)
+    rows, columns, channels = image.shape
+    alpha = image[..., 3:] if channels == 4 else np.full((rows, columns, 1), 255, np.uint8)
+    picture = np.concatenate([image[..., :3] * (alpha.astype(np.float32) / 255), alpha.astype(np.float32)], axis=2)
     size = max(round(columns * scale), 1), max(round(rows * scale), 1)
     kernel = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
     return np.clip(np.rint(cv2.resize(picture, size, interpolation=kernel)), 0, 255).astype(np.uint8)
