@@ -2,9 +2,10 @@
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Literal
 
 import platformdirs
 from filelock import FileLock
@@ -12,27 +13,31 @@ from filelock import FileLock
 OURS = ("models", "avatars", "recordings", "results", "learning", "cache", "presets.json", "last-look.json")
 """What lies in the folder. MASQUERADE_HOME may name one that holds other things, which are left alone."""
 
-NOWHERE = Path("/nonexistent/masquerade")
-"""For a user without a home: no HOME, and a number that the system knows no name of. As Debian calls it."""
+NOWHERE = Path(os.devnull, "masquerade")
+"""Where nothing can be kept: for a user without a home, that is no HOME and a number that the system has no name of."""
 
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
 def user_home() -> Path:
     """The folder of everything that is the user's own: MASQUERADE_HOME, else the platform's data folder."""
-    return _own("", platformdirs.user_data_dir("masquerade", appauthor=False))
+    return _own("", platformdirs.user_data_path)
 
 
 def user_cache() -> Path:
     """The folder of what can be made again: `cache` in MASQUERADE_HOME, else the platform's."""
-    return _own("cache", platformdirs.user_cache_dir("masquerade", appauthor=False))
+    return _own("cache", platformdirs.user_cache_path)
 
 
-def _own(part: str, platforms: str) -> Path:
+def _own(part: str, platforms: Callable[[str, Literal[False]], Path]) -> Path:
     home = os.environ.get("MASQUERADE_HOME")
     if home:
         return Path(os.path.abspath(os.path.expanduser(home)), part)
-    return Path(platforms) if os.path.isabs(platforms) else NOWHERE / part
+    try:
+        found = platforms("masquerade", False)
+    except RuntimeError:
+        return NOWHERE / part
+    return found if found.is_absolute() else NOWHERE / part  # older platformdirs: a folder called ~
 
 
 def private_dir(folder: Path) -> Path:

@@ -36,6 +36,7 @@ class Commands(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         for found in entry_points(group=self.PLUGINS, name=cmd_name):
+            os.getcwd()  # it raises where that folder is gone, in which PyTorch would end the process
             command: click.Command = found.load()
             return command
         return super().get_command(ctx, cmd_name)
@@ -125,6 +126,8 @@ def _run(arguments: list[str], debug: bool) -> int:
         return ended.code if isinstance(ended.code, int) else 0
     except OSError as error:
         why = error.strerror or type(error).__name__
+        if isinstance(error, FileNotFoundError) and error.filename is None:
+            return _failed("the working directory is gone: change to another one", 2, debug)
         if error.filename is None:
             return _failed(f"the system refused something ({why}): run again with --debug to see what", 1, debug)
         return _failed(f"{os.fsdecode(error.filename)} cannot be used ({why}): check the path and its rights", 2, debug)

@@ -53,9 +53,10 @@ def standard_streams() -> Iterator[list[OSError]]:
 def _replaced(name: str) -> io.TextIOWrapper | None:
     """The stream in its new form; None where it is no file (a console of Windows, a test's)."""
     now = getattr(sys, name)
+    buffer = getattr(now, "buffer", None)
     if now is None:
         raw, encoding = _Stream(os.devnull, "wb"), "utf-8"
-    elif isinstance(getattr(getattr(now, "buffer", None), "raw", None), io.FileIO):
+    elif isinstance(getattr(buffer, "raw", buffer), io.FileIO):  # PYTHONUNBUFFERED leaves the buffer out
         raw, encoding = _Stream(now.fileno(), "wb", closefd=False), now.encoding
     else:
         return None
