@@ -28,7 +28,9 @@ CROWD = 6  # of 3 x 3 blocks: where fewer changed there is no new face, but the 
 POSSIBLE = (
     0.1  # a coarse look's score: of faces of 13 of the network's 128 pixels it misses none, and noise has it rarely
 )
+CUT_SCORE = 0.25  # the score from near of a face that the picture's edge cuts: half of one reads 0.3 to 0.5
 AGAIN = 0.25  # the score at which a face that was there a moment ago is still one
+CUT = 0.1
 CLEAR_PX = 24  # of the network's pixels: a face so large needs no second look
 NEAR = 3.0  # a look from near is so many times as wide as the face
 LEAST_ROOM = 0.08  # around what changed, of the picture's shorter side
@@ -100,7 +102,7 @@ class FaceSearch:
                 clear = (possible.box[2] - possible.box[0]) * DETECTOR_SIZE / region.width >= CLEAR_PX
                 if not (clear and possible.score >= MIN_SCORE) and looks < MOST_NEAR:
                     looks += 1
-                    nearer = self.near(pixels, possible, MIN_SCORE)
+                    nearer = self.near(pixels, possible, CUT_SCORE if _is_cut(possible.box, size) else MIN_SCORE)
                     if nearer is None:
                         continue
                     possible = nearer
@@ -210,6 +212,13 @@ def _has_room(changed: npt.NDArray[np.bool_], expected: Sequence[Box], block: fl
         beside[y0 : y1 + 1, x0 : x1 + 1] = 0
     crowd = cv2.boxFilter(beside, -1, (3, 3), normalize=False, borderType=cv2.BORDER_CONSTANT)
     return int(crowd.max()) >= CROWD
+
+
+def _is_cut(box: Box, size: tuple[int, int]) -> bool:
+    """Whether a tenth of the box or more lies beside the picture."""
+    x0, y0, x1, y1 = box
+    beyond = max(-x0, x1 - size[0]) / (x1 - x0), max(-y0, y1 - size[1]) / (y1 - y0)
+    return max(beyond) > CUT
 
 
 def _touches(box: Box, changed: npt.NDArray[np.bool_] | None, places: Sequence[Box], block: float) -> bool:
