@@ -46,6 +46,7 @@ LEAST_LEVELS = 0.75  # of 255: a patch that differs by less on average is the sa
 INNER = 0.8  # of the face's outline: beyond it lies hair, which stays
 
 COVER_ACROSS, COVER_DOWN, COVER_UP = 0.7, 0.9, 0.1  # of the detector's box: radii of the cover, and how far it lies up
+CERTAIN, UNCERTAIN, MOST_GROWN = 0.85, 0.6, 1.6  # the less sure the detector is, the less it knows where the face ends
 
 
 class Doubtful(MasqueradeError):
@@ -227,7 +228,8 @@ def _steady(
 def _oval_of(seen: Detection) -> Oval:
     """What hides a face that the detector saw, forehead and ears included."""
     x0, y0, x1, y1 = seen.box
-    side = max(x1 - x0, y1 - y0)
+    unsure = float(np.clip((CERTAIN - seen.score) / (CERTAIN - UNCERTAIN), 0.0, 1.0))
+    side = max(x1 - x0, y1 - y0) * (1.0 + unsure * (MOST_GROWN - 1.0))
     turn = seen.region.turn
     x, y = (x0 + x1) / 2 + COVER_UP * side * math.sin(turn), (y0 + y1) / 2 - COVER_UP * side * math.cos(turn)
     return Oval(x, y, COVER_ACROSS * side, COVER_DOWN * side, turn)
