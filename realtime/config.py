@@ -106,6 +106,7 @@ class RunConfig(Settings):
     loop: bool = False
     seconds: Annotated[float, Field(gt=0)] | None = None
     metrics: Path | None = None
+    record_motion: Path | None = None
 
     def settings(self) -> Settings:
         """The live settings at the start. `model` and `avatar` are left out: the run loads them itself."""

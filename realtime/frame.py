@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from realtime.clock import NS_PER_S
+from realtime.skeleton import Moment
 
 Pixels = npt.NDArray[np.uint8]
 """(H, W, 3) uint8 BGR, C-contiguous."""
@@ -23,7 +24,8 @@ class Frame:
 
     `pixels` is (H, W, 3) uint8 BGR, C-contiguous and read-only: whoever changes pixels makes a new array. `seq` counts
     the source's frames from 0. `captured_ns` is the clock's reading when the source had the picture. `media_s` is the
-    presentation time within a file, None for live sources. `spans` holds nanoseconds spent so far, by stage.
+    presentation time within a file, None for live sources. `spans` holds nanoseconds spent so far, by stage. `motion`:
+    of the figure that is drawn here, or is to be drawn.
     """
 
     pixels: Pixels
@@ -31,6 +33,7 @@ class Frame:
     captured_ns: int
     media_s: float | None = None
     spans: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    motion: Moment | None = None
 
     def __post_init__(self) -> None:
         p = self.pixels

@@ -5,6 +5,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from realtime.capture.devices import find, list_cameras, open_camera
+from realtime.capture.motion_file import MotionFile, is_motion_file
 from realtime.capture.picture import Animation, Picture, is_animated, is_picture
 from realtime.capture.recording import Recording
 from realtime.capture.source import Pace, Source
@@ -90,6 +91,8 @@ def _seekable(
                 f"there is no file and no camera {spec}: give {_KINDS} (masquerade devices lists the cameras)"
             )
         return None
+    if is_motion_file(path):
+        return MotionFile(path, clock)
     if _is_still(path):
         return Picture(path, size=size, rate_hz=fps or 30.0, count=1 if pace == "all" else None, clock=clock)
     if is_animated(path):

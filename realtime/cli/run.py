@@ -32,7 +32,10 @@ def _run_options(command: F) -> F:
 
 
 @click.command()
-@click.option("--source", help="Camera (0, /dev/video2, a name), file, picture, stream address, or synthetic.")
+@click.option(
+    "--source",
+    help="Camera (0, /dev/video2, a name), file, picture, stream, motion (.npz, .bvh), or synthetic.",
+)
 @click.option("--model", help="A bundle's name or folder (masquerade models).")
 @click.option("--avatar", help="Who moves or speaks: a name (masquerade avatars), a picture, a folder of pictures.")
 @click.option(
@@ -40,6 +43,7 @@ def _run_options(command: F) -> F:
 )
 @click.option("--virtual-microphone/--no-virtual-microphone", default=None, help="Let calls hear the voice, in step.")
 @click.option("--output", multiple=True, help="camera[:DEVICE], FILE.mp4|.mkv|.webm, page or null. Repeatable.")
+@click.option("--record-motion", type=click.Path(path_type=Path), help="Write a figure's motion as numbers (.npz).")
 @click.option("--pace", help="live drops frames to keep up; all processes every frame of a file.")
 @click.option("--loop/--no-loop", default=None, help="Start a file again when it ends.")
 @click.option("--precision", help="auto, fp32, fp16 or bf16 for the swap network.")

@@ -13,6 +13,7 @@ from realtime.inference.session import Session
 from realtime.models.avatar import Avatar
 from realtime.models.bundle import Bundle
 from realtime.models.card import ModelCard
+from realtime.skeleton import Moment
 from realtime.tracking.face import Face
 
 FINE_FILE = "fine.onnx"  # the network of a bundle's `fine` variant, where it has one
@@ -43,6 +44,11 @@ class Effect(Protocol):
     @property
     def resting(self) -> bool:
         """True where nobody drives the last picture: it is calm."""
+        ...
+
+    @property
+    def motion(self) -> Moment | None:
+        """The joints of the figure in the last picture; None where no figure is drawn."""
         ...
 
     def prepare(self, size: tuple[int, int], settings: Settings) -> None:

@@ -12,6 +12,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from realtime.errors import ModelError
 from realtime.models.card import FileName, Table, first_fault, refusal
+from realtime.skeleton import JOINTS
 from realtime.text import printable
 
 FIGURE_FILE = "figure.json"
@@ -20,13 +21,6 @@ MOST_BYTES = 1 << 20  # of figure.json
 MOST_PARTS, MOST_LAYERS = 64, 200
 MOST_FILES = 1 + MOST_PARTS + MOST_LAYERS
 MOST_PX = 4096
-
-JOINTS = ("hips", "neck", "head") + tuple(
-    f"{side}_{joint}"
-    for side in "lr"
-    for joint in ("shoulder", "elbow", "wrist", "hand", "hip", "knee", "ankle", "toe")
-)
-"""The 19 joints; left is the figure's side that follows the driver's left, at the right of the picture."""
 
 Point = tuple[
     Annotated[float, Field(ge=-MOST_PX, le=2 * MOST_PX)], Annotated[float, Field(ge=-MOST_PX, le=2 * MOST_PX)]

@@ -105,7 +105,7 @@ class Engine:
             if pixels is not None and settings.mirror:
                 pixels = np.ascontiguousarray(cv2.flip(pixels, 1), dtype=np.uint8)
             timer.spans["networks"] = report(sessions).spent_ns - in_networks
-            timed = frame.with_spans(**timer.spans)
+            timed = replace(frame.with_spans(**timer.spans), motion=effect.motion)
             result = Result(timed, effect.title, pixels, len(faces), resting=effect.resting, may_hide_badge=hide)
             return result if checked is None else replace(result, covered=checked.covered, raw=checked.raw)
         except Doubtful as doubt:

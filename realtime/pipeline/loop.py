@@ -84,7 +84,8 @@ class Loop:
         fresh = result is not None
         captured_ns = result.frame.captured_ns if result is not None else started
         media_s = result.frame.media_s if result is not None else None
-        frame = Frame(pixels, self.tally.emitted, captured_ns, media_s)
+        motion = result.frame.motion if result is not None and result.pixels is not None else None
+        frame = Frame(pixels, self.tally.emitted, captured_ns, media_s, motion=motion)
         for sink in list(self.sinks):
             self._hand_over(sink, frame)
         now = self.clock()

@@ -23,6 +23,7 @@ from realtime.files import check_output
 from realtime.inference.providers import why_not
 from realtime.models.library import face_folder
 from realtime.output.disclosure import metadata
+from realtime.output.motion_file import MotionRecorder
 from realtime.output.open_sink import check_specs, open_sinks, wants_page
 from realtime.output.recorder import Recorder
 from realtime.output.sink import Sink
@@ -102,6 +103,10 @@ def open_parts(
     check_specs(config.output, config.source)
     if config.metrics is not None:
         check_output(config.metrics, "--metrics", (config.source, config.sound, config.avatar, *config.output))
+    if config.record_motion is not None:
+        check_output(
+            config.record_motion, "--record-motion", (config.source, config.sound, config.avatar, *config.output)
+        )
     with_page = page is not None and wants_page(config.output)
     config, selection, avatar = recall(config, use_last=with_page and config.pace != "all")
     check_allowed(config, allow_raw=config.allow_raw, badge_optional=selection.may_hide_badge)
@@ -184,6 +189,7 @@ def open_parts(
                 clock=clock,
             )
 
+        recorder = [] if config.record_motion is None else [MotionRecorder(config.record_motion)]
         parts = Parts(
             config=config,
             plan=plan,
@@ -193,7 +199,7 @@ def open_parts(
             guard=guard,
             identities=identities,
             fallback=Fallback(size, effect.title, allow_raw=config.allow_raw),
-            sinks=sinks_of(config.output),
+            sinks=[*sinks_of(config.output), *recorder],
             size=size,
             rate_hz=rate_hz,
             clock=clock,

@@ -159,3 +159,55 @@ class ScriptedBodies:
 
     def close(self) -> None:
         self.closed = True
+
+
+BVH = """HIERARCHY
+ROOT Hips
+{{
+ OFFSET 0 0 0
+ CHANNELS 6 Xposition Yposition Zposition Zrotation Xrotation Yrotation
+ JOINT Neck
+ {{
+  OFFSET 0 50 0
+  CHANNELS 3 Zrotation Xrotation Yrotation
+  JOINT Head
+  {{
+   OFFSET 0 15 0
+   CHANNELS 3 Zrotation Xrotation Yrotation
+   End Site
+   {{
+    OFFSET 0 12 0
+   }}
+  }}
+{arms} }}
+{legs}}}
+MOTION
+Frames: {count}
+Frame Time: 0.0333333
+{rows}
+"""
+
+
+def write_bvh(file: Path, arm_deg: list[float], *, turned_deg: float = 0.0) -> Path:
+    """A person whose left arm turns from hanging (0) outwards, one angle a frame; who looks `turned_deg` aside."""
+
+    def chain(names: tuple[str, ...], offsets: list[tuple[float, float, float]]) -> str:
+        text = ""
+        for name, (x, y, z) in zip(names, offsets, strict=True):
+            text += f"JOINT {name}\n{{\nOFFSET {x} {y} {z}\nCHANNELS 3 Zrotation Xrotation Yrotation\n"
+        return text + "End Site\n{\nOFFSET 0 -5 0\n}\n" + "}\n" * len(names)
+
+    sides = (("Left", 1), ("Right", -1))
+    arms = "".join(
+        chain((f"{s}Arm", f"{s}ForeArm", f"{s}Hand"), [(18 * k, -5, 0), (0, -28, 0), (0, -26, 0)]) for s, k in sides
+    )
+    legs = "".join(
+        chain((f"{s}UpLeg", f"{s}Leg", f"{s}Foot"), [(10 * k, -2, 0), (0, -42, 0), (0, -42, 0)]) for s, k in sides
+    )
+    rows = []
+    for angle in arm_deg:
+        rest = [0.0] * 3
+        values = [0, 90, 0, 0, 0, turned_deg, *rest, *rest, angle, 0, 0, *rest * 2, *rest * 3, *rest * 6]
+        rows.append(" ".join(map(str, values)))
+    file.write_text(BVH.format(arms=arms, legs=legs, count=len(rows), rows="\n".join(rows)))
+    return file

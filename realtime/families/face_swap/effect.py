@@ -46,6 +46,7 @@ class FaceSwap:
 
     resting = False
     keeps: Kept = "surroundings"
+    motion = None
 
     def __init__(self, swapper: Swapper) -> None:
         self._swapper = swapper

@@ -7,6 +7,7 @@ Without a body and a face the figure rests: it breathes, sways and blinks.
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -19,12 +20,13 @@ from realtime.families.effect import Kept
 from realtime.families.figure.drawing import Figure, Joints
 from realtime.families.figure.expression import Expression, read_expression
 from realtime.families.figure.painter import Painter
-from realtime.families.figure.retarget import FigurePose, Retarget, at_rest
+from realtime.families.figure.retarget import LIMBS, SIDES, FigurePose, Retarget, at_rest, pose_of
 from realtime.families.lip_sync.idle import IdleLife
 from realtime.families.motion.canvas import read_background
-from realtime.frame import Doubles, Frame, Pixels
+from realtime.frame import Doubles, Floats, Frame, Pixels
 from realtime.models.avatar import Avatar
 from realtime.models.bundle import Bundle
+from realtime.skeleton import JOINTS, Moment
 from realtime.tracking.body import Body, BodyTracker
 from realtime.tracking.face import Face
 from realtime.tracking.pose import head_angles
@@ -38,6 +40,7 @@ BUST_HEIGHT, BUST_TOP = 0.90, 0.08  # of the frame: from the figure's top to its
 WIDEST_MOVE = 0.34  # of the figure's canvas that stays in the picture as it walks aside
 MOST_RISE = 0.10  # of the frame's height: a figure from the waist up follows so far up and down
 EASE_S = 0.25  # between driven and at rest
+AT_EASE = Expression(smile=0.3)
 STARTS_AFTER = 15  # frames over which the level of the driver's head is learnt
 _WALL = (np.array([236.0, 224.0, 208.0]), np.array([196.0, 206.0, 224.0]))  # BGR, from above to below
 _GROUND = np.array([150.0, 168.0, 190.0])
@@ -62,7 +65,7 @@ class FigureEffect:
         self._bodies = bodies
         self.sessions = bodies.sessions
         self.resting = True
-        self.joints: Joints = {}
+        self.motion: Moment | None = None
         self._ready: tuple[tuple[int, int], str] | None = None
         self._drawn: dict[str, _Drawn] = {}
         self._idle = IdleLife()
@@ -109,20 +112,34 @@ class FigureEffect:
             self._start()
         self._last_s = frame.time_s
         step_s = min(max(step_s, 0.0), LONGEST_STEP_S)
-        self._bodies.steadiness = settings.steadiness
-        if self._frames % BODY_EVERY == 0:
-            found = self._bodies(frame)
-            self._body = found[0] if found else None
-        self._frames += 1
         face = faces[0] if faces else None
-        self.resting = self._body is None and face is None
-        pose, expression = self._driven_pose(face, step_s, frame, settings)
+        if frame.motion is not None:
+            pose, expression = self._played_pose(frame)
+            blendshapes = frame.motion.blendshapes
+        else:
+            self._bodies.steadiness = settings.steadiness
+            if self._frames % BODY_EVERY == 0:
+                found = self._bodies(frame)
+                self._body = found[0] if found else None
+            pose, expression = self._driven_pose(face, step_s, frame, settings)
+            blendshapes = None if face is None else face.blendshapes
+        self._frames += 1
+        self.resting = self._body is None and face is None and frame.motion is None
         timer.lap("align")
         out = self._behind.copy()
         figure = self._drawn[self._active.name].whole if pose.whole else self._drawn[self._active.name].bust
-        self.joints = figure.draw(out, self._painter, pose, expression, self._offset(figure, pose, frame.size), step_s)
+        at = figure.draw(out, self._painter, pose, expression, self._offset(figure, pose, frame.size), step_s)
+        self.motion = Moment(_recorded(at, pose), blendshapes, pose.whole)
         timer.lap("swap")
         return out
+
+    def _played_pose(self, frame: Frame) -> tuple[FigurePose, Expression]:
+        """The pose and the face of recorded motion; without a face it blinks."""
+        assert frame.motion is not None
+        face = frame.motion.blendshapes
+        if face is not None:
+            return pose_of(frame.motion, frame.size), read_expression(face)
+        return pose_of(frame.motion, frame.size), AT_EASE.blinking(self._idle(frame.time_s).shut)
 
     def _driven_pose(
         self, face: Face | None, step_s: float, frame: Frame, settings: Settings
@@ -141,7 +158,7 @@ class FigureEffect:
         idle = self._idle(frame.time_s)
         nod, shake, tilt = (float(v) for v in idle.turn)
         share = self._driven
-        at_ease = Expression(smile=0.3).blinking(idle.shut)
+        at_ease = AT_EASE.blinking(idle.shut)
         mixed = expression if share > 0.99 else _between(at_ease, expression, share)
         rest = 1.0 - share
         pose = replace(
@@ -191,6 +208,16 @@ def room(size: tuple[int, int]) -> Pixels:
     floor = np.clip((np.arange(height) - 0.90 * height) / max(0.006 * height, 1), 0, 1)[:, None]
     rows = wall * (1 - floor) + _GROUND * floor
     return np.ascontiguousarray(np.broadcast_to(np.rint(rows).astype(np.uint8)[:, None], (height, width, 3)))
+
+
+def _recorded(at: Joints, pose: FigurePose) -> Floats:
+    """(19, 2) float32: where the joints are, NaN at the end of bones that nobody drives."""
+    joints = np.array([at[name] for name in JOINTS], np.float32)
+    for side in SIDES:
+        for start, end in (pair for limb in LIMBS.values() for pair in pairwise(limb)):
+            if pose.bones[f"{side}_{start}"].resting:
+                joints[JOINTS.index(f"{side}_{end}")] = np.nan
+    return joints
 
 
 def _load(avatar: Avatar, size: tuple[int, int]) -> _Drawn:

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from realtime.frame import Doubles
+from realtime.skeleton import JOINTS, Moment
 from realtime.tracking.body import AT, Body
 from realtime.tracking.smoothing import OneEuro
 
@@ -78,10 +79,12 @@ AT_REST_ORDER: Mapping[str, float] = {
 
 @dataclass(frozen=True, slots=True)
 class Bone:
-    """A bone of the figure: its direction in the picture (radians; None: as drawn) and the share of its length seen."""
+    """A bone of the figure: its direction in the picture (radians; None: as drawn), the share of its length
+    seen, and whether nobody drives it."""
 
     angle: float | None
     stretch: float = 1.0
+    resting: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -115,11 +118,37 @@ def hanging(side: Side, joint: str) -> float:
 
 def at_rest(*, whole: bool = True) -> FigurePose:
     """A figure that nobody drives: arms hang, legs are as drawn."""
-    bones = {bone: Bone(None) for bone in BONES}
+    bones = {bone: Bone(None, resting=True) for bone in BONES}
     for side in SIDES:
         for joint in LIMBS["arm"][:3]:
-            bones[f"{side}_{joint}"] = Bone(hanging(side, joint))
+            bones[f"{side}_{joint}"] = Bone(hanging(side, joint), resting=True)
     return FigurePose(bones, whole=whole)
+
+
+def pose_of(moment: Moment, size: tuple[int, int]) -> FigurePose:
+    """The pose that recorded joints show, in a picture of `size`; what is NaN rests."""
+    at = dict(zip(JOINTS, moment.joints.astype(np.float64), strict=True))
+    longest = None if moment.longest is None else dict(zip(JOINTS, moment.longest.tolist(), strict=True))
+    pose = at_rest(whole=moment.whole)
+    bones, order = dict(pose.bones), dict(AT_REST_ORDER)
+    for side in SIDES:
+        for limb in LIMBS.values():
+            for start, end in pairwise(limb):
+                way = at[f"{side}_{end}"] - at[f"{side}_{start}"]
+                if np.isfinite(way).all() and (start != "ankle" or moment.whole):
+                    full = float(np.linalg.norm(way)) if longest is None else longest[f"{side}_{end}"]
+                    share = float(np.linalg.norm(way)) / max(full, 1e-6)
+                    stretch = float(np.clip(share, SHORTEST.get(start, LEAST_HAND), 1.0))
+                    bones[f"{side}_{start}"] = Bone(float(np.arctan2(way[1], way[0])), stretch)
+        if np.sin(bones[f"{side}_shoulder"].angle or 0.0) < -RAISED:
+            order[f"{side}_arm"] = 0.5
+    up, above = at["neck"] - at["hips"], at["head"] - at["neck"]
+    lean = float(np.clip(np.arctan2(up[0], -up[1]), -MOST_LEAN, MOST_LEAN)) if np.isfinite(up).all() else 0.0
+    roll = float(np.clip(np.arctan2(above[0], -above[1]), -MOST_ROLL, MOST_ROLL)) if np.isfinite(above).all() else 0.0
+    root, torso = at["hips" if moment.whole else "neck"], float(np.linalg.norm(up))
+    place = (root - np.array(size) / 2) / max(torso, 1.0) if np.isfinite(root).all() and np.isfinite(torso) else None
+    raised = {side: float(np.clip(-np.sin(bones[f"{side}_shoulder"].angle or 0.0), 0, 1)) for side in SIDES}
+    return FigurePose(bones, lean, 1.0, raised, order, roll=roll, whole=moment.whole, place=place)
 
 
 class Retarget:
@@ -152,7 +181,7 @@ class Retarget:
         driver = _Driver(points, world, seen * inside, seen, inside)
         self._choose_view(float(driver.sure[_LEGS].mean()), step_s)
         whole = bool(self._whole)
-        bones = {bone: Bone(None) for bone in BONES}
+        bones = {bone: Bone(None, resting=not whole) for bone in BONES}
         for side in SIDES:
             self._limb(bones, driver, side, "arm", step_s)
             if whole:
@@ -197,7 +226,7 @@ class Retarget:
         assert forearm is not None
         assert hand.angle is not None
         bent = np.clip(_wrapped(hand.angle - forearm), -MOST_WRIST, MOST_WRIST)
-        bones[f"{side}_wrist"] = Bone(float(forearm + bent), max(hand.stretch, LEAST_HAND))
+        bones[f"{side}_wrist"] = Bone(float(forearm + bent), max(hand.stretch, LEAST_HAND), hand.resting)
 
     def _bone(self, side: Side, joint: str, flat: Doubles, deep: Doubles, sure: float, step_s: float) -> Bone:
         """One bone: its direction is followed as far as it has one, held where it has none, and eases to rest."""
@@ -216,7 +245,7 @@ class Retarget:
         wanted = float(np.clip(share, SHORTEST[joint], 1)) if is_seen else 1.0
         stretch = self._stretch.get(name, wanted)
         self._stretch[name] = stretch = stretch + (wanted - stretch) * min(step_s / STRETCH_S, 1)
-        return Bone(held, stretch)
+        return Bone(held, stretch, not is_seen)
 
     def _order(self, driver: "_Driver", bones: Mapping[str, Bone], touches: Mapping[Side, bool]) -> dict[str, float]:
         """What is before what: arms behind < legs < trunk < raised arms < head < arms before, the nearer on top."""

@@ -41,6 +41,7 @@ class LipSync:
 
     resting = False
     keeps: Kept = "faces"
+    motion = None
 
     def __init__(self, network: LipSyncNetwork, speech: Speech, *, title: str) -> None:
         self._network, self._speech = network, speech

@@ -223,6 +223,7 @@ class AvatarEffect(ABC):
     """What effects that show avatars share: a canvas for each, made anew for another size or background."""
 
     keeps: Kept = "nothing"
+    motion = None
 
     def __init__(self, avatars: Sequence[Avatar]) -> None:
         self._avatars = {avatar.name: avatar for avatar in avatars}
