@@ -82,7 +82,10 @@ def mend_home() -> None:
 
 
 @contextmanager
-def locked(file: Path) -> Iterator[None]:
-    """Holds a lock on `file`, of all programs and threads, to read it, change it and write it. Raises OSError."""
-    with FileLock(private_dir(file.parent) / f".{file.name}.lock", timeout=30, mode=stat.S_IRUSR | stat.S_IWUSR):
+def locked(file: Path, wait_s: float = 30.0) -> Iterator[None]:
+    """Holds a lock on `file`, of all programs and threads, to read it, change it and write it.
+
+    Raises TimeoutError where others hold it for longer than `wait_s`, OSError by the disk.
+    """
+    with FileLock(private_dir(file.parent) / f".{file.name}.lock", timeout=wait_s, mode=stat.S_IRUSR | stat.S_IWUSR):
         yield

@@ -5,6 +5,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
@@ -85,6 +86,13 @@ for number in range(10):
 """
 
 
+def test_presets_saved_by_several_threads_at_once_are_all_kept() -> None:
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda number: Presets().save(f"{number}", Settings()), range(40)))
+    assert len(Presets().names()) == 40
+
+
+@pytest.mark.slow
 def test_presets_saved_by_several_programs_at_once_are_all_kept() -> None:
     writers = [
         subprocess.Popen([sys.executable, "-c", SAVES, name], stdin=subprocess.PIPE) for name in ("a", "b", "c", "d")

@@ -12,6 +12,7 @@ from recordings import bars
 
 from realtime.errors import pip_install
 from realtime.models.library import built_in_folder, load_bundle
+from trained_models.learn.run_dir import only_learner
 
 CLIP = built_in_folder() / "clips" / "driving.mp4"
 WHOSE = ("--identity", "synthetic", "--statement", 'A "rendered" driver.')
@@ -77,6 +78,13 @@ def test_what_is_wrong_is_said_in_one_line(call: Call, arguments: tuple[object, 
     code, _, err = call("learn", *arguments)
     assert code == 2
     assert said in one_line(err)
+
+
+def test_one_program_learns_a_name_at_a_time(call: Call) -> None:
+    with only_learner("eve"):
+        code, _, err = call("learn", CLIP, "--name", "eve", *WHOSE)
+    assert code == 2
+    assert "eve is being learnt by another program" in one_line(err)
 
 
 def test_a_clip_without_a_face_is_refused_before_training(call: Call, tmp_path: Path) -> None:

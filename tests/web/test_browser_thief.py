@@ -103,6 +103,7 @@ def opened() -> Iterator[Opened]:
         yield page
 
 
+@pytest.mark.slow
 def test_another_port_gets_nothing_that_opens_the_page(opened: Opened) -> None:
     home = f"http://127.0.0.1:{opened.page.port}"
 
@@ -136,6 +137,7 @@ def test_another_port_gets_nothing_that_opens_the_page(opened: Opened) -> None:
     walk(opened, story)
 
 
+@pytest.mark.slow
 def test_a_browser_that_was_not_let_in_is_told_how(opened: Opened) -> None:
     async def story(tab: Tab) -> None:
         context = await tab.page.context.browser.new_context()

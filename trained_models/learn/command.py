@@ -52,6 +52,7 @@ def learn(
         if find_spec(package) is None:
             raise ConfigError(f"masquerade learn needs {package}: {pip_install('train')}")
     from trained_models.learn.fit import Limits, Stopped
+    from trained_models.learn.run_dir import only_learner
     from trained_models.learn.steps import Request
     from trained_models.learn.steps import learn as do
 
@@ -60,7 +61,8 @@ def learn(
     live = _Live()
     before = os.umask(0o077)  # all that is written here is the user's own: pictures of a face
     try:
-        bundle = do(request, live.say, live.progress)
+        with only_learner(name):
+            bundle = do(request, live.say, live.progress)
     except Stopped:
         live.say("everything is saved: the same command goes on from here")
         raise

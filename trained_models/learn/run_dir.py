@@ -3,11 +3,12 @@
 import hashlib
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from realtime.errors import ConfigError
-from realtime.home import private_dir
+from realtime.home import locked, private_dir
 from realtime.models.atomic_dir import storage_error
 from realtime.models.bundle import hash_file
 from realtime.models.card import bundle_name
@@ -31,6 +32,23 @@ def free_name(name: str) -> str:
     return name
 
 
+@contextmanager
+def only_learner(name: str) -> Iterator[None]:
+    """Held while `name` is learnt. Raises ConfigError where another program learns it, or it cannot be a new name."""
+    with ExitStack() as held:
+        try:
+            held.enter_context(locked(_folder(free_name(name)), wait_s=0))
+        except TimeoutError as error:
+            raise ConfigError(f"{name} is being learnt by another program: wait, or give another --name") from error
+        except OSError as error:
+            raise storage_error(f"{name} cannot be learnt in", _folder(name).parent, error, _MAKE_ROOM) from error
+        yield
+
+
+def _folder(name: str) -> Path:
+    return BUNDLES.own.parent / "learning" / name
+
+
 def footage_key(clips: Sequence[Path], weights: Path) -> str:
     """What tells footage and starting weights from others, by their bytes. Raises ConfigError."""
     digest = hashlib.sha256()
@@ -50,7 +68,7 @@ class RunDir:
     """The folder of one identity in the making: frames, state, sheets. Raises DeviceError where the disk fails."""
 
     def __init__(self, name: str, key: str) -> None:
-        self.folder = BUNDLES.own.parent / "learning" / name
+        self.folder = _folder(name)
         self._key = key
         try:
             if self.folder.exists() and self._noted().get("key") != key:
