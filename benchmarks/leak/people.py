@@ -22,10 +22,11 @@ from realtime.frame import Floats, Frame, Pixels
 from realtime.imaging.align import FACE_OVAL
 from realtime.models.library import built_in_folder, face_folder
 from realtime.pipeline.active_identity import open_effect, select_identity
+from realtime.tracking.face import Face
 from realtime.tracking.tracker import Tracker
 
 PEOPLE = ("driver", "mira", "otto", "zola", "finn")
-FRAMES = 110
+FRAMES = 70
 """Of each moving person; then they go back to where they began."""
 
 STORED_PX = 260
@@ -62,20 +63,24 @@ class Look:
 @cache
 def person(name: str) -> Look:
     """One of PEOPLE, moving: head and shoulders on nothing."""
-    driving = list(_frames(built_in_folder() / "clips" / "driving.mp4", FRAMES))
+    driving = _driving()
     if name == "driver":
-        return _cut_out(name, [frame.pixels for frame in driving])
-    effect, settings, shown = (
-        open_effect(select_identity("motion", name), provider="auto", precision="auto"),
-        Settings(),
-        [],
-    )
-    with closing(effect), closing(Tracker(face_folder(), provider="cpu")) as tracker:
-        for frame in driving:
-            picture = effect(frame, tracker(frame), settings, StageTimer(now_ns))
+        return _cut_out(name, [frame.pixels for frame, _ in driving])
+    settings, shown = Settings(), []
+    with closing(open_effect(select_identity("motion", name), provider="auto", precision="auto")) as effect:
+        for frame, faces in driving:
+            picture = effect(frame, faces, settings, StageTimer(now_ns))
             if picture is not None and not effect.resting:
                 shown.append(picture)
     return _cut_out(name, shown)
+
+
+@cache
+def _driving() -> list[tuple[Frame, list[Face]]]:
+    """The bundled clip's pictures, and the face in each."""
+    clip = built_in_folder() / "clips" / "driving.mp4"
+    with closing(Tracker(face_folder(), provider="cpu")) as tracker:
+        return [(frame, tracker(frame)) for frame in _frames(clip, FRAMES)]
 
 
 @cache
