@@ -55,6 +55,8 @@ SCHEMA = 1
 FRAMES = 5
 CLIP_FRAMES = 40
 CLIPS = 24
+STARTS = (0, 11, 22, 33)
+"""Frames at which trials begin in a clip of CLIP_FRAMES."""
 REAL_EVERY = 25
 """One trial in so many has a real identity's network."""
 
@@ -94,7 +96,7 @@ class Trials:
         length = int(rng.choice([1, 1, 2, FRAMES]))
         fault = Fault(stage, kind, set(range(first, min(FRAMES, first + length))), rng)
         clip, other = (self._clips[int(rng.integers(CLIPS))] for _ in range(2))
-        start = int(rng.integers(0, CLIP_FRAMES - FRAMES))
+        start = STARTS[int(rng.integers(len(STARTS)))]
         judge = Judge(self._badge)
         sink = FaultySink(judge, fault)
         source = FaultySource(clip[start : start + FRAMES], other[start], fault, judge.see)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 import cv2
@@ -19,6 +20,7 @@ from realtime.pipeline.fallback import Fallback
 from realtime.pipeline.leak_guard import LeakGuard
 
 SIZE = (320, 180)
+MOST_KNOWN = 4000
 
 ERRORS: tuple[Callable[[], Exception], ...] = (
     lambda: ModelError("a network broke"),
@@ -77,12 +79,16 @@ KINDS: dict[str, tuple[str, ...]] = {
 
 
 class FaultySession:
-    """A network session whose answers may be wrong. One for the whole run; `fault` is the trial's."""
+    """A network session whose answers may be wrong. One for the whole run; `fault` is the trial's.
+
+    Trials look at the same few clips, so what a network said of a picture once is remembered.
+    """
 
     def __init__(self, inner: Any, stage: str) -> None:
         self._inner, self._stage = inner, stage
         self.fault = NONE
         self._last: dict[str, Any] = {}
+        self._known: dict[int, dict[str, Any]] = {}
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inner, name)
@@ -92,7 +98,7 @@ class FaultySession:
         kind, rng = self.fault.now(self._stage), self.fault.rng
         if kind == "raises":
             raise self.fault.error()
-        stale, answer = self._last, self._inner.run(feed)
+        stale, answer = self._last, self._answer(feed)
         self._last = {key: np.array(value) for key, value in answer.items()}
         changes: dict[str, Callable[[Any], Any]] = {
             "NaN": lambda v: np.full_like(v, np.nan),
@@ -104,6 +110,14 @@ class FaultySession:
         if kind == "stale":
             return stale or answer
         return {key: changes[kind](np.array(v)) for key, v in answer.items()} if kind in changes else answer
+
+    def _answer(self, feed: Any) -> dict[str, Any]:
+        key = hash(b"".join(value.tobytes() for value in feed.values()))
+        if key not in self._known:
+            if len(self._known) >= MOST_KNOWN:
+                self._known.clear()
+            self._known[key] = {name: np.array(value) for name, value in self._inner.run(feed).items()}
+        return self._known[key]
 
 
 class FaultyTracker:
@@ -166,9 +180,7 @@ class Drawn:
 
     def __init__(self, title: str, number: int, fault: Fault) -> None:
         self.title, self._fault = title, fault
-        picture = cv2.imread(str(built_in_folder() / ("ada", "amos", "fern")[number] / "preview.jpg"))
-        side = min(picture.shape[:2])
-        self._face = np.asarray(cv2.resize(picture[:side, :side], (self.size, self.size)), np.uint8)
+        self._face = _preview(("ada", "amos", "fern")[number], self.size)
 
     def __call__(self, crop: Pixels, *rest: Any) -> Swapped:
         """The drawn face, or what the fault makes of it."""
@@ -176,6 +188,13 @@ class Drawn:
 
     def close(self) -> None:
         """Nothing is open."""
+
+
+@cache
+def _preview(name: str, size: int) -> Pixels:
+    picture = cv2.imread(str(built_in_folder() / name / "preview.jpg"))
+    side = min(picture.shape[:2])
+    return np.asarray(cv2.resize(picture[:side, :side], (size, size)), np.uint8)
 
 
 def faulty_swap(fault: Fault, crop: Pixels, good: Swapped) -> Swapped:

@@ -6,7 +6,7 @@ input's own detail there: see `Likeness`. Thresholds and how they were found: be
 
 from collections import deque
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -93,13 +93,13 @@ class Leak(NamedTuple):
 def region_of(face: TrueFace) -> tuple[slice, slice, npt.NDArray[np.bool_]] | None:
     """Rows, columns and mask of what is judged of a face; None where it is too small or too little is seen."""
     middle = (face.outline.min(axis=0) + face.outline.max(axis=0)) / 2
-    hull = cv2.convexHull(np.float32(middle + INSIDE * (face.outline - middle)))[:, 0]
+    hull = hull_of(middle + INSIDE * (face.outline - middle))
     height, width = face.seen.shape
     if np.ptp(face.outline, axis=0).min() < SMALLEST * max(height, width):
         return None
     (x0, y0), (x1, y1) = np.floor(hull.min(axis=0)).astype(int), np.ceil(hull.max(axis=0)).astype(int) + 1
     whole = np.zeros((y1 - y0, x1 - x0), np.uint8)
-    cv2.fillConvexPoly(whole, np.int32(np.round(hull - (x0, y0))), 1)
+    cv2.fillConvexPoly(whole, np.round(hull - (x0, y0)).astype(np.int32), 1)
     rows, columns = slice(max(y0, 0), max(y1, 0)), slice(max(x0, 0), max(x1, 0))
     seen = face.seen[rows, columns]
     if seen.size == 0:
@@ -110,12 +110,19 @@ def region_of(face: TrueFace) -> tuple[slice, slice, npt.NDArray[np.bool_]] | No
     return rows, columns, mask
 
 
+def hull_of(points: npt.NDArray[np.floating[Any]]) -> Floats:
+    """The convex hull (N, 2) of points (n, 2)."""
+    return np.asarray(cv2.convexHull(points.astype(np.float32)), np.float32)[:, 0]
+
+
 def likeness(given: Pixels, output: Pixels, mask: npt.NDArray[np.bool_]) -> Likeness:
     """Compares two regions (h, w, 3) inside `mask`."""
     step = min(mask.shape) // JUDGED_PX
     if step > 1:
         size = (mask.shape[1] // step, mask.shape[0] // step)
-        given, output = (cv2.resize(p, size, interpolation=cv2.INTER_AREA) for p in (given, output))
+        given, output = (
+            np.asarray(cv2.resize(p, size, interpolation=cv2.INTER_AREA), np.uint8) for p in (given, output)
+        )
         mask = cv2.resize(mask.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST).astype(bool)
     grey = cv2.transform(cv2.absdiff(given, output), np.full((1, 3), 1 / 3, np.float32))
     levels = float(grey[mask].mean())
@@ -170,7 +177,7 @@ class Judge:
         outline = picture.faces[0].outline
         middle = (outline.min(axis=0) + outline.max(axis=0)) / 2
         beside = self._clear.astype(np.uint8)
-        cv2.fillConvexPoly(beside, cv2.convexHull(np.int32(middle + BESIDE * (outline - middle))), 0)
+        cv2.fillConvexPoly(beside, hull_of(middle + BESIDE * (outline - middle)).astype(np.int32), 0)
         changed = cv2.absdiff(picture.pixels, output).max(axis=2) > CHANGED_LEVELS
         return bool(changed[beside > 0].mean() > MOST_CHANGED)
 
