@@ -16,7 +16,7 @@ from figures import COLOURS, JOINTS, ScriptedBodies, a_body, a_flat_figure, a_la
 from realtime.clock import StageTimer
 from realtime.config import Settings
 from realtime.errors import ConfigError
-from realtime.families.figure.drawing import Figure
+from realtime.families.figure.drawing import Figure, two_bones
 from realtime.families.figure.effect import FigureEffect
 from realtime.families.figure.expression import MOUTHS, Expression, choose_mouth, read_expression
 from realtime.families.figure.mesh import turn
@@ -343,3 +343,46 @@ def test_a_broken_drawing_is_refused_and_nothing_of_it_stays(
     assert says in err
     assert err.count("\n") == 1
     assert not list((tmp_path / "home" / "avatars").glob("*"))
+
+
+def with_hands_at(left: tuple[float, float], right: tuple[float, float]) -> Body:
+    """Somebody whose wrists are at these places, in metres from the hips' middle, elbows bent outwards."""
+    body = a_body()
+    for side, sign, place in (("left", 1, left), ("right", -1, right)):
+        for joint in ("wrist", "index", "pinky", "thumb"):
+            body.world[AT[f"{side}_{joint}"]] = (*place, -0.1)
+        body.world[AT[f"{side}_elbow"]] = (sign * 0.42, -0.28, -0.05)
+    body.landmarks[:] = body.world * 340 + (640, 400, 0)
+    return body
+
+
+def test_hands_that_touch_reach_the_same_place_on_the_figure(layered: Path) -> None:
+    figure = Figure(read_rig(layered), layered, 1.0)
+    cases = {
+        "hip": with_hands_at((0.14, -0.02), (-0.14, -0.02)),
+        "face": with_hands_at((0.03, -0.62), (-0.03, -0.62)),
+        "hand": with_hands_at((0.02, -0.25), (-0.02, -0.25)),
+    }
+    for on, body in cases.items():
+        pose = posed([body] * 30)[-1]
+        assert {contact.on for contact in pose.contacts.values()} == {on}
+        at = figure.place(pose, np.zeros(2), STEP_S)
+        apart = {
+            "hip": max(np.linalg.norm(at[f"{side}_wrist"] - at[f"{side}_hip"]) for side in SIDES) / figure.torso,
+            "face": max(np.linalg.norm(at[f"{side}_hand"] - at["head"]) for side in SIDES) / 26,
+            "hand": np.linalg.norm(at["l_wrist"] - at["r_wrist"]) / figure.torso,
+        }[on]
+        assert apart < {"hip": 0.25, "face": 1.2, "hand": 0.15}[on], on
+    assert not posed([a_body((80, 80))] * 3)[-1].contacts  # arms that hang touch nothing
+
+
+@pytest.mark.parametrize("wanted", [(30.0, 10.0), (3.0, 50.0), (-40.0, 0.0), (500.0, 0.0), (0.0, 0.0)])
+def test_two_bones_keep_their_lengths_and_the_side_they_bend_to(wanted: tuple[float, float]) -> None:
+    start, middle, end = np.zeros(2), np.array([20.0, 20.0]), np.array([45.0, 25.0])
+    bent, reached = two_bones(start, middle, end, np.array(wanted))
+    assert np.linalg.norm(bent) == pytest.approx(np.linalg.norm(middle), rel=1e-3)
+    assert np.linalg.norm(reached - bent) == pytest.approx(np.linalg.norm(end - middle), rel=1e-2)
+    if 6 < np.hypot(*wanted) < 50:
+        np.testing.assert_allclose(reached, wanted, atol=1e-6)
+        sides = [a[0] * b[1] - a[1] * b[0] for a, b in ((middle, end), (bent, reached))]
+        assert sides[0] * sides[1] > 0

@@ -99,6 +99,9 @@ class Figure:
             at[f"{side}_hip"] = hips + mesh.turn(0.25 * pose.lean) @ hip
             for limb in LIMBS.values():
                 self._extend(at, side, limb, pose)
+        between = (at["l_wrist"] + at["r_wrist"]) / 2
+        for side in SIDES:
+            self._touch(at, side, pose, between)
             self._clear_head(at, side, pose, step_s)
         shift = np.array(offset, np.float64)
         if pose.whole:
@@ -115,6 +118,28 @@ class Figure:
             if bone.angle is not None:
                 way = np.array([np.cos(bone.angle), np.sin(bone.angle)]) * np.linalg.norm(drawn)
             at[f"{side}_{end}"] = at[f"{side}_{start}"] + way * bone.stretch
+
+    def _touch(self, at: Joints, side: Side, pose: FigurePose, between: Doubles) -> None:
+        """Bring a hand to where the driver's touches: the hip, the face, the other hand. The elbow gives way.
+
+        `between`: the middle of both wrists.
+        """
+        contact = pose.contacts.get(side)
+        if contact is None:
+            return
+        shoulder, elbow, wrist, hand = (at[f"{side}_{joint}"] for joint in LIMBS["arm"])
+        if contact.on == "face":
+            wanted = at["head"] + contact.offset * self.rig.head_radius * self.scale - (hand - wrist)
+        elif contact.on == "hip":
+            wanted = at[f"{side}_hip"] + contact.offset * self.torso
+        else:
+            wanted = between + contact.offset * self.torso
+        wanted = wrist + contact.share * (wanted - wrist)
+        bent, reached = two_bones(shoulder, elbow, wrist, wanted)
+        before = mesh.direction(wrist - elbow)
+        at[f"{side}_elbow"], at[f"{side}_wrist"] = bent, reached
+        turned = mesh.turn(mesh.direction(reached - bent) - before)
+        at[f"{side}_hand"] = reached + turned @ (hand - wrist)
 
     def _clear_head(self, at: Joints, side: Side, pose: FigurePose, step_s: float) -> None:
         """Turn an arm outwards whose hand is beside the driver's head: it must not cover the figure's large one."""
@@ -149,6 +174,20 @@ class Figure:
             ) * step
             self._swing += self._swing_speed * step
         return self._swing + SWAY * float(np.sin(2 * np.pi * SWAY_HZ * self._clock_s))
+
+
+def two_bones(start: Doubles, middle: Doubles, end: Doubles, wanted: Doubles) -> tuple[Doubles, Doubles]:
+    """The middle and the end of two bones whose end comes as near to `wanted` as they reach; they bend as before."""
+    upper, lower = float(np.linalg.norm(middle - start)), float(np.linalg.norm(end - middle))
+    way = wanted - start if (wanted != start).any() else end - start
+    reach = float(np.clip(np.linalg.norm(way), abs(upper - lower) + 1e-3, upper + lower - 1e-3))
+    along, across = middle - start, end - start
+    side = 1.0 if along[0] * across[1] - along[1] * across[0] <= 0 else -1.0
+    cosine = (upper * upper + reach * reach - lower * lower) / max(2 * upper * reach, 1e-9)
+    angle = mesh.direction(way) + side * float(np.arccos(np.clip(cosine, -1, 1)))
+    bent = start + upper * np.array([np.cos(angle), np.sin(angle)])
+    target = start + reach * way / max(float(np.linalg.norm(way)), 1e-9)
+    return bent, target
 
 
 def still(rig: Rig, folder: Path) -> Picture:
@@ -211,12 +250,11 @@ class _Layers:
         if spec.spring:
             base = at["hips"] + mesh.turn(0.5 * pose.lean) @ (part.chain[0] - rest["hips"])
             posed = base + (part.chain - part.chain[0]) @ mesh.turn(swing).T
-            return mesh.skinned(part.rest, part.weights, mesh.bone_maps(part.chain, posed, [1.0] * (len(posed) - 1)))
+            return mesh.skinned(part.rest, part.weights, mesh.bone_maps(part.chain, posed))
         if spec.group in ("torso", "back"):
             return mesh.trunk(part.rest, rest["hips"], rest["neck"], (at["hips"], at["neck"]), pose.width)
         posed = np.array([at[name] for name in spec.chain])
-        stretch = [pose.bones[name].stretch if name in pose.bones else 1.0 for name in spec.chain[:-1]]
-        return mesh.skinned(part.rest, part.weights, mesh.bone_maps(part.chain, posed, stretch))
+        return mesh.skinned(part.rest, part.weights, mesh.bone_maps(part.chain, posed))
 
 
 class _Flat:
@@ -291,7 +329,7 @@ class _Flat:
         for number, (limb, chain) in enumerate(self._chains.items(), start=2):
             names = self._names[limb]
             posed = np.array([at[name] for name in names])
-            maps = mesh.bone_maps(chain, posed, [pose.bones[name].stretch for name in names[:-1]])
+            maps = mesh.bone_maps(chain, posed)
             moved += self._shares[number][:, None] * mesh.skinned(points, self._weights[limb], maps)
         vertices = self._rigid(moved)
         order = {**AT_REST_ORDER, **pose.order, "head": HEAD_ORDER}

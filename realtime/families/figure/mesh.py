@@ -108,12 +108,13 @@ def along_chain(points: Doubles, chain: Doubles, *, stiff: bool = False) -> Doub
     return weights
 
 
-def bone_maps(chain: Doubles, posed: Doubles, stretch: Sequence[float]) -> list[tuple[Doubles, Doubles]]:
+def bone_maps(chain: Doubles, posed: Doubles) -> list[tuple[Doubles, Doubles]]:
     """A matrix (2, 2) and a shift (2,) for each bone: from where the chain is drawn to where it is posed."""
     maps = []
-    for k, share in enumerate(stretch):
-        before, after = direction(chain[k + 1] - chain[k]), direction(posed[k + 1] - posed[k])
-        matrix = turn(after) @ np.diag([share, 1.0]) @ turn(-before)
+    for k in range(len(chain) - 1):
+        drawn, now = chain[k + 1] - chain[k], posed[k + 1] - posed[k]
+        share = float(np.linalg.norm(now) / (np.linalg.norm(drawn) + 1e-9))
+        matrix = turn(direction(now)) @ np.diag([share, 1.0]) @ turn(-direction(drawn))
         maps.append((matrix, posed[k] - matrix @ chain[k]))
     return maps
 

@@ -88,6 +88,19 @@ class Bone:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Contact:
+    """A hand of the driver that touches: `on` the `hip` of its side, the `face`, or the other `hand`.
+
+    `offset` (2,): of the wrist from the hip, or from the middle between both wrists, in torso lengths; of the hand from
+    the middle of the face, in head radii. `share`: how sure that is, 0..1.
+    """
+
+    on: Literal["hip", "face", "hand"]
+    offset: Doubles
+    share: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class FigurePose:
     """How a figure stands, independent of its proportions.
 
@@ -95,7 +108,7 @@ class FigurePose:
     camera. `raised`: by side, how far an arm is up, 0..1. `order`: by group (`torso`, `l_arm`, …), higher is nearer;
     the head is 1. `yaw`, `pitch`, `roll` of the head: to the right, down and clockwise positive. `whole`: legs are
     seen. `place` (2,): where the driver is, in torso lengths of their own from the picture's middle; None at rest.
-    `touches_face`: by side, whether the hand is at the driver's face.
+    `touches_face`: by side, whether the hand is at the driver's face. `contacts`: by side, what a hand touches.
     """
 
     bones: Mapping[str, Bone]
@@ -109,6 +122,7 @@ class FigurePose:
     whole: bool = True
     place: Doubles | None = None
     touches_face: Mapping[Side, bool] = field(default_factory=lambda: {"l": False, "r": False})
+    contacts: Mapping[Side, Contact] = field(default_factory=dict)
 
 
 def hanging(side: Side, joint: str) -> float:
@@ -190,9 +204,9 @@ class Retarget:
         touches = {side: driver.touches_face(side) for side in SIDES}
         order = self._order(driver, bones, touches)
         raised = {side: float(np.clip(-np.sin(bones[f"{side}_shoulder"].angle or 0.0), 0, 1)) for side in SIDES}
-        return FigurePose(
-            bones, lean, width, raised, order, yaw, pitch, roll, whole, driver.place(size, whole, width), touches
-        )
+        contacts = {side: contact for side in SIDES if (contact := driver.contact(side)) is not None}
+        place = driver.place(size, whole, width)
+        return FigurePose(bones, lean, width, raised, order, yaw, pitch, roll, whole, place, touches, contacts)
 
     def _facing(self, points: Doubles, world: Doubles, seen: Doubles) -> tuple[Doubles, Doubles, Doubles]:
         """Left and right changed for somebody seen from behind: a drawing has one side, and its limbs follow those on
@@ -312,6 +326,46 @@ class _Driver:
         hand = (self.point(f"{_long(side)}_wrist") + self.point(f"{_long(side)}_index")) / 2
         return bool(np.linalg.norm(hand - (left + right + nose) / 3) < TOUCHES_FACE * width)
 
+    def contact(self, side: Side) -> Contact | None:
+        """What a hand that is seen touches: the nearest of hip, face and other hand."""
+        wrist, index, hip = (AT[f"{_long(side)}_{name}"] for name in ("wrist", "index", "hip"))
+        if min(self.sure[wrist], self.sure[index]) <= SURE:
+            return None
+        torso = self.torso
+        left, right, nose = (self.point(name) for name in ("left_ear", "right_ear", "nose"))
+        radius = max(float(np.linalg.norm(left - right)) * 0.75, 0.2 * torso)
+        hand = (self.points[wrist] + self.points[index]) / 2
+        found: list[tuple[float, Contact]] = []
+        near = _nearness(float(np.linalg.norm(hand - (left + right + nose) / 3)) / radius, 1.7, 1.15)
+        found.append((near, Contact("face", (hand - (left + right + nose) / 3) / radius, near)))
+        if self.sure[hip] > SURE:
+            away = (self.points[wrist] - self.points[hip]) / torso
+            # An arm that hangs is near the hip as well: only a bent one touches it.
+            near = _nearness(float(np.linalg.norm(away)), 0.42, 0.25) * self._bent(side)
+            found.append((near, Contact("hip", away, near)))
+        others = [AT[f"{word}_wrist"] for word in ("left", "right")]
+        if self.sure[others].min() > SURE:
+            middle = self.points[others].mean(axis=0)
+            away = (self.points[wrist] - middle) / torso
+            near = _nearness(float(np.linalg.norm(away)), 0.22, 0.12)
+            found.append((near, Contact("hand", away, near)))
+        share, contact = max(found, key=lambda item: item[0])
+        return contact if share > 0.02 else None
+
+    def _bent(self, side: Side) -> float:
+        """How far an elbow is bent, 0..1."""
+        upper, _, _ = self.bone(f"{_long(side)}_shoulder", f"{_long(side)}_elbow")
+        lower, _, _ = self.bone(f"{_long(side)}_elbow", f"{_long(side)}_wrist")
+        cosine = float(upper @ lower) / (float(np.linalg.norm(upper) * np.linalg.norm(lower)) + 1e-6)
+        return _smoothstep(-cosine, -0.85, -0.4)
+
+    @property
+    def torso(self) -> float:
+        """From the shoulders' middle to the hips', in pixels; from the shoulders' width where hips are not seen."""
+        shoulders, hips = (self.points[list(pair)].mean(axis=0) for pair in (_SHOULDERS, _HIPS))
+        across = float(np.linalg.norm(self.points[_SHOULDERS[0]] - self.points[_SHOULDERS[1]]))
+        return max(float(np.linalg.norm(shoulders - hips)) if self.hips_seen else 1.4 * across, 40.0)
+
     @property
     def hips_seen(self) -> bool:
         return bool(self.sure[list(_HIPS)].min() > 0.5)
@@ -350,6 +404,11 @@ def _long(side: Side) -> str:
 
 def _wrapped(angle: float) -> float:
     return float((angle + np.pi) % (2 * np.pi) - np.pi)
+
+
+def _nearness(distance: float, far: float, near: float) -> float:
+    """1 nearer than `near`, 0 beyond `far`."""
+    return 1.0 - _smoothstep(distance, near, far)
 
 
 def _smoothstep(value: float, low: float, high: float) -> float:
