@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from realtime.config import Settings
 from realtime.errors import MasqueradeError
@@ -30,11 +29,10 @@ UPRIGHT = (
 )
 LOOK = 1.5  # a look at a face alone: so many times `region_around`
 CLOSE = 0.8  # of the face's height: a face that the detector sees so near to a replaced one is the same, or over it
-STEADY_PLACE, STEADY_SIZE = (
-    0.5,
-    1.3,
-)  # how far a face that no detector sees may move and grow in a frame
-EASE_PLACE, EASE_SIZE = 0.12, 1.1  # so far from where the detector saw it a face need not be looked at again
+STEADY = 0.4  # the same of the features of a face that no detector sees, from one frame to the next
+HANGS = 1.0  # radians from upright: the detector misreads the features of such a face
+SAME_PLACE, SAME_SIZE = 0.45, 1.5  # and sees it so far away, and so much larger or smaller, at most
+AT_EASE = 0.1  # of a face that need not be looked at again
 TRUSTED = 3  # frames in a row at most
 
 PATCH = 48  # the side of the patches that are compared, 1.5 times the face
@@ -76,8 +74,8 @@ class LeakGuard:
         self._search, self._allow_raw = search, allow_raw
         self.sessions = search.sessions
         self._others: list[Detection] = []
-        self._boxes: dict[int, npt.NDArray[np.float64]] = {}  # of the frame before, by track
-        self._seen_at: dict[int, npt.NDArray[np.float64]] = {}  # of the last frame that was searched
+        self._before: dict[int, Floats] = {}  # the features of replaced faces by track, in the frame before
+        self._seen_at: dict[int, Floats] = {}  # and in the last one that was searched
         self._trusted = 0
 
     def __call__(
@@ -94,10 +92,12 @@ class LeakGuard:
 
         `missed`: faces that the tracker knows of and the effect did not replace. Raises Doubtful.
         """
-        boxes = [np.array(face.box) for face in replaced]
-        found = self._search(
-            given, [face.box for face in (*replaced, *kept, *missed)], at_ease=self._at_ease(replaced, boxes)
-        )
+        expected = [face.box for face in (*replaced, *kept, *missed)]
+        found = self._search(given, expected, at_ease=self._at_ease(replaced))
+        if found is not None:
+            own = [seen for seen in found if any(_is_of(seen, face) for face in (*replaced, *kept))]
+            self._others = [seen for seen in found if not any(seen is other for other in own)]
+            self._search.watch(self._others, own)
         raw = False
         try:
             self._check_replaced(given, made, replaced, found)
@@ -107,12 +107,9 @@ class LeakGuard:
                 raise
             raw = True
         if found is not None:
-            own = [seen for seen in found if any(_inside(seen, face) for face in (*replaced, *kept))]
-            self._others = [seen for seen in found if not any(seen is other for other in own)]
-            self._search.watch(self._others, own)
-            self._seen_at = {face.track: box for face, box in zip(replaced, boxes, strict=True)}
+            self._seen_at = {face.track: _features(face) for face in replaced}
             self._trusted = 0
-        self._boxes = {face.track: box for face, box in zip(replaced, boxes, strict=True)}
+        self._before = {face.track: _features(face) for face in replaced}
         ovals = [_oval_of(seen) for seen in self._others] + [_oval_around(face) for face in missed]
         if settings.others == "show" or not ovals:
             return Checked(made, raw=raw)
@@ -120,28 +117,25 @@ class LeakGuard:
             raise OthersSeen("another face is in the picture")
         return Checked(cover(made, ovals), len(ovals), raw)
 
-    def _at_ease(self, faces: Sequence[Face], boxes: Sequence[npt.NDArray[np.float64]]) -> bool:
+    def _at_ease(self, faces: Sequence[Face]) -> bool:
         """Whether all of these are about where they were when the detector last saw them, a frame or two ago."""
         self._trusted += 1
         if self._trusted > TRUSTED or {face.track for face in faces} != self._seen_at.keys():
             return False
-        pairs = zip(faces, boxes, strict=True)
-        return all(_steady(box, self._seen_at[face.track], EASE_PLACE, EASE_SIZE) for face, box in pairs)
+        return all(_moved(face, self._seen_at[face.track]) <= AT_EASE for face in faces)
 
     def _check_replaced(
         self, given: Pixels, made: Pixels, faces: Sequence[Face], found: Sequence[Detection] | None
     ) -> None:
         """Raises Doubtful where one of the faces was not replaced, or there is none in its place."""
-        before, self._boxes = self._boxes, {}
+        before, self._before = self._before, {}
         for face in faces:
             if found is not None:
                 self._check_place(given, face, found, before.get(face.track))
             if share_alike(given, made, face.landmarks) > MOST_ALIKE:
                 raise Doubtful("the face is as it came in: the model or the mask's settings replace nothing")
 
-    def _check_place(
-        self, given: Pixels, face: Face, found: Sequence[Detection], before: npt.NDArray[np.float64] | None
-    ) -> None:
+    def _check_place(self, given: Pixels, face: Face, found: Sequence[Detection], before: Floats | None) -> None:
         """Raises Doubtful where the landmarks do not lie on a face as the detector sees it."""
         fits = any(_apart(seen, face) <= MOST_APART for seen in found)
         if fits and any(_apart(seen, face) <= MOST_APART and seen.score >= UPRIGHT for seen in found):
@@ -156,7 +150,7 @@ class LeakGuard:
         if any(_apart(seen, face) <= CLOSE for seen in (*found, *upright)):
             raise Doubtful("the landmarks do not fit the face that is there")
         # A profile, or a hand before the face: no detector sees it, and the tracker follows it from frame to frame.
-        if before is None or not _steady(np.array(face.box), before):
+        if before is None or _moved(face, before) > STEADY:
             raise Doubtful("no face is seen where the landmarks are")
 
     def _look_turned(self, given: Pixels, face: Face, turn: float) -> list[Detection]:
@@ -201,28 +195,32 @@ def _height(face: Face) -> float:
     return max(float(np.hypot(*(face.landmarks[10, :2] - face.landmarks[152, :2]))), 1e-6)
 
 
+def _features(face: Face) -> Floats:
+    """(4, 2): eyes, nose and mouth in frame pixels."""
+    return np.array([face.landmarks[list(pair), :2].mean(axis=0) for pair in EYES_NOSE_MOUTH], np.float32)
+
+
+def _moved(face: Face, before: Floats) -> float:
+    """How far the features are from where others were at most, in heights of the face."""
+    return float(np.linalg.norm(_features(face) - before, axis=1).max()) / _height(face)
+
+
 def _apart(seen: Detection, face: Face) -> float:
-    """How far the detector's eyes, nose and mouth are from the landmarks' at most, in heights of the face."""
-    own = np.array([face.landmarks[list(pair), :2].mean(axis=0) for pair in EYES_NOSE_MOUTH])
-    return float(np.linalg.norm(seen.points[:4] - own, axis=1).max()) / _height(face)
+    """The same for those of a face that the detector saw."""
+    return _moved(face, seen.points[:4])
 
 
-def _inside(seen: Detection, face: Face) -> bool:
-    """True where eyes, nose and mouth lie on a face that is replaced."""
+def _is_of(seen: Detection, face: Face) -> bool:
+    """True where the detector saw a face that is replaced: its features lie on it, or a hanging one's in its place."""
     hull = cv2.convexHull(face.landmarks[list(FACE_OVAL), :2].astype(np.float32))
-    return all(cv2.pointPolygonTest(hull, (float(x), float(y)), False) >= 0 for x, y in seen.points[:4])
-
-
-def _steady(
-    box: npt.NDArray[np.float64],
-    before: npt.NDArray[np.float64],
-    most_moved: float = STEADY_PLACE,
-    most_grown: float = STEADY_SIZE,
-) -> bool:
-    """Whether a box went on from where it was before."""
-    side, side_before = (float((b[2:] - b[:2]).mean()) for b in (box, before))
-    moved = float(np.linalg.norm((box[:2] + box[2:] - before[:2] - before[2:]) / 2))
-    return moved <= most_moved * side_before and 1 / most_grown <= side / max(side_before, 1e-6) <= most_grown
+    if all(cv2.pointPolygonTest(hull, (float(x), float(y)), False) >= 0 for x, y in seen.points[:4]):
+        return True
+    if abs(region_around(face.landmarks).turn) < HANGS:
+        return False
+    (x0, y0, x1, y1), (u0, v0, u1, v1) = seen.box, face.box
+    side = max((u1 - u0 + v1 - v0) / 2, 1e-6)
+    away = math.hypot(x0 + x1 - u0 - u1, y0 + y1 - v0 - v1) / 2
+    return away <= SAME_PLACE * side and 1 / SAME_SIZE <= (x1 - x0) / side <= SAME_SIZE
 
 
 def _oval_of(seen: Detection) -> Oval:

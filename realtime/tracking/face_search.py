@@ -44,10 +44,11 @@ MOST_NEAR = 8  # looks from near a frame; what is beyond counts as a face
 
 @dataclass(slots=True, eq=False)
 class _Seen:
-    """A face whose place the caller watches, and for how many frames nothing was found there."""
+    """A face that was found, for how many frames it is missed, and whether the tracker follows it."""
 
     face: Detection
     missed: int = 0
+    followed: bool = False
 
 
 class FaceSearch:
@@ -78,16 +79,12 @@ class FaceSearch:
             changed = None
             regions = _all_regions(size)
         else:
-            watched = [seen.face.box for seen in self._watched if seen.missed < LINGERS]
-            calm = not any(_touches(box, changed, (), block) for box in watched)
+            others = [seen for seen in self._watched if not seen.followed]
+            calm = not any(seen.missed or _touches(seen.face.box, changed, (), block) for seen in others)
             if at_ease and calm and not _has_room(changed, expected, block):
                 return None
-            regions = _regions(changed, [*expected, *watched], size, block)
-        places = [*expected, *(seen.face.box for seen in self._watched if seen.missed < LINGERS)]
-        if changed is None or self._grid is None:
-            self._grid = grid
-        else:
-            self._grid[changed] = grid[changed]
+            regions = _regions(changed, [*expected, *(seen.face.box for seen in others)], size, block)
+        places = [*expected, *(seen.face.box for seen in self._watched if not seen.followed)]
         found: list[Detection] = []
         looks = 0
         for region in regions:
@@ -109,13 +106,19 @@ class FaceSearch:
                     if any(_same(possible, other) for other in found):
                         continue
                 found.append(possible)
-        return found + self._still_there(pixels, found, changed, block)
+        found += self._still_there(pixels, found, changed, block)
+        # Only now: a look that failed was none.
+        if changed is None or self._grid is None:
+            self._grid = grid
+        else:
+            self._grid[changed] = grid[changed]
+        return found
 
     def watch(self, faces: Sequence[Detection], followed: Sequence[Detection]) -> None:
         """Remember the faces just found: they stay where nothing changes, and all but the `followed` linger if lost."""
         before = {id(seen.face): seen for seen in self._watched}
         self._watched = [before.get(id(face)) or _Seen(face) for face in faces]
-        self._watched += [_Seen(face, LINGERS) for face in followed]
+        self._watched += [_Seen(face, followed=True) for face in followed]
 
     def near(self, pixels: Pixels, face: Detection, least: float) -> Detection | None:
         """The same face looked at from near; None where that shows none."""
@@ -149,13 +152,13 @@ class FaceSearch:
                 continue
             if any(_same(seen.face, face, MOVES) for face in new):
                 continue
-            if changed is not None and not _touches(seen.face.box, changed, (), block):
+            if not seen.missed and changed is not None and not _touches(seen.face.box, changed, (), block):
                 still.append(seen.face)
             elif (again := self.near(pixels, seen.face, AGAIN)) is not None:
                 still.append(again)
             else:
                 seen.missed += 1
-                if seen.missed <= LINGERS:
+                if seen.missed <= LINGERS and not seen.followed:
                     still.append(seen.face)
         return still
 
