@@ -1,5 +1,7 @@
 """What leaves where there is no synthetic picture."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from fakes import SIZE, pixels
@@ -126,3 +128,27 @@ def test_who_must_keep_the_badge_keeps_it_while_held() -> None:
     assert (held.kind, held.may_hide_badge) == ("hold", False)
     free = Result(Frame(pixels(RAW), 0, 0), "Ada", pixels(200), may_hide_badge=True)
     assert fallback.picture(free, 2).may_hide_badge
+
+
+def test_another_face_brings_the_slate_at_once_where_that_was_asked_for() -> None:
+    fallback = Fixed()
+    fallback.picture(result(200), 0)
+    assert fallback.picture(replace(result(None), others=True), 1).kind == "card"
+
+
+def test_whoever_was_allowed_in_a_picture_is_not_held_when_that_is_over() -> None:
+    fallback = Fixed()
+    fallback.settings = Settings(others="show")
+    fallback.picture(result(200), 0)
+    assert fallback.picture(result(None), 1).kind == "hold"
+    fallback.settings = Settings(others="cover")
+    assert fallback.picture(result(None), 2).kind == "card"
+
+
+def test_a_picture_that_the_guard_marks_is_raw_and_never_held() -> None:
+    fallback = Fixed(allow_raw=True)
+    fallback.picture(replace(result(199), covered=2), 0)
+    assert fallback.picture(replace(result(200), raw=True), 1).kind == "raw"
+    held = fallback.picture(None, 2)
+    assert (held.kind, held.covered) == ("hold", 2)
+    assert (held.pixels == 199).all()

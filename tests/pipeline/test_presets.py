@@ -113,10 +113,10 @@ def test_what_is_asked_for_wins() -> None:
 
 
 def test_what_shows_the_user_is_not_remembered() -> None:
-    keep_session(Settings(on_miss="raw", opacity=0.5, sharpen=35))
+    keep_session(Settings(on_miss="raw", opacity=0.5, others="show", sharpen=35))
     for config in (RunConfig(), RunConfig(allow_raw=True)):
         began, _, _ = recall(config, use_last=True)
-        assert (began.on_miss, began.opacity, began.sharpen) == ("hold", 1.0, 35)
+        assert (began.on_miss, began.opacity, began.others, began.sharpen) == ("hold", 1.0, "cover", 35)
 
 
 def test_the_badge_stays_off_only_where_it_may(tmp_path: Path) -> None:

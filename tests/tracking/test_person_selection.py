@@ -67,6 +67,21 @@ def frames(seconds: float) -> int:
     return round(seconds * RATE_HZ)
 
 
+def test_a_poster_whose_landmarks_settle_in_the_first_frames_is_not_alive() -> None:
+    """On a real one a blendshape moved by 0.23 then; the person who comes gets the swap all the same."""
+
+    class Settling(Actor):
+        def at(self, frame: int) -> Observation:
+            seen = super().at(frame)
+            seen.blendshapes[LIVE_BLENDSHAPES[0]] = 0.5 * 0.6**frame
+            return seen
+
+    poster, user = Settling(900, alive=False), Actor(400, shape=1)
+    history = play(lambda n: [poster] if n < 30 else [poster, user], frames(4))
+    assert list(history[29].values()) == [poster]
+    assert list(history[-1].values()) == [user]
+
+
 @pytest.mark.parametrize("alive", [True, False])
 def test_somebody_alone_is_taken_at_once_and_kept(alive: bool) -> None:
     """A still picture of one face too."""
