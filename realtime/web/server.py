@@ -36,7 +36,7 @@ OWN_LARGEST = (480, 270)
 """The view of one's own camera is there to sit well before it, no more."""
 
 MOST_NOTICES = 12
-NOT_LET_IN = "open the address that masquerade printed; it works once"
+NOT_LET_IN = "open the address that masquerade printed; it works once (a program sends the token that it gives)"
 log = logging.getLogger(__name__)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
