@@ -10,7 +10,8 @@ import cv2
 import numpy as np
 
 from realtime.families.figure.mesh import Picture
-from realtime.frame import Doubles, Floats, Ints, Pixels
+from realtime.frame import Doubles, Ints, Pixels
+from realtime.imaging.mesh_warp import affine_maps
 
 _OUTSIDE = -9.0  # texture coordinates of pixels in no triangle: beyond the picture, where it is transparent
 _SUBPIXEL_BITS = 4
@@ -55,7 +56,10 @@ class Painter:
         fixed = np.round(corners * (1 << _SUBPIXEL_BITS)).astype(np.int32)
         for k, triangle in enumerate(fixed, start=1):
             cv2.fillConvexPoly(number, triangle, k, cv2.LINE_8, _SUBPIXEL_BITS)
-        look = [np.asarray(cv2.LUT(number, row), np.float32) for row in _texture_maps(run.corners, corners)]
+        table = np.zeros((6, 256), np.float32)
+        table[[2, 5]] = _OUTSIDE
+        table[:, 1 : len(corners) + 1] = affine_maps(corners, run.corners)[:, :-1]
+        look = [np.asarray(cv2.LUT(number, row), np.float32) for row in table]
         xs, ys = self._xs[:, : x1 - x0], self._ys[: y1 - y0]
         at = []
         for by_x, by_y, shift in (look[:3], look[3:]):
@@ -66,23 +70,6 @@ class Painter:
             at.append(shift)
         drawn = cv2.remap(run.picture, at[0], at[1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
         lay_over(frame[y0:y1, x0:x1], np.asarray(drawn, np.uint8))
-
-
-def _texture_maps(source: Doubles, placed: Doubles) -> Floats:
-    """(6, 256): for each triangle's number, texture x as a sum of x, y and 1, and texture y likewise."""
-    a, across, down = placed[:, 0], placed[:, 1] - placed[:, 0], placed[:, 2] - placed[:, 0]
-    area = across[:, 0] * down[:, 1] - across[:, 1] * down[:, 0]
-    area = np.where(np.abs(area) < 1e-3, 1e-3, area)  # a triangle folded to a line
-    inverse = (
-        np.stack([down[:, 1], -down[:, 0], -across[:, 1], across[:, 0]], 1).reshape(-1, 2, 2) / area[:, None, None]
-    )
-    matrix = np.stack([source[:, 1] - source[:, 0], source[:, 2] - source[:, 0]], 2) @ inverse
-    shift = source[:, 0] - np.einsum("nij,nj->ni", matrix, a)
-    table = np.zeros((6, 256), np.float32)
-    table[[2, 5]] = _OUTSIDE
-    rows = (matrix[:, 0, 0], matrix[:, 0, 1], shift[:, 0], matrix[:, 1, 0], matrix[:, 1, 1], shift[:, 1])
-    table[:, 1 : len(placed) + 1] = np.stack(rows)
-    return table
 
 
 def lay_over(under: Pixels | Picture, over: Picture) -> None:
