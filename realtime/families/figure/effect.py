@@ -38,7 +38,7 @@ LONGEST_STEP_S = 0.25
 WHOLE_HEIGHT, FLOOR_AT = 0.89, 0.965  # of the frame: a whole figure's canvas, and where it stands
 BUST_HEIGHT, BUST_TOP = 0.90, 0.08  # of the frame: from the figure's top to its hips, and where its top is
 WIDEST_MOVE = 0.34  # of the figure's canvas that stays in the picture as it walks aside
-MOST_RISE = 0.10  # of the frame's height: a figure from the waist up follows so far up and down
+MOST_RISE = 0.06  # of the frame's height: a figure from the waist up follows so far up and down
 EASE_S = 0.25  # between driven and at rest
 AT_EASE = Expression(smile=0.3)
 STARTS_AFTER = 15  # frames over which the level of the driver's head is learnt
