@@ -10,10 +10,11 @@ from benchmarks.leak.judge import Likeness, likeness, region_of
 from benchmarks.leak.scenarios import Casting, alone
 from realtime.clock import now_ns
 from realtime.config import RunConfig, Settings
-from realtime.frame import Frame, Pixels
+from realtime.frame import Frame
 from realtime.pipeline.active_identity import open_effect, select_identity
 from realtime.pipeline.engine import Engine
 from realtime.pipeline.parts import open_tracker
+from realtime.threads import Latest
 
 COLOURS = ("mkl", "rct", "none", "idt", "lct")
 NAMES = ("replaced", "blurred", "half raw", "raw, coloured", "raw")
@@ -28,7 +29,7 @@ def calibrate(takes: int, frames: int = 20) -> dict[str, Any]:
                 settings = Settings.model_validate(
                     {"color_transfer": COLOURS[seed % len(COLOURS)], "sharpen": 30 * (seed % 3)}
                 )
-                _one(kept, Engine(open_tracker(RunConfig()), effect, lambda s=settings: s, now_ns), seed, frames)
+                _one(kept, Engine(open_tracker(RunConfig()), effect, Latest(settings).get, now_ns), seed, frames)
     percentiles = (0, 1, 50, 99, 100)
     return {
         name: {"faces": len(found)}
@@ -54,6 +55,6 @@ def _one(kept: dict[str, list[Likeness]], engine: Engine, seed: int, frames: int
         blurred = cv2.GaussianBlur(given, (0, 0), max(2.0, given.shape[0] / 10))
         half = cv2.addWeighted(given, 0.5, replaced, 0.5, 0)
         coloured = cv2.convertScaleAbs(given, alpha=0.85, beta=12)
-        others: tuple[Pixels, ...] = (replaced, blurred, half, coloured, given)
+        others: tuple[Any, ...] = (replaced, blurred, half, coloured, given)
         for name, other in zip(NAMES, others, strict=True):
             kept[name].append(likeness(given, np.asarray(other, np.uint8), mask))

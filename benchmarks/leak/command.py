@@ -174,7 +174,7 @@ def save_sheet(worst: list[tuple[float, str, Pixels]], path: Path) -> None:
     """The worst pictures, input beside output, the face outlined. Raises ConfigError if it can't be written."""
     cells = []
     for _, label, pair in sorted(worst, key=lambda one: -one[0])[:40] or [
-        (0.0, "nothing leaked", np.zeros((90, 320, 3)))
+        (0.0, "nothing leaked", np.zeros((90, 320, 3), np.uint8))
     ]:
         cell = letterbox(np.ascontiguousarray(pair, np.uint8), (960, 270)).copy()
         write_on(cell, label, (8, 20))

@@ -70,12 +70,12 @@ class Trials:
         tracker, guard = self._parts.tracker, self._parts.guard
         assert isinstance(tracker, Tracker)
         assert guard is not None
-        networks = tracker._networks
+        networks: Any = tracker._networks
         self._sessions: list[FaultySession] = []
         networks.detect._session = self._faulty(networks.detect._session, "detector network")
         networks._landmarks = self._faulty(networks._landmarks, "landmark network")
         networks._blendshapes = self._faulty(networks._blendshapes, "blendshape network")
-        self._search_network = self._faulty(guard.sessions[0], "guard network")
+        self._search_network: Any = self._faulty(guard.sessions[0], "guard network")
         self._clips = [list(_clip(number)) for number in range(CLIPS)]
         blank = np.full((SIZE[1], SIZE[0], 3), 128, np.uint8)
         self._badge = (badge(blank) != blank).any(axis=2)
@@ -122,10 +122,12 @@ class Trials:
         swapper: Any = FaultyNetwork(active._swapper, fault) if real else Drawn("Ada", 0, fault)
         effect: Any = FaultyEffect(FaceSwap(swapper), fault)
 
+        amos: Any = Drawn("Amos", 1, fault)
+
         def load(_selection: Any) -> Any:
             if fault.kind == "broken":
                 raise ModelError("the model is broken")
-            return FaultyEffect(FaceSwap(Drawn("Amos", 1, fault)), fault)
+            return FaultyEffect(FaceSwap(amos), fault)
 
         identities = IdentitySwitch(ActiveIdentity(parts.identities.active.selection, effect), load)
         fallback: Any = FaultyFallback(Fallback(SIZE, effect.title), fault)
@@ -162,18 +164,18 @@ def _change(session: Session, fault: Fault, stage: str) -> None:
     """Settings and identities that change at this moment, as the page and the keys would change them."""
     if (kind := fault.now(stage)) is not None:
         rng = fault.rng
-        wanted: dict[str, Any] = {
+        wanted: dict[str, dict[str, Any]] = {
             "panic": {"panic": bool(rng.integers(2))},
             "on_miss": {"on_miss": str(rng.choice(["hold", "card", "blur", "raw"]))},
             "opacity": {"opacity": float(rng.uniform(0, 1))},
             "mask": {"mask_erode": int(rng.integers(-200, 201)), "mask_blur": int(rng.integers(0, 201))},
-            "others": {"others": str(rng.choice(["cover", "card"]))} if "others" in Settings.model_fields else {},
+            "others": {"others": str(rng.choice(["cover", "card"]))},
             "mirror": {"mirror": False, "steadiness": float(rng.uniform(0, 4))},
             "nonsense": {"avatar": "nobody", "model": "no such model"},
-        }[kind]
+        }
         before = session.parts.settings.get()
         with suppress(MasqueradeError):  # refused, as it should be
-            session.change(before.model_copy(update=wanted), before)
+            session.change(before.model_copy(update=wanted[kind]), before)
     within = "another, within" if stage == "settings within" else "another"
     if fault.now("identity") in (within, "broken" if stage == "settings before" else within):
         session.parts.identities.request(session.parts.identities.active.selection)

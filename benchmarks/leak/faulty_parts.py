@@ -192,7 +192,7 @@ class Drawn:
 
 @cache
 def _preview(name: str, size: int) -> Pixels:
-    picture = cv2.imread(str(built_in_folder() / name / "preview.jpg"))
+    picture = np.asarray(cv2.imread(str(built_in_folder() / name / "preview.jpg")), np.uint8)
     side = min(picture.shape[:2])
     return np.asarray(cv2.resize(picture[:side, :side], (size, size)), np.uint8)
 
@@ -210,7 +210,7 @@ def faulty_swap(fault: Fault, crop: Pixels, good: Swapped) -> Swapped:
     half[:, : side // 2] = 0
     return {
         "its input": replace(good, pixels=own),
-        "its input, coloured": replace(good, pixels=cv2.convertScaleAbs(own, alpha=0.9, beta=10)),
+        "its input, coloured": replace(good, pixels=np.asarray(cv2.convertScaleAbs(own, alpha=0.9, beta=10), np.uint8)),
         "NaN mask": replace(good, mask=np.full_like(good.mask, np.nan)),
         "clear mask": replace(good, mask=np.zeros_like(good.mask)),
         "half a mask": replace(good, mask=half),
@@ -340,7 +340,7 @@ class FaultySource:
         elif kind == "turned":
             turned = np.ascontiguousarray(picture.pixels[::-1, ::-1])
             faces = tuple(
-                replace(face, outline=np.float32(SIZE) - 1 - face.outline, seen=face.seen[::-1, ::-1])
+                replace(face, outline=np.array(SIZE, np.float32) - 1 - face.outline, seen=face.seen[::-1, ::-1])
                 for face in picture.faces
             )
             picture = TruePicture(number, turned, faces)

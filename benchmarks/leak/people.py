@@ -9,10 +9,10 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from realtime.capture.recording import Recording
 from realtime.clock import StageTimer, now_ns
@@ -32,6 +32,11 @@ FRAMES = 70
 STORED_PX = 260
 """How high the faces of composed people are stored at most: scenes need no more."""
 
+ALBUM = 420
+TURNING = ((49, 48, 50), (103, 102, 104), (107, 105, 106), (149, 148, 147), (165, 166, 167), (276, 278, 277))
+"""Pictures of one person each in the album, from the one that looks furthest aside (38 to 52 degrees) to the camera."""
+
+STEP_FRAMES = 15
 _OVAL = np.array(FACE_OVAL)
 
 
@@ -100,15 +105,32 @@ def poster(number: int) -> Look:
     if number < len(avatars):
         pixels = np.asarray(cv2.imread(str(avatars[number])), np.uint8)
     else:
-        with np.load(built_in_folder() / "learn" / "drivers.npz", allow_pickle=False) as album:
-            at = number * 37 % len(album["ends"])
-            start = album["ends"][at - 1] if at else 0
-            pixels = np.asarray(cv2.imdecode(album["jpg"][start : album["ends"][at]], cv2.IMREAD_COLOR), np.uint8)
+        pixels = _album([number * 37 % ALBUM])[0]
     outlines = outlines_of([pixels])
     if outlines[0] is None:
         return poster(number + 1)
     look = Look(f"poster {number}", [pixels], outlines, np.ones(pixels.shape[:2], np.float32))
     return _trimmed(look, 0.9, 0.8)
+
+
+@cache
+def turning(number: int) -> Look:
+    """Somebody who looks aside and turns to the camera, in three steps."""
+    pictures = [picture for picture in _album(TURNING[number]) for _ in range(STEP_FRAMES)]
+    height, width = pictures[0].shape[:2]
+    mask = np.zeros((height, width), np.float32)
+    cv2.ellipse(mask, (width // 2, height // 2), (round(0.46 * width), round(0.46 * height)), 0, 0, 360, 1.0, -1)
+    alpha = np.asarray(cv2.GaussianBlur(mask, (0, 0), 0.02 * height), np.float32)
+    outlines = outlines_of(_album(TURNING[number]))
+    return Look(f"turning {number}", pictures, [outline for outline in outlines for _ in range(STEP_FRAMES)], alpha)
+
+
+def _album(numbers: Sequence[int]) -> list[Pixels]:
+    """Pictures of rendered people, (160, 160, 3), three of each."""
+    with np.load(built_in_folder() / "learn" / "drivers.npz", allow_pickle=False) as album:
+        ends, packed = album["ends"], album["jpg"]
+    files = [packed[(ends[n - 1] if n else 0) : ends[n]] for n in numbers]
+    return [np.asarray(cv2.imdecode(file, cv2.IMREAD_COLOR), np.uint8) for file in files]
 
 
 def toned(look: Look, warmth: float, gain: float) -> Look:
@@ -166,8 +188,8 @@ def _trimmed(look: Look, beside: float, below: float) -> Look:
     scale = min(1.0, STORED_PX / float(np.ptp(look.first[:, 1])))
     size = (round((right - left) * scale), round((bottom - top) * scale))
 
-    def small(pixels: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
-        return np.asarray(cv2.resize(pixels[top:bottom, left:right], size, interpolation=cv2.INTER_AREA))
+    def small(pixels: Pixels | Floats) -> Any:
+        return cv2.resize(pixels[top:bottom, left:right], size, interpolation=cv2.INTER_AREA)
 
     factor = np.array([size[0] / (right - left), size[1] / (bottom - top)], np.float32)
     outlines = [None if o is None else ((o - (left, top)) * factor).astype(np.float32) for o in look.outlines]

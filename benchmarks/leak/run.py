@@ -212,7 +212,7 @@ class JudgingSink:
         if len(kept) < WORST or worst.likeness.own > kept[-1][0]:
             given = self._judge.input(worst.input)
             pair = np.hstack([output if given is None else given, output])
-            cv2.polylines(pair, [np.int32(worst.face.outline)], True, (0, 0, 255), 1)
+            cv2.polylines(pair, [worst.face.outline.astype(np.int32)], True, (0, 0, 255), 1)
             label = f"{worst.output} {worst.face.who} {worst.likeness.own:.2f} {worst.likeness.detail:.2f}"
             kept.append((worst.likeness.own, label, pair))
             kept.sort(key=lambda one: -one[0])

@@ -9,7 +9,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from benchmarks.leak.people import PEOPLE, Look, filmed, person, poster, toned
+from benchmarks.leak.people import PEOPLE, TURNING, Look, filmed, person, poster, toned, turning
 from benchmarks.leak.scenes import Actor, Path, Place, Scene, hand_look
 from realtime.imaging.affine import Matrix
 
@@ -66,7 +66,7 @@ def between(path: Path, first: int = 0, last: int = 10**9) -> Path:
     return lambda frame: path(frame) if first <= frame < last else None
 
 
-def moves(a: Place, b: Place, first: int, last: int) -> Path:
+def moves(a: Place, b: Place, first: int, last: int) -> Callable[[int], Place]:
     """From one place to another between two frames, at rest before and after."""
 
     def path(frame: int) -> Place:
@@ -139,10 +139,11 @@ def mirror(c: Casting) -> Scene:
 
 
 def profile(c: Casting) -> Scene:
-    """Somebody turns in from the side: a face as narrow as one that looks away, opening."""
-    start, last = c.moment(0.1, 0.3), c.moment(0.4, 0.7)
+    """Somebody looks aside and turns to the camera, and away again; some come in doing so."""
     at = beside(c, float(c.rng.integers(2)))
-    return c.scene([c.person(moves(at._replace(squeeze=0.45), at, start, last)), *_other_poster(c, at)])
+    look = toned(turning(int(c.rng.integers(len(TURNING)))), c.uniform(-0.06, 0.06), c.uniform(0.8, 1.1))
+    path = stays(at) if c.rng.random() < 0.5 else moves(at._replace(x=1.3 if at.x > 0.5 else -0.3), at, 0, 20)
+    return c.scene([*_other_poster(c, at), Actor(look, path, mirrored=c.rng.random() < 0.5)])
 
 
 def _other_poster(c: Casting, at: Place) -> list[Actor]:
@@ -280,12 +281,13 @@ def shaking(c: Casting) -> Scene:
 
 
 def upside_down(c: Casting) -> Scene:
-    """Somebody hangs over, or the camera does."""
-    angle, start = c.uniform(120, 240), c.moment(0.2, 0.4)
+    """Somebody hangs over, or the camera does, in a moment, slowly, or from the first picture on."""
+    angle, start = c.uniform(100, 260), c.moment(0.2, 0.4)
     at = Place(0.5, 0.5, c.uniform(0.3, 0.45))
     turned = at._replace(turn_deg=angle)
     quick = int(c.rng.choice([1, 10, 30]))
-    return c.scene([c.person(moves(at, turned, start, start + quick))])
+    over = stays(turned) if c.rng.random() < 0.4 else moves(at, turned, start, start + quick)
+    return c.scene([*(_other_poster(c, at)), c.person(over)])
 
 
 def misfit(c: Casting) -> Scene:
@@ -402,13 +404,18 @@ SCENARIOS: dict[str, tuple[Callable[[Casting], Scene], int]] = {
 """By name: how a scene is made, and how many takes the full run has of it."""
 
 
+def filmed_alone(c: Casting, clip: FilePath) -> Scene:
+    """Somebody filmed, and nobody else."""
+    return c.scene([_film(c, clip)], alone=True, noise=0)
+
+
 def filmed_scenarios(folder: FilePath) -> dict[str, tuple[Callable[[Casting], Scene], int]]:
     """Scenes of the clips in a folder: each alone, beside a poster, with somebody who comes, and cut to another."""
     clips = sorted(path for path in folder.iterdir() if path.suffix.lower() in (".mp4", ".mkv", ".mov", ".webm"))
     made: dict[str, tuple[Callable[[Casting], Scene], int]] = {}
     for number, clip in enumerate(clips):
         other = clips[(number + 1) % len(clips)]
-        made[f"filmed_alone {clip.stem}"] = (lambda c, clip=clip: c.scene([_film(c, clip)], alone=True, noise=0), 2)
+        made[f"filmed_alone {clip.stem}"] = (partial(filmed_alone, clip=clip), 2)
         made[f"filmed_poster {clip.stem}"] = (partial(filmed_poster, clip=clip), 4)
         made[f"filmed_visitor {clip.stem}"] = (partial(filmed_visitor, clip=clip), 4)
         made[f"filmed_cut {clip.stem}"] = (partial(filmed_cut, clip=clip, other=other), 3)
@@ -419,7 +426,8 @@ def _film(c: Casting, clip: FilePath) -> Actor:
     """A clip that fills the picture."""
     look = filmed(clip, (640, 360), c.frames)
     low, high = look.first.min(axis=0), look.first.max(axis=0)
-    place = Place(*((low + high) / 2 / (640, 360)).tolist(), float(high[1] - low[1]) / 360)
+    x, y = ((low + high) / 2).tolist()
+    place = Place(x / 640, y / 360, float(high[1] - low[1]) / 360)
     return Actor(look, lambda frame: place)
 
 

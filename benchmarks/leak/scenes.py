@@ -85,7 +85,7 @@ class Scene:
         if moved is not None:
             pixels = np.asarray(cv2.warpAffine(pixels, moved, size, borderMode=cv2.BORDER_REFLECT), np.uint8)
             owner = np.asarray(cv2.warpAffine(owner, moved, size, flags=cv2.INTER_NEAREST), np.uint8)
-            outlines = [(n, np.float32(o @ moved[:, :2].T + moved[:, 2])) for n, o in outlines]
+            outlines = [(n, (o @ moved[:, :2].T + moved[:, 2]).astype(np.float32)) for n, o in outlines]
         pixels = self._exposed(pixels, frame)
         faces = tuple(
             TrueFace(f"{n} {self.actors[n - 1].look.name}", bool(self.actors[n - 1].living), o, owner == n)
@@ -116,7 +116,8 @@ def _paste(
     """Lay an actor into the picture; its face's outline there."""
     look = actor.look
     at = look.number(frame + actor.offset)
-    picture, alpha = look.frames[at], look.alpha
+    picture: Any = look.frames[at]
+    alpha: Any = look.alpha
     first = look.first
     height, width = pixels.shape[:2]
     scale = place.height * height / float(np.ptp(first[:, 1]))
@@ -130,7 +131,7 @@ def _paste(
     placed = corners @ matrix.T + shift
     if actor.rim is not None:
         centre = placed.mean(axis=0)
-        border = np.int32(np.round(centre + 1.12 * (placed - centre)))
+        border = np.round(centre + 1.12 * (placed - centre)).astype(np.int32)
         cv2.fillConvexPoly(pixels, border, actor.rim, lineType=cv2.LINE_AA)
         cv2.fillConvexPoly(owner, border, number)
     x0, y0 = np.maximum(np.floor(placed.min(axis=0)), 0).astype(int).tolist()
@@ -149,7 +150,7 @@ def _paste(
     under[...] = cv2.blendLinear(part, np.ascontiguousarray(under), cover, 1 - cover)
     owner[y0:y1, x0:x1][cover > 0.3] = number
     outline = look.outlines[at]
-    return None if outline is None else np.float32(outline @ matrix.T + shift)
+    return None if outline is None else (outline @ matrix.T + shift).astype(np.float32)
 
 
 def wall_of(seed: int, size: tuple[int, int]) -> Pixels:
