@@ -14,3 +14,5 @@ os.environ.update(
     HF_HUB_DISABLE_TELEMETRY="1",
     DO_NOT_TRACK="1",  # what others have agreed on
 )
+os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", "100000000")  # read when OpenCV is loaded: a header may claim any
+os.environ.setdefault("OPENCV_LOG_LEVEL", "OFF")  # what is wrong with a file is said in our own line

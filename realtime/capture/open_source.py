@@ -6,7 +6,7 @@ from urllib.parse import unquote, urlsplit
 
 from realtime.capture.devices import find, list_cameras, open_camera
 from realtime.capture.motion_file import MotionFile, is_motion_file
-from realtime.capture.picture import Animation, Picture, is_animated, is_picture
+from realtime.capture.picture import Animation, Picture, first_bytes, foreign, is_animated, is_picture
 from realtime.capture.recording import Recording
 from realtime.capture.source import Pace, Source
 from realtime.capture.stream import SCHEMES, Stream
@@ -97,7 +97,13 @@ def _seekable(
         return Picture(path, size=size, rate_hz=fps or 30.0, count=1 if pace == "all" else None, clock=clock)
     if is_animated(path):
         return Animation(path, size=size, clock=clock)
-    return Recording(path, size=size, clock=clock)
+    try:
+        return Recording(path, size=size, clock=clock)
+    except ConfigError as error:
+        what = foreign(first_bytes(path))
+        if what in (None, "a video"):
+            raise
+        raise ConfigError(f"{path} is {what}, which cannot be played: give {_KINDS}") from error
 
 
 def _scheme(spec: str) -> str | None:

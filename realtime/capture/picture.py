@@ -1,6 +1,7 @@
 """Picture files, still and animated: one reader for all of them."""
 
 import re
+import warnings
 from collections.abc import Iterator
 from contextlib import suppress
 from io import BytesIO
@@ -58,6 +59,7 @@ _FOREIGN = {
     rb"PK\x03\x04": "a zip archive",
     rb"version https://git-lfs": "a Git LFS pointer, not the file itself",
 }
+warnings.filterwarnings("ignore", module=r"PIL\.")  # of damaged files: one line says it
 Image.MAX_IMAGE_PIXELS = None  # `open_picture` has a limit of its own, whose error names the size
 
 

@@ -35,6 +35,7 @@ def folder(tmp_path: Path) -> Path:
     cv2.imwrite(str(tmp_path / "face.png.bin.jpg"), np.full((20, 30, 3), 77, np.uint8))
     (tmp_path / "face.png.bin.jpg").rename(tmp_path / "unnamed")
     (tmp_path / "notes.txt").write_text("no picture")
+    (tmp_path / "page.png").write_text("<!DOCTYPE html><title>Quota</title>")
     return tmp_path
 
 
@@ -128,6 +129,7 @@ def test_a_video_behind_a_web_server_is_a_file(folder: Path) -> None:
         ("no/such/file.mp4", "there is no file and no camera"),
         ("{folder}", "is a folder"),
         ("{folder}/notes.txt", "is not a video FFmpeg can read"),
+        ("{folder}/page.png", "page.png is a web page, which cannot be played"),
         ("gopher://old.example/x", "gopher:// is no stream address"),
         ("synthetic:many", "synthetic:many is no number of frames"),
         ("synthetic:0", "no number of frames"),

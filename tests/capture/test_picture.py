@@ -187,6 +187,12 @@ def test_pictures_in_hdr_become_sdr(tmp_path: Path) -> None:
     chunk = b"cICP\x09\x10\0\1"
     path.write_bytes(data[:33] + struct.pack(">I", 4) + chunk + struct.pack(">I", zlib.crc32(chunk)) + data[33:])
     assert load_picture(path)[10, 10].min() >= 235
+    path = tmp_path / "a.avif"
+    Image.new("RGB", (40, 30), (148, 148, 148)).save(path, quality=100)
+    data = path.read_bytes()
+    at = data.index(b"colrnclx") + 8
+    path.write_bytes(data[:at] + b"\0\x09\0\x10" + data[at + 4 :])
+    assert load_picture(path)[10, 10].min() >= 235
 
 
 @pytest.mark.parametrize("suffix", ["webp", "gif", "png", "avif"])
