@@ -139,7 +139,7 @@ class SoundWriter:
         if media_s is not None:
             shift_s = out_s - media_s
             if self._shift_s is None or abs(shift_s - self._shift_s) > JUMP_S:
-                self._media.seek(max(media_s - 0.2, 0.0))
+                self._media.seek(media_s - 0.2)
                 self._packets = self._media.packets(self._media.sound)
                 self._to.jump(out_s)
                 self._shift_s = shift_s

@@ -1,6 +1,5 @@
 """A media file's pictures and sound on one clock, whatever its own time stamps do."""
 
-import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -139,10 +138,13 @@ class MediaFile:
         return self._joints.shift_s(packet.stream.index, decoded_s, shown * tick, lasts_s)
 
     def seek(self, at_s: float) -> None:
-        """Go to `at_s` seconds from the start, or before it: to the start where times do not tell places."""
-        if not self._restarts and not self._joints.joined:
+        """Go to `at_s` seconds from the start, or before it: to the start where times do not tell places.
+
+        Below 0 the sound's run-up, which lies before its 0, is read too.
+        """
+        if at_s >= 0 and not self._restarts and not self._joints.joined:
             try:
-                self.container.seek(max(0, int((at_s + self.start_s) * av.time_base)), backward=True)
+                self.container.seek(int((at_s + self.start_s) * av.time_base), backward=True)
             except (OSError, av.error.FFmpegError):
                 pass
             else:
@@ -154,7 +156,6 @@ class MediaFile:
     def reopen(self) -> None:
         """Begin again: with other streams, `pictures` and `sound`, of the same file."""
         self.close()
-        gc.collect()  # a closed container and its decoder hold each other, megabytes a time, until then
         self._open()
 
     def close(self) -> None:

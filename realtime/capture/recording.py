@@ -1,5 +1,6 @@
 """A video file, frame by frame: anything FFmpeg reads, upright, in BGR, with its true times."""
 
+import gc
 import logging
 from collections.abc import Generator
 from fractions import Fraction
@@ -121,6 +122,7 @@ class Recording:
 
     def rewind(self) -> None:
         """Start again from the first frame; `seq` goes on, `media_s` starts anew."""
+        container = self._media.container
         self._frames.close()
         self._decoder.flush_buffers()
         self._media.seek(0.0)
@@ -129,6 +131,8 @@ class Recording:
             self._frames.close()
             self._media.reopen()  # the format cannot seek, or lands elsewhere
             self._start()
+        if self._media.container is not container:
+            gc.collect()  # a closed container and its decoder hold each other, megabytes a time, until then
 
     def unblock(self) -> None:
         self._ended = True

@@ -7,6 +7,8 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from beeps import film, flashes, heard
+from beeps import recorded as recorded_film
 from recordings import SIZE, SUFFIXES, bars, frame, grey, pictures
 from sounds import NS, blocks, clicks, filled, noise, onsets
 
@@ -265,3 +267,84 @@ def test_a_delay_that_trembles_is_let_be(tmp_path: Path) -> None:
         video.show_at(frame(grey(0), i, START_S + i / FPS), round((START_S + i / FPS + 0.01) * NS))
     video.close()
     assert found(tmp_path / "a.mkv")[1] == pytest.approx([1.025, 2.025, 3.050], abs=0.001)
+
+
+COPIED, ANEW = True, False
+KINDS = [
+    # codec, container, rate, channels; copied into an .mp4, an .mkv, a .webm
+    ("aac", ".mp4", 48_000, "stereo", (COPIED, COPIED, ANEW)),
+    ("aac", ".mp4", 11_025, "mono", (COPIED, COPIED, ANEW)),
+    ("aac", ".ts", 48_000, "stereo", (ANEW, ANEW, ANEW)),
+    ("ac3", ".ts", 48_000, "5.1(side)", (COPIED, COPIED, ANEW)),
+    ("eac3", ".mkv", 48_000, "5.1(side)", (COPIED, COPIED, ANEW)),
+    ("libmp3lame", ".mp4", 44_100, "stereo", (COPIED, COPIED, ANEW)),
+    ("libmp3lame", ".mkv", 22_050, "mono", (COPIED, COPIED, ANEW)),
+    ("mp2", ".ts", 48_000, "stereo", (ANEW, COPIED, ANEW)),
+    ("alac", ".mp4", 44_100, "stereo", (COPIED, COPIED, ANEW)),
+    ("flac", ".mkv", 96_000, "stereo", (ANEW, COPIED, ANEW)),
+    ("pcm_s16be", ".mov", 48_000, "stereo", (ANEW, COPIED, ANEW)),
+    ("pcm_bluray", ".m2ts", 48_000, "stereo", (ANEW, ANEW, ANEW)),
+    ("pcm_f32le", ".mkv", 8_000, "quad", (ANEW, COPIED, ANEW)),
+    ("pcm_u8", ".avi", 11_025, "mono", (ANEW, COPIED, ANEW)),
+    ("libopus", ".mkv", 48_000, "5.1", (ANEW, COPIED, COPIED)),
+    ("vorbis", ".mkv", 44_100, "stereo", (ANEW, COPIED, COPIED)),
+]
+
+
+@pytest.mark.parametrize(("codec", "suffix", "rate", "layout", "copied"), KINDS, ids=[f"{k[0]}{k[1]}" for k in KINDS])
+def test_what_a_container_carries_is_copied_and_all_else_encoded_anew(
+    tmp_path: Path, codec: str, suffix: str, rate: int, layout: str, copied: tuple[bool, ...]
+) -> None:
+    if codec not in av.codecs_available:
+        pytest.skip(f"this FFmpeg has no {codec}")
+    source = film(tmp_path / f"s{suffix}", codec, rate=rate, layout=layout, seconds=0.8, beeps=(0.0, 0.4))
+    for target, as_it_is in zip(SUFFIXES, copied, strict=True):
+        path = tmp_path / f"a{target}"
+        assert recorded_film(source, path)[0] == as_it_is, target
+        heard_at, _ = heard(path)
+        assert heard_at == pytest.approx(flashes(path), abs=0.025), target
+        with av.open(str(path)) as container:
+            stream = container.streams.audio[0]
+            assert "5.1" not in layout or stream.codec_context.layout.nb_channels == 6
+            assert as_it_is or stream.codec_context.codec.canonical_name == ("opus" if target == ".webm" else "aac")
+
+
+@pytest.mark.parametrize("target", SUFFIXES)
+@pytest.mark.parametrize(
+    ("codec", "suffix"), [("aac", ".mp4"), ("libmp3lame", ".mp4"), ("ac3", ".mkv"), ("flac", ".mkv")]
+)
+def test_sound_that_begins_late_or_ends_early_keeps_its_place(
+    tmp_path: Path, codec: str, suffix: str, target: str
+) -> None:
+    path = tmp_path / f"a{target}"
+    for sound, beeps in (((0.5, 1.6), [1.2]), ((0.0, 0.9), [0.4])):
+        recorded_film(film(tmp_path / f"{sound[0]}{suffix}", codec, sound=sound), path)
+        # An .mkv cannot begin before 0: there the run-up of the sound moves everything by as much.
+        assert heard(path)[0] == pytest.approx(beeps, abs=0.03)
+        assert flashes(path) == pytest.approx([0.4, 1.2], abs=0.03)
+
+
+@pytest.mark.parametrize("target", [".mp4", ".mkv"])
+@pytest.mark.parametrize("codec", ["aac", "libmp3lame"])
+def test_no_packet_of_copied_sound_is_lost_or_doubled(tmp_path: Path, codec: str, target: str) -> None:
+    source, path = film(tmp_path / "s.mp4", codec), tmp_path / f"a{target}"
+    assert recorded_film(source, path)[0]
+    packets = []
+    for file in (source, path):
+        with av.open(str(file)) as container:
+            packets.append([bytes(p) for p in container.demux(audio=0) if p.size])
+    assert len(packets[0]) - 2 <= len(packets[1]) <= len(packets[0])  # the end of the sound may outlast the pictures
+    assert packets[1] == packets[0][: len(packets[1])]
+    assert heard(path)[0] == pytest.approx(flashes(path), abs=0.005)
+
+
+def test_the_camcorder_from_the_field(shared: Path, tmp_path: Path) -> None:
+    source = shared / "cases" / "camcorder_ac3.m2ts"
+    if not source.exists():
+        pytest.skip("the cases are not here")
+    for target in SUFFIXES:
+        path = tmp_path / f"a{target}"
+        path.write_bytes(b"old")
+        _, times = recorded_film(source, path)
+        assert len(times) == len(pictures(path)[0]) == 20
+        assert heard(path)[0] == pytest.approx([0.0], abs=0.01)

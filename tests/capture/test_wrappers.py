@@ -11,11 +11,12 @@ from written_video import number_of
 
 from realtime.capture.source import Source
 from realtime.capture.synthetic import Synthetic
-from realtime.capture.wrappers import MAX_LATE_S, Paced, SourceSpec, SwitchableSource, Until
+from realtime.capture.wrappers import MAX_LATE_S, Continued, Paced, SourceSpec, SwitchableSource, Until
 from realtime.clock import NS_PER_S
 from realtime.config import Settings
 from realtime.errors import DeviceError
 from realtime.families.face_swap.effect import FaceSwap
+from realtime.frame import Frame
 from realtime.pipeline.engine import Engine
 from realtime.pipeline.fallback import Fallback
 from realtime.pipeline.loop import Loop, run_offline
@@ -122,6 +123,55 @@ def test_it_ends_where_it_is_over_and_stays_so() -> None:
 
 
 A, B = SourceSpec("a"), SourceSpec("b", (64, 48))
+
+
+def played(source: Continued) -> list[tuple[int | None, float]]:
+    """The numbers and the times of its frames."""
+    return [(number_of(f.pixels), round(f.media_s or 0.0, 6)) for f in iter(source.read, None)]
+
+
+@pytest.mark.parametrize(
+    ("count", "turns", "numbers"),
+    [
+        (4, True, [0, 1, 2, 3, 2, 1, 0, 1, 2, 3, 2, 1]),
+        (1, True, [0] * 12),
+        (2, True, [0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1]),
+    ],
+)
+def test_it_goes_on_back_and_forth(count: int, turns: bool, numbers: list[int]) -> None:
+    film = Synthetic((320, 180), rate_hz=10, count=count)
+    source = Continued(film, lambda frame: (frame.media_s or 0) > 1.15, turns=turns, clock=lambda: 7)
+    assert played(source) == [(number, i / 10) for i, number in enumerate(numbers)]
+    assert source.read() is None
+    source.close()
+
+
+def test_what_is_too_long_to_be_kept_goes_back_and_forth_at_its_end() -> None:
+    film = Synthetic((320, 180), rate_hz=10, count=9)
+    source = Continued(film, lambda frame: (frame.media_s or 0) > 1.55, turns=True, most_bytes=1)
+    assert [number for number, _ in played(source)] == [*range(9), 7, 8, 7, 8, 7, 8, 7]
+
+
+@pytest.mark.parametrize("rises", [True, False])
+def test_it_begins_again_until_it_is_over(rises: bool) -> None:
+    laps: list[float] = []
+
+    def over(frame: Frame) -> bool:
+        laps.append(frame.media_s or 0.0)
+        return len(laps) > 5
+
+    source = Continued(ScriptedFile([0.0, 0.1, 0.3], 10, 0.4), over, rises=rises)
+    times = [frame.media_s for frame in iter(source.read, None)]
+    again = [0.4, 0.5, 0.7, 0.8, 0.9] if rises else [0.0, 0.1, 0.3, 0.0, 0.1]
+    assert times == pytest.approx([0.0, 0.1, 0.3, *again])
+
+
+def test_a_clip_is_played_whole_before_anything_ends_it() -> None:
+    for turns in (True, False):
+        source = Continued(Synthetic((320, 180), rate_hz=10, count=3), lambda frame: True, turns=turns)
+        assert [number for number, _ in played(source)] == [0, 1, 2]
+    empty = Continued(ScriptedFile([], 10, None), lambda frame: False)
+    assert empty.read() is None
 
 
 class Waiting(FakeSource):

@@ -128,6 +128,72 @@ def test_a_full_disk_ends_the_recording_and_what_is_there_plays(tmp_path: Path, 
         assert len(shown) - 20 <= len(pictures(path)[0]) <= len(shown) + 1
 
 
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("room", [0, 500])
+def test_a_recording_that_cannot_begin_leaves_the_old_file(tmp_path: Path, suffix: str, room: int) -> None:
+    path = tmp_path / f"a{suffix}"
+    path.write_bytes(b"old")
+    full = type("Full", (SmallDisk,), {"room": room})
+    sink = VideoFile(path, size=SIZE, rate_hz=30, pace="all", open_file=full)
+    with pytest.raises(DeviceError, match=r"could not begin, the disk is full.*the old file is as it was") as caught:
+        fill(sink, [])
+    assert "plays" not in str(caught.value)
+    sink.close()
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_an_old_file_is_replaced_once_the_new_one_plays(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"a{suffix}"
+    path.write_bytes(b"old")
+    sink = VideoFile(path, size=SIZE, rate_hz=30, pace="all")
+    replaced = []
+    for i in range(90):
+        sink.show(frame(bars(), i, i / 30, i / 30))
+        replaced.append(path.read_bytes() != b"old")
+    assert not replaced[5]
+    assert replaced[60]
+    with av.open(str(path)) as container:
+        assert sum(1 for _ in container.decode(video=0)) > 0  # as it is now
+    sink.close()
+    assert len(pictures(path)[0]) == 90
+
+
+def test_no_picture_is_told_in_a_line(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    VideoFile(tmp_path / "a.mp4", size=SIZE, rate_hz=30).close()
+    assert [record.message for record in caplog.records] == [
+        f"{tmp_path / 'a.mp4'}: no picture came, so nothing is recorded"
+    ]
+    assert list(tmp_path.iterdir()) == []
+
+
+class NoTrack:
+    """A sound track whose writer gives up at once."""
+
+    def writer(self, out: object, suffix: str, begins_s: float | None) -> "NoTrack":
+        return self
+
+    def show(self, out_s: float, media_s: float | None, zero_ns: int, duration_s: float) -> None:
+        raise av.error.InvalidDataError(1, "no such sound")
+
+    def finish(self) -> None:
+        raise AssertionError("it is closed")
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+
+def test_sound_that_cannot_be_written_leaves_the_pictures(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "a.mp4"
+    sink = VideoFile(path, size=SIZE, rate_hz=30, pace="all", sound=NoTrack())
+    for i in range(5):
+        sink.show(frame(bars(), i, i / 30, i / 30))
+    sink.close()
+    assert len(pictures(path)[0]) == 5
+    assert "the pictures go on" in caplog.text
+
+
 def test_other_disk_errors_are_told_too(tmp_path: Path) -> None:
     def broken(name: Path) -> SmallDisk:
         disk = SmallDisk(name)

@@ -172,6 +172,32 @@ def a_film(path: Path, heads: int, blank: int = 0) -> Path:
 
 
 @pytest.mark.slow
+def test_a_voice_that_is_longer_than_its_film_is_spoken_to_the_end(
+    eve: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    film, voice = a_film(tmp_path / "film.mkv", 14), voice_file(tmp_path / "v.wav", [0.3, 1.1], 3.0)
+    out = tmp_path / "out.mkv"
+    run = partial(told, hears_all(), source=str(film), sound=str(voice), output=[str(out)], allow_raw=True)
+    for loop in (False, True):
+        run(model=str(eve), loop=loop)
+        times, _ = pictures(out)
+        assert 1.1 <= times[-1] <= 1.4  # what is silent behind it lengthens nothing
+        assert sound(out) == pytest.approx([0.3, 1.1], abs=0.03)
+    run(model="ada", loop=True)
+    assert sound(out) == pytest.approx([0.3, 1.1], abs=0.03)
+    assert not caplog.records
+    run(model="ada")
+    assert sound(out) == pytest.approx([0.3], abs=0.03)
+    assert "the last 0.6 s of the voice are left out" in caplog.text
+    caplog.clear()
+    told(hears_all(), model="ada", source=str(film), output=[str(out)], loop=True)
+    assert len(pictures(out)[0]) == 14
+    assert "--loop has no end" in caplog.text
+    told(hears_all(), model="ada", source=str(film), output=[str(out)], loop=True, seconds=1.0)
+    assert len(pictures(out)[0]) == 25
+
+
+@pytest.mark.slow
 def test_a_film_is_spoken_anew_if_its_owner_says_so(eve: Path, tmp_path: Path) -> None:
     film = a_film(tmp_path / "film.mkv", 14, 4)
     voice, out = voice_file(tmp_path / "v.wav", [0.3], 3.0), tmp_path / "out.mkv"
