@@ -210,7 +210,7 @@ class _ScriptReader(_Reader):
             return lambda storage, offset, shape, stride, *_: self.rebuild(
                 storage[1], storage[2], offset, shape, stride
             )
-        if module == "torch._utils" and name.startswith("_rebuild_"):
+        if (module, name) == ("torch._utils", "_rebuild_qtensor"):
             raise _Refused(*QUANTISED)
         if module == "torch" and (name.endswith("Storage") or name == "device"):
             return name if name != "device" else str

@@ -162,7 +162,7 @@ def _refuse_packed(file: Path, name: str) -> None:
     try:
         with open_zip(file) as archive:
             entries = archive.infolist()
-    except ZIP_ERRORS:
+    except (*ZIP_ERRORS, OSError):
         return  # the older form, or damaged: the reader decides
     unpacked = sum(entry.file_size for entry in entries)
     if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries) or unpacked > file.stat().st_size:

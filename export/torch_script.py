@@ -43,7 +43,7 @@ def read_torch_script(file: Path) -> dict[str, Tensor]:
             if sum(e.file_size for e in archive.infolist() if not e.compress_type) > file.stat().st_size:
                 raise ValueError("it claims to be larger than it is")
             found = _read_archive(archive, name)
-    except ZIP_ERRORS as error:
+    except (*ZIP_ERRORS, OSError) as error:
         raise ModelError(f"{name} is damaged or cut off ({printable(error, 80)}): {AGAIN}") from error
     if not found:
         raise ModelError(

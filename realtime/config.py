@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from realtime.errors import ConfigError
+from realtime.text import printable
 
 ColorTransfer = Literal["none", "rct", "lct", "mkl", "idt"]
 Region = Literal["all", "expression", "head", "lips", "eyes"]
@@ -120,8 +121,8 @@ def read_toml(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ConfigError(f"the configuration file {path} does not exist: check --config") from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(f"the configuration file {path} can't be read: {error}") from error
+    except (OSError, ValueError, RecursionError) as error:  # a number of 5,000 digits is a ValueError
+        raise ConfigError(f"the configuration file {path} can't be read: {printable(error)}") from error
 
 
 def make_config(from_file: Mapping[str, Any], from_flags: Mapping[str, Any]) -> RunConfig:
@@ -135,8 +136,8 @@ def make_config(from_file: Mapping[str, Any], from_flags: Mapping[str, Any]) -> 
 def explain(error: ValidationError, model: type[BaseModel]) -> str:
     """The first fault of a validation in one line: which key, which value, what is allowed."""
     first = error.errors(include_url=False)[0]
-    key = ".".join(str(part) for part in first["loc"]) or "the configuration"
+    key = printable(".".join(str(part) for part in first["loc"]), 60) or "the configuration"
     if first["type"] == "extra_forbidden":
         return f"unknown option {key}: known are {', '.join(sorted(model.model_fields))}"
     message = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
-    return f"{key} = {first['input']!r} is not allowed: {message}"
+    return f"{key} = {printable(repr(first['input']), 120)} is not allowed: {printable(message)}"

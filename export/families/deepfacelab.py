@@ -216,8 +216,8 @@ def _find(path: Path) -> Path:
             f"{printable(path)} holds no NAME_SAEHD_data.dat or NAME_AMP_data.dat: give the model folder of DeepFaceLab"
         )
     if len(found) > 1:
-        names = printable(", ".join(file.name for file in found), 200)
-        raise ModelError(f"{printable(path)} holds {len(found)} models: give one of {names}")
+        models = printable(", ".join(file.name for file in found), 200)
+        raise ModelError(f"{printable(path)} holds {len(found)} models: give one of {models}")
     return found[0]
 
 

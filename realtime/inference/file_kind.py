@@ -1,5 +1,6 @@
 """Says what a file really is, by its first bytes: downloads often save something else under a model's name."""
 
+import errno
 import io
 import json
 import sys
@@ -22,7 +23,7 @@ MAX_ARRAYS = 256 << 20
 """Of an .npz, in bytes when unpacked: those of models hold a few hundred kilobytes."""
 MAX_DIRECTORY = 8 << 20
 """Of a zip, in bytes: the largest checkpoints have some 1000 entries of 100 bytes."""
-ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError, OSError)
+ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError)
 """What reading a damaged zip may raise."""
 
 AGAIN = "download it again"
@@ -157,7 +158,7 @@ def _zip_kind(source: Path | bytes) -> FileKind:
     try:
         with open_zip(source) as archive:
             entries = archive.infolist()
-    except ZIP_ERRORS:
+    except (*ZIP_ERRORS, OSError):
         return FileKind("", "a zip archive or checkpoint that is cut off or damaged", AGAIN)
     names = [entry.filename for entry in entries]
     files = {name.partition("/")[2] or name for name in names}
@@ -189,11 +190,16 @@ class _Limited(io.BufferedReader):
 
 @contextmanager
 def open_zip(source: Path | bytes) -> Iterator[zipfile.ZipFile]:
-    """A zip archive to read, its directory no larger than `MAX_DIRECTORY`. Raises what `ZIP_ERRORS` lists."""
+    """A zip archive to read, its directory no larger than `MAX_DIRECTORY`. Raises what `ZIP_ERRORS` lists, OSError."""
     raw: Any = io.FileIO(source) if isinstance(source, Path) else io.BytesIO(source)
-    with _Limited(raw) as file, zipfile.ZipFile(file) as archive:
-        file.most = sys.maxsize - 1
-        yield archive
+    try:
+        with _Limited(raw) as file, zipfile.ZipFile(file) as archive:
+            file.most = sys.maxsize - 1
+            yield archive
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        raise zipfile.BadZipFile("something in it lies outside of it") from error
 
 
 def read_arrays(file: Path, *names: str) -> list[npt.NDArray[Any]]:
@@ -203,7 +209,10 @@ def read_arrays(file: Path, *names: str) -> list[npt.NDArray[Any]]:
             if sum(entry.file_size for entry in archive.infolist()) > MAX_ARRAYS:
                 raise ValueError("its arrays are larger than any model's")
         with np.load(file, allow_pickle=False) as stored:
-            return [stored[name] for name in names]
-    except (*ZIP_ERRORS, KeyError, MemoryError) as error:  # a header may claim more than there is memory
+            found = [stored[name] for name in names]
+        if any(array.dtype.kind not in "fiub" for array in found):
+            raise ValueError("not numbers")
+    except Exception as error:  # a damaged header makes NumPy raise nearly anything
         do = "reinstall masquerade, or get the model again"
         raise ModelError(f"{file.name} is damaged or lacks one of {', '.join(names)}: {do}") from error
+    return found

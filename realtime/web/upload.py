@@ -1,12 +1,12 @@
 """Files sent to the page: stored within limits, unpacked, then added as the command would add them."""
 
 import asyncio
+import re
 import shutil
 import stat
 import tempfile
 import time
 import zipfile
-import zlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, fields
@@ -19,7 +19,7 @@ from realtime.capture.picture import FORMATS, open_picture
 from realtime.errors import ConfigError, DeviceError, MasqueradeError
 from realtime.families.face_swap.dfm import inspect_dfm
 from realtime.home import private_dir, private_opener, user_home
-from realtime.inference.file_kind import open_zip
+from realtime.inference.file_kind import ZIP_ERRORS, open_zip
 from realtime.models.atomic_dir import storage_error
 from realtime.models.bundle import MAX_FILE_BYTES
 from realtime.models.card import CARD_FILE, has_identity, name_from, plain_file, read_card_text, require_consent
@@ -121,7 +121,8 @@ def _take_in(offer: Offer, file: Path) -> tuple[str, str]:
         return "avatar", add_avatar(picture, **owner, **named).card.name
     except MasqueradeError as error:
         # Their lines name the file, which here has a name of ours: the user's says more.
-        said = str(error).replace(str(file.parent), "").replace("/file.dfm", offer.title)
+        said = str(error).replace(str(file.parent), "")
+        said = re.sub(r"/(file\.dfm|picture\.\w+)", lambda _: offer.title, said)
         raise ConfigError(printable(said.replace("--name", "another name"), 400)) from error
 
 
@@ -223,7 +224,7 @@ def unpack(archive: Path, folder: Path, *, most_bytes: int = MAX_FILE_BYTES) -> 
             left = most_bytes
             for name, entry in _entries(opened).items():
                 left -= _write(opened, entry, folder / name, left)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
+    except ZIP_ERRORS as error:
         raise ConfigError(f"the .zip cannot be read ({printable(error, 80)}): pack its folder again") from error
 
 

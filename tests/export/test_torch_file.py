@@ -4,8 +4,6 @@ import io
 import json
 import os
 import pickle
-import random
-import warnings
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +13,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="the export needs the extra `export`")
 
+from hostile_torch import Holder, scripted  # noqa: E402
 from torch_keyfill import keyfill  # noqa: E402
 
 from export.families.first_order_motion import read_first_order_motion  # noqa: E402
@@ -228,35 +227,12 @@ class Wrapper(torch.nn.Module):
         return x
 
 
-class Holder(torch.nn.Module):
-    """A state dict as modules."""
-
-    def __init__(self, state: dict[str, Any]) -> None:
-        super().__init__()
-        for key, value in state.items():
-            part, _, rest = key.partition(".")
-            if rest:
-                inner = {k.partition(".")[2]: v for k, v in state.items() if k.startswith(f"{part}.")}
-                setattr(self, part, Holder(inner))
-            else:
-                self.register_buffer(key, value)
-
-    def forward(self, x: Any) -> Any:
-        return x
-
-
-def scripted(module: Any, file: Path) -> Path:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it is on its way out, but files of it are there
-        torch.jit.save(torch.jit.script(module), file)
-    return file
-
-
 def test_torch_script_is_read_as_data(tmp_path: Path, lips: dict[str, Any], motion: dict[str, Any]) -> None:
-    file = scripted(Holder(lips["state_dict"]).half(), tmp_path / "lips.pth")
     halves = {key: value.half() if value.is_floating_point() else value for key, value in lips["state_dict"].items()}
-    assert_same(read_wav2lip(file), halves)
-    model = read_motion(scripted(Wrapper(motion), tmp_path / "motion.pth"))
+    (tmp_path / "lips.pth").write_bytes(scripted(halves))
+    assert_same(read_wav2lip(tmp_path / "lips.pth"), halves)
+    (tmp_path / "motion.pth").write_bytes(scripted(Wrapper(motion)))
+    model = read_motion(tmp_path / "motion.pth")
     assert_same(model.generator, motion["generator"])
     assert_same(model.detector, motion["kp_detector"])
 
@@ -271,15 +247,13 @@ def changed(file: Path, **entries: bytes) -> Path:
     return out
 
 
-def test_torch_script_that_cannot_be_read_is_named(tmp_path: Path, lips: dict[str, Any]) -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        frozen = torch.jit.freeze(torch.jit.script(torch.nn.Linear(2, 2).eval()))
-        torch.jit.save(frozen, tmp_path / "frozen.pth")
-    assert "without named weights" in refused(read_torch_file, tmp_path / "frozen.pth")
-    good = scripted(Holder({"a.weight": torch.ones(4)}), tmp_path / "good.pth")
+def test_torch_script_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    good = tmp_path / "good.pth"
+    good.write_bytes(scripted({"a.weight": torch.ones(4)}))
     with zipfile.ZipFile(good) as archive:
-        pickled = archive.read("good/data.pkl")
+        pickled = next(archive.read(entry) for entry in archive.namelist() if entry.endswith("/data.pkl"))
+    (tmp_path / "frozen.pth").write_bytes(changed(good, **{"data.pkl": b"\x80\x02c__torch__\nM\n)\x81."}).read_bytes())
+    assert "without named weights" in refused(read_torch_file, tmp_path / "frozen.pth")
     for replaced, says in {
         b"cos\nsystem\n": "nothing was run",
         b"ctorch._utils\n_rebuild_qtensor\n": "quantised",
@@ -326,27 +300,3 @@ def test_a_packed_archive_is_refused(tmp_path: Path, lips: dict[str, Any]) -> No
         for entry in stored.namelist():
             packed.writestr(entry, stored.read(entry))
     assert "compressed" in refused(read_torch_file, tmp_path / "packed.pth")
-
-
-@pytest.mark.parametrize("legacy", [False, True])
-def test_damaged_files_end_in_one_line(tmp_path: Path, motion: dict[str, Any], legacy: bool) -> None:
-    stream = io.BytesIO()
-    torch.save(motion, stream, _use_new_zipfile_serialization=not legacy)
-    good, chance = stream.getvalue(), random.Random(11)
-    ends: list[str] = []
-    for number in range(48):
-        bad = bytearray(good)
-        if number % 4 == 0:
-            del bad[chance.randrange(len(bad)) :]
-        else:
-            for _ in range(1 + number % 5):
-                # The first part holds the names and the structure, where flips hurt most.
-                bad[chance.randrange(len(bad) // (8 if number % 2 else 1))] ^= 1 << chance.randrange(8)
-        file = tmp_path / f"{number}.pth"
-        file.write_bytes(bad)
-        try:
-            read_motion(file)
-        except ModelError as error:
-            ends.append(str(error))
-    assert len(ends) >= 12
-    assert not any("\n" in text for text in ends)

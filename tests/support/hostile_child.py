@@ -13,7 +13,9 @@ import os
 import resource
 import sys
 import threading
+import traceback
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,7 @@ DEADLINE_S = float(os.environ.get("DEADLINE_S", "40"))  # per file; the slowest 
 MORE_MEMORY = 1 << 30
 
 ROOT = Path(sys.argv[1]).resolve()
-CANARY, LIBRARY = ROOT / "canary", ROOT / "home" / "models"
+CANARY, said = ROOT / "canary", ROOT / "said"
 FORBIDDEN = frozenset({
     "os.system", "os.exec", "os.fork", "os.forkpty", "os.posix_spawn", "os.spawn", "os.startfile", "os.putenv",
     "os.kill", "subprocess.Popen", "pty.spawn", "socket.connect", "socket.bind", "socket.sendto",
@@ -64,65 +66,83 @@ def _inside(path: str) -> bool:
     return whole == Path(os.devnull) or whole.is_relative_to(ROOT)
 
 
-def _finite(network: Any) -> str:
+class Refused(Exception):
+    """What a command said in one line, with exit code 2, 3 or 4."""
+
+
+def command(*arguments: object) -> str:
+    """The command in this process. Raises Refused."""
+    from realtime.cli.app import main
+
+    start = len(said.read_bytes())
+    try:
+        main([str(argument) for argument in arguments])
+    except SystemExit as end:
+        code = end.code
+    sys.stdout.flush()
+    sys.stderr.flush()
+    lines = said.read_bytes()[start:].decode(errors="replace").splitlines()
+    os.truncate(said, start)
+    if code not in (2, 3, 4) and code != 0:
+        raise AssertionError(f"exit code {code}: {lines}")
+    if code:
+        assert len(lines) == 1, lines
+        raise Refused(lines[0])
+    return "done"
+
+
+def checkpoint(family: str, path: Path, *more: object) -> str:
+    """Read alone, as an export of what is whole takes seconds; what is refused, by the command too."""
     import torch
 
-    state = network.state_dict()
-    if not state or not all(bool(torch.isfinite(value).all()) for value in state.values()):
-        raise AssertionError("it was read with values that are no numbers")
-    return f"{sum(value.numel() for value in state.values())} numbers"
+    from export.families import deepfacelab, first_order_motion, wav2lip
+    from realtime.errors import MasqueradeError
+
+    try:
+        if more:
+            return str(first_order_motion.read_motion_yaml(Path(str(more[1]))).config.key_points)
+        if family == "deepfacelab":
+            networks = [deepfacelab.read_deepfacelab(path).network]
+        elif family == "wav2lip":
+            networks = [wav2lip.read_wav2lip(path)]
+        else:
+            model = first_order_motion.read_first_order_motion(path, align_corners=True)
+            networks = [model.generator, model.detector]
+    except MasqueradeError as error:
+        if path.stem.endswith(("0", "5")) or more:
+            command("export", path, "--family", family, "--out", ROOT / "exported", *more)
+        raise Refused(str(error)) from error
+    values = [value for network in networks for value in network.state_dict().values()]
+    assert values
+    assert all(bool(torch.isfinite(value).all()) for value in values), "it has values that are no numbers"
+    return f"{sum(value.numel() for value in values)} numbers"
 
 
-def read_motion(path: Path) -> str:
-    from export.families.first_order_motion import read_first_order_motion
-
-    model = read_first_order_motion(path, align_corners=True)
-    return _finite(model.generator) + " and " + _finite(model.detector)
-
-
-def read_lips(path: Path) -> str:
-    from export.families.wav2lip import read_wav2lip
-
-    return _finite(read_wav2lip(path))
-
-
-def read_deepfacelab(path: Path) -> str:
-    from export.families.deepfacelab import read_deepfacelab
-
-    return _finite(read_deepfacelab(path).network)
-
-
-def read_yaml(path: Path) -> str:
-    from export.families.first_order_motion import read_motion_yaml
-
-    return str(read_motion_yaml(path).config.key_points)
-
-
-def open_onnx(path: Path, provider: str = "cpu") -> str:
+def open_onnx(path: Path) -> str:
     from realtime.inference.ort import open_session
 
-    session = open_session(path, provider=provider, precision="fp32", threads=1)
+    session = open_session(path, provider="cpu", precision="fp32", threads=1)
     session.close()
     return ", ".join(session.outputs)
 
 
-def try_out(path: Path) -> str:
+def try_out(path: Path) -> None:
     """What would stop the process that runs it is met by a child."""
     from realtime.inference.trial import try_model
 
     try_model(path)
-    return "it runs"
 
 
-def add_model(path: Path) -> str:
-    """As `masquerade models add`: what is refused must leave the library as it was."""
-    from realtime.cli import models
-    from realtime.models.library import BUNDLES, load_bundle
+def add(kind: str, path: Path) -> str:
+    """`models add` or `avatars add`: what is refused must leave the library as it was."""
+    from realtime.models.library import AVATARS, BUNDLES
 
-    given = {} if path.is_dir() else {"identity": "self", "statement": "Me."}
-    name = models.add_model(path, **given).name
-    load_bundle(name)
-    BUNDLES.remove(name)
+    library = BUNDLES if kind == "models" else AVATARS
+    said_who = () if path.is_dir() else ("--identity", "self", "--statement", "Me.")
+    command(kind, "add", path, *said_who)
+    name = next(library.own.iterdir()).name
+    library.find(name)
+    library.remove(name)
     return name
 
 
@@ -135,6 +155,77 @@ def load_model(path: Path) -> str:
     bundle = load_bundle(path)
     open_swapper(bundle, provider="cpu", precision="fp32", threads=1).close()
     return bundle.name
+
+
+def play(path: Path) -> str:
+    """As `--source`: opened, some pictures read, closed."""
+    from realtime.capture.open_source import open_source
+
+    source = open_source(str(path), pace="all")
+    try:
+        return str(sum(source.read() is not None for _ in range(12)))
+    finally:
+        source.close()
+
+
+def listen(path: Path) -> str:
+    """As `--sound`."""
+    from realtime.audio.sound_file import SoundFile
+
+    sound = SoundFile(path)
+    try:
+        return str(sum(sound.read() is not None for _ in range(60)))
+    finally:
+        sound.close()
+
+
+def run(path: Path) -> str:
+    """The whole command, to a recording: picture, sound and container."""
+    out = ROOT / "tmp" / "out.mkv"
+    try:
+        given = ("--pace", "all", "--seconds", "0.3", "--provider", "cpu", "--output", out)
+        return command("run", "--source", path, "--model", "ada", *given)
+    finally:
+        out.unlink(missing_ok=True)
+
+
+def upload(path: Path) -> str:
+    """As the page stores and adds a file that is sent to it."""
+    import asyncio
+    from collections.abc import AsyncIterator
+
+    from realtime.models.library import AVATARS, BUNDLES
+    from realtime.web.auth import Refused as Refusal
+    from realtime.web.upload import Offer, receive
+
+    async def chunks() -> AsyncIterator[bytes]:
+        yield path.read_bytes()
+
+    kind = {".zip": "bundle", ".dfm": "dfm"}.get(path.suffix, "picture")
+    whose = (None, None) if kind == "bundle" else ("self", "Me.")
+    try:
+        added, name = asyncio.run(receive(Offer(kind, "Eve", *whose), path.stat().st_size, chunks(), spare_bytes=0))
+    except Refusal as error:
+        raise Refused(str(error)) from error
+    (BUNDLES if added == "model" else AVATARS).remove(name)
+    return name
+
+
+def settle(path: Path) -> str:
+    """Presets, or a configuration file."""
+    from realtime.config import make_config, read_toml
+    from realtime.pipeline.presets import Presets
+
+    if path.suffix == ".toml":
+        return str(make_config(read_toml(path), {}).fps)
+    presets = Presets(path)
+    return str([presets.change(name) for name in presets.names()])
+
+
+def open_mesh(path: Path) -> str:
+    from realtime.families.motion.mesh.head import open_head
+
+    return str(open_head(path).weights.size)
 
 
 def read_carelessly(path: Path) -> str:
@@ -153,20 +244,27 @@ def never_end(path: Path) -> str:
         pass
 
 
-READERS: dict[str, Callable[[Path], str]] = {
-    "motion": read_motion,
-    "lips": read_lips,
-    "deepfacelab": read_deepfacelab,
-    "yaml": read_yaml,
+READERS: dict[str, Callable[[Path], object]] = {
+    "motion": partial(checkpoint, "first-order-motion"),
+    "lips": partial(checkpoint, "wav2lip"),
+    "deepfacelab": partial(checkpoint, "deepfacelab"),
+    "yaml": lambda path: checkpoint("first-order-motion", ROOT / "good.pth", "--config", path),
     "onnx": open_onnx,
     "trial": try_out,
-    "add": add_model,
+    "models add": partial(add, "models"),
+    "avatars add": partial(add, "avatars"),
     "load": load_model,
+    "source": play,
+    "sound": listen,
+    "run": run,
+    "upload": upload,
+    "settings": settle,
+    "mesh": open_mesh,
     "careless": read_carelessly,
     "hungry": take_memory,
     "endless": never_end,
+    "stopping": lambda path: os.abort(),
 }
-FAMILY = {"motion": "first-order-motion", "lips": "wav2lip", "deepfacelab": "deepfacelab"}
 
 
 def read(job: dict[str, str]) -> dict[str, str]:
@@ -174,34 +272,17 @@ def read(job: dict[str, str]) -> dict[str, str]:
     from realtime.errors import MasqueradeError
 
     try:
-        return {"end": "read", "line": READERS[job["reader"]](ROOT / job["path"])}
-    except MasqueradeError as error:
+        return {"end": "read", "line": str(READERS[job["reader"]](ROOT / job["path"]))}
+    except (MasqueradeError, Refused) as error:
         return {"end": "refused", "line": str(error)}
     except BaseException as error:
-        return {"end": "fault", "line": f"{type(error).__name__}: {error}"}
-
-
-def export(job: dict[str, str]) -> dict[str, str]:
-    """The same file by `masquerade export`: the same refusal, an exit code, and no folder."""
-    from realtime.cli.app import main
-
-    checkpoint = str(ROOT / job["path"])
-    arguments = ["export", checkpoint, "--family", FAMILY.get(job["reader"], "first-order-motion")]
-    if job["reader"] == "yaml":
-        arguments = ["export", str(ROOT / "good.pth"), "--family", "first-order-motion", "--config", checkpoint]
-    try:
-        main([*arguments, "--out", str(ROOT / "exported")])
-    except SystemExit as end:
-        return {"export": str(end.code)}
-    except BaseException as error:
-        return {"export": f"{type(error).__name__}: {error}"}
-    return {"export": "0"}
+        return {"end": "fault", "line": f"{type(error).__name__}: {error} {traceback.format_exc()[-600:]}"}
 
 
 def left_behind() -> list[str]:
     """What lies where nothing may be left: the canary, the library, temporary files, an exported folder."""
-    places = [CANARY, ROOT / "exported", *LIBRARY.glob("*"), *LIBRARY.glob(".*"), *(ROOT / "tmp").iterdir()]
-    places += [path for path in ROOT.iterdir() if path.name.startswith(".unfinished")]
+    places = [CANARY, ROOT / "exported", *(ROOT / "home").glob("*/*"), *(ROOT / "tmp").iterdir()]
+    places += [path for at in (ROOT, ROOT / "home") for path in at.glob(".*")]
     return [str(place.relative_to(ROOT)) for place in places if os.path.lexists(place)]
 
 
@@ -209,18 +290,17 @@ def main() -> None:
     global watching
     jobs = json.loads((ROOT / "jobs.json").read_text())
     reports = os.fdopen(os.dup(1), "w")
-    said = ROOT / "said"
     for stream in (1, 2):  # what a file makes libraries print is caught where they write it
         os.dup2(os.open(said, os.O_RDWR | os.O_CREAT | os.O_APPEND), stream)
     crashed = (ROOT / "crashed").open("w")
+    faulthandler.enable(crashed)
     sys.addaudithook(_watch)
     import cv2  # sets a variable of the environment  # noqa: F401
 
-    for job in jobs:
-        if job["must"] == "read":  # the good ones load every library first
+    readers = {job["reader"] for job in jobs}
+    for job in json.loads((ROOT / "good.json").read_text()):  # loads every library first
+        if job["reader"] in readers:
             read(job)
-    if any(job["export"] for job in jobs):
-        export({"reader": "motion", "path": "jobs.json"})
     _limit_memory()
     before = set(left_behind())  # PyTorch's own folders
     threads, modules, surroundings = threading.active_count(), set(sys.modules), dict(os.environ)
@@ -234,10 +314,6 @@ def main() -> None:
         sys.stdout.flush()
         sys.stderr.flush()
         report["said"] = said.read_text(errors="replace")
-        if job["export"]:
-            report |= export(job)
-            sys.stderr.flush()
-            report["exported"] = said.read_text(errors="replace")
         os.truncate(said, 0)
         watching = False
         faulthandler.cancel_dump_traceback_later()
@@ -246,8 +322,6 @@ def main() -> None:
         wrong += ["changed the environment"] if dict(os.environ) != surroundings else []
         wrong += ["left a thread"] if threading.active_count() > threads else []
         print(json.dumps({**report, "id": job["id"], "wrong": wrong}), file=reports, flush=True)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    print(json.dumps({"peak_mb": peak // 1024}), file=reports, flush=True)
 
 
 def _limit_memory() -> None:

@@ -1,10 +1,10 @@
-"""Hostile and damaged files of PyTorch: the zip of today, the stream of before 1.6, the tar of before 0.2."""
+"""Hostile and damaged files of PyTorch: the zip of today, the stream of before 1.6, TorchScript."""
 
 import io
 import pickle
 import random
 import struct
-import tarfile
+import warnings
 import zipfile
 from collections.abc import Iterator
 from typing import Any
@@ -131,58 +131,52 @@ def archives(good: bytes) -> Iterator[Case]:
     yield "a lie about a size", bytes(wrong), "refused"
 
 
-def tars(canary: str) -> Iterator[Case]:
-    """The form of PyTorch 0.1, which holds pickles in a tar and was unpacked to a temporary folder."""
-    payload = pickled(call(name("os", "mkdir"), text(canary)))
-    number = pickle.dumps(1, 2)
-    plain = {"sys_info": pickle.dumps({}, 2), "pickle": payload, "storages": number, "tensors": number}
-    for title, members in {
-        "a tar with a payload": plain,
-        "a tar with a payload for storages": {**plain, "storages": payload},
-        "a tar out of its folder": {**plain, f"../../{canary}": b"x", canary: b"x"},
-    }.items():
-        stream = io.BytesIO()
-        with tarfile.open(fileobj=stream, mode="w") as archive:
-            for member, raw in members.items():
-                entry = tarfile.TarInfo(member)
-                entry.size = len(raw)
-                archive.addfile(entry, io.BytesIO(raw))
-            link = tarfile.TarInfo("tensors2")
-            link.type, link.linkname = tarfile.SYMTYPE, canary
-            archive.addfile(link)
-        yield title, stream.getvalue(), "refused"
+class Holder(torch.nn.Module):
+    """A state dict as modules."""
+
+    def __init__(self, state: dict[str, Any]) -> None:
+        super().__init__()
+        for key, value in state.items():
+            part, _, rest = key.partition(".")
+            if not rest:
+                self.register_buffer(key, value)
+            elif not hasattr(self, part):
+                inner = {k.partition(".")[2]: v for k, v in state.items() if k.startswith(f"{part}.")}
+                setattr(self, part, Holder(inner))
+
+    def forward(self, x: Any) -> Any:
+        return x
 
 
-def swapped(found: dict[str, Any]) -> Iterator[Case]:
-    """Whole files with the wrong keys or shapes."""
-    generator, detector = found["generator"], found["kp_detector"]
-    last, kernel = "final.weight", generator["final.weight"]
-    for title, change in {
-        "the parts swapped": {"generator": detector, "kp_detector": generator},
-        "one part twice": {"kp_detector": generator},
-        "a part that is a list": {"generator": list(generator.items())},
-        "a part that is a tensor": {"generator": kernel},
-        "no parts": {"generator": {}, "kp_detector": {}},
-        "two keys swapped": {"generator": {**generator, last: generator["final.bias"], "final.bias": kernel}},
-        "another shape": {"generator": {**generator, last: kernel.flatten()}},
-        "turned": {"generator": {**generator, last: kernel.transpose(0, 1)}},
-        "a scalar": {"generator": {**generator, last: torch.tensor(1.0)}},
-        "whole numbers": {"generator": {**generator, last: kernel.int()}},
-        "complex numbers": {"generator": {**generator, last: kernel.to(torch.complex64)}},
-        "no number": {"generator": {**generator, last: kernel * float("nan")}},
-        "a far too wide one": {"generator": {**generator, last: torch.zeros(1).expand(3, 2**40, 7, 7)}},
-        "sparse": {"generator": {**generator, last: kernel.to_sparse()}},
-        "on the meta device": {"generator": {**generator, last: kernel.to("meta")}},
-        "one key more": {"generator": {**generator, "\x1b[2J": kernel}},
-        "a number as a key": {"generator": {**generator, 5: kernel}},
-        "bytes as a key": {"generator": {**generator, b"final.weight": kernel}},
-    }.items():
-        for legacy in (False, True):
-            try:
-                content = saved({**found, **change}, legacy=legacy)
-            except (RuntimeError, NotImplementedError):
-                continue  # the old form cannot hold every kind of tensor
-            yield f"{title}{', as a stream' if legacy else ''}", content, "refused"
+def scripted(state: Any) -> bytes:
+    """A state dict, or a module, as TorchScript."""
+    stream = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it is on its way out, but files of it are there
+        torch.jit.save(torch.jit.script(Holder(state) if isinstance(state, dict) else state), stream)
+    return stream.getvalue()
+
+
+def hostile_scripts(good: bytes, canary: str) -> Iterator[Case]:
+    """Every payload as a module's attribute, and modules that do not end."""
+    parts = entries(good)
+    at = next(entry for entry in parts if entry.endswith("/data.pkl"))
+    module = name("__torch__", "M") + b")\x81"
+    itself = module + b"q\x00}" + text("a") + b"h\x00sb"
+    doubled = (
+        module
+        + b"q\x00"
+        + b"".join(
+            module + b"}(" + text("a") + b"h" + bytes([n]) + text("b") + b"h" + bytes([n]) + b"ubq" + bytes([n + 1])
+            for n in range(60)
+        )
+    )
+    bodies = {title: module + table({"a": body}) + b"b" for title, body in (payloads(canary) | bombs()).items()}
+    for title, body in (bodies | {"in itself": itself, "doubled 60 times": doubled}).items():
+        yield f"script: {title}", zipped({**parts, at: pickled(body)}), "refused"
+    quantised = parts[at].replace(b"_rebuild_tensor_v2", b"_rebuild_qtensor")
+    yield "script: quantised", zipped({**parts, at: quantised}), "refused"
+    yield "script: packed", zipped(parts, zipfile.ZIP_DEFLATED), "refused"
 
 
 def damaged(good: bytes, count: int, seed: int) -> Iterator[Case]:
