@@ -1,5 +1,6 @@
 """Picture files, still and animated: one reader for all of them."""
 
+import logging
 import re
 import warnings
 from collections.abc import Iterator
@@ -59,7 +60,9 @@ _FOREIGN = {
     rb"PK\x03\x04": "a zip archive",
     rb"version https://git-lfs": "a Git LFS pointer, not the file itself",
 }
+log = logging.getLogger(__name__)
 warnings.filterwarnings("ignore", module=r"PIL\.")  # of damaged files: one line says it
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 Image.MAX_IMAGE_PIXELS = None  # `open_picture` has a limit of its own, whose error names the size
 
 
@@ -113,10 +116,15 @@ class Animation:
     def _frames(self) -> Iterator[tuple[float, Pixels]]:
         at_s = 0.0
         for number in range(getattr(self._image, "n_frames", 1)):
-            with suppress(EOFError):
+            try:
                 self._image.seek(number)
-                yield at_s, letterbox(over_grey(_decoded(self._image, self._path)), self.size)
-                at_s += self._shown_s()
+                shown = letterbox(over_grey(_decoded(self._image, self._path)), self.size)
+            except Exception as error:  # damaged files make Pillow raise nearly anything, and claim any number
+                if not isinstance(error, EOFError):
+                    log.warning("%s is damaged: it ends after %d pictures", self._path, number)
+                break
+            yield at_s, shown
+            at_s += self._shown_s()
         self.duration_s = at_s
 
     def read(self) -> Frame | None:

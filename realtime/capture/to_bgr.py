@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 _UNSPECIFIED = 2  # AVCOL_SPC_UNSPECIFIED
 _IPT_C2 = 15  # AVCOL_SPC_IPT_C2
 _HD = (1280, 576)  # from this width on, or above this height, untagged video is taken as BT.709, as players do
+_PNG_FORMS = ("rgb24", "rgba", "rgb48be", "rgba64be", "gray", "gray16be", "ya8", "ya16be", "pal8", "monob")
 _DOLBY_TAGS = ("dvh1", "dvhe", "dvav", "dva1", "dav1")
 _WITH_ALPHA = {"vp8": "libvpx", "vp9": "libvpx-vp9"}  # FFmpeg's own decoders leave alpha out
 _TICK = Fraction(1, 1000)  # of graphs whose times nobody reads
@@ -213,10 +214,15 @@ def _has_alpha(frame: VideoFrame) -> bool:
     return frame.format.name == "pal8" or any(component.is_alpha for component in frame.format.components)
 
 
+def _side_data(frame: VideoFrame, kind: str) -> SideData | None:
+    """What comes with a frame. PNG's are not asked: PyAV 18.1 frees the name of their colour profile twice."""
+    return None if frame.format.name in _PNG_FORMS else cast(SideData | None, frame.side_data.get(kind))
+
+
 def _needs_dolby_vision(frame: VideoFrame, tag: str) -> bool:
     """True for Dolby Vision profile 5: its base layer is coded in IPT, and says nothing of its colours."""
     untagged = frame.color_trc == _UNSPECIFIED and frame.colorspace == _UNSPECIFIED
-    dolby = tag in _DOLBY_TAGS or frame.side_data.get("DOVI_METADATA") is not None
+    dolby = tag in _DOLBY_TAGS or _side_data(frame, "DOVI_METADATA") is not None
     return frame.colorspace == _IPT_C2 or (untagged and dolby)
 
 
@@ -225,7 +231,7 @@ def _matrix(frame: VideoFrame) -> tuple[int, int, int, int]:
 
     Rotations that are no quarter turns are rounded to the nearest one; no matrix is the identity.
     """
-    side = cast(SideData | None, frame.side_data.get("DISPLAYMATRIX"))  # the stub says object
+    side = _side_data(frame, "DISPLAYMATRIX")
     if side is None or side.buffer_size < 36:
         return 1, 0, 0, 1
     a, b, _, c, d = struct.unpack_from("=5i", bytes(side))

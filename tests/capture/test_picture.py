@@ -80,6 +80,19 @@ def test_8k_is_scaled_down_and_keeps_its_shape(tmp_path: Path) -> None:
     assert got[1000, 3000].tolist() == [200, 200, 200]
 
 
+def test_an_animation_that_claims_more_pictures_ends_with_its_last(tmp_path: Path) -> None:
+    moving = [Image.new("RGB", (8, 8), (90 * n, 0, 0)) for n in range(3)]
+    moving[0].save(tmp_path / "a.png", save_all=True, append_images=moving[1:], duration=40)
+    raw = (tmp_path / "a.png").read_bytes()
+    at = raw.index(b"acTL")
+    claim = b"acTL" + (2**31 - 1).to_bytes(4, "big") + raw[at + 8 : at + 12]
+    lying = raw[:at] + claim + zlib.crc32(claim).to_bytes(4, "big") + raw[at + 16 :]
+    (tmp_path / "a.png").write_bytes(lying)
+    source = Animation(tmp_path / "a.png")
+    assert [source.read() is not None for _ in range(5)] == [True, True, True, False, False]
+    source.close()
+
+
 @pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "tif", "avif"])
 @pytest.mark.parametrize("turned", range(1, 9))
 @pytest.mark.parametrize("mode", ["RGB", "RGBA"])

@@ -1,14 +1,17 @@
 """Video whose pixels are not plain SDR in square pixels: high dynamic range, alpha, fields, ratios that change."""
 
+import gc
 import logging
 from collections.abc import Sequence
 from fractions import Fraction
+from io import BytesIO
 from pathlib import Path
 
 import av
 import numpy as np
 import numpy.typing as npt
 import pytest
+from PIL import Image, ImageCms
 from written_video import BLUE, GREEN, RED, WHITE, corners, numbered_pictures, quadrants, written
 
 from realtime.capture.recording import Recording
@@ -230,6 +233,23 @@ def test_progressive_pictures_are_left_alone(tmp_path: Path) -> None:
     path = written(tmp_path / "a.mkv", numbered_pictures(5), codec="ffv1", pix_fmt="bgr0", options={})
     for got, sent in zip(read_all(path), numbered_pictures(5), strict=True):
         assert np.array_equal(got.pixels, sent)
+
+
+def test_colour_profiles_of_png_films_are_left_alone(tmp_path: Path) -> None:
+    """PyAV 18.1 frees their name twice where a frame's side data is asked for: the process crashed."""
+    stored = BytesIO()
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    Image.fromarray(quadrants()[:, :, ::-1]).save(stored, "PNG", icc_profile=profile)
+    with av.open(str(tmp_path / "a.nut"), "w") as container:
+        stream = container.add_stream("png", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 96, 64, "rgb24"
+        for number in range(3):
+            packet = av.Packet(stored.getvalue())
+            packet.stream, packet.pts, packet.time_base = stream, number, Fraction(1, 25)
+            container.mux(packet)
+    frames = read_all(tmp_path / "a.nut")
+    gc.collect()
+    assert [corners(frame.pixels) for frame in frames] == [[BLUE, GREEN, RED, WHITE]] * 3
 
 
 def test_a_pixel_ratio_that_changes_is_followed(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ and time (a deadline a file, after which the process shows where it was and ends
 """
 
 import faulthandler
+import gc
 import json
 import os
 import resource
@@ -311,6 +312,7 @@ def main() -> None:
         deeds.clear()
         watching = True
         report = read(job)
+        gc.collect()  # what damaged memory ends the process here, not at another file
         sys.stdout.flush()
         sys.stderr.flush()
         report["said"] = said.read_text(errors="replace")

@@ -79,7 +79,7 @@ class Ward:
                 code, now, where = ended
                 assert now is not None, f"the child ended before the first file ({code}): {where}"
                 end = "hung" if "Timeout" in where else "crashed"
-                ends[now] = {"end": end, "line": f"{code}: {where[-1500:]}", "wrong": [], "said": ""}
+                ends[now] = {"end": end, "line": f"{code}: {where[:1500]}", "wrong": [], "said": ""}
         return ends
 
     def _child(self, ends: dict[str, dict[str, Any]], more: dict[str, str]) -> tuple[int, str | None, str] | None:
