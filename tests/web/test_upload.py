@@ -130,6 +130,10 @@ def test_a_picture_is_known_by_its_header_whatever_byte_it_ends_at(folder: Path,
         looked_at(folder, bytes(data))  # gives an answer, and ends
 
 
+def test_a_telephones_picture_is_known(folder: Path, shared: Path) -> None:
+    assert looked_at(folder, (shared / "cases" / "photo.heic").read_bytes()) == "heic"
+
+
 def huge_png(width: int, height: int) -> bytes:
     """A PNG of a few bytes that claims to be huge."""
 
