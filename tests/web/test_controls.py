@@ -118,7 +118,7 @@ def test_a_source_can_change_where_nothing_else_keeps_its_time(
 ) -> None:
     config = RunConfig(source="synthetic", **more)
     voicing = AvPlan(**{"source": "synthetic", "pace": "live", **plan})  # type: ignore[arg-type]
-    switched = switchable(FakeSource([]), config, voicing, lambda: 0)
+    switched = switchable(FakeSource([]), config, voicing, lambda: 0, lambda other: other)
     assert (switched is not None) == can
     if switched is not None:
         switched.switch(SourceSpec("synthetic", (96, 48)))
