@@ -139,6 +139,8 @@ class FaceSearch:
         if self._grid is None or self._grid.shape != grid.shape:
             self._watched = []
             return grid, None
+        # A lamp or the camera's exposure makes all of it lighter, and brings nobody.
+        self._grid *= np.median(grid / np.maximum(self._grid, 1.0))
         return grid, np.asarray(np.abs(grid - self._grid) > CHANGED)
 
     def _still_there(
