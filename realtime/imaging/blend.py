@@ -22,7 +22,7 @@ from realtime.imaging.color_transfer import transfer_color
 _UNIT_PX = 224  # `Settings` counts `mask_erode` and `mask_blur` in pixels of a crop of this side
 _VISIBLE = 1.0 / 255.0  # a mask below this is none (DeepFaceLive's threshold)
 _HALF = 0.5  # from here on a pixel is rather the new face's than the driver's
-_LEAST_TAKEN = 0.3  # of the driver's face. A working mask takes 60 % and more; one that finds no face takes nothing
+_LEAST_TAKEN = 0.5  # of the driver's face. A working mask takes 60 % and more; one that finds no face takes nothing
 _LEAST_BESIDE_HANDS = 0.12  # of the driver's whole face, however much of it a hand covers
 _LEAST_OF_CROP = 0.05  # the same of the whole crop, where nobody said what of it is the driver's face
 _CROSS = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (3, 3))

@@ -39,7 +39,7 @@ PATCH = 48  # the side of the patches that are compared, 1.5 times the face
 WINDOW = 7  # a neighbourhood in them
 FINE_SIGMA = 3.0  # coarser than that is light and shade, which a replacement takes over
 ALIKE = 0.95  # the correlation of a neighbourhood that was not replaced; with sharpening and colours changed, too
-MOST_ALIKE = 0.6  # the share of such neighbourhoods: 0.2 at most for the built-in identities, 0.83 and more for nothing
+MOST_ALIKE = 0.5  # the share of such neighbourhoods: 0.2 at most for the built-in identities, 0.83 and more for nothing
 LEAST_LEVELS = 0.75  # of 255: a patch that differs by less on average is the same
 INNER = 0.8  # of the face's outline: beyond it lies hair, which stays
 
