@@ -218,10 +218,12 @@ class _Copied:
         base, lasts_s = packet.time_base, float((packet.duration or 0) * packet.time_base)
         start_s = float(packet.pts * base) + shift_s
         if self._last is None:
-            run_up = self._hides_run_up or packet.pts < 0  # a file's first sound may need what is before its 0
-            if start_s + lasts_s <= (-_RUN_UP_S if run_up else 0.0):
+            # A file's first sound needs the packets before its 0: one of AAC, two of MP3 at 22 kHz. Where a container
+            # does not hide them, it begins there.
+            least_s = -_RUN_UP_S - lasts_s if self._hides_run_up else -1.95 * lasts_s if packet.pts < 0 else -lasts_s
+            if start_s <= least_s:
                 return
-            start_s = start_s if run_up else max(start_s, 0.0)
+            start_s = start_s if self._hides_run_up or packet.pts < 0 else max(start_s, 0.0)
         # Half a packet of overlap at a jump would be heard as an echo less than a hole as a click.
         elif start_s < self.end_s - 0.5 * lasts_s:
             return

@@ -44,6 +44,8 @@ class Recording:
             self._start()
             if self._first is None:
                 raise ConfigError(f"{path} holds no picture that can be decoded: give another file")
+            if not self.sound and self._media.container.streams.audio:
+                log.warning("the sound of %s cannot be decoded, and is left out", self.name)
             self._first_pts = self._first.pts
             self.size = size or self._to_bgr.size(self._first)
         except BaseException:

@@ -71,6 +71,31 @@ def test_a_pause_is_kept_and_hours_are_not(tmp_path: Path) -> None:
         assert heard(path)[0] == pytest.approx(flashes(path), abs=0.012)
 
 
+def test_what_an_edit_list_cuts_away_is_neither_seen_nor_heard(tmp_path: Path) -> None:
+    source, cut, path = film(tmp_path / "s.mp4", beeps=(0.2, 0.8, 1.2)), tmp_path / "cut.mp4", tmp_path / "a.mp4"
+    with av.open(str(source)) as whole, av.open(str(cut), "w") as out:
+        streams = [out.add_stream_from_template(stream) for stream in whole.streams]
+        for packet in whole.demux():
+            if packet.dts is not None and packet.pts is not None:
+                ticks = round(0.48 / packet.time_base)
+                packet.pts, packet.dts = packet.pts - ticks, packet.dts - ticks
+                packet.stream = streams[packet.stream_index]
+                out.mux(packet)
+    _, times = recorded(cut, path)
+    assert times[0] == 0.0
+    assert flashes(path) == pytest.approx([0.32, 0.72], abs=0.04)
+    assert heard(path)[0] == pytest.approx(flashes(path), abs=0.025)
+
+
+def test_sound_that_nobody_decodes_is_left_out_in_a_line(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    source = film(tmp_path / "s.mkv", seconds=0.4)
+    source.write_bytes(source.read_bytes().replace(b"A_AAC", b"A_XYZ"))
+    recorded(source, tmp_path / "a.mp4")
+    assert [record.message for record in caplog.records] == ["the sound of s.mkv cannot be decoded, and is left out"]
+    with pytest.raises(ConfigError, match="no sound in it that can be decoded"):
+        SoundFile(source)
+
+
 def test_joints_move_all_streams_of_a_part_alike() -> None:
     joints = Joints(10.0, 0.1, 10.0)
     picture, sound = 0, 1
