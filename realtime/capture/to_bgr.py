@@ -27,6 +27,8 @@ log = logging.getLogger(__name__)
 
 _UNSPECIFIED = 2  # AVCOL_SPC_UNSPECIFIED
 _IPT_C2 = 15  # AVCOL_SPC_IPT_C2
+_BT709, _BT2020 = 1, 9  # AVCOL_SPC_BT709, AVCOL_SPC_BT2020_NCL; and their primaries
+_MATRICES = (0, 1, 2, 3, 4, 5, 6, 7, 9)  # that swscale knows
 _HD = (1280, 576)  # from this width on, or above this height, untagged video is taken as BT.709, as players do
 _PNG_FORMS = ("rgb24", "rgba", "rgb48be", "rgba64be", "gray", "gray16be", "ya8", "ya16be", "pal8", "monob")
 _DOLBY_TAGS = ("dvh1", "dvhe", "dvav", "dva1", "dav1")
@@ -55,17 +57,21 @@ class ToBgr:
         self._first_ratio: Fraction | None = None
         self._turn: tuple[int, tuple[int, int, int, int]] | None = None
         self._to_sdr = ToSdr()
-        self._looked_for_dolby = False
+        self._warned = False
 
     def __call__(self, frame: VideoFrame) -> Pixels:
         """(H, W, 3) uint8 BGR, upright, at most 3840x2160, whatever the pixel format, depth and dynamic range."""
-        if not self._looked_for_dolby:
-            self._looked_for_dolby = True
+        if not self._warned:
+            self._warned = True
             if _needs_dolby_vision(frame, self._stream.codec_context.codec_tag):
                 log.warning(
                     "this video is Dolby Vision profile 5, whose colours only Dolby's players decode: green and violet "
                     "here; export it as HDR10, HLG or SDR"
                 )
+            elif frame.colorspace not in _MATRICES:
+                log.warning("this video's colours are coded in an unusual way and will look wrong: export it as BT.709")
+        if frame.colorspace not in _MATRICES:  # FFmpeg would refuse the frame
+            frame.colorspace = _BT2020 if frame.color_primaries == _BT2020 else _BT709
         form = "bgra" if _has_alpha(frame) else "bgr24"
         if not is_sdr(frame.color_primaries, frame.color_trc):
             frame = self._to_sdr(frame)

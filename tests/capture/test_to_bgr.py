@@ -143,6 +143,25 @@ def test_dolby_vision_without_a_base_layer_is_named(
     assert ["Dolby Vision profile 5" in record.message for record in caplog.records] == [True] * warned
 
 
+@pytest.mark.parametrize("matrix", [8, 10, 14, 15, 17])
+def test_matrices_that_are_not_known_are_played_with_a_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, matrix: int
+) -> None:
+    path = tmp_path / "a.mkv"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("ffv1", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p10le"
+        stream.codec_context.colorspace = matrix
+        for _ in range(2):
+            frame = av.VideoFrame.from_ndarray(quadrants(), "bgr24").reformat(format="yuv420p10le")
+            frame.colorspace = matrix
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    with caplog.at_level(logging.WARNING):
+        assert len(read_all(path)) == 2
+    assert len(caplog.records) == 1
+
+
 def see_through(pictures: Sequence[Pixels]) -> list[npt.NDArray[np.uint8]]:
     """RGBA whose left half is transparent."""
     found = [np.dstack([picture[..., ::-1], np.full(picture.shape[:2], 255, np.uint8)]) for picture in pictures]
