@@ -1,5 +1,6 @@
 """One frame in, one result out: the tracker finds the faces, the effect makes its picture of them."""
 
+import logging
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -16,6 +17,8 @@ from realtime.frame import Frame, Pixels
 from realtime.inference.session import Session, report
 from realtime.pipeline.leak_guard import Checked, Doubtful, LeakGuard, OthersSeen
 from realtime.tracking.face import Face
+
+log = logging.getLogger(__name__)
 
 LEAST_IN_SIGHT = 0.2
 """Of the face's box: with less of it in the picture there is no face to replace."""
@@ -77,10 +80,12 @@ class Engine:
         self._tracker, self.effect, self._guard = tracker, effect, guard
         self._settings, self._clock = settings, clock
         self._may_hide_badge = may_hide_badge
+        self._said: set[str] = set()
 
     def switch(self, effect: Effect, *, may_hide_badge: bool = False) -> None:
         """Change the identity; the old effect is closed."""
         old, self.effect, self._may_hide_badge = self.effect, effect, may_hide_badge
+        self._said.clear()
         old.close()
 
     def __call__(self, frame: Frame) -> Result:
@@ -110,6 +115,9 @@ class Engine:
             return result if checked is None else replace(result, covered=checked.covered, raw=checked.raw)
         except Doubtful as doubt:
             others = isinstance(doubt, OthersSeen)
+            if not others and str(doubt) not in self._said:
+                self._said.add(str(doubt))
+                log.warning("frame %d does not leave: %s", frame.seq, doubt)
             timed = frame.with_spans(**timer.spans)
             return Result(timed, effect.title, None, len(faces), may_hide_badge=hide, others=others)
         except Exception as error:  # any stage, any reason: the fallback must decide, not the exception

@@ -172,7 +172,9 @@ def test_a_guard_that_fails_lets_nothing_pass(
     assert isinstance(result.error, MemoryError)
 
 
-def test_a_model_that_gives_its_input_back_shows_nobody(guard: LeakGuard, seen: tuple[Pixels, Face]) -> None:
+def test_a_model_that_gives_its_input_back_shows_nobody_and_is_named_once(
+    guard: LeakGuard, seen: tuple[Pixels, Face], caplog: pytest.LogCaptureFixture
+) -> None:
     picture, face = seen
 
     class Same(FakeSwapper):
@@ -182,8 +184,11 @@ def test_a_model_that_gives_its_input_back_shows_nobody(guard: LeakGuard, seen: 
             return replace(super().__call__(crop, face), pixels=crop)
 
     engine = Engine(FakeFinder(lambda _: [face]), FaceSwap(Same()), Settings, FakeClock(), guard=guard)
-    result = engine(Frame(picture.copy(), 0, 0))
-    assert (result.pixels, result.error) == (None, None)
+    for number in range(3):
+        result = engine(Frame(picture.copy(), number, 0))
+        assert (result.pixels, result.error) == (None, None)
+    (said,) = caplog.messages
+    assert "as it came in" in said
 
 
 @pytest.mark.slow
