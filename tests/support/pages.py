@@ -199,7 +199,7 @@ def open_page(
             assert browser.enter(page.url).status == 200
             yield Opened(page, settings, report, Path(folder), browser, stranger)
         finally:
+            page.close()  # first: what a browser still sends would keep its connection open
+            page.close()
             browser.close()
             stranger.close()
-            page.close()
-            page.close()
