@@ -228,7 +228,7 @@ def test_bundles_of_other_kinds_are_refused(tmp_path: Path) -> None:
     assert "a motion model is needed" in one_line(lambda: open_motion_model(swap))
     bad = tmp_path / "mesh.npz"
     bad.write_bytes(b"no mesh")
-    assert "no mesh" in one_line(lambda: open_head(bad))
+    assert "mesh.npz is damaged" in one_line(lambda: open_head(bad))
 
 
 def test_a_bundle_without_a_network_moves_all_the_same(tmp_path: Path) -> None:
