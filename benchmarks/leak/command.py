@@ -70,7 +70,8 @@ def leak(
 ) -> None:
     """Faces that leave as they came in, judged by pixels, over many composed and filmed scenes."""
     check_outputs(json_file, sheet=sheet)
-    report: dict[str, Any] = {"schema": SCHEMA, "stamp": stamp(), "model": model, "frames_a_take": frames}
+    asked = {"scenarios": list(names), "frames": frames, "takes": takes, "quick": quick, "seed": seed, "model": model}
+    report: dict[str, Any] = {"schema": SCHEMA, "kind": "leak", "stamp": stamp(), "asked": asked}
     report["thresholds"] = {"own": MOST_OWN, "detail": MOST_ALIKE, "same_levels": SAME_LEVELS, "far_levels": FAR_LEVELS}
     if faces is not None:
         report["calibration"] = calibrate(faces)

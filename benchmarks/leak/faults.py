@@ -5,6 +5,7 @@ guard's networks are real; the identity is a drawn face, which costs no time, in
 """
 
 import itertools
+import logging
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
@@ -194,7 +195,10 @@ def _clip(number: int) -> Iterator[TruePicture]:
 def faults(trials: int, seed: int, json_file: Path | None) -> None:
     """Faults injected into every stage, and whether one lets a face out, judged by pixels."""
     check_outputs(json_file)
-    report = {"schema": SCHEMA, "stamp": stamp(), "seed": seed, **run_trials(trials, seed, click.echo)}
+    logging.getLogger("realtime").setLevel(logging.ERROR)  # a line for each fault would hide the figures
+    asked = {"trials": trials, "seed": seed}
+    report: dict[str, Any] = {"schema": SCHEMA, "kind": "faults", "stamp": stamp(), "asked": asked}
+    report |= run_trials(trials, seed, click.echo)
     for stage, found in report["stages"].items():
         click.echo(f"{stage}: {found['leaked']} of {found['trials']} trials leak ({found['ended']} ended the run)")
     finish(report, json_file)

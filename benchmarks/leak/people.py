@@ -90,12 +90,15 @@ def _driving() -> list[tuple[Frame, list[Face]]]:
 
 @cache
 def filmed(path: Path, size: tuple[int, int], most: int) -> Look:
-    """A clip as it is, letterboxed to `size`. Raises ConfigError where no face is found in it."""
-    pixels = [frame.pixels for frame in _frames(path, most, size)]
+    """A clip as it is, scaled to `size`; its faces are found at its own size. Raises ConfigError where none is."""
+    pixels = [frame.pixels for frame in _frames(path, most)]
     outlines = outlines_of(pixels)
     if not any(outline is not None for outline in outlines):
-        raise ConfigError(f"{path}: no face is found in this clip")
-    return Look(path.stem, pixels, outlines, np.ones(pixels[0].shape[:2], np.float32))
+        raise ConfigError(f"{path}: no face is found in this clip: move it out of the folder")
+    scale = np.array(size, np.float32) / (pixels[0].shape[1], pixels[0].shape[0])
+    small = [np.asarray(cv2.resize(p, size, interpolation=cv2.INTER_AREA), np.uint8) for p in pixels]
+    scaled = [None if outline is None else (outline * scale).astype(np.float32) for outline in outlines]
+    return Look(path.stem, small, scaled, np.ones((size[1], size[0]), np.float32))
 
 
 @cache
@@ -147,8 +150,8 @@ def outlines_of(pictures: Sequence[Pixels]) -> list[Floats | None]:
     return [faces[0].landmarks[_OVAL, :2].copy() if faces else None for faces in found]
 
 
-def _frames(path: Path, most: int, size: tuple[int, int] | None = None) -> Iterator[Frame]:
-    with closing(Recording(path, size=size)) as clip:
+def _frames(path: Path, most: int) -> Iterator[Frame]:
+    with closing(Recording(path)) as clip:
         while (frame := clip.read()) is not None and frame.seq < most:
             yield frame
 
