@@ -101,7 +101,13 @@ def test_words_with_a_colon_are_files_only_where_those_are(call: Call, here: Pat
 
 
 @pytest.mark.parametrize(
-    ("pace", "expected"), [(("--pace", "all"), 10), (("--pace", "live"), 10), (("--loop", "--pace", "live"), 30)]
+    ("pace", "expected"),
+    [
+        (("--pace", "all"), 10),
+        (("--pace", "live"), 10),
+        (("--loop", "--pace", "live"), 30),
+        (("--loop", "--pace", "all"), 30),
+    ],
 )
 def test_seconds_are_the_files_own(call: Call, here: Path, pace: tuple[str, ...], expected: int) -> None:
     """Ten a second; what a machine takes for them does not count. Looped, six pictures are five times as many."""

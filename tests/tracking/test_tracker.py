@@ -102,6 +102,15 @@ def test_filmed_people_agree_with_mediapipe_live(shared: Path, tracker: Tracker,
     assert np.percentile(apart_px(followed(tracker, frames, FILMED_HZ), video["landmarks"]), 95) <= 2.5
 
 
+@pytest.mark.parametrize("found", ["0.10.35", "1.2.3"])
+def test_a_mediapipe_that_reports_to_its_makers_is_refused(monkeypatch: pytest.MonkeyPatch, found: str) -> None:
+    from realtime.tracking import mediapipe_detector
+
+    monkeypatch.setattr(mediapipe_detector, "version", lambda package: found)
+    with pytest.raises(ModelError, match=rf"{found}.*pip install"):
+        mediapipe_detector.MediapipeDetector(face_folder())
+
+
 def test_the_mediapipe_detector_is_a_finder_too(head: list[np.ndarray]) -> None:
     pytest.importorskip("mediapipe", reason='needs the package: pip install "masquerade[mediapipe]"')
     from realtime.tracking.mediapipe_detector import MediapipeDetector
