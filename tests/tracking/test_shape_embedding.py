@@ -64,7 +64,7 @@ def test_a_file_that_is_none_is_named(tmp_path: Path) -> None:
         with pytest.raises(ModelError, match=r"^skull\.npz is .*reinstall"):
             ShapeEmbedding(bad)
     bad.write_bytes(b"no archive")
-    with pytest.raises(ModelError, match=r"^skull\.npz is not"):
+    with pytest.raises(ModelError, match=r"^skull\.npz is damaged.*reinstall"):
         ShapeEmbedding(bad)
 
 
