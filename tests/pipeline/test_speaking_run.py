@@ -133,11 +133,15 @@ def test_a_picture_speaks_live_in_step(eve: Path, tmp_path: Path) -> None:
     assert report["frames"]["raw"] == 0
     assert 0.27 < report["sound"]["delay_s"] <= MOST_S  # which a slow machine needs
     assert sound(out)
-    if report["sound"]["late"] or report["sound"]["gaps"] or report["frames"]["dropped"]:
+    late_s = report["sound"]["late"] / 25  # a picture whose sound had not come yet, there, shows it one later
+    try:
+        found = offsets(out)
+        assert len(found) == 2
+        assert all(high + late_s > EARLY_S and low < LATE_S for low, high in found)
+    except AssertionError:
+        if not (late_s or report["sound"]["gaps"] or report["frames"]["dropped"]):
+            raise
         pytest.skip("this machine is too busy for a live run in step; scripted clocks show it in tests/audio")
-    found = offsets(out)
-    assert len(found) == 2
-    assert all(high > EARLY_S and low < LATE_S for low, high in found)
 
 
 def test_in_silence_and_in_noise_the_mouth_rests(call: Call, eve: Path, tmp_path: Path) -> None:
