@@ -42,7 +42,7 @@ def frames(path: Path) -> int:
         return sum(1 for _ in made.decode(video=0))
 
 
-@pytest.mark.parametrize("name", [ODD, LONG], ids=["not UTF-8", "300 letters"])
+@pytest.mark.parametrize("name", [ODD, pytest.param(LONG, marks=pytest.mark.slow)], ids=["not UTF-8", "300 letters"])
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -72,7 +72,7 @@ def test_a_name_that_cannot_be_is_one_line(call: Call, here: Path, name: str, ar
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no colons in names")
-@pytest.mark.parametrize("name", COLONS)
+@pytest.mark.parametrize("name", [COLONS[0], *(pytest.param(n, marks=pytest.mark.slow) for n in COLONS[1:])])
 def test_a_file_that_is_there_is_no_address(call: Call, here: Path, name: str) -> None:
     written(here / "plain.mp4", numbered_pictures(3, (160, 90)))
     (here / "plain.mp4").rename(here / name)
@@ -104,9 +104,9 @@ def test_words_with_a_colon_are_files_only_where_those_are(call: Call, here: Pat
     ("pace", "expected"),
     [
         (("--pace", "all"), 10),
-        (("--pace", "live"), 10),
-        (("--loop", "--pace", "live"), 30),
-        (("--loop", "--pace", "all"), 30),
+        pytest.param(("--pace", "live"), 10, marks=pytest.mark.slow),
+        pytest.param(("--loop", "--pace", "live"), 30, marks=pytest.mark.slow),
+        pytest.param(("--loop", "--pace", "all"), 30, marks=pytest.mark.slow),
     ],
 )
 def test_seconds_are_the_files_own(call: Call, here: Path, pace: tuple[str, ...], expected: int) -> None:
