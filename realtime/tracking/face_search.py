@@ -24,11 +24,11 @@ Box = tuple[float, float, float, float]
 SHORT = 180  # the shorter side of the small picture that coarse looks are cut from
 BLOCK = 5  # pixels of the small picture; 36 blocks along the shorter side
 CHANGED = 4.0  # of 255, of a block's mean: ten times a noisy camera's
-CROWD = 6  # of 3 x 3 blocks: where fewer changed there is no new face, but the edge of somebody who moves
+CROWD = 7  # of 3 x 3 blocks: where fewer changed there is no new face, but the edge of somebody who moves
 POSSIBLE = (
     0.1  # a coarse look's score: of faces of 13 of the network's 128 pixels it misses none, and noise has it rarely
 )
-CUT_SCORE = 0.25  # the score from near of a face that the picture's edge cuts: half of one reads 0.3 to 0.5
+CUT_SCORE = 0.15  # the score from near of a face that the edge of the picture cuts: half of one reads 0.2 to 0.5
 AGAIN = 0.25  # the score at which a face that was there a moment ago is still one
 CUT = 0.1
 CLEAR_PX = 24  # of the network's pixels: a face so large needs no second look
