@@ -227,6 +227,7 @@ class Wrapper(torch.nn.Module):
         return x
 
 
+@pytest.mark.slow
 def test_torch_script_is_read_as_data(tmp_path: Path, lips: dict[str, Any], motion: dict[str, Any]) -> None:
     halves = {key: value.half() if value.is_floating_point() else value for key, value in lips["state_dict"].items()}
     (tmp_path / "lips.pth").write_bytes(scripted(halves))
