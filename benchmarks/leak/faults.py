@@ -7,9 +7,10 @@ guard's networks are real; the identity is a drawn face, which costs no time, in
 import itertools
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing, suppress
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +78,6 @@ class Trials:
         networks._landmarks = self._faulty(networks._landmarks, "landmark network")
         networks._blendshapes = self._faulty(networks._blendshapes, "blendshape network")
         self._search_network: Any = self._faulty(guard.sessions[0], "guard network")
-        self._clips = [list(_clip(number)) for number in range(CLIPS)]
         blank = np.full((SIZE[1], SIZE[0], 3), 128, np.uint8)
         self._badge = (badge(blank) != blank).any(axis=2)
 
@@ -96,7 +96,7 @@ class Trials:
         first = int(rng.integers(0, FRAMES))
         length = int(rng.choice([1, 1, 2, FRAMES]))
         fault = Fault(stage, kind, set(range(first, min(FRAMES, first + length))), rng)
-        clip, other = (self._clips[int(rng.integers(CLIPS))] for _ in range(2))
+        clip, other = (_clip(int(rng.integers(CLIPS))) for _ in range(2))
         start = STARTS[int(rng.integers(len(STARTS)))]
         judge = Judge(self._badge)
         sink = FaultySink(judge, fault)
@@ -182,10 +182,11 @@ def _change(session: Session, fault: Fault, stage: str) -> None:
         session.parts.identities.request(session.parts.identities.active.selection)
 
 
-def _clip(number: int) -> Iterator[TruePicture]:
+@cache
+def _clip(number: int) -> list[TruePicture]:
     make = (alone, colleague, poster_first)[number % 3]
     scene: Scene = replace(make(Casting(500 + number, CLIP_FRAMES)), size=SIZE, wall=None)
-    return (scene.picture(frame) for frame in range(CLIP_FRAMES))
+    return [scene.picture(frame) for frame in range(CLIP_FRAMES)]
 
 
 @click.command()
