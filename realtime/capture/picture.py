@@ -248,6 +248,8 @@ def _decoded(image: Image.Image, path: Path) -> Bytes:
 
 def _eight_bits(image: Image.Image) -> Image.Image:
     """The picture with 8 bits a channel; float pictures are taken as 0..1."""
+    if image.mode == "P" and image.has_transparency_data:  # else Pillow warns of what it drops
+        return image.convert("RGBA")
     if image.mode == "F":
         return Image.fromarray(_bytes_of(np.asarray(image)))
     if image.mode.startswith("I"):

@@ -65,6 +65,14 @@ def test_transparency_shows_mid_grey(tmp_path: Path) -> None:
     assert got == [[255, 0, 0], [128, 128, 128], [192, 64, 64]]
 
 
+def test_a_palette_may_be_transparent(tmp_path: Path) -> None:
+    image = Image.new("P", (2, 1), 1)
+    image.putpalette([0, 0, 255, 255, 0, 0])
+    image.putpixel((1, 0), 0)
+    image.save(tmp_path / "a.png", transparency=bytes([0, 255]))
+    assert load_picture(tmp_path / "a.png")[0].tolist() == [[0, 0, 255], [128, 128, 128]]
+
+
 def test_one_pixel_stays_one_pixel(tmp_path: Path) -> None:
     got = load_picture(saved(tmp_path / "a.png", np.full((1, 1, 3), 9, np.uint8)))
     assert got.shape == (1, 1, 3)

@@ -10,7 +10,7 @@ import pytest
 from realtime.models.figure import read_rig
 from realtime.models.library import AVATARS
 
-NAMES = ("rivo",)
+NAMES = ("rivo", "nimka")
 
 
 @pytest.mark.slow

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-FIGURES = {"rivo": "robot"}
+FIGURES = {"rivo": "robot", "nimka": "cat"}
 
 
 @click.command()

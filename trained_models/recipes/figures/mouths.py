@@ -16,7 +16,7 @@ class Style:
     tongue: int
     teeth: int
     glow: int | None = None
-    muzzle: bool = False  # two arcs that meet under the nose
+    muzzle: bool = False  # two arcs meet under the nose
 
 
 @dataclass(frozen=True)
@@ -78,9 +78,17 @@ def _closed(sheet: Sheet, width: float, sag: float, style: Style) -> None:
 
 def _open(sheet: Sheet, spec: _Open, style: Style) -> None:
     w, d, k = spec.width * style.unit, spec.down * style.unit, -spec.rise * style.unit
+    high = 0.42 * style.unit  # of the two arcs
     if spec.round:
         lips = disc(0, d * 0.42, w, d / 2)
         top, bottom = -d * 0.08, d * 0.92
+    elif style.muzzle:
+        lips = shape(
+            f"M{-w},{k} C{-w},{high} {-0.12 * w},{high} 0,-4 C{0.12 * w},{high} {w},{high} {w},{k} "
+            f"C{w * 0.96},{high + d * 0.9} {w * 0.5},{high + d} 0,{high + d} "
+            f"C{-w * 0.5},{high + d} {-w * 0.96},{high + d * 0.9} {-w},{k} Z"
+        )
+        top, bottom = 0.3 * high, high + d
     else:
         lips = shape(
             f"M{-w},{k} C{-w * 0.6},{-0.1 * d + k * 0.3} {w * 0.6},{-0.1 * d + k * 0.3} {w},{k} "
@@ -106,8 +114,14 @@ def _open(sheet: Sheet, spec: _Open, style: Style) -> None:
                 style.inside,
                 style.line * 0.45 + 1,
             )
+        elif spec.teeth and style.muzzle and not spec.round:  # two fangs
+            for x in (-0.42 * w, 0.42 * w):
+                half, tip = 0.16 * style.unit, high + 0.12 * style.unit
+                sheet.fill(
+                    shape(f"M{x - half},0 H{x + half} V{high * 0.6} L{x},{tip} L{x - half},{high * 0.6} Z"), style.teeth
+                )
         elif spec.teeth:
-            high = tall * spec.teeth
-            sheet.fill(box(0, top + high / 2 - tall * 0.1, w * 1.5, high + tall * 0.2, high * 0.4), style.teeth)
+            band = tall * spec.teeth
+            sheet.fill(box(0, top + band / 2 - tall * 0.1, w * 1.5, band + tall * 0.2, band * 0.4), style.teeth)
     if style.glow is not None:
         sheet.line(lips, style.ink, style.line * 0.8)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 import cv2
@@ -61,6 +62,27 @@ def disc(x: float, y: float, width: float, height: float | None = None) -> skia.
     """A circle or an ellipse around (x, y), by half its width and height."""
     height = width if height is None else height
     return skia.Path.Oval(skia.Rect.MakeXYWH(x - width, y - height, 2 * width, 2 * height))
+
+
+def tube(points: Sequence[Point], widths: Sequence[float]) -> skia.Path:
+    """A limb along points, so wide at each of them, with rounded bends and ends."""
+    middle, wide = [], []
+    for (a, b), (start, end) in zip(pairwise(points), pairwise(widths), strict=True):
+        for t in np.arange(0, 1, 1 / 24):
+            middle.append(np.array(a) * (1 - t) + np.array(b) * t)
+            wide.append(start * (1 - t) + end * t)
+    line, radii = np.array([*middle, points[-1]], float), np.array([*wide, widths[-1]]) / 2
+    for _ in range(30):
+        line[1:-1] = (line[:-2] + 2 * line[1:-1] + line[2:]) / 4
+    along = np.gradient(line, axis=0)
+    along /= np.linalg.norm(along, axis=1, keepdims=True)
+    across = np.stack([-along[:, 1], along[:, 0]], axis=1)
+    turns = np.linspace(0, np.pi, 17)[1:-1, None]
+    last = line[-1] + radii[-1] * (np.cos(turns) * across[-1] + np.sin(turns) * along[-1])
+    first = line[0] + radii[0] * (-np.cos(turns) * across[0] - np.sin(turns) * along[0])
+    edge = radii[:, None] * across
+    outline = np.concatenate([line + edge, last, (line - edge)[::-1], first])
+    return skia.Path.Polygon([skia.Point(float(x), float(y)) for x, y in outline], True)
 
 
 class Sheet:
@@ -136,6 +158,7 @@ class Drawing:
     joints: dict[str, Point]
     head: dict[str, object] = field(default_factory=dict)
     picture: Sheet | None = None
+    few_colours: bool = False  # 256 in a layer
     finish: Callable[[Picture, str], object] | None = None
     _parts: list[tuple[Sheet, dict[str, object]]] = field(default_factory=list)
     _layers: list[tuple[Sheet, dict[str, object]]] = field(default_factory=list)
@@ -193,7 +216,7 @@ class Drawing:
         x, y, width, height = cv2.boundingRect(pixels[..., 3])
         x0, y0 = max(x - RIM_PX, 0), max(y - RIM_PX, 0)
         file = f"{spec['name']}.png"
-        _write(folder / file, pixels[y0 : y + height + RIM_PX, x0 : x + width + RIM_PX])
+        _write(folder / file, pixels[y0 : y + height + RIM_PX, x0 : x + width + RIM_PX], self.few_colours)
         return {**spec, "image": file, "at": (x0, y0)}
 
 
