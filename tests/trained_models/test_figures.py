@@ -10,7 +10,7 @@ import pytest
 from realtime.models.figure import read_rig
 from realtime.models.library import AVATARS
 
-NAMES = ("rivo", "nimka")
+NAMES = ("rivo", "nimka", "solki")
 
 
 @pytest.mark.slow

@@ -15,7 +15,7 @@ class Style:
     inside: int
     tongue: int
     teeth: int
-    glow: int | None = None
+    glow: int | None = None  # light, or shadow, round them
     muzzle: bool = False  # two arcs meet under the nose
 
 

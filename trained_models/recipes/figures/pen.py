@@ -157,7 +157,7 @@ class Drawing:
     top: int
     joints: dict[str, Point]
     head: dict[str, object] = field(default_factory=dict)
-    picture: Sheet | None = None
+    picture: Picture | None = None  # instead of layers
     few_colours: bool = False  # 256 in a layer
     finish: Callable[[Picture, str], object] | None = None
     _parts: list[tuple[Sheet, dict[str, object]]] = field(default_factory=list)
@@ -190,14 +190,14 @@ class Drawing:
         rig |= {"floor": self.floor, "top": self.top, "joints": self.joints}
         if self.picture is not None:
             rig |= {"picture": "drawing.png"}
-            _write(folder / "drawing.png", self.picture.pixels())
+            _write(folder / "drawing.png", self.picture, few_colours=True)
         else:
             rig["parts"] = [self._written(folder, *part) for part in self._parts]
         if self._layers:
             rig["head"] = {**self.head, "layers": [self._written(folder, *layer) for layer in self._layers]}
         (folder / "figure.json").write_text(json.dumps(rig, indent=1) + "\n", encoding="utf-8")
         read = read_rig(folder)
-        _write(folder / "picture.png", still(read, folder), few_colours=True)
+        _write(folder / "picture.png", still(read, folder), few_colours=True, faintest=96)
         files = "\n".join(f'"{file}" = "{_digest(folder / file)}"' for file in ("figure.json", *read.files))
         card = CARD.format(
             words=self.words,
@@ -240,11 +240,16 @@ sha256 = "{picture}"
 """
 
 
-def _write(file: Path, pixels: Picture, few_colours: bool = False) -> None:
-    """A PNG, as small as it gets; `few_colours`: with a palette of 256."""
+def _write(file: Path, pixels: Picture, few_colours: bool = False, faintest: int = 28) -> None:
+    """A PNG, as small as it gets; `few_colours`: with a palette of 256, without what is fainter than `faintest`."""
+    if few_colours:
+        pixels = pixels * (pixels[..., 3:] >= faintest)
     image = Image.fromarray(np.ascontiguousarray(pixels[..., [2, 1, 0, 3]]))
     if few_colours:
         image = image.quantize(256, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+        colours = np.reshape(image.getpalette("RGBA"), (-1, 4)).astype(np.uint8)
+        colours[np.unique(np.asarray(image)[pixels[..., 3] == 0])] = 0  # nothing stays nothing
+        image.putpalette(colours.tobytes(), "RGBA")
     image.save(file, optimize=True)
 
 
