@@ -14,7 +14,7 @@ from realtime.audio.mel import LOOK_AHEAD_S
 from realtime.audio.source import HEARD_HZ, SoundSource
 from realtime.audio.speech_buffer import MelWindow, SpeechBuffer, SpeechSnapshot
 from realtime.clock import NS_PER_MS, NS_PER_S
-from realtime.frame import Floats
+from realtime.frame import Floats, Frame
 
 RESERVE_S = 0.060
 """For what a device and the filters hold back, at first: blocks of 20 ms, a driver's buffer, 4 ms of resampling."""
@@ -46,6 +46,13 @@ class Speech(Protocol):
 
     def __call__(self, at_ns: int) -> MelWindow:
         """What the mouth of the picture of `at_ns` says: the clock's time live, a file's own otherwise."""
+
+
+def speech_time_ns(frame: Frame, speech: Speech) -> int:
+    """When to ask `speech` for what belongs to this picture."""
+    if speech.by_media and frame.media_s is not None:
+        return round(frame.media_s * NS_PER_S)
+    return frame.captured_ns
 
 
 class LookAhead:

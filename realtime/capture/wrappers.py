@@ -15,6 +15,7 @@ from realtime.capture.source import Source
 from realtime.clock import NS_PER_S, Clock, now_ns
 from realtime.errors import MasqueradeError
 from realtime.frame import Frame
+from realtime.skeleton import Moment
 from realtime.threads import Event, Latest
 
 log = logging.getLogger(__name__)
@@ -147,7 +148,7 @@ class Continued(SourceWrapper):
     ) -> None:
         super().__init__(inner)
         self._over, self._turns, self._rises, self._clock, self._room = over, turns, rises, clock, most_bytes
-        self._kept: deque[tuple[float, npt.NDArray[np.uint8]]] = deque()  # (time, JPEG)
+        self._kept: deque[tuple[float, npt.NDArray[np.uint8], Moment | None]] = deque()  # (time, JPEG, motion)
         self._again: Iterator[Frame] | None = None
         self._seq, self._lap_s, self._last_s, self._stopped = 0, 0.0, 0.0, False
 
@@ -171,7 +172,7 @@ class Continued(SourceWrapper):
 
     def _keep(self, frame: Frame) -> None:
         _, jpeg = cv2.imencode(".jpg", frame.pixels, (cv2.IMWRITE_JPEG_QUALITY, 95))
-        self._kept.append((frame.media_s or 0.0, np.asarray(jpeg, np.uint8)))
+        self._kept.append((frame.media_s or 0.0, np.asarray(jpeg, np.uint8), frame.motion))
         self._room -= jpeg.nbytes
         while self._room < 0 and len(self._kept) > 2:
             self._room += self._kept.popleft()[1].nbytes
@@ -185,7 +186,7 @@ class Continued(SourceWrapper):
             step_s = abs(kept[now][0] - kept[at][0]) or 1 / self.inner.rate_hz
             self._lap_s, at = self._last_s + step_s, now
             pixels = np.asarray(cv2.imdecode(kept[now][1], cv2.IMREAD_COLOR), np.uint8)
-            yield Frame(pixels, 0, self._clock(), 0.0)
+            yield Frame(pixels, 0, self._clock(), 0.0, motion=kept[now][2])
 
     def _from_the_start(self) -> Iterator[Frame]:
         before = -1

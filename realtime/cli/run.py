@@ -39,7 +39,8 @@ def _run_options(command: F) -> F:
 @click.option("--model", help="A bundle's name or folder (masquerade models).")
 @click.option("--avatar", help="Who moves or speaks: a name (masquerade avatars), a picture, a folder of pictures.")
 @click.option(
-    "--sound", help="mic, mic:NAME or a file: the voice that drives lip-sync models, or goes along with others."
+    "--sound",
+    help="mic, mic:NAME or a file: the voice that moves the mouth of lip-sync models and figures, or goes along.",
 )
 @click.option("--virtual-microphone/--no-virtual-microphone", default=None, help="Let calls hear the voice, in step.")
 @click.option("--output", multiple=True, help="camera[:DEVICE], FILE.mp4|.mkv|.webm, page or null. Repeatable.")

@@ -79,12 +79,14 @@ class OpenEffect(Protocol):
         avatars: Sequence[Avatar] = (),
         *,
         speech: Speech | None = None,
+        filmed: bool = True,
         provider: str = "auto",
         precision: str = "auto",
         threads: int | None = None,
         open_session: Callable[..., Session] | None = None,
     ) -> Effect:
-        """`avatars`, `speech` (not owned): where the family takes them. `open_session`: instead of ONNX Runtime's.
+        """`avatars`, `speech` (not owned): where the family takes them. `filmed`: somebody may be in the frames.
+        `open_session`: instead of ONNX Runtime's.
 
         Raises ModelError or ConfigError; nothing is left open then.
         """
@@ -97,9 +99,9 @@ class Family:
 
     `name`: as in cards; `realtime.models.card` checks what they say. `open` None: its bundles are parts of masquerade
     and no identity. `hint`: how to use a bundle `{name}`, or why nobody is shown with it. `avatars`: whether an effect
-    shows pictures given with --avatar; `figures`: those with joints. `speaks`: it needs a voice, which moves a mouth.
-    `shows_source`: without avatars the faces of the source are seen. `exported_as`: the checkpoints that
-    `masquerade export` makes it from.
+    shows pictures given with --avatar; `figures`: those with joints. `speaks`: it needs a voice, which moves a mouth;
+    `may_speak`: a voice moves its mouth where there is one. `shows_source`: without avatars the faces of the source
+    are seen. `exported_as`: the checkpoints that `masquerade export` makes it from.
     """
 
     name: str
@@ -108,6 +110,7 @@ class Family:
     avatars: Literal["none", "optional", "required"] = "none"
     figures: bool = False
     speaks: bool = False
+    may_speak: bool = False
     shows_source: bool = False
     exported_as: tuple[str, ...] = ()
 
@@ -115,6 +118,10 @@ class Family:
     def takes_avatars(self) -> bool:
         """Whether --avatar has a meaning."""
         return self.avatars != "none"
+
+    def follows(self, sound: str | None) -> bool:
+        """Whether a mouth moves by the voice of `--sound`."""
+        return self.speaks or (self.may_speak and sound is not None)
 
     def needs_faces(self, card: ModelCard) -> bool:
         """Whether avatars must show a face."""

@@ -101,11 +101,17 @@ class ActiveIdentity:
 
 
 def open_effect(
-    selection: Selection, *, provider: str, precision: str, find: Find | None = None, speech: Speech | None = None
+    selection: Selection,
+    *,
+    provider: str,
+    precision: str,
+    find: Find | None = None,
+    speech: Speech | None = None,
+    filmed: bool = True,
 ) -> Effect:
     """The selection's effect, loaded and warm. `find` stands in for a tracker of the avatars' faces.
 
-    `speech`: what a lip-sync model says; not owned. Raises MasqueradeError.
+    `speech`: the voice that moves a mouth; not owned. `filmed`: somebody may be in the frames. Raises MasqueradeError.
     """
     card = selection.bundle.card
     family = family_of(card)
@@ -114,7 +120,7 @@ def open_effect(
     avatars: Sequence[Avatar] = ()
     if selection.avatars:
         avatars = _with_faces(selection, find) if family.needs_faces(card) else ready_avatars(selection.avatars, None)
-    return family.open(selection.bundle, avatars, speech=speech, provider=provider, precision=precision)
+    return family.open(selection.bundle, avatars, speech=speech, filmed=filmed, provider=provider, precision=precision)
 
 
 def _with_faces(selection: Selection, find: Find | None) -> list[Avatar]:

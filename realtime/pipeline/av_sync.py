@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
+from realtime.audio.delay_line import speech_time_ns
 from realtime.audio.voice_pipeline import VoicePipeline, is_microphone
 from realtime.capture.open_source import file_path, is_still, open_source
 from realtime.capture.picture import Picture, load_picture
@@ -15,7 +16,6 @@ from realtime.clock import Clock
 from realtime.config import RunConfig, Settings
 from realtime.errors import ConfigError
 from realtime.families import family_of
-from realtime.families.lip_sync.effect import speech_time_ns
 from realtime.output.open_sink import is_camera
 from realtime.output.virtual_camera import find_virtual_camera
 from realtime.pipeline.active_identity import Selection
@@ -34,6 +34,9 @@ SLOWEST_HZ = 10.0
 
 UNHEARD_S = 0.25  # less of a voice's end is missed by nobody
 
+FIGURE_SIZE = (1280, 720)
+"""Of a figure that only a voice drives, unless --size says otherwise."""
+
 LARGEST_STILL = (1280, 1280)
 """Larger pictures are shown smaller unless --size says otherwise: a mouth of 96 pixels gains nothing by more."""
 
@@ -43,15 +46,17 @@ class AvPlan:
     """How a run's pictures and sound go together.
 
     `source`: what is read, as in `--source`. `drives_lips`: the voice moves a mouth. `still`: the source is one
-    picture, shown as long as the voice lasts. `finds_faces`: False where no face has to be tracked. `dubbed`: the
-    source is a file whose own people get another voice, so their faces are seen. `sound_follows_source`: a sound file
-    starts with the pictures' file and keeps its time. `call_hears`: as `virtual_microphone` of `open_voice`.
+    picture, shown as long as the voice lasts, in `size` (None: its own). `finds_faces`: False where nobody is searched.
+    `dubbed`: the source is a file whose own people get another voice, so their faces are seen. `sound_follows_source`:
+    a sound file starts with the pictures' file and keeps its time. `call_hears`: as `virtual_microphone` of
+    `open_voice`.
     """
 
     source: str
     pace: Pace
     drives_lips: bool = False
     still: bool = False
+    size: tuple[int, int] | None = None
     finds_faces: bool = True
     dubbed: bool = False
     sound_follows_source: bool = False
@@ -66,11 +71,12 @@ def plan_av(config: RunConfig, selection: Selection) -> AvPlan:
             f"--avatar is for motion and lip-sync models: {selection.bundle.name} is a {family.name} model"
         )
     check_selection(config, selection)
-    speaks = family.speaks
+    speaks = family.follows(config.sound)
     # Nobody has to be filmed for a picture that speaks: without --source it sets the beat itself.
     alone = speaks and bool(selection.avatars) and "source" not in config.model_fields_set
     source = str(selection.avatars[0].picture) if alone else config.source
     file = os.path.isfile(file_path(source))
+    dubs = speaks and not selection.avatars
     pace = _pace(config, file)
     call_hears = _call_hears(config, pace)
     return AvPlan(
@@ -78,8 +84,9 @@ def plan_av(config: RunConfig, selection: Selection) -> AvPlan:
         pace=pace,
         drives_lips=speaks,
         still=alone or (speaks and file and is_still(source)),
-        finds_faces=not (speaks and selection.avatars),
-        dubbed=speaks and file and not selection.avatars,
+        size=config.size or (FIGURE_SIZE if alone and family.figures else None),
+        finds_faces=dubs or not (alone or family.speaks),
+        dubbed=dubs and file,
         sound_follows_source=pace == "all" or (file and not alone and call_hears is False),
         call_hears=call_hears,
     )
@@ -108,10 +115,11 @@ def check_selection(config: RunConfig, selection: Selection) -> None:
         )
 
 
-def check_change(config: RunConfig, before: Selection, after: Selection) -> None:
+def check_change(config: RunConfig, plan: AvPlan, after: Selection) -> None:
     """Refuse who cannot be shown in the middle of a run, where the sound's delay is what it is. Raises ConfigError."""
     check_selection(config, after)
-    if family_of(before.bundle.card).speaks != family_of(after.bundle.card).speaks:
+    family = family_of(after.bundle.card)
+    if not family.may_speak and family.speaks != plan.drives_lips:
         name = after.bundle.name
         raise ConfigError(f"{name} handles sound differently: restart with --model {name}")
 
@@ -139,7 +147,7 @@ def open_pictures(config: RunConfig, plan: AvPlan, voice: VoicePipeline | None, 
         )
         return _continued(source, config, plan, voice, clock)
     path = file_path(plan.source)
-    still = Picture(path, size=config.size or _still_size(path), rate_hz=config.fps or STILL_HZ, clock=clock)
+    still = Picture(path, size=plan.size or _still_size(path), rate_hz=config.fps or STILL_HZ, clock=clock)
     source = Paced(still, clock=clock) if plan.pace == "live" else still
     if voice is None:
         return source

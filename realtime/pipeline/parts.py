@@ -142,7 +142,8 @@ def open_parts(
             open_effect,
             provider=config.provider,
             precision=config.precision,
-            speech=voice.speech if voice is not None else None,
+            speech=voice.speech if voice is not None and plan.drives_lips else None,
+            filmed=plan.finds_faces,
         )
         effect = load(selection)
         opened.callback(effect.close)

@@ -118,7 +118,7 @@ class Session:
         now = selection = identities.wanted
         if (settings.model, settings.avatar) != (before.model, before.avatar):
             selection = reselect(settings, now, model=config.model, avatar=config.avatar)
-            check_change(config, now, selection)
+            check_change(config, self.parts.plan, selection)
             if settings.avatar != before.avatar:
                 selection.check(settings)
             if not selection.same(now):

@@ -56,6 +56,14 @@ def test_what_goes_with_what(eve: Path, tmp_path: Path) -> None:
     assert plan(alone, sound=wav, source=picture, allow_raw=True, output=[out]).still
     live = plan(alone, sound="mic", allow_raw=True)
     assert (live.source, live.dubbed, live.finds_faces) == ("0", False, True)
+    pip = select_identity("figure", "pip")
+    spoken = plan(pip, sound="mic", output=["camera"])
+    assert (spoken.still, spoken.drives_lips, spoken.finds_faces, spoken.call_hears) == (True, True, False, None)
+    assert (spoken.source, spoken.size) == (str(pip.avatars[0].picture), (1280, 720))
+    assert plan(pip, sound=wav, output=[out], size="320x240").size == (320, 240)
+    both = plan(pip, sound="mic", source="0")
+    assert (both.source, both.still, both.drives_lips, both.finds_faces, both.dubbed) == ("0", False, True, True, False)
+    assert (plan(pip).source, plan(pip).drives_lips) == ("0", False)
     assert plan(ada, sound="mic", virtual_microphone=True).call_hears is True
     assert plan(ada).call_hears is False
 
@@ -83,13 +91,18 @@ def test_other_families(eve: Path) -> None:
     assert "swap model" in one_line(lambda: plan(ada, avatar="pia"), ConfigError)
     speaking = select_identity(str(eve), "pia")
     heard = make_config({}, {"sound": "mic"})
-    check_change(heard, speaking, speaking)
-    check_change(heard, ada, select_identity("motion", "pia"))
-    for before, after in ((ada, speaking), (speaking, ada)):
-        assert "restart with --model" in one_line(partial(check_change, heard, before, after), ConfigError)
+    lips, carried = plan(speaking, sound="mic"), plan(ada, sound="mic")
+    figure = select_identity("figure", "pip")
+    check_change(heard, lips, speaking)
+    check_change(heard, carried, select_identity("motion", "pia"))
+    for either in (lips, carried):
+        check_change(heard, either, figure)
+    for now, after in ((carried, speaking), (lips, ada), (plan(figure, sound="mic"), ada)):
+        assert "restart with --model" in one_line(partial(check_change, heard, now, after), ConfigError)
+    check_change(make_config({}, {}), plan(figure), ada)
     # Nor may somebody's own face come in by a change.
     somebody = select_identity(str(eve), None)
-    assert "--allow-raw" in one_line(partial(check_change, heard, speaking, somebody), ConfigError)
+    assert "--allow-raw" in one_line(partial(check_change, heard, lips, somebody), ConfigError)
 
 
 def test_avatars_from_the_library_join_while_it_speaks(eve: Path) -> None:

@@ -13,6 +13,7 @@ import pytest
 from bundles import one_line
 from commands import Call
 from fakes import FakeSink
+from figures import a_layered_figure, write_card
 from heads import CLIP as HEAD
 from heads import pictures as head_pictures
 from sounds import Devices, FakeInput, FakeOutput, noise, onsets, tone, write_sound
@@ -123,6 +124,29 @@ def test_a_picture_speaks_a_file_into_a_file_in_step(eve: Path, tmp_path: Path) 
     assert all(low > EARLY_S and high < LATE_S for low, high in alive)
     _, lively = pictures(out)
     assert np.abs(lively[:, :100] - lively[0, :100]).mean() > 1.5 * np.abs(shown[:, :100] - shown[0, :100]).mean()
+
+
+def test_a_figure_speaks_without_anybody_in_step(tmp_path: Path) -> None:
+    samples = np.zeros(24_000, np.float32)
+    for at in (4_800, 14_400):
+        samples[at : at + 3_200] = tone(700, 0.2, 16_000, 0.3) + tone(1100, 0.2, 16_000, 0.3)  # much like an "ah"
+    voice, out = write_sound(tmp_path / "v.wav", [samples], 16_000), tmp_path / "out.mp4"
+    write_card(a_layered_figure(tmp_path / "toy"), "toy")
+    report = told(
+        hears_all(), model="figure", avatar=str(tmp_path / "toy"), sound=str(voice), output=[str(out)], size="320x240"
+    )
+    counted = report["frames"]
+    assert counted["emitted"] == counted["captured"] == 38  # 1.5 s at 25 a second
+    assert (report["title"], report["providers"]["detect"]) == ("Toy", "none")
+    times, shown = pictures(out)
+    dark = (shown.max(axis=3) < 60).sum(axis=(1, 2))
+    dark -= dark.min()  # the badge's
+    opened = np.array(times)[dark > 0.3 * dark.max()]
+    first, second = opened[opened < 0.7], opened[opened > 0.7]
+    for at, seen in ((0.3, first), (0.9, second)):
+        assert at - 0.04 <= seen[0] <= at + 0.09
+        assert at + 0.12 <= seen[-1] <= at + 0.29
+    assert len(first) + len(second) < 15
 
 
 def test_a_picture_speaks_live_in_step(eve: Path, tmp_path: Path) -> None:

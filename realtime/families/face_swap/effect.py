@@ -85,7 +85,7 @@ class FaceSwap:
 
 
 def open_face_swap(
-    bundle: Bundle, avatars: Sequence[Avatar] = (), *, speech: Speech | None = None, **options: Any
+    bundle: Bundle, avatars: Sequence[Avatar] = (), *, speech: Speech | None = None, filmed: bool = True, **options: Any
 ) -> FaceSwap:
     """The bundle's identity, ready. Avatars and a voice change nothing here. Raises as `open_swapper`."""
     return FaceSwap(open_swapper(bundle, **options))

@@ -17,4 +17,5 @@ FIGURE = Family(
     open=_open,
     avatars="required",
     figures=True,
+    may_speak=True,
 )

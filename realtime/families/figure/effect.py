@@ -1,7 +1,7 @@
 """The effect `figure`: a drawn or jointed figure moves as the driver's body and face do.
 
 What leaves is drawn from the figure's own pictures over its own background; the driver's frame is only looked at.
-Without a body and a face the figure rests: it breathes, sways and blinks.
+Without a body and a face the figure rests: it breathes, sways and blinks. A voice, where there is one, moves its mouth.
 """
 
 import logging
@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from realtime.audio.delay_line import Speech
+from realtime.audio.delay_line import Speech, speech_time_ns
 from realtime.clock import StageTimer
 from realtime.config import Settings
 from realtime.errors import ConfigError, MasqueradeError
@@ -21,6 +21,7 @@ from realtime.families.figure.drawing import Figure, Joints
 from realtime.families.figure.expression import Expression, read_expression
 from realtime.families.figure.painter import Painter
 from realtime.families.figure.retarget import LIMBS, SIDES, FigurePose, Retarget, at_rest, pose_of
+from realtime.families.figure.voice import VoiceMouth
 from realtime.families.lip_sync.idle import IdleLife
 from realtime.families.motion.canvas import read_background
 from realtime.frame import Doubles, Floats, Frame, Pixels
@@ -41,6 +42,7 @@ WIDEST_MOVE = 0.34  # of the figure's canvas that stays in the picture as it wal
 MOST_RISE = 0.06  # of the frame's height: a figure from the waist up follows so far up and down
 EASE_S = 0.25  # between driven and at rest
 AT_EASE = Expression(smile=0.3)
+LIFTS, RAISES = np.radians(3.0), 0.35  # the head of a figure that only a voice drives, and its brows, at its loudest
 STARTS_AFTER = 15  # frames over which the level of the driver's head is learnt
 _WALL = (np.array([236.0, 224.0, 208.0]), np.array([196.0, 206.0, 224.0]))  # BGR, from above to below
 _GROUND = np.array([150.0, 168.0, 190.0])
@@ -55,15 +57,18 @@ class _Drawn:
 
 
 class FigureEffect:
-    """An `Effect` that draws figures. Owns `bodies`, the body tracker, and closes it."""
+    """An `Effect` that draws figures. Owns `bodies`, the body tracker, and closes it.
+
+    `bodies` None: nobody is in the frames. `speech`: the voice that moves the mouth; None: the driver's face does.
+    """
 
     keeps: Kept = "nothing"
 
-    def __init__(self, avatars: Sequence[Avatar], bodies: BodyTracker) -> None:
+    def __init__(self, avatars: Sequence[Avatar], bodies: BodyTracker | None, speech: Speech | None = None) -> None:
         self._avatars = {avatar.name: avatar for avatar in avatars}
         self._first = self._active = avatars[0]
-        self._bodies = bodies
-        self.sessions = bodies.sessions
+        self._bodies, self._speech = bodies, speech
+        self.sessions = bodies.sessions if bodies is not None else ()
         self.resting = True
         self.motion: Moment | None = None
         self._ready: tuple[tuple[int, int], str] | None = None
@@ -73,7 +78,7 @@ class FigureEffect:
 
     def _start(self) -> None:
         """Forget the driver."""
-        self._retarget = Retarget()
+        self._retarget, self._voice = Retarget(), VoiceMouth()
         self._body: Body | None = None
         self._frames, self._driven = 0, 0.0
         self._last_s: float | None = None
@@ -117,14 +122,19 @@ class FigureEffect:
             pose, expression = self._played_pose(frame)
             blendshapes = frame.motion.blendshapes
         else:
-            self._bodies.steadiness = settings.steadiness
-            if self._frames % BODY_EVERY == 0:
+            if self._bodies is not None and self._frames % BODY_EVERY == 0:
+                self._bodies.steadiness = settings.steadiness
                 found = self._bodies(frame)
                 self._body = found[0] if found else None
             pose, expression = self._driven_pose(face, step_s, frame, settings)
             blendshapes = None if face is None else face.blendshapes
         self._frames += 1
-        self.resting = self._body is None and face is None and frame.motion is None
+        speaks = False
+        if self._speech is not None:
+            spoken = self._speech(speech_time_ns(frame, self._speech))
+            expression, speaks = self._voice(expression, spoken, step_s), spoken.speech > 0
+        driven = self._body is not None or face is not None or frame.motion is not None
+        self.resting = self._bodies is not None and not driven and not speaks
         timer.lap("align")
         out = self._behind.copy()
         figure = self._drawn[self._active.name].whole if pose.whole else self._drawn[self._active.name].bust
@@ -146,7 +156,7 @@ class FigureEffect:
     ) -> tuple[FigurePose, Expression]:
         """The pose and the face of this moment; what nobody drives glides to rest."""
         pose = self._retarget(self._body, step_s, frame.size)
-        if self._body is None and face is not None and pose.place is None:
+        if self._body is None and pose.place is None and (face is not None or self._bodies is None):
             pose = at_rest(whole=False)
         if face is not None:
             self._face = (read_expression(face.blendshapes), *self._head(face, settings))
@@ -157,8 +167,9 @@ class FigureEffect:
             yaw, pitch, roll = pose.yaw, pose.pitch, pose.roll
         idle = self._idle(frame.time_s)
         nod, shake, tilt = (float(v) for v in idle.turn)
+        nod -= LIFTS * self._voice.loud
         share = self._driven
-        at_ease = AT_EASE.blinking(idle.shut)
+        at_ease = replace(AT_EASE.blinking(idle.shut), brows=(RAISES * self._voice.loud,) * 2)
         mixed = expression if share > 0.99 else _between(at_ease, expression, share)
         rest = 1.0 - share
         pose = replace(
@@ -197,7 +208,8 @@ class FigureEffect:
 
     def close(self) -> None:
         """Close the body tracker's networks. May be called twice."""
-        self._bodies.close()
+        if self._bodies is not None:
+            self._bodies.close()
 
 
 def room(size: tuple[int, int]) -> Pixels:
@@ -240,10 +252,15 @@ def _between(a: Expression, b: Expression, share: float) -> Expression:
 
 
 def open_figures(
-    bundle: Bundle, avatars: Sequence[Avatar] = (), *, speech: Speech | None = None, **options: Any
+    bundle: Bundle,
+    avatars: Sequence[Avatar] = (),
+    *,
+    speech: Speech | None = None,
+    filmed: bool = True,
+    **options: Any,
 ) -> FigureEffect:
-    """The figures, ready, with the bundle's body tracker; a voice changes nothing. Raises ModelError or ConfigError."""
+    """The figures, ready, with the bundle's body tracker if somebody is filmed. Raises ModelError or ConfigError."""
     if not avatars or any(avatar.figure is None for avatar in avatars):
         raise ConfigError("a figure is needed here: choose one with --avatar (masquerade avatars lists them)")
-    bodies = BodyTracker(bundle.folder, provider=options.get("provider", "auto"))
-    return FigureEffect(avatars, bodies)
+    bodies = BodyTracker(bundle.folder, provider=options.get("provider", "auto")) if filmed else None
+    return FigureEffect(avatars, bodies, speech)

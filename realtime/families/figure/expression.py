@@ -63,16 +63,16 @@ def read_expression(blendshapes: Floats) -> Expression:
         float(0.5 * b[_BROW_OUTER_UP[k]] + 0.5 * b[_BROW_INNER_UP] - 0.8 * b[_BROW_DOWN[k]]) for k in (LEFT, RIGHT)
     ]
     return Expression(
-        blink=(_within(b[_BLINK[0]], _BLINK_RANGE), _within(b[_BLINK[1]], _BLINK_RANGE)),
+        blink=(within(b[_BLINK[0]], _BLINK_RANGE), within(b[_BLINK[1]], _BLINK_RANGE)),
         wide_eyes=(float(b[_WIDE[0]]), float(b[_WIDE[1]])),
         gaze=(right, pair(_LOOK_DOWN) - pair(_LOOK_UP)),
         brows=(brows[0], brows[1]),
         frown=pair(_BROW_DOWN) - 0.5 * float(b[_BROW_INNER_UP]),
-        jaw=_within(float(b[_JAW_OPEN]) - 0.3 * float(b[_CLOSE]), _JAW_RANGE),
-        smile=_within(pair(_SMILE), _SMILE_RANGE) - _within(pair(_FROWN), _SMILE_RANGE),
-        round=_within(max(float(b[_PUCKER]), float(b[_FUNNEL])), _ROUND_RANGE),
-        wide=_within(pair(_STRETCH), _SMILE_RANGE),
-        bite=_within(float(b[_ROLL_LOWER]) - 0.5 * float(b[_JAW_OPEN]), (0.15, 0.6)),
+        jaw=within(float(b[_JAW_OPEN]) - 0.3 * float(b[_CLOSE]), _JAW_RANGE),
+        smile=within(pair(_SMILE), _SMILE_RANGE) - within(pair(_FROWN), _SMILE_RANGE),
+        round=within(max(float(b[_PUCKER]), float(b[_FUNNEL])), _ROUND_RANGE),
+        wide=within(pair(_STRETCH), _SMILE_RANGE),
+        bite=within(float(b[_ROLL_LOWER]) - 0.5 * float(b[_JAW_OPEN]), (0.15, 0.6)),
     )
 
 
@@ -118,5 +118,6 @@ def choose_mouth(face: Expression, drawn: Collection[str], now: str | None) -> s
     return now if now in distances and distances[now] < distances[best] + STAYS else best
 
 
-def _within(value: float, span: tuple[float, float]) -> float:
+def within(value: float, span: tuple[float, float]) -> float:
+    """How far a value is from the span's start to its end, 0..1."""
     return min(max((float(value) - span[0]) / (span[1] - span[0]), 0.0), 1.0)

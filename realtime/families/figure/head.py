@@ -98,7 +98,7 @@ class DrawnHead:
         if spec.mouth is not None:
             smile = max(face.smile, 0.0)
             if spec.mouth.lower() == "open":  # one drawing for every opening
-                across *= (1 + 0.35 * smile) * (1 - 0.5 * face.round)
+                across *= (1 + 0.35 * smile + 0.25 * face.wide) * (1 - 0.5 * face.round)
                 down = 0.25 + face.jaw
             elif spec.mouth.lower() in ("closed", "smile"):
                 across *= (0.85 + 0.3 * smile) * (1 - 0.5 * face.round)

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from realtime.audio.delay_line import Speech
+from realtime.audio.delay_line import Speech, speech_time_ns
 from realtime.audio.speech_buffer import MelWindow
-from realtime.clock import NS_PER_S, StageTimer
+from realtime.clock import StageTimer
 from realtime.config import Settings
 from realtime.errors import ConfigError
 from realtime.families.effect import Effect, Kept
@@ -200,6 +200,7 @@ def open_lips(
     avatars: Sequence[Avatar] = (),
     *,
     speech: Speech | None = None,
+    filmed: bool = True,
     head: Callable[[], Head | None] = find_mesh_head,
     **options: Any,
 ) -> Effect:
@@ -218,13 +219,6 @@ def open_lips(
     except BaseException:
         network.close()
         raise
-
-
-def speech_time_ns(frame: Frame, speech: Speech) -> int:
-    """When to ask `speech` for what belongs to this picture."""
-    if speech.by_media and frame.media_s is not None:
-        return round(frame.media_s * NS_PER_S)
-    return frame.captured_ns
 
 
 def paste_lower_face(

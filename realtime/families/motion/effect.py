@@ -240,7 +240,7 @@ def open_motion_model(bundle: Bundle, **options: Any) -> MotionModel[Any, Any]:
 
 
 def open_reenactment(
-    bundle: Bundle, avatars: Sequence[Avatar] = (), *, speech: Speech | None = None, **options: Any
+    bundle: Bundle, avatars: Sequence[Avatar] = (), *, speech: Speech | None = None, filmed: bool = True, **options: Any
 ) -> ReenactmentEffect[Any, Any]:
     """The bundle's model with avatars to move; `options` as of `open_motion_model`. Raises ModelError, ConfigError."""
     model = open_motion_model(bundle, **options)
