@@ -220,7 +220,7 @@ def test_landmarks_that_are_no_numbers_do_not_stop_the_show(layered: Path, flat:
 def test_built_in_figures_are_whole_and_stand_in_the_picture() -> None:
     folders = [folder for folder in AVATARS.folders() if folder.parent == AVATARS.built_in]
     figures = [avatar for avatar in map(open_avatar, folders) if avatar.is_figure]
-    assert len(figures) >= 5
+    assert len(figures) >= 6
     for avatar in figures:
         rig = read_rig(avatar.folder)
         assert set(avatar.card.figure) == {"figure.json", *rig.files}

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-FIGURES = {"rivo": "robot", "nimka": "cat", "solki": "paper"}
+FIGURES = {"rivo": "robot", "nimka": "cat", "solki": "paper", "kritzi": "crayon"}
 
 
 @click.command()
