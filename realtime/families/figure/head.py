@@ -17,6 +17,7 @@ NARROWS, FORESHORTENS = 0.10, 0.22  # of the width, with the turn: all in front,
 NEAR = 0.3  # the depth from which a layer lies on the front of the head
 SHUT_FROM = 0.72  # of a blink: from here on the closed eye is drawn
 SHUT_AGAIN = 0.60  # and until it opens to here
+MOUTH_STAYS = 2  # pictures at least: a mouth that is seen for one only is flicker
 BROW_RISE = 0.16  # of the radius
 BROW_TURN = 0.42
 NECK_YAW, NECK_PITCH = 0.085, 0.097  # of the radius: how far the whole head goes along with a turn
@@ -50,12 +51,16 @@ class DrawnHead:
         ]
         self._mouths = {layer.mouth.lower() for layer in spec.layers if layer.mouth is not None}
         self.mouth: str | None = None
+        self._mouth_shown = MOUTH_STAYS
         self._shut = {"eyeBlinkLeft": False, "eyeBlinkRight": False}
 
     def compose(self, face: Expression, yaw: float, pitch: float) -> Picture:
         """The head upright on its sheet; the same array every time. Angles: to the right and down positive."""
         self._sheet[:] = 0
-        self.mouth = choose_mouth(face, self._mouths, self.mouth)
+        best = choose_mouth(face, self._mouths, self.mouth)
+        self._mouth_shown += 1
+        if best != self.mouth and self._mouth_shown > MOUTH_STAYS:
+            self.mouth, self._mouth_shown = best, 1
         blink = dict(zip(("eyeBlinkLeft", "eyeBlinkRight"), face.blink, strict=True))
         wide = dict(zip(("eyeBlinkLeft", "eyeBlinkRight"), face.wide_eyes, strict=True))
         for eye, shut in blink.items():
