@@ -210,12 +210,12 @@ class RenderJobs:
 
 @dataclass(frozen=True, slots=True)
 class JobIdentity:
-    """Whom a file shows. `avatar`: for a model that moves a picture; `speaks`: its mouth follows a voice."""
+    """Whom a file shows. `avatar`: for a model that moves a picture. `voice`: whether a file is taken for its sound."""
 
     model: str
     avatar: str | None
     title: str
-    speaks: bool
+    voice: Literal["never", "sounds", "always"]
     badge_optional: bool
 
 
@@ -229,18 +229,21 @@ def job_identity(model: str, avatar: str | None) -> JobIdentity:
     if family.open is None:
         raise ConfigError(f"{model} is a part of masquerade, not an identity: choose one from the gallery")
     if not family.takes_avatars:
-        return JobIdentity(model, None, card.title, False, card.identity.may_hide_badge)
+        return JobIdentity(model, None, card.title, "never", card.identity.may_hide_badge)
     if avatar is None:
         raise ConfigError(f"{model} needs a picture that it moves: choose one from the gallery")
     shown = AVATARS.find(avatar).card
-    return JobIdentity(model, avatar, shown.title, family.speaks, shown.identity.may_hide_badge)
+    voice: Literal["never", "sounds", "always"] = (
+        "always" if family.speaks else "sounds" if family.may_speak else "never"
+    )
+    return JobIdentity(model, avatar, shown.title, voice, shown.identity.may_hide_badge)
 
 
 def make_job(title: str, who: JobIdentity, source: Path, settings: Settings, options: Mapping[str, Any]) -> Job:
     """A job for a file that was sent. Raises ConfigError where it is none of those that can be read."""
     with source.open("rb") as opened:
         suffix = media_suffix(opened.read(HEADER_BYTES))
-    if suffix is None or (suffix in _SOUNDS and not who.speaks):
+    if suffix is None or (suffix in _SOUNDS and who.voice == "never"):
         raise ConfigError(
             f"{printable(title, 60)} is no video known here: give an MP4, MOV, MKV, WebM, AVI, TS, WMV or GIF"
         )
@@ -248,7 +251,7 @@ def make_job(title: str, who: JobIdentity, source: Path, settings: Settings, opt
     look = settings.model_dump(exclude=_LIVE_ONLY)
     if not who.badge_optional:
         look["badge"] = "on"
-    media = "sound" if who.speaks else "source"
+    media = "sound" if who.voice == "always" or suffix in _SOUNDS else "source"
     try:
         stem = name_from(title.rpartition(".")[0] or title)[:40].rstrip("-._")
     except ConfigError:  # in letters that no plain name can be made of

@@ -12,9 +12,10 @@ import pytest
 from aiohttp import FormData
 from pages import Opened, open_page
 
+from realtime.config import Settings
 from realtime.models.library import built_in_folder
 from realtime.pipeline.render_process import CHILD
-from realtime.web.render_jobs import HEADER_BYTES, media_suffix, results
+from realtime.web.render_jobs import HEADER_BYTES, job_identity, make_job, media_suffix, results
 
 MP4 = b"\0\0\0\x18ftypisom" + bytes(800)
 
@@ -194,6 +195,25 @@ def test_containers_are_known_by_what_they_are_not_by_their_names() -> None:
     assert {start: media_suffix(start) for start in known} == known
     others = [b"", b"#EXTM3U", b"<MPD>", b"v=0\r\no=-", b"ffconcat", b"RIFF", b"\xff\xd8\xff\xe0", b"\x89PNG", b"%PDF"]
     assert [other for other in others if media_suffix(other + b"\n" * 100) is not None] == []
+
+
+@pytest.mark.parametrize(
+    ("model", "avatar", "start", "taken_as"),
+    [
+        ("lip-sync", "mira", MP4, "sound"),
+        ("lip-sync", "mira", b"fLaC" + bytes(60), "sound"),
+        ("figure", "pip", b"fLaC" + bytes(60), "sound"),
+        ("figure", "pip", MP4, "source"),
+        ("ada", None, MP4, "source"),
+    ],
+)
+def test_a_mouth_speaks_with_a_file_that_is_a_sound(
+    model: str, avatar: str | None, start: bytes, taken_as: str, tmp_path: Path
+) -> None:
+    sent = tmp_path / "sent"
+    sent.write_bytes(start)
+    job = make_job("My file", job_identity(model, avatar), sent, Settings(), {})
+    assert {"sound", "source"} & job.options.keys() == {taken_as}
 
 
 @pytest.mark.slow
