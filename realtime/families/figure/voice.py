@@ -41,7 +41,7 @@ _SPREAD_DB = np.array([5.0, 6.0, 8.0, 9.0, 7.0, 6.0, 8.0, 5.0])
 
 LOUD_RANGE_DB = (-24.0, -6.0)  # below the loudest of late: a mouth that is shut, and one that is as open as it gets
 FAINT_RANGE_DB = (-34.0, -26.0)  # likewise: the room between two words, and the faintest of sounds
-LEAST_LOUD_DB = 0.0  # of the loudest, in the mel's own decibels: a quiet voice, of -36 dB of full scale
+LEAST_LOUD_DB = -6.0  # of the loudest, in the mel's own decibels: a quiet voice, of -42 dB of full scale
 QUIETER_DB_A_S = 1.0  # how fast the loudest of late is forgotten
 OPENS_S, SHUTS_S, FORMS_S = 0.05, 0.06, 0.12  # a mouth's whole way; and that of its corners
 STRESS_S = 0.25
