@@ -10,7 +10,7 @@ import pytest
 from realtime.models.figure import read_rig
 from realtime.models.library import AVATARS
 
-NAMES = ("rivo", "nimka", "solki", "kritzi")
+NAMES = ("pip", "nimka", "tilo", "rivo", "solki", "kritzi")
 
 
 @pytest.mark.slow

@@ -5,7 +5,14 @@ from pathlib import Path
 
 import click
 
-FIGURES = {"rivo": "robot", "nimka": "cat", "solki": "paper", "kritzi": "crayon"}
+FIGURES = {
+    "pip": "fox",
+    "nimka": "cat",
+    "tilo": "mannequin",
+    "rivo": "robot",
+    "solki": "paper",
+    "kritzi": "crayon",
+}
 
 
 @click.command()
