@@ -24,7 +24,7 @@ RIGHT = {
 def draw() -> Drawing:
     """The monster."""
     words = "A monster drawn with crayons, one flat picture."
-    made = Drawing("kritzi", words, SIZE, 774, 40, both_sides(RIGHT, MIDDLE))
+    made = Drawing("kritzi", words, SIZE, 774, 18, both_sides(RIGHT, MIDDLE))
     made.picture = _Page().drawn()
     return made
 

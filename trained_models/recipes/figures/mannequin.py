@@ -20,7 +20,7 @@ RIGHT = {
 def draw() -> Drawing:
     """The mannequin."""
     joints = both_sides(RIGHT, MIDDLE)
-    made = Drawing("tilo", "A jointed wooden figure.", SIZE, 1038, 60, joints, few_colours=True)
+    made = Drawing("tilo", "A jointed wooden figure.", SIZE, 1038, 24, joints, few_colours=True)
     for side in "lr":
         _leg(made.limb("leg", side, stiff=True))
     torso = made.part("torso", ["hips", "neck"], "torso")

@@ -24,7 +24,7 @@ RIGHT = {
 def draw() -> Drawing:
     """The sun."""
     words = "A sun in a tunic, cut from coloured paper, in layers."
-    made = Drawing("solki", words, SIZE, 1036, 40, both_sides(RIGHT, MIDDLE), finish=_grain, few_colours=True)
+    made = Drawing("solki", words, SIZE, 1036, 34, both_sides(RIGHT, MIDDLE), finish=_grain, few_colours=True)
     for side in "lr":
         _leg(made.limb("leg", side, stiff=True))
     _torso(made.part("torso", ["hips", "neck"], "torso"))
