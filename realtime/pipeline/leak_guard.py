@@ -15,6 +15,7 @@ import numpy as np
 from realtime.config import Settings
 from realtime.errors import MasqueradeError
 from realtime.frame import Floats, Pixels
+from realtime.imaging.affine import cut
 from realtime.imaging.align import FACE_OVAL
 from realtime.imaging.cover import Oval, cover
 from realtime.tracking.face import Face
@@ -43,6 +44,7 @@ MOST_ALIKE = 0.5  # the share of such neighbourhoods: 0.2 at most for the built-
 LEAST_LEVELS = 0.75  # of 255: a patch that differs by less on average is the same
 INNER = 0.8  # of the face's outline: beyond it lies hair, which stays
 
+SMALL, SAME_PLACE = 24, 0.9  # the side of the patches of places, and the correlation of one that looks as it did
 COVER_ACROSS, COVER_DOWN, COVER_UP = 0.7, 0.9, 0.1  # of the detector's box: radii of the cover, and how far it lies up
 CERTAIN, UNCERTAIN, MOST_GROWN = 0.85, 0.6, 1.6  # the less sure the detector is, the less it knows where the face ends
 
@@ -77,6 +79,7 @@ class LeakGuard:
         self._before: dict[int, Floats] = {}  # the features of replaced faces by track, in the frame before
         self._seen_at: dict[int, Floats] = {}  # and in the last one that was searched
         self._trusted = 0
+        self._replaced: list[tuple[Face, Floats]] = []  # faces that were replaced, and how their places looked
 
     def __call__(
         self,
@@ -110,12 +113,26 @@ class LeakGuard:
             self._seen_at = {face.track: _features(face) for face in replaced}
             self._trusted = 0
         self._before = {face.track: _features(face) for face in replaced}
-        ovals = [_oval_of(seen) for seen in self._others] + [_oval_around(face) for face in missed]
+        left = self._left_behind(given, (*replaced, *kept, *missed))
+        ovals = [_oval_of(seen) for seen in self._others] + [_oval_around(face) for face in (*missed, *left)]
         if settings.others == "show" or not ovals:
             return Checked(made, raw=raw)
         if settings.others == "card":
             raise OthersSeen("another face is in the picture")
         return Checked(cover(made, ovals), len(ovals), raw)
+
+    def _left_behind(self, given: Pixels, faces: Sequence[Face]) -> list[Face]:
+        """Faces that were replaced and are not among `faces` now, while their place looks as it did.
+
+        The detector may not see them, a poster of a turned head say: the tracker did, and follows somebody else.
+        """
+        still = [
+            (face, patch)
+            for face, patch in self._replaced
+            if not any(_overlap(face, other) for other in faces) and _alike(patch, _patch(given, face))
+        ]
+        self._replaced = still + [(face, _patch(given, face)) for face in faces]
+        return [face for face, _ in still]
 
     def _at_ease(self, faces: Sequence[Face]) -> bool:
         """Whether all of these are about where they were when the detector last saw them, a frame or two ago."""
@@ -161,6 +178,26 @@ class LeakGuard:
     def close(self) -> None:
         """Free the network. May be called twice."""
         self._search.close()
+
+
+def _patch(pixels: Pixels, face: Face) -> Floats:
+    """A face's place, small and grey: (SMALL, SMALL) float32, its mean 0 and its length 1."""
+    crop_from_frame = region_around(face.landmarks).crop_from_frame(SMALL)
+    crop = cut(pixels, crop_from_frame, SMALL, "edge")
+    grey = np.asarray(cv2.cvtColor(crop, cv2.COLOR_BGR2GRAY), np.float32)
+    grey -= grey.mean()
+    return np.asarray(grey / max(float(np.linalg.norm(grey)), 1e-6), np.float32)
+
+
+def _alike(a: Floats, b: Floats) -> bool:
+    return float((a * b).sum()) > SAME_PLACE
+
+
+def _overlap(a: Face, b: Face) -> bool:
+    """Whether either face holds the other's middle."""
+    (ax0, ay0, ax1, ay1), (bx0, by0, bx1, by1) = a.box, b.box
+    across, down = abs(ax0 + ax1 - bx0 - bx1) / 2, abs(ay0 + ay1 - by0 - by1) / 2
+    return across < max(ax1 - ax0, bx1 - bx0) / 2 and down < max(ay1 - ay0, by1 - by0) / 2
 
 
 def share_alike(given: Pixels, made: Pixels, landmarks: Floats) -> float:

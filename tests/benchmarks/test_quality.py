@@ -125,7 +125,7 @@ def test_metrics_see_what_left_what_came_in_and_what_was_taken_over() -> None:
 
 def test_what_is_hidden_behind_a_hand_does_not_count_as_the_drivers_face() -> None:
     def upper(mask: Any) -> Any:
-        return np.where(np.arange(len(mask))[:, None] < len(mask) // 2, mask, 0).astype(np.float32)
+        return np.where(np.arange(len(mask))[:, None] < 0.62 * len(mask), mask, 0).astype(np.float32)
 
     def above(_seq: int, shape: tuple[int, ...]) -> Any:
         return np.broadcast_to(np.arange(shape[0])[:, None] < 90, shape)

@@ -137,6 +137,22 @@ def test_others_are_covered_or_a_reason_for_the_slate_or_shown(guard: LeakGuard,
     assert beside.covered == 2
 
 
+def test_a_face_that_was_replaced_and_is_let_go_is_covered_while_it_is_there(
+    guard: LeakGuard, seen: tuple[Pixels, Face], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A poster of a turned head, say: the tracker saw it, no detector does, and somebody else gets the face."""
+    picture, face = seen
+    monkeypatch.setattr(guard, "_check_place", lambda *_: None)
+    monkeypatch.setattr(type(guard._search.detect), "__call__", lambda *_: [])
+    guard(picture, painted(picture, face), Settings(), replaced=[face])
+    for _ in range(3):
+        checked = guard(picture, picture, Settings())
+        assert checked.covered == 1
+        assert share_alike(picture, checked.pixels, face.landmarks) < 0.2
+    gone = np.roll(picture, 200, axis=1)
+    assert guard(gone, gone, Settings()).covered == 0
+
+
 @pytest.mark.parametrize("fault", ["misfit", "broken look"])
 def test_one_who_comes_in_a_picture_that_did_not_leave_is_known_in_the_next(
     guard: LeakGuard, seen: tuple[Pixels, Face], fault: str, monkeypatch: pytest.MonkeyPatch
