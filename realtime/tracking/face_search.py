@@ -38,17 +38,25 @@ ROOM_AROUND = 0.5  # more of it, where a look is fine enough
 MOST_WIDE = 1.4  # of the shorter side: two squares hold what is not wider, and any face in it wholly in one of them
 EVERYTHING = 60  # so many frames after the last one everything is searched again, changed or not
 LINGERS = 12  # frames: a face that was seen is not gone because one frame does not show it
+CLEAR_SCORE, OFTEN = 0.65, 3  # but one that was seen less clearly and less often than this may be none
+LINGERS_FAINT = 3
 MOVES = 2.5  # a new face so many faces away is the one that was lost
 MOST_NEAR = 8  # looks from near a frame; what is beyond counts as a face
 
 
 @dataclass(slots=True, eq=False)
 class _Seen:
-    """A face that was found, for how many frames it is missed, and whether the tracker follows it."""
+    """A face that was found in so many looks, for how many frames it is missed, and whether the tracker follows it."""
 
     face: Detection
     missed: int = 0
     followed: bool = False
+    times: int = 1
+
+    @property
+    def lingers(self) -> int:
+        """For how many frames it is still there although no look shows it."""
+        return LINGERS if self.face.score >= CLEAR_SCORE or self.times >= OFTEN else LINGERS_FAINT
 
 
 class FaceSearch:
@@ -117,7 +125,8 @@ class FaceSearch:
     def watch(self, faces: Sequence[Detection], followed: Sequence[Detection]) -> None:
         """Remember the faces just found: they stay where nothing changes, and all but the `followed` linger if lost."""
         before = {id(seen.face): seen for seen in self._watched}
-        self._watched = [before.get(id(face)) or _Seen(face) for face in faces]
+        times = {id(face): 1 + sum(seen.times for seen in self._watched if _same(seen.face, face)) for face in faces}
+        self._watched = [before.get(id(face)) or _Seen(face, times=times[id(face)]) for face in faces]
         self._watched += [_Seen(face, followed=True) for face in followed]
 
     def near(self, pixels: Pixels, face: Detection, least: float) -> Detection | None:
@@ -160,7 +169,7 @@ class FaceSearch:
                 still.append(again)
             else:
                 seen.missed += 1
-                if seen.missed <= LINGERS and not seen.followed:
+                if seen.missed <= seen.lingers and not seen.followed:
                     still.append(seen.face)
         return still
 
