@@ -49,7 +49,8 @@ def cover(pixels: Pixels, ovals: Sequence[Oval]) -> Pixels:
         colour = mean * np.float32(DARKER) if mean.mean() > DARK else mean + np.float32(LIGHTER)
         # Linear from 1 at `SOLID` to 0 at the edge: a Gaussian's tail would let the face shine through.
         fade = max((1.0 - SOLID) * min(oval.across, oval.down), 1.0)
-        side = 2 * int(fade / 2) + 1
+        # No wider than the part: OpenCV keeps as many rows in memory as the kernel has.
+        side = 2 * int(min(fade, *part.shape[:2]) / 2) + 1
         soft = cv2.blur(mask, (side, side), borderType=cv2.BORDER_REPLICATE).astype(np.float32)[..., None] / 255.0
         part[...] = np.rint(part + (colour - part) * soft).astype(np.uint8)
     return out

@@ -38,3 +38,10 @@ def test_it_may_lie_across_the_edge_or_beside_the_picture(middle: tuple[int, int
     made = cover(given, [Oval(*middle, 30, 40, math.radians(30))])
     assert made.shape == given.shape
     assert np.array_equal(made, given) == (middle == (400, 60))
+
+
+def test_an_oval_of_any_size_takes_no_more_memory_than_the_picture() -> None:
+    """A network that answers nonsense may ask for one: the blur of a mask must not grow with it."""
+    picture = np.random.default_rng(0).integers(0, 256, (90, 160, 3), dtype=np.uint8)
+    covered = cover(picture, [Oval(80, 45, 4e6, 4e6)])
+    assert np.ptp(covered.reshape(-1, 3), axis=0).max() <= 1
