@@ -60,7 +60,6 @@ class LayerSpec(Table):
     clip: str | None = None
     brow: Literal["Left", "Right"] | None = None
     mouth: str | None = None
-    view: str | None = None
 
 
 class HeadSpec(Table):

@@ -387,3 +387,9 @@ def test_two_bones_keep_their_lengths_and_the_side_they_bend_to(wanted: tuple[fl
         np.testing.assert_allclose(reached, wanted, atol=1e-6)
         sides = [a[0] * b[1] - a[1] * b[0] for a, b in ((middle, end), (bent, reached))]
         assert sides[0] * sides[1] > 0
+
+
+def test_a_figure_that_would_be_drawn_beyond_any_frame_is_refused(tmp_path: Path) -> None:
+    folder = a_layered_figure(tmp_path / "toy")
+    for scale in (120.0, 400.0):
+        assert "pixels large" in one_line(lambda scale=scale: Figure(read_rig(folder), folder, scale), ConfigError)

@@ -30,6 +30,7 @@ SWAY, SWAY_HZ = 0.10, 0.35  # radians: what hangs loose is never quite still
 
 HEAD_ORDER = 1.0
 PREVIEW_PX = 720
+MOST_DRAWN_PX = 8192
 
 Joints = dict[str, Doubles]
 """Where each joint is, (2,) in the frame's pixels."""
@@ -48,6 +49,9 @@ class Figure:
         def load(file: str) -> Picture:
             return _scaled_picture(folder / file, scale)
 
+        if rig.head is not None:
+            width, height = rig.head.size
+            check_size((round(width * scale), round(height * scale)), "the head")
         self._head = DrawnHead(rig.head, scale, load) if rig.head is not None else None
         self._body: _Layers | _Flat
         if rig.picture is not None:
@@ -348,6 +352,14 @@ def _value_at(field: Doubles, point: Doubles) -> float:
     return float(field[int(np.clip(point[1], 0, rows - 1)), int(np.clip(point[0], 0, columns - 1))])
 
 
+def check_size(size: tuple[int, int], what: str) -> None:
+    """Raises ConfigError for a picture that would be drawn far beyond any frame: it takes the memory of hundreds."""
+    if max(size) > MOST_DRAWN_PX:
+        raise ConfigError(
+            f"{what} would be {size[0]}x{size[1]} pixels large in the picture: check size, top and joints"
+        )
+
+
 def _scaled_picture(file: Path, scale: float) -> Picture:
     """A layer's picture, colours multiplied by alpha, `scale` times as large. Raises ConfigError for no picture."""
     image = decode_picture(file)
@@ -355,5 +367,6 @@ def _scaled_picture(file: Path, scale: float) -> Picture:
     alpha = image[..., 3:] if channels == 4 else np.full((rows, columns, 1), 255, np.uint8)
     picture = np.concatenate([image[..., :3] * (alpha.astype(np.float32) / 255), alpha.astype(np.float32)], axis=2)
     size = max(round(columns * scale), 1), max(round(rows * scale), 1)
+    check_size(size, file.name)
     kernel = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
     return np.clip(np.rint(cv2.resize(picture, size, interpolation=kernel)), 0, 255).astype(np.uint8)

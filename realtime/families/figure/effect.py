@@ -163,8 +163,6 @@ class FigureEffect:
         wanted = 1.0 if face is not None else 0.0
         self._driven += (wanted - self._driven) * min(step_s / EASE_S, 1.0) if self._frames > 1 else wanted
         expression, yaw, pitch, roll = self._face
-        if face is None and self._body is not None:
-            yaw, pitch, roll = pose.yaw, pose.pitch, pose.roll
         idle = self._idle(frame.time_s)
         nod, shake, tilt = (float(v) for v in idle.turn)
         nod -= LIFTS * self._voice.loud

@@ -373,9 +373,8 @@ class _Driver:
     def place(self, size: tuple[int, int], whole: bool, width: float) -> Doubles:
         """Where the driver is, from the picture's middle, in their own torso lengths."""
         shoulders, hips = (self.points[list(pair)].mean(axis=0) for pair in (_SHOULDERS, _HIPS))
-        across = float(np.linalg.norm(self.points[_SHOULDERS[0]] - self.points[_SHOULDERS[1]]))
-        torso = float(np.linalg.norm(shoulders - hips)) if self.hips_seen else 1.4 * across / max(width, NARROWEST)
-        return np.asarray(((hips if whole else shoulders) - np.array(size) / 2) / max(torso, 40.0))
+        torso = self.torso if self.hips_seen else self.torso / max(width, NARROWEST)  # turned, shoulders are narrower
+        return np.asarray(((hips if whole else shoulders) - np.array(size) / 2) / torso)
 
 
 def _trunk_and_head(driver: _Driver) -> Doubles:
