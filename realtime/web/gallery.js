@@ -27,7 +27,7 @@ export async function refresh() {
 
 function choice(entry) {
   const picture = entry.preview
-    ? made("img", { src: `/api/preview/${entry.kind}/${encodeURIComponent(entry.name)}?ticket=${entry.ticket}`, alt: "", loading: "lazy" })
+    ? made("img", { className: entry.family, src: `/api/preview/${entry.kind}/${encodeURIComponent(entry.name)}?ticket=${entry.ticket}`, alt: "", loading: "lazy" })
     : made("span", { className: "blank", textContent: entry.title.slice(0, 1).toUpperCase() });
   const about = entry.broken || `${WHOSE[entry.whose] || entry.whose} · ${entry.family} · licence ${entry.licence}`;
   const button = made("button", { type: "button", className: entry.broken ? "choice broken" : "choice", title: entry.broken || entry.statement },
