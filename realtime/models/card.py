@@ -24,6 +24,10 @@ Family = Literal["swap", "motion", "lip-sync", "figure", "landmarks"]
 IdentityKind = Literal["synthetic", "self", "consented", "none"]
 FaceTypeName = Literal["half", "mid-full", "full", "whole_face", "head"]
 ValueRange = Literal["0..1", "-1..1", "0..255"]
+Expression = Literal["rest", "smile", "open", "wide", "pucker", "closed", "brows_up"]
+View = Literal["front", "left", "right", "up", "down"]
+POINTS_FILE = "points.npz"  # the landmarks of a picture set's key pictures
+MOST_PICTURES = 20
 
 NAME_PATTERN = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _FILE_PATTERN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9 ._+()-]{0,127}")
@@ -123,6 +127,14 @@ class Output(Table):
     fine_size: Side | None = None
 
 
+class PictureEntry(Table):
+    """One key picture of a picture set, and what it shows; `view`: where the person looks in the picture."""
+
+    file: FileName
+    expression: Expression = "rest"
+    view: View = "front"
+
+
 class ModelCard(Table):
     """Everything `model.toml` says. Field names are the file's own, but for `schema`; of `training` and `measured` any
     keys."""
@@ -135,6 +147,7 @@ class ModelCard(Table):
     description: Line | None = None
     identity: Identity
     files: Annotated[dict[FileName, Digest], Field(min_length=1, max_length=64)]
+    pictures: Annotated[tuple[PictureEntry, ...], Field(max_length=MOST_PICTURES, strict=False)] = ()
     input: Input = Input()
     output: Output = Output()
     training: dict[str, Any] = {}
@@ -147,6 +160,8 @@ class ModelCard(Table):
         if self.family == "swap":
             if self.identity.kind == "none":
                 raise ValueError('a swap model shows somebody: identity.kind = "none" is not possible')
+            if self.pictures:
+                return self._with_whole_pictures()
             if self.input.face_type is None:
                 raise ValueError("a swap model's [input] needs face_type")
             if any(file.lower().endswith(".dfm") for file in self.files):
@@ -155,6 +170,17 @@ class ModelCard(Table):
             raise ValueError(f'a {self.family} model\'s [input] has layout "{self.input.layout}", only "NCHW" is run')
         if self.input.size is None:
             raise ValueError(f"a {self.family} model's [input] needs size")
+        return self
+
+    def _with_whole_pictures(self) -> "ModelCard":
+        shown = [(picture.expression, picture.view) for picture in self.pictures]
+        if ("rest", "front") not in shown:
+            raise ValueError("a picture set needs a picture with the expression rest and the view front")
+        if len(set(shown)) < len(shown):
+            raise ValueError("two of its pictures have the same expression and view")
+        missing = {POINTS_FILE, *(picture.file for picture in self.pictures)} - self.files.keys()
+        if missing:
+            raise ValueError(f"[files] lacks {', '.join(sorted(missing))}, which its pictures need")
         return self
 
 
