@@ -66,7 +66,7 @@ def _jump(turn: float, spread: float) -> Key:
 
 
 _JACK = [_jump(0.15, 0.05), _jump(0.9, 0.12), _jump(1.7, 0.22), _jump(2.5, 0.3), _jump(2.95, 0.33)]
-_WAVES = [{"rarm": ((-1, 0.15, -0.2), (x, -1, -0.15))} for x in (0.2, -0.9)]
+_WAVES: list[Key] = [{"rarm": ((-1, 0.15, -0.2), (x, -1, -0.15))} for x in (0.2, -0.9)]
 _AKIMBO = _both((0.75, 0.75, 0.15), (-0.75, 0.6, -0.25))
 _CROSSED = {"larm": ((0.25, 0.9, -0.45), (-1, -0.12, -0.45)), "rarm": ((-0.25, 0.9, -0.42), (1, -0.02, -0.3))}
 _HIDDEN = _both((0.35, 1, 0.45), (-0.8, 0.5, 0.45))
@@ -74,7 +74,7 @@ _LOW = _both((0.35, 0.45, -0.8), (0.0, 1, 0.45), "leg") | _both((0.3, 0.05, -1),
 _OUT = {"larm": ((1, 0.2, 0), (0.6, -1, -0.2))}
 
 ACTS: Mapping[str, tuple[str, Sequence[Key]]] = {
-    "wave": ("whole", [{}, *_swung(*_WAVES, 2), {}]),
+    "wave": ("whole", [{}, *_swung(_WAVES[0], _WAVES[1], 2), {}]),
     "jacks": ("whole", [*_JACK, *_JACK[-2::-1]]),
     "point": ("whole", [{}, {"rarm": ((-0.5, 0.1, -0.8), (-0.3, 0.02, -0.9))}, {"larm": ((0.9, -0.2, -0.3),) * 2}, {}]),
     "crossed": ("whole", [{}, _CROSSED, _CROSSED, {}]),
