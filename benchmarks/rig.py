@@ -1,7 +1,7 @@
 """Runs a clip through the engine, and through a ceiling that gives the driver's own face back, and measures both."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -156,16 +156,18 @@ class OwnFace:
 
     def __init__(self, swapper: Watched) -> None:
         self._swapper = swapper
-        self.face_type, self.size, self.coverage = swapper.face_type, swapper.size, swapper.coverage
+        self.crop = swapper.crop
 
-    def __call__(self, crop: Pixels, face: Face, crop_from_frame: Matrix, settings: Settings, /) -> Swapped:
+    def __call__(
+        self, crop: Pixels, face: Face, crop_from_frame: Matrix, settings: Settings, frame: Frame, /
+    ) -> Swapped:
         """The crop, as large as what the network made of it, and the network's masks."""
         made: Swapped | None = self._swapper.result()
         if made is None:
             return Swapped(crop, np.ones(crop.shape[:2], np.float32))
         side = made.pixels.shape[0]
         own = crop if side == crop.shape[0] else cv2.resize(crop, (side, side), interpolation=cv2.INTER_AREA)
-        return Swapped(np.asarray(own, dtype=np.uint8), made.mask, made.driver_mask, made.visible)
+        return replace(made, pixels=np.asarray(own, dtype=np.uint8))
 
     def close(self) -> None:
         """Nothing is open."""

@@ -13,7 +13,9 @@ from benchmarks.leak.run import letterboxed
 from benchmarks.leak.scenes import RATE_HZ
 from realtime.clock import NS_PER_S
 from realtime.errors import DeviceError, ModelError
-from realtime.frame import Frame, Pixels
+from realtime.frame import Floats, Frame, Pixels
+from realtime.imaging.affine import Matrix
+from realtime.imaging.align import crop_from_frame
 from realtime.imaging.blend import Swapped
 from realtime.models.library import built_in_folder
 from realtime.pipeline.fallback import Fallback
@@ -176,11 +178,15 @@ class FaultyTracker:
 class Drawn:
     """A swap network's stand-in: it draws the same face over every other. Obeys `Swapper`."""
 
-    face_type, size, coverage, sessions = "whole_face", 128, None, ()
+    size, sessions = 128, ()
 
     def __init__(self, title: str, number: int, fault: Fault) -> None:
         self.title, self._fault = title, fault
         self._face = _preview(("ada", "amos", "fern")[number], self.size)
+
+    def crop(self, landmarks: Floats) -> tuple[Matrix, int]:
+        """`crop_from_frame` of a whole face, and its side."""
+        return crop_from_frame(landmarks, "whole_face", self.size), self.size
 
     def __call__(self, crop: Pixels, *rest: Any) -> Swapped:
         """The drawn face, or what the fault makes of it."""
@@ -207,7 +213,7 @@ def faulty_swap(fault: Fault, crop: Pixels, good: Swapped) -> Swapped:
     side = good.pixels.shape[0]
     own = np.asarray(cv2.resize(crop, (side, side)), np.uint8)
     half = good.mask.copy()
-    half[:, : side // 2] = 0
+    half[:, : half.shape[1] // 2] = 0
     return {
         "its input": replace(good, pixels=own),
         "its input, coloured": replace(good, pixels=np.asarray(cv2.convertScaleAbs(own, alpha=0.9, beta=10), np.uint8)),
@@ -216,7 +222,7 @@ def faulty_swap(fault: Fault, crop: Pixels, good: Swapped) -> Swapped:
         "half a mask": replace(good, mask=half),
         "zeros": replace(good, pixels=np.zeros_like(good.pixels)),
         "wrong shape": replace(good, pixels=good.pixels[:5, :7].copy()),
-        "wrong mask": replace(good, mask=good.mask[: side // 2].copy()),
+        "wrong mask": replace(good, mask=good.mask[: len(half) // 2].copy()),
     }[kind]
 
 

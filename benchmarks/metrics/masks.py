@@ -13,7 +13,6 @@ from realtime.errors import ConfigError
 from realtime.families.face_swap.effect import Swapper
 from realtime.frame import Pixels
 from realtime.imaging.affine import invert, warp
-from realtime.imaging.align import crop_from_frame
 from realtime.imaging.blend import Swapped, oval_mask, shape_mask
 from realtime.imaging.resize import letterbox
 from realtime.tracking.face import Face
@@ -89,7 +88,8 @@ def drawn_masks(
     height, width = frame.shape[:2]
     matrix, region = _crop_of(face, swapped, swapper)
     back = invert(matrix)
-    mask = warp(shape_mask(swapped, settings, region), back, width, height) * np.float32(settings.opacity)
+    mask = warp(_large(shape_mask(swapped, settings, region), swapped), back, width, height)
+    mask = mask * np.float32(settings.opacity)
     return mask, warp(np.ones(swapped.pixels.shape[:2], np.float32), back, width, height)
 
 
@@ -100,20 +100,25 @@ def network_masks(frame: Pixels, face: Face, swapped: Swapped, swapper: Swapper)
     """
     height, width = frame.shape[:2]
     back = invert(_crop_of(face, swapped, swapper)[0])
-    mask = np.ascontiguousarray(swapped.mask, dtype=np.float32)
+    mask = _large(swapped.mask, swapped)
     own = swapped.visible if swapped.driver_mask is None else swapped.driver_mask
     if own is None:
         return {"both": warp(mask, back, width, height)}
-    driver = np.ascontiguousarray(own, dtype=np.float32)
+    driver = _large(own, swapped)
     return {"both": warp(mask * driver, back, width, height), "driver": warp(driver, back, width, height)}
 
 
 def _crop_of(face: Face, swapped: Swapped, swapper: Swapper) -> tuple[Reals, Floats]:
     """(crop_from_frame at the swap's size, the face's oval in the crop at the swapper's)."""
     # The engine cuts the crop at the swapper's size, and the blend scales it to the swap's.
-    matrix = crop_from_frame(face.landmarks, swapper.face_type, swapper.size, coverage=swapper.coverage)
-    region = oval_mask(face.landmarks, matrix, swapper.size)
-    return matrix * (swapped.pixels.shape[0] / swapper.size), region
+    matrix, size = swapper.crop(face.landmarks)
+    return matrix * (swapped.pixels.shape[0] / size), oval_mask(face.landmarks, matrix, size)
+
+
+def _large(mask: Floats, swapped: Swapped) -> Floats:
+    """A mask at the size of the swap's pixels."""
+    size = swapped.pixels.shape[1::-1]
+    return np.asarray(cv2.resize(mask, size, interpolation=cv2.INTER_LINEAR), np.float32)
 
 
 def beyond(driver: Pixels, output: Pixels, mask: Floats, square: Floats) -> tuple[int, int]:

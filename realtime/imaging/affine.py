@@ -81,6 +81,11 @@ def warp(
     """
     shrink = min(1.0 / max(math.hypot(to_from[0, 0], to_from[1, 0]), 1e-6), _MOST_SHRINK)
     step = 1 << max(int(math.log2(shrink)), 0) if averaged else 1
+    shift = whole_shift(to_from)
+    if shift is not None:
+        x, y = shift
+        if x >= 0 and y >= 0 and y + height <= pixels.shape[0] and x + width <= pixels.shape[1]:
+            return np.ascontiguousarray(pixels[y : y + height, x : x + width])
     seen = _seen(pixels, to_from, width, height, step)
     if seen is None:
         return np.zeros((height, width, *pixels.shape[2:]), dtype=pixels.dtype)
@@ -93,6 +98,13 @@ def warp(
     if three:
         out = cv2.cvtColor(out, cv2.COLOR_BGRA2BGR)
     return np.asarray(out, dtype=pixels.dtype)
+
+
+def whole_shift(to_from: Matrix) -> tuple[int, int] | None:
+    """(x, y) that stands in the corner, where a matrix only moves by whole pixels; else None."""
+    x, y = (-to_from[:, 2]).tolist()
+    whole = np.array_equal(to_from[:, :2], np.eye(2)) and x.is_integer() and y.is_integer()
+    return (int(x), int(y)) if whole else None
 
 
 def _seen(

@@ -15,7 +15,7 @@ import numpy as np
 from realtime.config import Settings
 from realtime.errors import ModelError
 from realtime.frame import Floats, Pixels
-from realtime.imaging.affine import Matrix, Points, invert, warp
+from realtime.imaging.affine import Matrix, Points, invert, warp, whole_shift
 from realtime.imaging.align import FACE_OVAL
 from realtime.imaging.color_transfer import transfer_color
 
@@ -46,14 +46,16 @@ class Swapped:
     """What a swap network made of one crop.
 
     `pixels`: (S, S, 3) uint8 BGR, the new face in the crop. `mask`: (S, S) float32 0..1, where the
-    new face is. `driver_mask`: the same for the driver's own face, and `visible` where of it
-    nothing lies before it, as an outline to cut along; None where the network gives none.
+    new face is; that of a finished one may be smaller. `driver_mask`: the same for the driver's own face, and `visible`
+    where of it nothing lies before it, as an outline to cut along; None where the network gives none. `finished`: its
+    colours and its sharpness are the frame's already.
     """
 
     pixels: Pixels
     mask: Floats
     driver_mask: Floats | None = None
     visible: Floats | None = None
+    finished: bool = False
 
 
 class Uncovered(ModelError):
@@ -80,6 +82,7 @@ def blend(
         crop = np.asarray(cv2.resize(crop, (size, size), interpolation=cv2.INTER_AREA), dtype=np.uint8)
     mask = shape_mask(swapped, settings, region)
     _check_covers(mask, region, swapped.visible, settings)
+    mask = _fitted(mask, size)
     box = _visible(mask)
     if box is None:
         return pixels.copy()
@@ -87,9 +90,10 @@ def blend(
     rows, columns = slice(y0, y1), slice(x0, x1)
     part = mask[rows, columns]
     face = swapped.pixels[rows, columns]
-    face = transfer_color(settings.color_transfer, face, crop[rows, columns], part, of=mask.size)
-    if settings.sharpen:
-        face = sharpen(face, settings.sharpen, size)
+    if not swapped.finished:
+        face = transfer_color(settings.color_transfer, face, crop[rows, columns], part, of=mask.size)
+        if settings.sharpen:
+            face = sharpen(face, settings.sharpen, size)
     if settings.opacity < 1.0:
         part = part * np.float32(settings.opacity)
     box_from_frame = crop_from_frame - np.array([[0.0, 0.0, x0], [0.0, 0.0, y0]])
@@ -97,7 +101,7 @@ def blend(
 
 
 def shape_mask(swapped: Swapped, settings: Settings, region: Floats | None = None) -> Floats:
-    """What is taken over, (S, S) float32 0..1, soft, 0 at the crop's border; opacity is not in it.
+    """What is taken over, float32 0..1 of the mask's size, soft, 0 at the crop's border; opacity is not in it.
 
     As DeepFaceLive shapes it: erode by `mask_erode` // 2 pixels (a negative one grows), clear a border of
     `mask_blur` // 2, blur with a Gaussian of sigma `mask_blur` / 4, nothing beyond the crop. Then what lies before
@@ -107,7 +111,9 @@ def shape_mask(swapped: Swapped, settings: Settings, region: Floats | None = Non
     for other in (swapped.driver_mask, region):
         if other is not None:
             mask = mask * _fitted(other, mask.shape[0])
-    if mask.shape != swapped.pixels.shape[:2] or not math.isfinite(float(mask.sum())):
+    sides = (*mask.shape, *swapped.pixels.shape[:2])
+    fits = mask.shape == swapped.pixels.shape[:2] or (swapped.finished and sides == (*sides[:1] * 2, *sides[2:3] * 2))
+    if not fits or not math.isfinite(float(mask.sum())):
         raise ModelError(
             f"the swap's mask is {mask.shape} for {swapped.pixels.shape[:2]} pixels, or has values that are "
             "not finite: the model is broken, choose another (masquerade models)"
@@ -196,6 +202,16 @@ def paste(pixels: Pixels, face: Pixels, mask: Floats, face_from_frame: Matrix) -
     if reach is None:
         return out
     x0, y0, x1, y1 = reach
+    shift = whole_shift(frame_from_face)
+    if shift is not None:  # nothing is to be resampled
+        x, y = shift
+        x0, y0 = max(x0, -x), max(y0, -y)
+        x1, y1 = min(x1, mask.shape[1] - x), min(y1, mask.shape[0] - y)
+        here, there = np.s_[y0 + y : y1 + y, x0 + x : x1 + x], np.s_[y0:y1, x0:x1]
+        new = np.ascontiguousarray(mask[here])
+        mixed = (np.ascontiguousarray(picture) for picture in (face[here], pixels[there]))
+        out[there] = cv2.blendLinear(*mixed, new, np.float32(1) - new)
+        return out
     # One warp for face and mask: four float channels take a third of the time of three bytes and a float. The face
     # is weighted before it grows, where it is small.
     four = np.asarray(cv2.cvtColor(face, cv2.COLOR_BGR2BGRA)).astype(np.float32)  # its fourth channel is 255

@@ -23,7 +23,8 @@ class MeshWarp:
 
     `points` (n, 2): where the mesh lies at rest, in pixels of the map. `behind`: triangles painted first, in the order
     given, then `face` by depth. Where no triangle lies a pixel stays where it is. Of the last map, `folds` (side, side)
-    uint8 is 255 where it tears, along the outline of a turned face; `shown` where it draws the face.
+    uint8 is 255 where it tears, along the outline of a turned face; `shown` where it draws the face, `covered` where it
+    draws anything.
     """
 
     def __init__(self, side: int, points: Doubles, face: Ints, behind: Ints) -> None:
@@ -33,8 +34,7 @@ class MeshWarp:
         grid = np.arange(side, dtype=np.float32)
         self._x, self._y = np.meshgrid(grid, grid)
         self._numbers: npt.NDArray[np.int32] = np.empty((side, side), np.int32)
-        self.folds: npt.NDArray[np.uint8] = np.zeros((side, side), np.uint8)
-        self.shown: npt.NDArray[np.uint8] = np.zeros((side, side), np.uint8)
+        self._where: Floats = np.zeros((2, side, side), np.float32)
 
     def __call__(self, points: Doubles) -> Floats:
         """The map for moved `points` (n, 3), z to the viewer. A new array."""
@@ -47,14 +47,23 @@ class MeshWarp:
         out = np.empty((2, self.side, self.side), np.float32)
         out[0] = rows[0] * self._x + rows[1] * self._y + rows[2]
         out[1] = rows[3] * self._x + rows[4] * self._y + rows[5]
-        self._mark_folds(out)
+        self._where = out
         return out
 
-    def _mark_folds(self, where: Floats) -> None:
-        """Find where the face's outline covers what is far from it in the picture at rest."""
+    @property
+    def shown(self) -> npt.NDArray[np.uint8]:
         behind = len(self._behind)
-        self.shown = ((self._numbers >= behind) & (self._numbers < behind + len(self._face))) * np.uint8(255)
-        face = (self._numbers >= behind).astype(np.uint8)
+        return ((self._numbers >= behind) & (self._numbers < behind + len(self._face))) * np.uint8(255)
+
+    @property
+    def covered(self) -> npt.NDArray[np.uint8]:
+        return (self._numbers < len(self._behind) + len(self._face)) * np.uint8(255)
+
+    @property
+    def folds(self) -> npt.NDArray[np.uint8]:
+        # Where the face's outline covers what is far from it in the picture at rest.
+        where = self._where
+        face = (self._numbers >= len(self._behind)).astype(np.uint8)
         rows, columns = np.nonzero(cv2.morphologyEx(face, cv2.MORPH_GRADIENT, _CROSS))
         jump = np.zeros(len(rows), np.float32)
         for down, across in ((0, 1), (1, 0), (0, -1), (-1, 0)):
@@ -63,11 +72,10 @@ class MeshWarp:
             )
             change = np.abs(where[:, other_row, other_column] - where[:, rows, columns]).max(axis=0)
             np.maximum(jump, change, out=jump)
-        self.folds.fill(0)
+        folds = np.zeros((self.side, self.side), np.uint8)
         torn = jump > TEAR_PX
-        self.folds[rows[torn], columns[torn]] = 255
-        if torn.any():
-            cv2.dilate(self.folds, _CROSS, dst=self.folds)
+        folds[rows[torn], columns[torn]] = 255
+        return np.asarray(cv2.dilate(folds, _CROSS), np.uint8) if torn.any() else folds
 
 
 def paint_triangles(numbers: npt.NDArray[np.int32], corners: Doubles) -> None:

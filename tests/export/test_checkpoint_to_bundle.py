@@ -22,7 +22,7 @@ from export.options import ExportOptions  # noqa: E402
 from export.torch_file import fill  # noqa: E402
 from realtime.cli.models import add_model  # noqa: E402
 from realtime.errors import ConfigError, DeviceError, MasqueradeError, ModelError  # noqa: E402
-from realtime.families.face_swap.effect import open_swapper  # noqa: E402
+from realtime.families.face_swap.effect import open_autoencoder  # noqa: E402
 from realtime.families.lip_sync.network import open_lip_sync  # noqa: E402
 from realtime.models.bundle import hash_file, open_bundle  # noqa: E402
 
@@ -79,7 +79,7 @@ def test_amp_keeps_its_morph_and_waits_for_an_identity(shared: Path, tmp_path: P
         drawn = session.run({"face": planar(wanted["in_face"][:1]), "morph": np.array([morph], np.float32)})
         for ours, theirs in SAEHD_OUTPUTS.items():
             assert worst(drawn[ours], planar(wanted[f"{theirs}_m{morph}"][:1])) <= 1e-4
-    swapper = open_swapper(bundle, provider="cpu", precision="fp32")
+    swapper = open_autoencoder(bundle, provider="cpu", precision="fp32")
     assert (swapper.size, swapper.face_type) == (64, "whole_face")
     swapper.close()
 

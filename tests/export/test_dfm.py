@@ -18,7 +18,7 @@ from export.checkpoint_to_bundle import export_checkpoint  # noqa: E402
 from export.dfm_format import to_dfm  # noqa: E402
 from export.options import ExportOptions  # noqa: E402
 from realtime.cli.models import add_model  # noqa: E402
-from realtime.families.face_swap.effect import open_swapper  # noqa: E402
+from realtime.families.face_swap.effect import open_autoencoder  # noqa: E402
 
 OUTPUTS = ("out_face_mask", "out_celeb_face", "out_celeb_face_mask")
 
@@ -60,7 +60,7 @@ def test_a_saehd_dfm_is_what_deepfacelab_itself_exported(shared: Path, tmp_path:
         assert worst(drawn[f"{name}:0"], wanted[name]) <= 1e-4
         assert worst(drawn[f"{name}:0"], both[f"{name}:0"]) <= 1e-4
     bundle = add_model(file, identity="synthetic", statement="Random weights.")
-    swapper = open_swapper(bundle, provider="cpu", precision="fp32")
+    swapper = open_autoencoder(bundle, provider="cpu", precision="fp32")
     assert swapper.size == 64
     swapper.close()
 
@@ -93,7 +93,7 @@ def test_every_kind_takes_several_pictures_as_upstreams_do(tmp_path: Path, archi
         for name, value in alone.items():
             assert worst(together[name][number : number + 1], value) <= 1e-5
     bundle = add_model(file, identity="synthetic", statement="Random weights.")
-    open_swapper(bundle, provider="cpu", precision="fp32").close()
+    open_autoencoder(bundle, provider="cpu", precision="fp32").close()
 
 
 # -- the way down to opset 12

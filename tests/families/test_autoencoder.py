@@ -22,7 +22,7 @@ from realtime.families.face_swap.autoencoder import (
     NeutralBias,
     inner_lips,
 )
-from realtime.families.face_swap.effect import Swapper, open_swapper
+from realtime.families.face_swap.effect import Swapper, open_autoencoder
 from realtime.frame import Floats, Pixels
 from realtime.inference.session import Array, Session, TensorSpec
 from realtime.models.bundle import Bundle, open_bundle
@@ -60,7 +60,7 @@ def eve(tmp_path: Path, **changes: object) -> Bundle:
 
 
 def network_of(bundle: Bundle, script: Script) -> Autoencoder:
-    return open_swapper(bundle, open_session=script.open)
+    return open_autoencoder(bundle, open_session=script.open)
 
 
 def test_the_network_gets_the_crop_and_what_it_asks_for(tmp_path: Path) -> None:
@@ -121,7 +121,7 @@ def test_the_card_names_the_outputs(tmp_path: Path) -> None:
 def test_it_says_what_the_engine_asks(tmp_path: Path) -> None:
     script = ours("face")
     bundle = eve(tmp_path, title="Eve the First", input={"size": S, "face_type": "head", "coverage": 2.5})
-    swapper = open_swapper(bundle, provider="cuda", precision="fp32", threads=3, open_session=script.open)
+    swapper = open_autoencoder(bundle, provider="cuda", precision="fp32", threads=3, open_session=script.open)
     assert (swapper.title, swapper.face_type, swapper.size, swapper.coverage) == ("Eve the First", "head", S, 2.5)
     assert swapper.sessions == [script]
     assert script.opened_with == {"provider": "cuda", "precision": "fp32", "threads": 3}
@@ -182,7 +182,7 @@ def test_a_session_that_cannot_open_is_not_hidden(tmp_path: Path) -> None:
         raise ModelError("cuda cannot run here: install it")
 
     bundle = eve(tmp_path)
-    assert one_line(lambda: open_swapper(bundle, open_session=fail)) == "cuda cannot run here: install it"
+    assert one_line(lambda: open_autoencoder(bundle, open_session=fail)) == "cuda cannot run here: install it"
 
 
 FINE, MAP = 48, (1, 4, 16, 16)
@@ -218,7 +218,7 @@ def opened(bundle: Bundle, first: Script, fine: Script) -> Swapper:
     def session(model: Path, **_: object) -> Session:
         return fine if model.name == FINE_FILE else first
 
-    return open_swapper(bundle, open_session=session)
+    return open_autoencoder(bundle, open_session=session)
 
 
 def test_the_variant_chooses_the_network_that_draws(tmp_path: Path) -> None:

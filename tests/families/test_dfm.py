@@ -10,7 +10,7 @@ from fakes import a_face
 from realtime.config import Settings
 from realtime.errors import ModelError
 from realtime.families.face_swap.dfm import dfm_wiring, inspect_dfm
-from realtime.families.face_swap.effect import open_swapper
+from realtime.families.face_swap.effect import open_autoencoder
 from realtime.inference.image_format import CropFormat
 from realtime.inference.ort import open_session
 from realtime.inference.session import Array, Session, TensorSpec
@@ -91,7 +91,7 @@ def test_from_the_file_to_the_picture(shared: Path, tmp_path: Path, monkeypatch:
     )
     recorded = np.load(shared / f"reference/saehd/{name}_SAEHD_out.npz")
     crop = np.rint(recorded["in_face"][0] * 255).astype(np.uint8)
-    swapper = open_swapper(load_bundle(name), provider="cpu", precision="fp32", threads=1)
+    swapper = open_autoencoder(load_bundle(name), provider="cpu", precision="fp32", threads=1)
     swapped = swapper(crop, a_face(), np.eye(2, 3), Settings())
     session = on_cpu(load_bundle(name).path(f"{name}.dfm"))
     expected = session.run({"in_face:0": crop[None].astype(np.float32) / 255})
@@ -118,7 +118,7 @@ def test_the_morph_follows_the_live_settings(shared: Path, tmp_path: Path, monke
     )
     recorded = np.load(shared / "reference/amp/microamp_AMP_out_ort.npz")
     crop = np.rint(recorded["in_face"][0] * 255).astype(np.uint8)
-    swapper = open_swapper(bundle, provider="cpu", precision="fp32", threads=1)
+    swapper = open_autoencoder(bundle, provider="cpu", precision="fp32", threads=1)
     for morph in (0.0, 0.25, 0.75, 1.0):
         swapped = swapper(crop, a_face(), np.eye(2, 3), Settings(morph=morph))
         near = np.abs(swapped.pixels - recorded[f"out_celeb_face_m{morph}"][0] * 255)
@@ -135,7 +135,7 @@ def test_a_dfm_is_told_the_morph_only_if_it_asks(tmp_path: Path) -> None:
     other = a_bundle(tmp_path / "other", contents={"eve.dfm": b"network"}, input=card)
     for inputs in (SAEHD_IN, AMP_IN):
         script = Script(dict(inputs), answers(), OUT)
-        swapper = open_swapper(open_bundle(other), open_session=script.open)
+        swapper = open_autoencoder(open_bundle(other), open_session=script.open)
         swapped = swapper(np.zeros((R, R, 3), np.uint8), a_face(), np.eye(2, 3), Settings(morph=0.25))
         assert script.fed[0].keys() == inputs.keys()
         assert script.fed[0].get("morph_value:0", np.array([0.25])).tolist() == [0.25]
@@ -150,7 +150,7 @@ def test_a_dfm_is_told_the_morph_only_if_it_asks(tmp_path: Path) -> None:
 def test_the_file_says_what_it_is_fed_whatever_the_card_says(tmp_path: Path, stated: dict[str, object]) -> None:
     """Cards of version 0.1 repeat what the file says itself."""
     other = a_bundle(tmp_path / "eve", contents={"eve.dfm": b"network"}, input={"face_type": "head"} | stated)
-    swapper = open_swapper(open_bundle(other), open_session=Script(dict(SAEHD_IN), answers(), OUT).open)
+    swapper = open_autoencoder(open_bundle(other), open_session=Script(dict(SAEHD_IN), answers(), OUT).open)
     assert (swapper.size, swapper.face_type) == (R, "head")
 
 
@@ -250,7 +250,7 @@ def test_a_real_network_is_added_and_worn(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setenv("MASQUERADE_HOME", str(tmp_path))
     file = a_tiny_dfm(tmp_path / "tiny.dfm", amp=amp)
     bundle = add_file(file, inspect=inspect_dfm, identity="synthetic", statement="Nobody: a negative.")
-    swapper = open_swapper(bundle)
+    swapper = open_autoencoder(bundle)
     crop = np.full((R, R, 3), (51, 102, 153), np.uint8)
     swapped = swapper(crop, a_face(), np.eye(2, 3), Settings(morph=0.5))
     weight = 0.5 if amp else 1.0

@@ -10,7 +10,7 @@ from fakes import a_face
 
 from realtime.config import Settings
 from realtime.families.face_swap.autoencoder import FINE_FILE
-from realtime.families.face_swap.effect import open_swapper
+from realtime.families.face_swap.effect import open_autoencoder
 from realtime.families.face_swap.skin_detail import DETAIL_FILE, SIDE, UNCHANGED, SkinDetail, open_skin_detail, unrolled
 from realtime.frame import Floats, Pixels
 from realtime.imaging.align import crop_from_frame
@@ -126,7 +126,7 @@ def test_a_bundle_with_detail_has_it_in_both_variants(tmp_path: Path) -> None:
 
     face = a_face()
     for variant, side in (("fast", size), ("fine", fine_size)):
-        swapper = open_swapper(open_bundle(made), open_session=opened)
+        swapper = open_autoencoder(open_bundle(made), open_session=opened)
         matrix = crop_from_frame(face.landmarks, swapper.face_type, size, coverage=swapper.coverage)
         drawn = swapper(np.zeros((size, size, 3), np.uint8), face, matrix, Settings(variant=variant)).pixels
         assert drawn.shape == (side, side, 3)

@@ -11,7 +11,9 @@ from realtime.clock import NS_PER_S
 from realtime.config import Settings
 from realtime.families.effect import Effect
 from realtime.families.face_swap.effect import FaceSwap
-from realtime.frame import Frame, Pixels
+from realtime.frame import Floats, Frame, Pixels
+from realtime.imaging.affine import Matrix
+from realtime.imaging.align import crop_from_frame
 from realtime.imaging.blend import Swapped
 from realtime.inference.session import Session
 from realtime.models.library import built_in_folder
@@ -171,10 +173,11 @@ class FakeFinder:
 class FakeSwapper:
     """Paints the whole crop in one colour."""
 
-    face_type = "whole_face"
     size = 32
-    coverage = None
     sessions: Sequence[Session] = ()
+
+    def crop(self, landmarks: Floats) -> tuple[Matrix, int]:
+        return crop_from_frame(landmarks, "whole_face", self.size), self.size
 
     def __init__(self, value: int = 200, title: str = "Fake", fault: Callable[[], None] | None = None) -> None:
         self.value, self.title, self._fault = value, title, fault

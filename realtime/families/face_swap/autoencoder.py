@@ -13,8 +13,9 @@ import numpy as np
 from realtime.config import Settings
 from realtime.families.effect import FINE_FILE, unfit
 from realtime.families.face_swap.skin_detail import SkinDetail
-from realtime.frame import Floats, Pixels
+from realtime.frame import Floats, Frame, Pixels
 from realtime.imaging.affine import Matrix
+from realtime.imaging.align import crop_from_frame
 from realtime.imaging.blend import Swapped
 from realtime.inference.image_format import CropFormat, check_port
 from realtime.inference.session import Array, Session
@@ -157,7 +158,13 @@ class Autoencoder:
         self._face: Floats = np.empty(wiring.form.shape(3), np.float32)
         self._feed: dict[str, Array] = {wiring.face: self._face}
 
-    def __call__(self, crop: Pixels, face: Face, crop_from_frame: Matrix, settings: Settings) -> Swapped:
+    def crop(self, landmarks: Floats) -> tuple[Matrix, int]:
+        """`crop_from_frame` for a face, and the crop's side in pixels."""
+        return crop_from_frame(landmarks, self.face_type, self.size, coverage=self.coverage), self.size
+
+    def __call__(
+        self, crop: Pixels, face: Face, crop_from_frame: Matrix, settings: Settings, _frame: Frame | None = None
+    ) -> Swapped:
         """The identity's face in place of the one in `crop`, (S, S, 3) uint8 BGR.
 
         Raises ModelError when the network gives another shape or values that are no numbers.

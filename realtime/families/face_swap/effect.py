@@ -10,10 +10,10 @@ from realtime.errors import ModelError
 from realtime.families.effect import FINE_FILE, Kept
 from realtime.families.face_swap.autoencoder import Autoencoder, HiresHead, own_wiring
 from realtime.families.face_swap.dfm import dfm_wiring
+from realtime.families.face_swap.pictures import open_picture_face
 from realtime.families.face_swap.skin_detail import DETAIL_FILE, open_skin_detail
-from realtime.frame import Frame, Pixels
+from realtime.frame import Floats, Frame, Pixels
 from realtime.imaging.affine import Matrix, cut
-from realtime.imaging.align import crop_from_frame
 from realtime.imaging.blend import Swapped, Uncovered, blend, oval_mask
 from realtime.inference.session import Session, opening_networks
 from realtime.models.avatar import Avatar
@@ -28,15 +28,15 @@ class Swapper(Protocol):
 
     title: str
     """The identity's display name."""
-    face_type: str
-    """`half`, `mid-full`, `full`, `whole_face` or `head`: how `align` must cut the crop."""
-    size: int
-    """The crop's side in pixels."""
-    coverage: float | None
-    """The crop's side as a multiple of the mean face's, None for the face type's own."""
     sessions: Sequence[Session]
 
-    def __call__(self, crop: Pixels, face: Face, crop_from_frame: Matrix, settings: Settings, /) -> Swapped: ...
+    def crop(self, landmarks: Floats) -> tuple[Matrix, int]:
+        """`crop_from_frame` for a face, and the side of the crop in pixels."""
+        ...
+
+    def __call__(
+        self, crop: Pixels, face: Face, crop_from_frame: Matrix, settings: Settings, frame: Frame, /
+    ) -> Swapped: ...
 
     def close(self) -> None: ...
 
@@ -61,19 +61,18 @@ class FaceSwap:
         pixels: Pixels | None = None
         try:
             for face in faces:
-                pixels = self._replace(frame.pixels if pixels is None else pixels, face, settings, timer)
+                pixels = self._replace(frame.pixels if pixels is None else pixels, face, settings, frame, timer)
         except Uncovered:
             # A hand before the face, say: no picture to show, and nothing is broken.
             return None
         return pixels
 
-    def _replace(self, pixels: Pixels, face: Face, settings: Settings, timer: StageTimer) -> Pixels:
-        swapper = self._swapper
-        matrix = crop_from_frame(face.landmarks, swapper.face_type, swapper.size, coverage=swapper.coverage)
-        crop = cut(pixels, matrix, swapper.size)
-        region = oval_mask(face.landmarks, matrix, swapper.size)
+    def _replace(self, pixels: Pixels, face: Face, settings: Settings, frame: Frame, timer: StageTimer) -> Pixels:
+        matrix, size = self._swapper.crop(face.landmarks)
+        crop = cut(pixels, matrix, size)
+        region = oval_mask(face.landmarks, matrix, size)
         timer.lap("align")
-        swapped = swapper(crop, face, matrix, settings)
+        swapped = self._swapper(crop, face, matrix, settings, frame)
         timer.lap("swap")
         picture = blend(pixels, crop, swapped, matrix, settings, region)
         timer.lap("blend")
@@ -91,7 +90,12 @@ def open_face_swap(
     return FaceSwap(open_swapper(bundle, **options))
 
 
-def open_swapper(bundle: Bundle, **options: Any) -> Autoencoder:
+def open_swapper(bundle: Bundle, **options: Any) -> Swapper:
+    """A swap bundle's pictures or networks, ready; `options` as of `opening_networks`. Raises as `open_autoencoder`."""
+    return open_picture_face(bundle, **options) if bundle.card.pictures else open_autoencoder(bundle, **options)
+
+
+def open_autoencoder(bundle: Bundle, **options: Any) -> Autoencoder:
     """A swap bundle's networks, loaded and warm; `options` as of `opening_networks`.
 
     Raises ModelError for a bundle whose network is not what its card says; nothing is left open then.

@@ -99,7 +99,7 @@ def move(rest: Reading, driving: Reading, reference: Reading | None, how: Motion
     gaze = np.zeros(2)
     eyes, lips = how.region in ("all", "expression", "eyes"), how.region in ("all", "expression", "lips")
     if eyes:
-        gaze = _gaze(driving, zero) * face
+        gaze = gaze_of(driving, zero) * face
     shape = set_openings(shape, rest, driving, zero, face if eyes else 0.0, face if lips else 0.0)
     return Moved(shape, turn, shift, zoom, gaze)
 
@@ -111,7 +111,7 @@ def set_openings(
     out = shape.copy()
     if eyes > 0:
         for number, eye in enumerate(EYES):
-            _lids(out, rest.shape, eye, _opening(driving, zero, eye, number), eyes)
+            _lids(out, rest.shape, eye, eye_opening(driving, zero, eye, number), eyes)
     if lips > 0:
         _lips(out, rest.shape, driving.shape, zero.shape, lips)
     return out
@@ -165,17 +165,17 @@ def _width(shape: Doubles, ends: Ints) -> float:
     return float(np.linalg.norm(shape[ends[1]] - shape[ends[0]]))
 
 
-def _gap(shape: Doubles, eye: EyePoints) -> float:
+def eye_gap(shape: Doubles, eye: EyePoints) -> float:
     """The mean height of an eye's opening, in eye widths."""
     middle = slice(1, 6)
     gap = (shape[eye.upper[middle], 1] - shape[eye.lower[middle], 1]).mean()
     return float(gap / max(_width(shape, eye.corners), 1e-6))
 
 
-def _opening(driving: Reading, zero: Reading, eye: EyePoints, number: int) -> float:
+def eye_opening(driving: Reading, zero: Reading, eye: EyePoints, number: int) -> float:
     """How far open the driver's eye is, as a share of the neutral: 0 shut, 1 as usual."""
-    usual = max(_gap(zero.shape, eye) - SHUT, 0.08)
-    by_lids = (_gap(driving.shape, eye) - SHUT) / usual
+    usual = max(eye_gap(zero.shape, eye) - SHUT, 0.08)
+    by_lids = (eye_gap(driving.shape, eye) - SHUT) / usual
     calm = min(float(zero.blink[number]), 0.35)
     by_blink = (BLINK_SHUT - float(driving.blink[number])) / (BLINK_SHUT - calm)
     if by_lids > 1.0:
@@ -205,7 +205,7 @@ def _lids(shape: Doubles, rest: Doubles, eye: EyePoints, opening: float, face: f
         shape[row, 2] = rest[row, 2] + 0.3 * (shape[row, 2] - rest[row, 2])
 
 
-def _gaze(driving: Reading, zero: Reading) -> Doubles:
+def gaze_of(driving: Reading, zero: Reading) -> Doubles:
     """How far the driver's irises went in the eyes, (2,) eye widths, y up; both eyes look at one thing."""
     went = np.zeros(2)
     for eye in EYES:

@@ -1,0 +1,278 @@
+"""An identity's skin as one texture: all key pictures brought to one layout, once.
+
+So a frame needs one map and one resampling: expressions and views are mixed before it, where each belongs. The layout
+is the resting picture's, but with closed eyes: a closed lid has its full size in it, an open eye's is enlarged.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from realtime.errors import ModelError
+from realtime.families.motion.mesh.head import (
+    EYES,
+    INNER_LIPS,
+    OUTER_LIPS,
+    OVAL,
+    UNDER_NOSE,
+    EyePoints,
+    Head,
+    Reading,
+    read,
+)
+from realtime.families.motion.mesh.interior import filled, is_open, without_openings
+from realtime.frame import Doubles, Floats, Ints, Pixels
+from realtime.imaging.affine import umeyama
+from realtime.imaging.mesh_warp import affine_maps, paint_triangles
+from realtime.models.picture_set import KeyPicture, PictureSet
+from realtime.tracking.face import Face
+
+RING, MIRRORED, OUTLINE = 1.22, 0.8, 0.975
+"""Around a face skin is drawn out to `RING` distances of its outline from its middle. What is there is the skin within,
+as far as `MIRRORED`; the outline itself is a little within a picture's, where nothing of the room shows.
+"""
+SLIT = 0.1  # between closed lids in the layout, in eye widths
+FACING = (0.15, 0.5)  # from which share of facing its camera, to which, a turned picture's skin is believed
+BROWS = np.array([70, 63, 105, 66, 107, 55, 65, 52, 53, 46, 336, 296, 334, 293, 300, 285, 295, 282, 283, 276], np.intp)
+MOUTH = np.unique(np.concatenate([OUTER_LIPS, INNER_LIPS]))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Change:
+    """What an expression's picture changes in one box (x0, y0, x1, y1) of the texture: `by` (h, w, 3) levels.
+
+    `shape` (n, 3) centimetres: how its points differ from rest, where it is chosen by that.
+    """
+
+    box: tuple[int, int, int, int]
+    by: Floats
+    shape: Doubles
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Key:
+    """One key picture read: `points` (514, 3), where the mesh takes its skin from; `skin`: it, its openings closed."""
+
+    picture: KeyPicture
+    points: Doubles
+    reading: Reading
+    skin: Pixels
+
+    @property
+    def open(self) -> bool:
+        """Whether what is between the lips shows."""
+        return is_open(self.points[:478, :2], self.reading.scale)
+
+
+class FaceMesh:
+    """The triangles of the 478 landmarks and of a ring of 36 points around their outline."""
+
+    def __init__(self, head: Head) -> None:
+        skin = head.triangles
+        self.face: Ints = skin[~np.isin(skin, INNER_LIPS).all(axis=1)]
+        count = len(OVAL)
+        ring, following = 478 + np.arange(count), np.roll(np.arange(count), -1)
+        around = np.concatenate(
+            [
+                np.stack([OVAL, OVAL[following], ring], axis=1),
+                np.stack([OVAL[following], ring[following], ring], axis=1),
+            ]
+        )
+        lips = list(INNER_LIPS)
+        mouth = [(lips[0], lips[k], lips[k + 1]) for k in range(1, len(lips) - 1)]
+        eyes = [(eye.ring[0], eye.ring[k], eye.ring[k + 1]) for eye in EYES for k in range(1, len(eye.ring) - 1)]
+        self.behind: Ints = np.concatenate([around, mouth, eyes]).astype(np.intp)
+
+
+def with_ring(points: Doubles | Floats) -> Doubles:
+    """(478, 3) landmarks and 36 points around them, (514, 3)."""
+    points = np.asarray(points, np.float64)
+    middle = points[[1, 168]].mean(axis=0)
+    return np.concatenate([points, middle + RING * (points[OVAL] - middle)])
+
+
+def read_key(head: Head, picture: KeyPicture) -> Key:
+    """Raises ModelError for landmarks that are no face's."""
+    face = Face(picture.points, np.zeros(52, np.float32), np.eye(4, dtype=np.float32), 1.0)
+    flat = picture.points[:, :2].astype(np.float64)
+    try:
+        reading = read(head, face)
+    except ValueError as error:
+        raise ModelError(f"a key picture shows no face ({error}): make the pictures again") from error
+    skin = without_openings(picture.pixels, flat, is_open(flat, reading.scale))
+    return Key(picture, _within(picture.points), reading, skin)
+
+
+def _within(points: Floats) -> Doubles:
+    """(514, 3) where a picture has the mesh's skin: the outline, and the ring mirrored inwards."""
+    out = with_ring(points)
+    middle = out[[1, 168]].mean(axis=0)
+    for rows, share in ((np.arange(len(points), len(out)), MIRRORED), (OVAL, OUTLINE)):
+        out[rows, :2] = middle[:2] + share * (points[OVAL, :2] - middle[:2])
+    return out
+
+
+def _layout(rest: Key, closed: Key | None) -> Doubles:
+    """(514, 2) where the texture has the mesh: as the resting picture, its eyes as the closed ones'."""
+    out = np.concatenate([rest.picture.points[:, :2].astype(np.float64), np.zeros((len(OVAL), 2))])
+    out[OVAL] = rest.points[OVAL, :2]
+    out[len(rest.picture.points) :] = with_ring(rest.picture.points)[len(rest.picture.points) :, :2]
+    for eye in EYES:
+        if closed is None:
+            out[eye.upper] = out[eye.lower]
+            _part(out, eye)
+            continue
+        fixed = np.r_[eye.corners, 168, 6]
+        from_closed = umeyama(closed.points[fixed, :2], rest.points[fixed, :2])
+        for row in (eye.upper, eye.crease, eye.fold, eye.lower):
+            out[row] = closed.points[row, :2] @ from_closed[:, :2].T + from_closed[:, 2]
+        _part(out, eye)
+    return out
+
+
+def _part(layout: Doubles, eye: EyePoints) -> None:
+    """Open a slit between lids that meet, in place: what is along one must not show along the other."""
+    half = 0.5 * SLIT * float(np.linalg.norm(layout[eye.corners[0]] - layout[eye.corners[1]]))
+    middle = 0.5 * (layout[eye.upper, 1] + layout[eye.lower, 1])
+    layout[eye.upper, 1], layout[eye.lower, 1] = middle - half, middle + half
+
+
+class FaceTexture:
+    """All keys' skin in one layout, (514, 2) in pixels as large as the resting picture's. `rest` is the resting key."""
+
+    def __init__(self, head: Head, keys: PictureSet) -> None:
+        self.mesh = FaceMesh(head)
+        self.keys = [read_key(head, picture) for picture in keys.keys]
+        self.rest = self.keys[0]
+        self._size = self.rest.skin.shape[0]
+        self.layout = _layout(self.rest, next((k for k in self.keys if _shows(k, "closed")), None))
+        regions = self._regions()
+        self._views: dict[str, Pixels] = {}
+        self.mouths: list[Change] = []
+        self.brows: list[Change] = []
+        self.lids: list[Change] = []
+        base = self._registered(self.rest)
+        self._skin = np.asarray(base + 0.5, np.uint8)
+        for key in self.keys[1:]:
+            there = self._registered(key)
+            expression, view = key.picture.expression, key.picture.view
+            if view != "front":
+                if expression == "rest":
+                    share = self._seen(key)[..., None]
+                    self._views[view] = np.asarray(base + share * (there - base) + 0.5, np.uint8)
+            elif expression == "closed":
+                self.lids = [self._change(there, base, regions[name], key, EYES[0].ring) for name in ("right", "left")]
+            elif expression == "brows_up":
+                self.brows.append(self._change(there, base, regions["brows"], key, BROWS))
+            else:
+                self.mouths.append(self._change(there, base, regions["mouth"], key, MOUTH))
+
+    def mixed(self, yaw: float, pitch: float, mouth: Doubles, brows: Doubles, shut: Doubles) -> Pixels:
+        """The texture, (S, S, 3) uint8 BGR, of a head so turned (-1..1 to a view's own turn), with shares 0..1 of each
+        of `mouths` and `brows`, and eyes so far `shut` (2,). Read-only."""
+        out = self._skin
+        for view, share in (("left", -yaw), ("right", yaw), ("up", -pitch), ("down", pitch)):
+            if share > 0 and view in self._views:
+                out = np.asarray(cv2.addWeighted(out, 1 - share, self._views[view], share, 0), np.uint8)
+        changes = [*zip(self.mouths, mouth, strict=True), *zip(self.brows, brows, strict=True)]
+        changes += zip(self.lids, shut, strict=False)
+        by_box: dict[tuple[int, int, int, int], Floats] = {}
+        for change, share in changes:
+            if share > 0.004:
+                sum_ = by_box.get(change.box)
+                new = change.by * np.float32(share) if sum_ is None else cv2.scaleAdd(change.by, float(share), sum_)
+                by_box[change.box] = np.asarray(new, np.float32)
+        if by_box and out is self._skin:
+            out = out.copy()
+        for (x0, y0, x1, y1), by in by_box.items():
+            part = out[y0:y1, x0:x1]
+            part[...] = cv2.add(part, by, dtype=cv2.CV_8U)
+        return out
+
+    def _registered(self, key: Key) -> Floats:
+        """A key's skin in the layout, (S, S, 3) float32 0..255."""
+        x, y = self._map_to(key)
+        seen = cv2.remap(key.skin, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+        return np.asarray(seen, np.float32)
+
+    @cached_property
+    def _numbers(self) -> npt.NDArray[np.int32]:
+        numbers = np.empty((self._size, self._size), np.int32)
+        paint_triangles(numbers, self.layout[self._triangles])
+        return numbers
+
+    @cached_property
+    def _triangles(self) -> Ints:
+        depth = self.rest.points[self.mesh.face, 2].sum(axis=1)
+        return np.concatenate([self.mesh.behind, self.mesh.face[np.argsort(-depth, kind="stable")]])
+
+    def _map_to(self, key: Key) -> tuple[Floats, Floats]:
+        table = affine_maps(self.layout[self._triangles], key.points[self._triangles, :2])
+        a, b, c, d, e, f = np.take(table, self._numbers, axis=1)
+        grid = np.arange(self._size, dtype=np.float32)
+        x, y = np.meshgrid(grid, grid)
+        return (a * x + b * y + c).astype(np.float32), (d * x + e * y + f).astype(np.float32)
+
+    def _seen(self, key: Key) -> Floats:
+        """(S, S) 0..1: how well a turned picture shows each place of the resting one."""
+        corners = key.points[self._triangles] * (1.0, -1.0, -1.0)
+        normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+        flat = self.rest.points[self._triangles] * (1.0, -1.0, -1.0)
+        way = np.sign(np.cross(flat[:, 1] - flat[:, 0], flat[:, 2] - flat[:, 0])[:, 2] + 1e-9)
+        facing = normal[:, 2] * way / np.maximum(np.linalg.norm(normal, axis=1), 1e-6)
+        share = np.clip((facing - FACING[0]) / (FACING[1] - FACING[0]), 0, 1)
+        per_pixel = np.append(share, 0.0).astype(np.float32)[self._numbers]
+        return np.asarray(cv2.GaussianBlur(per_pixel, (0, 0), self._size / 50), np.float32)
+
+    def _regions(self) -> dict[str, Floats]:
+        """(S, S) soft masks: where a mouth's picture counts, a raised brow's, a closed eye's."""
+        flat, size = self.layout, (self._size, self._size)
+        eyes = float(np.linalg.norm(flat[33] - flat[263]))
+        out: dict[str, Floats] = {}
+        # All that a mouth moves: from below the eyes to the chin, cheeks with their folds, not the outline.
+        low = flat[UNDER_NOSE] - (0, 0.12 * eyes)
+        cheeks = flat[[205, 425, 50, 280, 187, 411, 136, 365, 149, 378, 152]]
+        mouth = filled(size, cv2.convexHull(np.concatenate([cheeks, low[None]]).astype(np.float32))[:, 0])
+        out["mouth"] = self._soft(mouth, 0.07 * eyes)
+        top = np.concatenate([flat[[109, 67, 103, 338, 297, 332]], flat[[223, 443, 113, 342, 168]]])
+        out["brows"] = self._soft(filled(size, cv2.convexHull(top.astype(np.float32))[:, 0]), 0.06 * eyes)
+        for name, eye in zip(("right", "left"), EYES, strict=True):
+            around = np.concatenate([flat[eye.fold], flat[eye.ring], flat[eye.crease]])
+            hull = cv2.convexHull(around.astype(np.float32))[:, 0]
+            out[name] = self._soft(filled(size, hull), 0.02 * eyes)
+        return out
+
+    @staticmethod
+    def _soft(mask: Pixels, sigma: float) -> Floats:
+        return np.asarray(cv2.GaussianBlur(mask, (0, 0), sigma), np.float32) / np.float32(255)
+
+    def _change(self, there: Floats, base: Floats, region: Floats, key: Key, rows: Ints) -> Change:
+        x, y, w, h = cv2.boundingRect((region > 1 / 255).astype(np.uint8))
+        part = np.s_[y : y + h, x : x + w]
+        by = (there[part] - base[part]) * region[part][..., None]
+        shape = key.reading.shape[rows] - self.rest.reading.shape[rows]
+        return Change((x, y, x + w, y + h), np.ascontiguousarray(by, np.float32), shape)
+
+
+def _shows(key: Key, expression: str) -> bool:
+    return key.picture.expression == expression and key.picture.view == "front"
+
+
+def shares(changes: list[Change], shape: Doubles) -> Doubles:
+    """(n,) 0..1, together 1 at most: of which changes a face that differs from rest by `shape` (k, 3) is made.
+
+    Least squares without negative shares, by coordinate descent.
+    """
+    if not changes:
+        return np.zeros(0)
+    basis = np.stack([change.shape.ravel() for change in changes])
+    gram, wanted = basis @ basis.T, basis @ shape.ravel()
+    out = np.zeros(len(changes))
+    for _ in range(12):
+        for k in range(len(changes)):
+            rest = wanted[k] - gram[k] @ out + gram[k, k] * out[k]
+            out[k] = max(rest / max(gram[k, k], 1e-6), 0.0)
+    return out / max(float(out.sum()), 1.0)

@@ -1,1 +1,0 @@
-"""Whole people who move, with the truth of every joint: what figures are measured with."""
