@@ -15,7 +15,6 @@ import numpy as np
 from realtime.config import Settings
 from realtime.errors import MasqueradeError
 from realtime.frame import Floats, Pixels
-from realtime.imaging.affine import cut
 from realtime.imaging.align import FACE_OVAL
 from realtime.imaging.cover import Oval, cover
 from realtime.tracking.face import Face
@@ -34,7 +33,7 @@ STEADY = 0.4  # the same of the features of a face that no detector sees, from o
 HANGS = 1.0  # radians from upright: the detector misreads the features of such a face
 SAME_PLACE, SAME_SIZE = 0.45, 1.5  # and sees it so far away, and so much larger or smaller, at most
 AT_EASE = 0.1  # of a face that need not be looked at again
-TRUSTED = 3  # frames in a row at most
+TRUSTED = 5  # frames in a row at most
 
 PATCH = 48  # the side of the patches that are compared, 1.5 times the face
 WINDOW = 7  # a neighbourhood in them
@@ -78,6 +77,7 @@ class LeakGuard:
         self._others: list[Detection] = []
         self._before: dict[int, Floats] = {}  # the features of replaced faces by track, in the frame before
         self._seen_at: dict[int, Floats] = {}  # and in the last one that was searched
+        self._upright: dict[int, Floats] = {}  # how places looked where a face was seen to be the right way up
         self._trusted = 0
         self._replaced: list[tuple[Face, Floats]] = []  # faces that were replaced, and how their places looked
 
@@ -113,6 +113,7 @@ class LeakGuard:
             self._seen_at = {face.track: _features(face) for face in replaced}
             self._trusted = 0
         self._before = {face.track: _features(face) for face in replaced}
+        self._upright = {track: patch for track, patch in self._upright.items() if track in self._before}
         left = self._left_behind(given, (*replaced, *kept, *missed))
         ovals = [_oval_of(seen) for seen in self._others] + [_oval_around(face) for face in (*missed, *left)]
         if settings.others == "show" or not ovals:
@@ -154,8 +155,11 @@ class LeakGuard:
 
     def _check_place(self, given: Pixels, face: Face, found: Sequence[Detection], before: Floats | None) -> None:
         """Raises Doubtful where the landmarks do not lie on a face as the detector sees it."""
-        fits = any(_apart(seen, face) <= MOST_APART for seen in found)
-        if fits and any(_apart(seen, face) <= MOST_APART and seen.score >= UPRIGHT for seen in found):
+        fitting = [seen.score for seen in found if _apart(seen, face) <= MOST_APART]
+        fits, patch = bool(fitting), _patch(given, face)
+        if fits and max(fitting) >= UPRIGHT:
+            self._upright[face.track] = patch
+        if fits and (known := self._upright.get(face.track)) is not None and _alike(known, patch):
             return
         # Turned upright, a face that lies or hangs is one for the detector, too; and one that hangs from where the
         # landmarks say that its chin is, is one the other way up.
@@ -163,6 +167,7 @@ class LeakGuard:
         if hanging and hanging[0].score > max((seen.score for seen in upright), default=0.0):
             raise Doubtful("the landmarks hold the face for one the other way up")
         if fits or any(_apart(seen, face) <= MOST_APART for seen in upright):
+            self._upright[face.track] = patch
             return
         if any(_apart(seen, face) <= CLOSE for seen in (*found, *upright)):
             raise Doubtful("the landmarks do not fit the face that is there")
@@ -182,9 +187,10 @@ class LeakGuard:
 
 def _patch(pixels: Pixels, face: Face) -> Floats:
     """A face's place, small and grey: (SMALL, SMALL) float32, its mean 0 and its length 1."""
-    crop_from_frame = region_around(face.landmarks).crop_from_frame(SMALL)
-    crop = cut(pixels, crop_from_frame, SMALL, "edge")
-    grey = np.asarray(cv2.cvtColor(crop, cv2.COLOR_BGR2GRAY), np.float32)
+    crop_from_frame = region_around(face.landmarks).crop_from_frame(PATCH)
+    crop = cv2.warpAffine(pixels, crop_from_frame, (PATCH, PATCH), borderMode=cv2.BORDER_REPLICATE)
+    small = cv2.resize(crop, (SMALL, SMALL), interpolation=cv2.INTER_AREA)
+    grey = np.asarray(cv2.cvtColor(small, cv2.COLOR_BGR2GRAY), np.float32)
     grey -= grey.mean()
     return np.asarray(grey / max(float(np.linalg.norm(grey)), 1e-6), np.float32)
 

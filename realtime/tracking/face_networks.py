@@ -88,16 +88,21 @@ class FaceDetector:
         self._session = session
         self._anchors = anchors(((16, 2), (8, 6)))
 
-    def __call__(self, pixels: Pixels, region: Region | None = None, least: float = MIN_SCORE) -> list[Detection]:
+    def __call__(
+        self, pixels: Pixels, region: Region | None = None, least: float = MIN_SCORE, *, mirrored: bool = False
+    ) -> list[Detection]:
         """The faces in a square `region` of a picture, surest first; None is the whole of it.
 
         Finds faces from about a tenth of the region's side up. `least`: the score from which on it is one.
+        `mirrored`: beyond the picture's edge lies its mirror image, which makes half a face there a whole one.
         """
         height, width = pixels.shape[:2]
         side = max(width, height)
         region = region or Region(width / 2, height / 2, side, side)
         crop_from_frame = region.crop_from_frame(DETECTOR_SIZE)
-        crop = np.asarray(cv2.warpAffine(pixels, crop_from_frame, (DETECTOR_SIZE, DETECTOR_SIZE)), np.uint8)
+        border = cv2.BORDER_REFLECT_101 if mirrored else cv2.BORDER_CONSTANT
+        square = (DETECTOR_SIZE, DETECTOR_SIZE)
+        crop = np.asarray(cv2.warpAffine(pixels, crop_from_frame, square, borderMode=border), np.uint8)
         out = self._session.run({"image": rgb_planes(crop, 1 / 127.5) - np.float32(1)})
         scores = sigmoid(np.asarray(out["scores"], np.float32)[0])
         seen = np.flatnonzero(scores >= least)

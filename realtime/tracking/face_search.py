@@ -6,8 +6,9 @@ for a face of a tenth of the picture's height, the whole picture and its overlap
 the detector holds for possible at that size is looked at again from near.
 """
 
+from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -28,11 +29,16 @@ CROWD = 7  # of 3 x 3 blocks: where fewer changed there is no new face, but the 
 POSSIBLE = (
     0.1  # a coarse look's score: of faces of 13 of the network's 128 pixels it misses none, and noise has it rarely
 )
-CUT_SCORE = 0.15  # the score from near of a face that the edge of the picture cuts: half of one reads 0.2 to 0.5
-AGAIN = 0.25  # the score at which a face that was there a moment ago is still one
-CUT = 0.1
 CLEAR_PX = 24  # of the network's pixels: a face so large needs no second look
-NEAR = 3.0  # a look from near is so many times as wide as the face
+NEAR = 3.0, 4.5  # looks from near are so many times as wide as the face
+SURE, HOPELESS, MOST = 0.8, 0.1, 0.95  # scores of the first that need no second one, and the most one can bring
+FACE = 0.45  # the mean of both of a face: hair seldom has it, half a face behind somebody 0.46 and more
+AGAIN = 0.25  # of one that was there a moment ago, or may be one that went behind somebody
+HAIR, OF_HAIR = 0.7, 0.5  # of what is so much smaller than a followed face and at its head: locks look like faces
+LOST_FRAMES = 100  # so long one who is lost may come out again
+EDGE_RUN = 0.15  # of the shorter side: what changed along so much of an edge may be a face that the edge cuts
+EDGE_WIDE = 2.8  # so many times as wide is the look at it
+EDGE_SCORE = 0.25  # of half a face there, with its mirror image beyond the edge
 LEAST_ROOM = 0.08  # around what changed, of the picture's shorter side
 ROOM_AROUND = 0.5  # more of it, where a look is fine enough
 MOST_WIDE = 1.4  # of the shorter side: two squares hold what is not wider, and any face in it wholly in one of them
@@ -67,6 +73,7 @@ class FaceSearch:
         self.detect = FaceDetector(session)
         self._grid: Floats | None = None  # blocks as they were when last searched
         self._watched: list[_Seen] = []
+        self._crowd: deque[int] = deque(maxlen=LOST_FRAMES)  # how many clear faces there were
         self._until_everything = 0
 
     def __call__(self, pixels: Pixels, expected: Sequence[Box], *, at_ease: bool = False) -> list[Detection] | None:
@@ -107,14 +114,21 @@ class FaceSearch:
                 clear = (possible.box[2] - possible.box[0]) * DETECTOR_SIZE / region.width >= CLEAR_PX
                 if not (clear and possible.score >= MIN_SCORE) and looks < MOST_NEAR:
                     looks += 1
-                    nearer = self.near(pixels, possible, CUT_SCORE if _is_cut(possible.box, size) else MIN_SCORE)
+                    nearer = self.near(pixels, possible, self._least(possible, expected, len(found)))
                     if nearer is None:
                         continue
                     possible = nearer
                     if any(_same(possible, other) for other in found):
                         continue
                 found.append(possible)
+        for region in _edge_regions(changed, [*places, *(face.box for face in found)], block):
+            for face in self.detect(pixels, region, EDGE_SCORE, mirrored=True):
+                if _is_inside(face.box, size) and not any(_same(face, other) for other in found):
+                    found.append(face)
         found += self._still_there(pixels, found, changed, block)
+        self._crowd.append(sum(face.score >= CLEAR_SCORE for face in found))
+        if changed is None and any(not any(_holds(box, face.box) for face in found) for box in expected):
+            self._until_everything = 1  # what does not show a face that is known may overlook others
         # Only now: a look that failed was none.
         if changed is None or self._grid is None:
             self._grid = grid
@@ -130,15 +144,38 @@ class FaceSearch:
         self._watched += [_Seen(face, followed=True) for face in followed]
 
     def near(self, pixels: Pixels, face: Detection, least: float) -> Detection | None:
-        """The same face looked at from near; None where that shows none."""
+        """The same face looked at from near, its score the mean of two looks; None where that is below `least`."""
         x0, y0, x1, y1 = face.box
-        side = NEAR * max(x1 - x0, y1 - y0)
-        looked = self.detect(pixels, Region((x0 + x1) / 2, (y0 + y1) / 2, side, side), least)
-        return next((seen for seen in looked if _same(seen, face)), None)
+        seen: list[Detection] = []
+        total = 0.0
+        for wide in NEAR:
+            side = wide * max(x1 - x0, y1 - y0)
+            region = Region((x0 + x1) / 2, (y0 + y1) / 2, side, side)
+            looked = self.detect(pixels, region, HOPELESS, mirrored=True)
+            if (same := next((other for other in looked if _same(other, face)), None)) is not None:
+                seen.append(same)
+                total += same.score
+            if not seen or seen[0].score >= SURE or seen[0].score + MOST < len(NEAR) * least:
+                break
+        if not seen:
+            return None
+        best = max(seen, key=lambda one: one.score)
+        score = best.score if seen[0].score >= SURE else total / len(NEAR)
+        return replace(best, score=score) if score >= least else None
 
     def close(self) -> None:
         """Free the network. May be called twice."""
         self.detect.close()
+
+    def _least(self, face: Detection, expected: Sequence[Box], seen: int) -> float:
+        """The score from near from which on this is a face. `seen`: how many the picture has already."""
+        x0, y0, x1, y1 = face.box
+        wide = x1 - x0
+        for u0, v0, u1, v1 in expected:
+            side = max(u1 - u0, v1 - v0)
+            if wide < OF_HAIR * side and max(abs(x0 + x1 - u0 - u1), abs(y0 + y1 - v0 - v1)) < 2 * side:
+                return HAIR
+        return AGAIN if seen < max(self._crowd, default=0) else FACE
 
     def _changed(self, small: Pixels) -> tuple[Floats, npt.NDArray[np.bool_] | None]:
         """The means of the blocks, and which changed since they were searched; None: all of them may have."""
@@ -228,11 +265,35 @@ def _has_room(changed: npt.NDArray[np.bool_], expected: Sequence[Box], block: fl
     return int(crowd.max()) >= CROWD
 
 
-def _is_cut(box: Box, size: tuple[int, int]) -> bool:
-    """Whether a tenth of the box or more lies beside the picture."""
+def _edge_regions(changed: npt.NDArray[np.bool_] | None, known: Sequence[Box], block: float) -> list[Region]:
+    """Squares about where much has changed along the left, right or upper edge and no known face is.
+
+    Shoulders and arms come and go at the lower edge; who comes in there shows the forehead first.
+    """
+    if changed is None:
+        return []
+    rows, columns = changed.shape
+    least = EDGE_RUN * min(rows, columns)
+    regions = []
+    for line, at in ((changed[:, 0], 0.0), (changed[:, -1], columns * block), (changed[0], None)):
+        hit = np.flatnonzero(line)
+        if len(hit) < least:
+            continue
+        low, high = hit[0] * block, (hit[-1] + 1) * block
+        middle = (low + high) / 2
+        x, y = (middle, 0.0) if at is None else (at, middle)
+        spot = x - block, y - block, x + block, y + block
+        if not any(_meet(spot, box) for box in known):
+            side = EDGE_WIDE * (high - low)
+            regions.append(Region(x, y, side, side))
+    return regions
+
+
+def _is_inside(box: Box, size: tuple[int, int]) -> bool:
+    """Whether the picture has a quarter of the box or more: the rest is the mirror's."""
     x0, y0, x1, y1 = box
-    beyond = max(-x0, x1 - size[0]) / (x1 - x0), max(-y0, y1 - size[1]) / (y1 - y0)
-    return max(beyond) > CUT
+    across, down = min(x1, size[0]) - max(x0, 0), min(y1, size[1]) - max(y0, 0)
+    return min(across / (x1 - x0), down / (y1 - y0)) >= 0.25
 
 
 def _touches(box: Box, changed: npt.NDArray[np.bool_] | None, places: Sequence[Box], block: float) -> bool:
@@ -240,10 +301,20 @@ def _touches(box: Box, changed: npt.NDArray[np.bool_] | None, places: Sequence[B
     if changed is None:
         return True
     x0, y0, x1, y1 = box
-    if any(x0 < b[2] and b[0] < x1 and y0 < b[3] and b[1] < y1 for b in places):
+    if any(_meet(box, place) for place in places):
         return True
     r0, r1, c0, c1 = (max(int(v // block), 0) for v in (y0, y1, x0, x1))
     return bool(changed[r0 : r1 + 1, c0 : c1 + 1].any())
+
+
+def _meet(a: Box, b: Box) -> bool:
+    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
+
+
+def _holds(box: Box, other: Box) -> bool:
+    """Whether the middle of another box lies in this one."""
+    x, y = (other[0] + other[2]) / 2, (other[1] + other[3]) / 2
+    return box[0] <= x <= box[2] and box[1] <= y <= box[3]
 
 
 def _same(a: Detection, b: Detection, reach: float = 0.5) -> bool:

@@ -143,7 +143,7 @@ def test_a_face_that_was_replaced_and_is_let_go_is_covered_while_it_is_there(
     """A poster of a turned head, say: the tracker saw it, no detector does, and somebody else gets the face."""
     picture, face = seen
     monkeypatch.setattr(guard, "_check_place", lambda *_: None)
-    monkeypatch.setattr(type(guard._search.detect), "__call__", lambda *_: [])
+    monkeypatch.setattr(type(guard._search.detect), "__call__", lambda *_, **__: [])
     guard(picture, painted(picture, face), Settings(), replaced=[face])
     for _ in range(3):
         checked = guard(picture, picture, Settings())
@@ -163,7 +163,7 @@ def test_one_who_comes_in_a_picture_that_did_not_leave_is_known_in_the_next(
     guard(alone, painted(alone, face), Settings(), replaced=[face])
     with monkeypatch.context() as patched:
         if fault == "broken look":
-            patched.setattr(guard._search, "detect", lambda *_: 1 / 0)
+            patched.setattr(guard._search, "detect", lambda *_, **__: 1 / 0)
         wrong = moved(face, scale=0.5) if fault == "misfit" else face
         with pytest.raises((Doubtful, ZeroDivisionError)):
             guard(both, painted(both, wrong), Settings(), replaced=[wrong])

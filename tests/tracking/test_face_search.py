@@ -96,3 +96,22 @@ def test_a_picture_of_another_size_is_searched_anew(head: np.ndarray, search: Fa
     search.watch(search(there, []) or [], [])
     assert search(np.full((480, 640, 3), 90, np.uint8), []) == []
     assert len(places(search(there, []))) == 1
+
+
+@pytest.mark.parametrize("edge", ["left", "right", "top"])
+def test_a_third_of_a_face_that_comes_in_at_an_edge_is_one(head: np.ndarray, search: FaceSearch, edge: str) -> None:
+    """No detector sees so little of a face: its mirror image beyond the edge makes it whole."""
+    search(room(), [])
+    x, y = {"left": (-25, 360), "right": (SIZE[0] + 25, 360), "top": (640, 0)}[edge]
+    assert len(search(hung(head, x, y, 300), []) or ()) == 1
+
+
+def test_a_search_that_does_not_show_who_is_known_to_be_there_is_made_again(
+    head: np.ndarray, search: FaceSearch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = hung(head, 400, 300, 150)
+    with monkeypatch.context() as patched:
+        patched.setattr(type(search.detect), "__call__", lambda *_, **__: [])
+        assert search(there, [(320.0, 220.0, 480.0, 380.0)]) == []
+    assert len(places(search(there, []))) == 1  # although nothing has changed
+    assert search(there, [], at_ease=True) is None
