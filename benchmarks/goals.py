@@ -93,6 +93,21 @@ GOALS = {
         Goal("lips' error, of a mouth at rest", ("shape", "of_rest"), most=1.0),
         Goal("pictures without a face", ("faceless",), most=0.0, worst=True),
     ),
+    "figure": (
+        Goal("arms, median degrees off", ("bones", "arms_free", "median"), most=3.0),
+        Goal("arms, 90th percentile", ("bones", "arms_free", "p90"), most=8.0),
+        Goal("legs, median degrees off", ("bones", "legs", "median"), most=2.0),
+        Goal("frames late", ("lag_frames", "mean"), most=1.0),
+        Goal("jitter of a still driver, degrees", ("jitter_deg", "whole"), most=0.3),
+        Goal("the same at a desk", ("jitter_deg", "desk"), most=0.6),
+        Goal("behind or before the trunk, right", ("order", "right"), least=0.95, weight=("order", "arms")),
+        Goal("largest step at a change of view, %", ("view_step", "largest_percent"), most=2.0, worst=True),
+        Goal("r of the mouth, parameters", ("face", "mouth_parameters_r"), least=0.95),
+        Goal("r of the mouth, pixels", ("face", "mouth_pixels_r"), least=0.95),
+        Goal("r of the lids, parameters", ("face", "blinks_parameters_r"), least=0.95),
+        Goal("r of the lids, pixels", ("face", "blinks_pixels_r"), least=0.95),
+        Goal("frames that failed", ("failed",), most=0.0, worst=True),
+    ),
 }
 """By kind of report. Shares of frames are averaged over frames, what must be nothing counts by its worst clip."""
 

@@ -20,6 +20,7 @@ from benchmarks.metrics.identity import GALLERY, Retrieval, across_clips, embedd
 from benchmarks.metrics.landmarks import LandmarkError
 from benchmarks.metrics.masks import MaskTruth, open_truth
 from benchmarks.metrics.seam import Seam
+from benchmarks.quality_figure import move_figures
 from benchmarks.quality_lips import speak_clips
 from benchmarks.quality_motion import drive_avatars
 from benchmarks.readers import ReaderName, TrackerReader, choose_reader, open_second_reader
@@ -29,6 +30,7 @@ from realtime.config import RunConfig, Settings, make_config
 from realtime.errors import ConfigError
 from realtime.families import family_of
 from realtime.families.face_swap.effect import open_swapper
+from realtime.families.figure import FIGURE
 from realtime.families.motion import MOTION
 from realtime.inference.session import report as report_of
 from realtime.models.bundle import Bundle
@@ -89,6 +91,8 @@ def quality(
     how: dict[str, Any] = {"which": which, "frames": frames, "quick": quick, "say": click.echo}
     if family is MOTION:
         part, sheets = drive_avatars(clips, bundle, config, avatar, **how)
+    elif family is FIGURE:
+        part, sheets = move_figures(clips, bundle, config, avatar, **how)
     elif family.speaks:
         part, sheets = speak_clips(clips, bundle, config, avatar, **how)
     else:
@@ -118,7 +122,7 @@ def quality(
     finish(report, json_file)
     if sheet is not None:
         save_sheets(sheets, sheet)
-    if chart is not None:
+    if chart is not None and family is not FIGURE:
         (draw_lips if family.speaks else draw_quality)(report, chart)
 
 

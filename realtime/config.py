@@ -14,6 +14,20 @@ ColorTransfer = Literal["none", "rct", "lct", "mkl", "idt"]
 Region = Literal["all", "expression", "head", "lips", "eyes"]
 
 
+MySkin = Literal["auto", "pale", "light", "medium", "tan", "brown", "dark"]
+
+
+def _skin(value: object) -> object:
+    """`auto`, or a number from 0 to 1."""
+    try:
+        share = value if value == "auto" else float(value if not isinstance(value, bool) else "")  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        share = -1.0
+    if share != "auto" and not 0.0 <= share <= 1.0:  # type: ignore[operator]
+        raise ValueError("auto, or a number from 0 (the identity's own tone) to 1 (yours)")
+    return share
+
+
 class Settings(BaseModel):
     """Live settings, with DeepFaceLab's names where it has one.
 
@@ -27,6 +41,10 @@ class Settings(BaseModel):
     started with --allow-raw. `model` names the bundle shown; None keeps the one of the start. `variant`: `fine` draws a
     larger, sharper face, where the model has that, and takes longer. `panic` shows the slate, whatever else is set, and
     no sound leaves meanwhile: not to a call, not into a recording, not to the page.
+
+    For identities made of pictures: `skin` is how far the identity's skin tone goes to the driver's, 0 to 1; `auto`
+    leaves a difference that a neck does not give away. `my_skin` is the driver's own tone; `auto` finds it by the
+    eyes' white.
 
     The rest is for models that move a still picture. `avatar` names the one shown, of those the run has ready;
     None is the first. `movement`: by how much the driver differs from a neutral pose, or the driver's own pose as
@@ -54,6 +72,8 @@ class Settings(BaseModel):
     on_miss: Literal["hold", "card", "blur", "raw"] = "hold"
     model: str | None = None
     variant: Literal["fast", "fine"] = "fast"
+    skin: Annotated[float | Literal["auto"], BeforeValidator(_skin)] = "auto"
+    my_skin: MySkin = "auto"
     avatar: str | None = None
     movement: Literal["relative", "absolute"] = "relative"
     adapt_scale: bool = True

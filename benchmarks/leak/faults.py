@@ -32,6 +32,7 @@ from benchmarks.leak.faulty_parts import (
     FaultySource,
     FaultyTracker,
 )
+from benchmarks.leak.figure_faults import run_figure_trials
 from benchmarks.leak.judge import Judge, TruePicture
 from benchmarks.leak.scenarios import Casting, alone, colleague, poster_first
 from benchmarks.leak.scenes import RATE_HZ, Scene
@@ -192,19 +193,22 @@ def _clip(number: int) -> list[TruePicture]:
 @click.command()
 @click.option("--trials", type=click.IntRange(1), default=10_000, show_default=True)
 @click.option("--seed", type=int, default=0, show_default=True, help="The first trial's; the others count on.")
+@click.option("--figures", is_flag=True, help="Faults of body, face, rig and motion while a figure is drawn.")
 @json_option
-def faults(trials: int, seed: int, json_file: Path | None) -> None:
+def faults(trials: int, seed: int, figures: bool, json_file: Path | None) -> None:
     """Faults injected into every stage, and whether one lets a face out, judged by pixels."""
     check_outputs(json_file)
     logging.getLogger("realtime").setLevel(logging.ERROR)  # a line for each fault would hide the figures
-    asked = {"trials": trials, "seed": seed}
+    asked = {"trials": trials, "seed": seed, "figures": figures}
     report: dict[str, Any] = {"schema": SCHEMA, "kind": "faults", "stamp": stamp(), "asked": asked}
-    report |= run_trials(trials, seed, click.echo)
+    report |= (run_figure_trials if figures else run_trials)(trials, seed, click.echo)
     for stage, found in report["stages"].items():
         click.echo(f"{stage}: {found['leaked']} of {found['trials']} trials leak ({found['ended']} ended the run)")
     finish(report, json_file)
     if report["leaked"]:
         raise FaultLeaked(f"{report['leaked']} of {trials} faults let a face out: --json has their seeds")
+    if report.get("crashed"):
+        raise FaultLeaked(f"{report['crashed']} of {trials} faults ended in a traceback: --json has their seeds")
 
 
 class FaultLeaked(MasqueradeError):

@@ -121,19 +121,47 @@ def models_add(file: Path, **given: str | None) -> None:
 @_statement
 @_name
 @click.option("--licence", help="The picture's licence, if it has one.")
-def avatars_add(files: tuple[Path, ...], name: str | None, **given: str | None) -> None:
-    """Add pictures or folders of figures, and say whom they show."""
+@click.option("--figure", is_flag=True, help="A talking figure of an animated picture: mouth closed, open, blink.")
+def avatars_add(files: tuple[Path, ...], name: str | None, figure: bool, **given: str | None) -> None:
+    """Add pictures, folders of several pictures of one person, or figures, and say whom they show.
+
+    Figures are folders, and PSD, .ora and SVG drawings.
+    """
+    from realtime.families.figure.drawing import still
+    from realtime.models.figure_import import add_figure, is_figure_source
     from realtime.models.library import add_avatar
 
     if name and len(files) > 1:
-        raise ConfigError("--name is for one picture: add several without it, each is called as its file")
+        raise ConfigError("--name is for one avatar: add several without it, each is called as its file")
     for file in files:
-        if file.is_dir():
-            from realtime.families.figure.drawing import still
-            from realtime.models.figure_import import add_figure
-
-            added = add_figure(file, preview=still, name=name, **given).name
+        if figure or is_figure_source(file) or (file.is_dir() and not _has_pictures(file)):
+            added = add_figure(file, preview=still, name=name, tell=click.echo, **given).name
             click.echo(f"added {added}: masquerade run --avatar {added}")
             continue
-        added = add_avatar(file, name=name, **given).name
-        click.echo(f"added {added}: masquerade run --model motion --avatar {added}")
+        added = (_add_person(file, name, **given) if file.is_dir() else add_avatar(file, name=name, **given)).name
+        click.echo(f"added {added}: masquerade run --model motion --avatar {added}, or --model face to wear it")
+
+
+def _has_pictures(folder: Path) -> bool:
+    """False for what holds none: what is said of it then names what a figure has."""
+    from realtime.models.avatar_loading import pictures_in
+
+    try:
+        return bool(pictures_in(folder))
+    except ConfigError:
+        return False
+
+
+def _add_person(folder: Path, name: str | None, **given: str | None) -> "StoredAvatar":
+    """Keep a folder's pictures of one person as one avatar."""
+    from contextlib import closing
+
+    from realtime.models.avatar_loading import calmest_first, pictures_in
+    from realtime.models.card import name_from, require_consent
+    from realtime.models.library import add_avatar, face_folder
+    from realtime.tracking.tracker import Tracker
+
+    require_consent(given["identity"], given["statement"])
+    with closing(Tracker(face_folder(), provider="cpu", faces=4)) as tracker:
+        first, *more = calmest_first(pictures_in(folder), tracker.find)
+    return add_avatar(first, more=more, name=name or name_from(folder.resolve().name), **given)

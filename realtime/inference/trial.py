@@ -79,14 +79,14 @@ def main(file: str) -> None:
     """The child: limits itself, then loads and runs the file. Raises ModelError."""
     from realtime.inference.ort import memory_bytes, open_session
 
-    _limit(memory_bytes())
+    limit_memory(memory_bytes())
     session = open_session(Path(file), provider="cpu", precision="fp32")  # runs it once on zeros
     with contextlib.suppress(ModelError):  # a network may refuse sizes and numbers that nobody meant
         session.run({name: np.full_like(zeros, 0.5) for name, zeros in blank_feed(session.inputs).items()})
 
 
-def _limit(memory: int) -> None:
-    """Keeps this process from more memory and from core dumps, where the system can."""
+def limit_memory(memory: int) -> None:
+    """Keep this process from more memory and from core dumps, where the system can."""
     try:
         import resource
     except ImportError:  # Windows

@@ -15,7 +15,9 @@ from realtime.frame import Pixels
 from realtime.imaging.resize import scaled_into
 from realtime.models.bundle import check_file
 from realtime.models.card import (
+    MOST_PICTURES,
     Digest,
+    Expression,
     FileName,
     Identity,
     IdentityKind,
@@ -24,6 +26,7 @@ from realtime.models.card import (
     Schema,
     Table,
     Title,
+    View,
     first_fault,
     read_card_text,
     read_table,
@@ -40,11 +43,25 @@ OPAQUE = 250  # alpha from here on is none: pictures that were resized have a ri
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class MorePixels:
+    """A further picture of the same person, (H, W, 3) uint8 BGR, the face in it, and what the card says that it shows.
+
+    `expression` and `view` None: the card does not say.
+    """
+
+    pixels: Pixels
+    face: Face
+    expression: Expression | None = None
+    view: View | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Avatar:
     """A picture ready to be animated, and who it shows.
 
     `pixels`: (H, W, 3) uint8 BGR, upright, no side above 2560. `alpha`: (H, W) uint8, None where nothing shines
     through. `face`: the one that moves, in the picture's pixels; None where the model needs none and there is none.
+    `more`: further pictures of the same person, where the avatar has some.
     """
 
     name: str
@@ -54,6 +71,7 @@ class Avatar:
     alpha: npt.NDArray[np.uint8] | None = None
     face: Face | None = None
     figure: FigureFiles | None = None
+    more: tuple[MorePixels, ...] = ()
 
 
 def _shows_somebody(identity: Identity) -> Identity:
@@ -69,10 +87,18 @@ class PictureFile(Table):
     sha256: Digest
 
 
+class MorePicture(PictureFile):
+    """A further picture of the same person; what it does not say of itself, the tracker finds out."""
+
+    expression: Expression | None = None
+    view: View | None = None
+
+
 class AvatarCard(Table):
     """Everything `avatar.toml` says; field names are the file's own, but for `schema`.
 
-    `figure`: the files of a figure and their hashes, `figure.json` among them; empty for a picture.
+    `picture` is the one at rest, from the front; `pictures` are more of the same person. `figure`: the files of a
+    figure and their hashes, `figure.json` among them; empty for a picture.
     """
 
     schema_version: Schema
@@ -81,12 +107,13 @@ class AvatarCard(Table):
     licence: Line
     identity: Annotated[Identity, AfterValidator(_shows_somebody)]
     picture: PictureFile
+    pictures: Annotated[tuple[MorePicture, ...], Field(max_length=MOST_PICTURES, strict=False)] = ()
     figure: Annotated[dict[FileName, Digest], Field(max_length=MOST_FILES)] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class StoredAvatar:
-    """An avatar's folder and card; its picture had the card's hash when it was opened."""
+    """An avatar's folder and card; its pictures had the card's hashes when it was opened."""
 
     folder: Path
     card: AvatarCard
@@ -118,7 +145,8 @@ def read_avatar_card(folder: Path) -> AvatarCard:
 def open_avatar(folder: Path) -> StoredAvatar:
     """The avatar in a folder, its picture checked against its hash. Raises ModelError."""
     card = read_avatar_card(folder)
-    for file, digest in {card.picture.file: card.picture.sha256, **card.figure}.items():
+    pictures = {picture.file: picture.sha256 for picture in (card.picture, *card.pictures)}
+    for file, digest in {**pictures, **card.figure}.items():
         check_file(folder.resolve(), file, digest)
     return StoredAvatar(folder, card)
 

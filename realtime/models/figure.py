@@ -19,13 +19,21 @@ FIGURE_FILE = "figure.json"
 DRAWING_FILE = "char_cfg.yaml"  # of a character of AnimatedDrawings
 MOST_BYTES = 1 << 20  # of figure.json
 MOST_PARTS, MOST_LAYERS = 64, 200
-MOST_FILES = 1 + MOST_PARTS + MOST_LAYERS
+MOST_HEAD_LAYERS = 480  # of all views of a head together: an avatar's card has a line for each file
+MOST_FILES = 1 + MOST_PARTS + MOST_HEAD_LAYERS
 MOST_PX = 4096
+
+MOUTH_NAMES = (
+    "neutral", "smile", "surprised", "ah", "d", "ee", "f", "l", "m", "oh", "r", "s", "uh", "w-oo",
+    "open", "closed", "oo",
+)  # fmt: skip
+"""Of the layers of a mouth: as artists name them for Adobe Character Animator, and three that are used besides."""
 
 Point = tuple[
     Annotated[float, Field(ge=-MOST_PX, le=2 * MOST_PX)], Annotated[float, Field(ge=-MOST_PX, le=2 * MOST_PX)]
 ]
 Group = Literal["back", "torso", "arm_l", "arm_r", "leg_l", "leg_r"]
+Turn = Literal["left_quarter", "left_profile", "right_quarter", "right_profile", "upward", "downward"]
 Depth = Annotated[float, Field(ge=-2, le=2)]
 
 
@@ -39,14 +47,14 @@ class PartSpec(Table):
     group: Group
     stiff: bool = False
     spring: bool = False
-    parent: str | None = None
 
 
 class LayerSpec(Table):
     """One layer of the head. `depth` 0 is the face's own, positive nearer: it moves so much more with a turn.
 
     `open` and `closed` name the blink that hides and shows it, `gaze` says how far (pixels) it follows the eyes,
-    `clip` names the layer that it is only seen in, `brow` whose brow it is, `mouth` which shape of the mouth.
+    `clip` names the layer that it is only seen in, `brow` whose brow it is, `mouth` which shape of the mouth. `spring`:
+    how loosely it hangs at `centre`, 0 not at all. Layers of the same name are the same thing in all views.
     """
 
     name: str
@@ -60,17 +68,45 @@ class LayerSpec(Table):
     clip: str | None = None
     brow: Literal["Left", "Right"] | None = None
     mouth: str | None = None
+    spring: Annotated[float, Field(ge=0, le=3)] = 0.0
+
+
+Layers = Annotated[tuple[LayerSpec, ...], Field(min_length=1, max_length=MOST_LAYERS)]
+
+
+class ViewSpec(Table):
+    """The head as it is drawn for a turn; left and right are the figure's own, as an artist names them."""
+
+    turn: Turn
+    layers: Layers
 
 
 class HeadSpec(Table):
-    """The head on a sheet of its own: `size` (width, height), and where on the canvas its `centre` lies (`place`)."""
+    """The head on a sheet of its own: `size` (width, height), and where on the canvas its `centre` lies (`place`).
+
+    `layers` show it from the front. What `views` has for one side only serves both, mirrored.
+    """
 
     size: tuple[Annotated[int, Field(ge=8, le=MOST_PX)], Annotated[int, Field(ge=8, le=MOST_PX)]]
     centre: Point
     place: Point
     pivot: Point
     radius: Annotated[float, Field(gt=1, le=MOST_PX)]
-    layers: Annotated[tuple[LayerSpec, ...], Field(min_length=1, max_length=MOST_LAYERS)]
+    layers: Layers
+    views: Annotated[tuple[ViewSpec, ...], Field(max_length=6)] = ()
+
+    @model_validator(mode="after")
+    def _is_no_larger(self) -> "HeadSpec":
+        if len(self.all_layers) > MOST_HEAD_LAYERS:
+            raise ValueError(f"a head has at most {MOST_HEAD_LAYERS} layers in all views")
+        if len({view.turn for view in self.views}) < len(self.views):
+            raise ValueError("two views are for the same turn")
+        return self
+
+    @property
+    def all_layers(self) -> tuple[LayerSpec, ...]:
+        """Those of all views."""
+        return (*self.layers, *(layer for view in self.views for layer in view.layers))
 
 
 class Rig(Table):
@@ -92,8 +128,8 @@ class Rig(Table):
         missing = [joint for joint in JOINTS if joint not in self.joints]
         if missing:
             raise ValueError(f"joints are missing: {', '.join(missing)}")
-        if bool(self.parts) == (self.picture is not None):
-            raise ValueError("a figure has parts or one picture")
+        if bool(self.parts) == (self.picture is not None) and (self.parts or self.head is None):
+            raise ValueError("a figure has parts, a head, or one picture")
         unknown = [joint for part in self.parts for joint in part.chain if joint not in self.joints]
         if unknown:
             raise ValueError(f"parts name joints that are not there: {', '.join(unknown)}")
@@ -112,7 +148,7 @@ class Rig(Table):
     @property
     def files(self) -> tuple[str, ...]:
         """The pictures that it is drawn from."""
-        layers = self.head.layers if self.head is not None else ()
+        layers = self.head.all_layers if self.head is not None else ()
         named = (*(p.image for p in self.parts), *(layer.image for layer in layers), *filter(None, [self.picture]))
         return tuple(dict.fromkeys(named))
 

@@ -9,7 +9,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +26,7 @@ from realtime.models.avatar import AVATAR_FILE, StoredAvatar, avatar_pixels, ope
 from realtime.models.bundle import MAX_FILE_BYTES, PREVIEW_FILE, Bundle, hash_file, open_bundle
 from realtime.models.card import (
     CARD_FILE,
+    MOST_PICTURES,
     FaceTypeName,
     bundle_name,
     has_identity,
@@ -264,23 +265,35 @@ def add_avatar(
     name: str | None = None,
     licence: str | None = None,
     title: str | None = None,
+    more: Sequence[Path] = (),
 ) -> StoredAvatar:
     """Keep a picture among the user's avatars, with a card that says whose face it is.
 
-    Raises ConfigError for the arguments or a file that is no picture, DeviceError where it cannot be stored.
+    `more`: further pictures of the same person. Raises ConfigError for the arguments or a file that is no picture,
+    DeviceError where it cannot be stored.
     """
     said = require_consent(identity, statement)
-    if not file.is_file():
-        raise ConfigError(f"there is no file {printable(file)}: check the path")
-    avatar_pixels(file)
+    for picture in (file, *more):
+        if not picture.is_file():
+            raise ConfigError(f"there is no file {printable(picture)}: check the path")
+        avatar_pixels(picture)
+    if len(more) > MOST_PICTURES:
+        raise ConfigError(
+            f"there are {len(more) + 1} pictures, more than {MOST_PICTURES + 1}: give fewer of one person"
+        )
     chosen = name or name_from(file.stem)
     card = new_card(chosen, title_from(title or name or file.stem), licence, said)
     with AVATARS.adding(chosen) as unfinished:
-        suffix = file.suffix.lower()
-        plain = suffix[1:].isalnum() and suffix.isascii() and len(suffix) <= 5  # the decoder goes by the contents
-        copy = unfinished / f"picture{suffix if plain else '.picture'}"
-        shutil.copyfile(file, copy)
-        card["picture"] = {"file": copy.name, "sha256": hash_file(copy)}
+        entries = []
+        for number, picture in enumerate((file, *more)):
+            suffix = picture.suffix.lower()
+            plain = suffix[1:].isalnum() and suffix.isascii() and len(suffix) <= 5  # the decoder goes by the contents
+            copy = unfinished / f"picture{number or ''}{suffix if plain else '.picture'}"
+            shutil.copyfile(picture, copy)
+            entries.append({"file": copy.name, "sha256": hash_file(copy)})
+        card["picture"] = entries[0]
+        if more:
+            card["pictures"] = entries[1:]
         (unfinished / AVATAR_FILE).write_text(tomli_w.dumps(card), encoding="utf-8")
         parsed = read_avatar_card(unfinished)
     return StoredAvatar(AVATARS.own / chosen, parsed)

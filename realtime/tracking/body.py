@@ -135,7 +135,8 @@ def refine(landmarks: Floats, heat: Floats) -> None:
     """
     cell = LANDMARK_SIZE // HEAT_CELLS
     reach = np.arange(-REFINED_CELLS, REFINED_CELLS + 1)
-    columns, rows = (np.floor(landmarks[:, axis] / cell).clip(-99, 99).astype(int)[:, None] + reach for axis in (0, 1))
+    cells = np.nan_to_num(np.floor(landmarks[:, :2] / cell), nan=-99.0).clip(-99, 99).astype(int)
+    columns, rows = (cells[:, axis, None] + reach for axis in (0, 1))
     inside = ((rows >= 0) & (rows < HEAT_CELLS))[:, :, None] & ((columns >= 0) & (columns < HEAT_CELLS))[:, None, :]
     low, high = (axis.clip(0, HEAT_CELLS - 1) for axis in (rows, columns))
     each = np.arange(len(landmarks))[:, None, None]

@@ -10,6 +10,7 @@ from heads import pictures
 
 from benchmarks.leak.command import leak
 from benchmarks.leak.faults import KINDS, run_trials
+from benchmarks.leak.figure_faults import camera_pixels, magenta, run_figure_trials
 
 TRIALS = 300
 
@@ -22,6 +23,25 @@ def test_no_fault_lets_a_face_out(caplog: pytest.LogCaptureFixture) -> None:
     assert report["pictures"] > 3 * TRIALS
     assert all(found["trials"] >= 2 for found in report["stages"].values())
     assert set(report["stages"]) == set(KINDS)
+
+
+@pytest.mark.slow
+def test_no_fault_of_a_figure_shows_the_camera_or_ends_in_a_traceback(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("CRITICAL")
+    report = run_figure_trials(TRIALS)
+    assert report["leaks"] == []
+    assert report["pictures"] > 4 * TRIALS
+    assert all(found["trials"] >= 2 for found in report["stages"].values())
+    assert report["stages"]["rig"]["ended"] >= 5  # refused in words
+
+
+def test_the_camera_is_known_by_its_colour() -> None:
+    frame = magenta(1, (64, 36))
+    assert camera_pixels(frame) == 64 * 36
+    half = np.full_like(frame, 128)
+    half[:, :32] = 0.7 * frame[:, :32] + 0.3 * half[:, :32]
+    assert camera_pixels(half) == 32 * 36
+    assert camera_pixels(np.full_like(frame, 200)) == 0
 
 
 @pytest.mark.slow

@@ -260,7 +260,7 @@ def test_a_figure_and_a_picture_are_not_taken_for_each_other(
     ("change", "says"),
     [
         ({"joints": {}}, "joints are missing"),
-        ({"parts": []}, "parts or one picture"),
+        ({"parts": [], "head": None}, "parts, a head, or one picture"),
         ({"size": [200, 10**6]}, "size"),
         ({"floor": "low"}, "floor"),
         ({"unknown": 1}, "unknown key unknown"),

@@ -17,7 +17,7 @@ from realtime.cli.doctor import checks
 from realtime.errors import ConfigError, ModelError
 from realtime.frame import Pixels
 from realtime.models.avatar import StoredAvatar, avatar_pixels
-from realtime.models.avatar_loading import MOST_AVATARS, choose_avatars, ready_avatars, usable_face
+from realtime.models.avatar_loading import MOST_AVATARS, calmest_first, choose_avatars, ready_avatars, usable_face
 from realtime.models.library import AVATARS, Broken, add_avatar
 from realtime.tracking.face import Face
 
@@ -257,3 +257,35 @@ def test_the_command(call: Call, tmp_path: Path) -> None:
     assert code == 4
     assert err.count("\n") == 1
     assert call("avatars", "add", *files, "--identity", "self", "--statement", "x", "--name", "y")[0] == 2
+
+
+def test_a_folder_of_one_person_is_one_avatar(tmp_path: Path, call: Call) -> None:
+    files = [a_file(tmp_path / "ann" / f"{name}.png", seed) for seed, name in enumerate("abc")]
+    assert "masquerade avatars add" in (line := one_line(lambda: choose_avatars(str(tmp_path / "ann")), ConfigError))
+    assert f"whose face {tmp_path / 'ann'} shows" in line
+    stored = add_avatar(files[1], more=[files[0], files[2]], identity="self", statement="Me.", name="ann")
+    assert stored.picture.read_bytes() == files[1].read_bytes()
+    assert [len(a.card.pictures) for a in choose_avatars(str(tmp_path / "ann"))] == [2]
+    assert [a.name for a in choose_avatars(str(files[2]))] == ["ann"], "each of them is vouched for"
+    (ready,) = ready_avatars([stored], lambda pixels: [a_face((40, 30), 50)])
+    assert [np.array_equal(one.pixels, avatar_pixels(f)[0]) for one, f in zip(ready.more, files[::2], strict=True)] == [
+        True,
+        True,
+    ]
+    (stored.folder / stored.card.pictures[0].file).write_bytes(b"other")
+    assert "picture1.png is not the file" in one_line(lambda: AVATARS.find("ann"), ModelError)
+    code, _, err = call("avatars", "add", tmp_path / "ann", "--identity", "self", "--statement", "Me.", "--name", "eve")
+    assert (code, "no face was found" in err.splitlines()[-1]) == (2, True), err
+
+
+def test_the_calmest_picture_comes_first(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    files = [a_file(tmp_path / f"{name}.png", seed) for seed, name in enumerate("abc")]
+    known = [posed(a_face((40, 30), 50), yaw=30), None, a_face((40, 30), 50)]
+    faces = {avatar_pixels(file)[0].tobytes(): face for file, face in zip(files, known, strict=True)}
+
+    def find(pixels: Pixels) -> list[Face]:
+        face = faces[pixels.tobytes()]
+        return [] if face is None else [face]
+
+    assert calmest_first(files, find) == [files[2], files[0]]
+    assert "b.png: no face was found" in caplog.text

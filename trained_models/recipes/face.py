@@ -42,7 +42,7 @@ NETS: dict[str, tuple[str, dict[str, str], dict[str, list[int]]]] = {
 TASK = "face_landmarker.task"  # kept beside them for the mediapipe package and for this recipe
 GEOMETRY = "geometry_pipeline_metadata_landmarks.binarypb"
 TRIANGLES = 898
-SKULL = "skull.npz"
+OURS = ("skull.npz", "reflectance.npz")
 HERE = Path(__file__).resolve().parents[1] / "face"
 CARD = """\
 schema = 1
@@ -140,20 +140,21 @@ def mesh_file(face_bundle: Path) -> bytes:
     return out.getvalue()
 
 
-def convert(task: Path, out: Path, skull: Path = HERE / SKULL) -> dict[str, str]:
-    """Writes the bundle's files into `out` and gives back their hashes (file name → sha256). `skull` is what
-    `trained_models.recipes.skull` made."""
+def convert(task: Path, out: Path, ours: Path = HERE) -> dict[str, str]:
+    """Writes the bundle's files into `out` and gives back their hashes (file name → sha256). `ours` holds what
+    `trained_models.recipes.skull` and `people reflectance` made."""
     from trained_models.recipes.tflite_to_onnx import to_onnx
 
     out.mkdir(parents=True, exist_ok=True)
-    data, people = task.read_bytes(), skull.read_bytes()
-    (out / SKULL).write_bytes(people)
+    data = task.read_bytes()
+    for name in OURS:
+        (out / name).write_bytes((ours / name).read_bytes())
     (out / TASK).write_bytes(data)
     with zipfile.ZipFile(io.BytesIO(data)) as bundle:
         for name, (tflite, names, outputs) in NETS.items():
             onnx.save(to_onnx(bundle.read(tflite), names, outputs), out / name)
         np.savez(out / "pose.npz", **read_geometry(bundle.read(GEOMETRY)))
-    digests = {n: hashlib.sha256((out / n).read_bytes()).hexdigest() for n in [*NETS, "pose.npz", SKULL, TASK]}
+    digests = {n: hashlib.sha256((out / n).read_bytes()).hexdigest() for n in [*NETS, "pose.npz", *OURS, TASK]}
     files = "\n".join(f'"{name}" = "sha256:{digest}"' for name, digest in digests.items())
     source = hashlib.sha256(data).hexdigest()
     (out / "model.toml").write_text(CARD.format(files=files, source=source, speed=SPEED))

@@ -65,6 +65,11 @@ class Figure:
         return float(np.linalg.norm(self.joints["neck"] - self.joints["hips"]))
 
     @property
+    def pushed(self) -> Mapping[Side, float]:
+        """By side, radians by which an arm is turned outwards now, clear of the head."""
+        return self._push
+
+    @property
     def mouth(self) -> str | None:
         """The drawn mouth that was shown last."""
         return self._head.mouth if self._head is not None else None

@@ -5,7 +5,7 @@ Without a body and a face the figure rests: it breathes, sways and blinks. A voi
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
@@ -20,7 +20,7 @@ from realtime.families.effect import Kept
 from realtime.families.figure.drawing import Figure, Joints
 from realtime.families.figure.expression import Expression, read_expression
 from realtime.families.figure.painter import Painter
-from realtime.families.figure.retarget import LIMBS, SIDES, FigurePose, Retarget, at_rest, pose_of
+from realtime.families.figure.retarget import LIMBS, SIDES, FigurePose, Retarget, Side, at_rest, pose_of
 from realtime.families.figure.voice import VoiceMouth
 from realtime.families.lip_sync.idle import IdleLife
 from realtime.families.motion.canvas import read_background
@@ -60,6 +60,8 @@ class FigureEffect:
     """An `Effect` that draws figures. Owns `bodies`, the body tracker, and closes it.
 
     `bodies` None: nobody is in the frames. `speech`: the voice that moves the mouth; None: the driver's face does.
+    `pose` and `expression` are what the figure was asked for last, `drawn` where its joints are, `pushed` how far each
+    arm keeps clear of the head.
     """
 
     keeps: Kept = "nothing"
@@ -71,6 +73,9 @@ class FigureEffect:
         self.sessions = bodies.sessions if bodies is not None else ()
         self.resting = True
         self.motion: Moment | None = None
+        self.pose, self.expression = at_rest(), AT_EASE
+        self.drawn: Joints = {}
+        self.pushed: Mapping[Side, float] = {"l": 0.0, "r": 0.0}
         self._ready: tuple[tuple[int, int], str] | None = None
         self._drawn: dict[str, _Drawn] = {}
         self._idle = IdleLife()
@@ -133,6 +138,7 @@ class FigureEffect:
         if self._speech is not None:
             spoken = self._speech(speech_time_ns(frame, self._speech))
             expression, speaks = self._voice(expression, spoken, step_s), spoken.speech > 0
+        self.pose, self.expression = pose, expression
         driven = self._body is not None or face is not None or frame.motion is not None
         self.resting = self._bodies is not None and not driven and not speaks
         timer.lap("align")
@@ -140,6 +146,7 @@ class FigureEffect:
         figure = self._drawn[self._active.name].whole if pose.whole else self._drawn[self._active.name].bust
         at = figure.draw(out, self._painter, pose, expression, self._offset(figure, pose, frame.size), step_s)
         self.motion = Moment(_recorded(at, pose), blendshapes, pose.whole)
+        self.drawn, self.pushed = at, figure.pushed
         timer.lap("swap")
         return out
 

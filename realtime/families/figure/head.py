@@ -50,6 +50,7 @@ class DrawnHead:
             for layer in spec.layers
         ]
         self._mouths = {layer.mouth.lower() for layer in spec.layers if layer.mouth is not None}
+        self._closing = {layer.closed for layer in spec.layers}  # eyes that have closed lids to show
         self.mouth: str | None = None
         self._mouth_shown = MOUTH_STAYS
         self._shut = {"eyeBlinkLeft": False, "eyeBlinkRight": False}
@@ -64,7 +65,7 @@ class DrawnHead:
         blink = dict(zip(("eyeBlinkLeft", "eyeBlinkRight"), face.blink, strict=True))
         wide = dict(zip(("eyeBlinkLeft", "eyeBlinkRight"), face.wide_eyes, strict=True))
         for eye, shut in blink.items():
-            self._shut[eye] = shut > (SHUT_AGAIN if self._shut[eye] else SHUT_FROM)
+            self._shut[eye] = eye in self._closing and shut > (SHUT_AGAIN if self._shut[eye] else SHUT_FROM)
         whites: dict[str, Picture] = {}
         clipped = {layer.spec.clip for layer in self._layers}
         for layer in self._layers:
@@ -76,7 +77,7 @@ class DrawnHead:
             if spec.mouth is not None and spec.mouth.lower() != self.mouth:
                 continue
             across, down, angle = self._shape(layer, face, yaw)
-            if spec.open is not None:
+            if spec.open is not None and spec.mouth is None:
                 down = 1 - 0.85 * blink[spec.open] + 0.12 * wide[spec.open]
             move = SLIDE * self.radius * spec.depth * np.array([np.sin(yaw), np.sin(pitch)])
             if spec.gaze:

@@ -28,6 +28,7 @@ GAP = 2.5  # times the edge's length: ends that are further apart inside the fig
 HANDLE_PX = 8.0  # of a bone: vertices so near are drawn to where the bones carry them
 HANDLE_WEIGHT = 4.0
 RIGID_ROUNDS = 2
+FARTHEST_PX = 1e6  # from the picture: joints may be anywhere
 
 Picture = npt.NDArray[np.uint8]
 """(H, W, 4) uint8 BGRA, colours multiplied by alpha."""
@@ -130,7 +131,7 @@ def skinned(points: Doubles, weights: Doubles, maps: Sequence[tuple[Doubles, Dou
 def trunk(points: Doubles, hips: Doubles, neck: Doubles, posed: tuple[Doubles, Doubles], width: float) -> Doubles:
     """Points of a trunk from `hips` to `neck`, posed: the hips stay level, the chest leans, turned it is narrower."""
     up = neck - hips
-    along = np.clip(((points - hips) @ up) / float(up @ up), 0, 1.15)
+    along = np.clip(((points - hips) @ up) / max(float(up @ up), 1e-9), 0, 1.15)
     along = along * along * (3 - 2 * np.minimum(along, 1))
     angle = (direction(posed[1] - posed[0]) - direction(up)) * (0.25 + 0.75 * along)
     away = (points - hips) * (0.5 + 0.5 * min(width, 1.0), 1.0)
@@ -174,7 +175,7 @@ class Rigid:
 
     def __call__(self, moved: Doubles) -> Doubles:
         """The mesh (N, 2) near where skinning `moved` it."""
-        now = _complex(moved)
+        now = _complex(np.clip(np.nan_to_num(moved), -FARTHEST_PX, FARTHEST_PX))
         aim = now * self._pull
         for _ in range(RIGID_ROUNDS):
             spin = self._gather @ ((now[self._to] - now[self._from]) * self._edges.conj())

@@ -20,7 +20,7 @@ def draw() -> Drawing:
     """The cat."""
     joints = both_sides(RIGHT, MIDDLE) | {"tail": (450, 690), "tail_end": (650, 520)}
     made = Drawing("nimka", "A soft cat in a striped jumper, in layers.", SIZE, 1036, 40, joints, few_colours=True)
-    _tail(made.part("tail", ["tail", "tail_end"], "back", parent="torso", spring=True))
+    _tail(made.part("tail", ["tail", "tail_end"], "back", spring=True))
     for side in "lr":
         _leg(made.limb("leg", side))
     _torso(made.part("torso", ["hips", "neck"], "torso"))

@@ -1,5 +1,7 @@
 """Pip: a fox cub in a hoodie, inked and flat."""
 
+from typing import Any
+
 import numpy as np
 import skia
 
@@ -18,11 +20,11 @@ RIGHT = {
 }  # fmt: skip
 
 
-def draw() -> Drawing:
+def draw(**more: Any) -> Drawing:
     """The fox."""
     joints = both_sides(RIGHT, MIDDLE) | {"tail": (462, 668), "tail_end": (690, 470)}
-    made = Drawing("pip", "A drawn fox cub in a hoodie, in layers.", SIZE, 1038, 30, joints, few_colours=True)
-    _tail(made.part("tail", ["tail", "tail_end"], "back", parent="torso", spring=True))
+    made = Drawing("pip", "A drawn fox cub in a hoodie, in layers.", SIZE, 1038, 30, joints, few_colours=True, **more)
+    _tail(made.part("tail", ["tail", "tail_end"], "back", spring=True))
     for side in "lr":
         _leg(made.limb("leg", side))
     _torso(made.part("torso", ["hips", "neck"], "torso"))

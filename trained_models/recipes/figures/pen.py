@@ -89,12 +89,16 @@ class Sheet:
     """One transparent layer that is drawn on."""
 
     def __init__(self, size: tuple[int, int], mirrored: bool = False) -> None:
-        self._surface = skia.Surface(*size)
-        self.canvas = self._surface.getCanvas()
-        self.canvas.clear(0)
+        self.canvas = self._open(size)
         if mirrored:
             self.canvas.translate(size[0], 0)
             self.canvas.scale(-1, 1)
+
+    def _open(self, size: tuple[int, int]) -> skia.Canvas:
+        self._surface = skia.Surface(*size)
+        canvas = self._surface.getCanvas()
+        canvas.clear(0)
+        return canvas
 
     def fill(self, path: skia.Path, colour: int | skia.Shader) -> None:
         """A plane in one colour or shaded."""
@@ -159,14 +163,15 @@ class Drawing:
     head: dict[str, object] = field(default_factory=dict)
     picture: Picture | None = None  # instead of layers
     few_colours: bool = False  # 256 in a layer
+    sheet: Callable[..., "Sheet"] = Sheet
     finish: Callable[[Picture, str], object] | None = None
-    _parts: list[tuple[Sheet, dict[str, object]]] = field(default_factory=list)
-    _layers: list[tuple[Sheet, dict[str, object]]] = field(default_factory=list)
+    parts: list[tuple[Sheet, dict[str, object]]] = field(default_factory=list)
+    layers: list[tuple[Sheet, dict[str, object]]] = field(default_factory=list)
 
     def part(self, name: str, chain: Sequence[str], group: str, **more: object) -> Sheet:
         """A layer of the body, from back to front; one of the left is drawn as the right and mirrored."""
-        sheet = Sheet(self.size, mirrored=group.endswith("_l"))
-        self._parts.append((sheet, {"name": name, "chain": list(chain), "group": group, **more}))
+        sheet = self.sheet(self.size, mirrored=group.endswith("_l"))
+        self.parts.append((sheet, {"name": name, "chain": list(chain), "group": group, **more}))
         return sheet
 
     def limb(self, name: str, side: str, **more: object) -> Sheet:
@@ -177,8 +182,8 @@ class Drawing:
     def layer(self, name: str, depth: float, **more: object) -> Sheet:
         """A layer of the head, from back to front, on the head's own sheet."""
         width, height = self.head["size"]  # type: ignore[misc]
-        sheet = Sheet((width, height))
-        self._layers.append((sheet, {"name": name, "depth": depth, **more}))
+        sheet = self.sheet((width, height))
+        self.layers.append((sheet, {"name": name, "depth": depth, **more}))
         return sheet
 
     def save(self, folder: Path) -> None:
@@ -192,9 +197,9 @@ class Drawing:
             rig |= {"picture": "drawing.png"}
             _write(folder / "drawing.png", self.picture, few_colours=True)
         else:
-            rig["parts"] = [self._written(folder, *part) for part in self._parts]
-        if self._layers:
-            rig["head"] = {**self.head, "layers": [self._written(folder, *layer) for layer in self._layers]}
+            rig["parts"] = [self._written(folder, *part) for part in self.parts]
+        if self.layers:
+            rig["head"] = {**self.head, "layers": [self._written(folder, *layer) for layer in self.layers]}
         (folder / "figure.json").write_text(json.dumps(rig, indent=1) + "\n", encoding="utf-8")
         read = read_rig(folder)
         _write(folder / "picture.png", still(read, folder), few_colours=True, faintest=96)

@@ -14,6 +14,7 @@ from trained_models.recipes.face import mesh_file
 from trained_models.recipes.motion import flow as flows
 from trained_models.recipes.motion import frames, refiner, samples, to_bundle
 from trained_models.recipes.motion.avatars import SITTERS, write_avatar
+from trained_models.recipes.motion.expressions import write_expressions
 from trained_models.recipes.sample_files import finished
 from trained_models.training.ema import run
 
@@ -130,6 +131,12 @@ def avatars(names: tuple[str, ...], out: Path) -> None:
     for sitter in SITTERS:
         if not names or sitter.name in names:
             print(write_avatar(sitter, out), flush=True)
+
+
+@main.command()
+def expressions() -> None:
+    """Add what stills are given of somebody else's expressions to the bundle."""
+    print(write_expressions(BUNDLE, ROOT / "clips" / "driving.mp4", open_head(BUNDLE / "mesh.npz")), flush=True)
 
 
 if __name__ == "__main__":

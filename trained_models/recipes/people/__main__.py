@@ -4,10 +4,12 @@ from pathlib import Path
 from typing import Any
 
 import click
+import numpy as np
 
 from trained_models.recipes.people.clip import render_clip
 from trained_models.recipes.people.clips import Wanted, render_clips
 from trained_models.recipes.people.pairs import SEED, STRANGERS, Drivers, render_shards
+from trained_models.recipes.people.reflectance import patterns
 
 DATA = Path.home() / ".cache" / "masquerade" / "people"
 PATH = click.Path(path_type=Path)
@@ -65,6 +67,17 @@ def clips(data: Path, people: int, workers: int, seed: int, **wanted: Any) -> No
 def clip(out: Path) -> None:
     """The bundled driving clip; needs libespeak-ng."""
     _count(render_clip(out), None, "frame")
+
+
+@main.command()
+@click.option("--people", type=int, default=24, show_default=True)
+@click.option("--out", type=PATH, default=Path("reflectance.npz"), show_default=True)
+def reflectance(people: int, out: Path) -> None:
+    """What every face's skin has in common; `trained_models.recipes.face` takes it from `trained_models/face`."""
+    found: list[Any] = []
+    with click.progressbar(patterns(people), people, label="person", show_pos=True) as bar:
+        found.extend(bar)
+    np.savez(out, pattern=np.mean(found, axis=0).astype(np.float32))
 
 
 if __name__ == "__main__":

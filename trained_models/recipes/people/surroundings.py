@@ -1,5 +1,6 @@
 """Random light: a room as spherical harmonics, and up to three lamps."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import cv2
@@ -53,6 +54,17 @@ class Light:
         self._hang_lamps(rng)
         self._balance(rng)
         self.softness = rng.uniform(0.004, 0.02)
+
+    @classmethod
+    def of(cls, room: Any, lamps: Sequence[tuple[Any, Any]] = (), softness: float = 0.01) -> "Light":
+        """A light that is given: `room` (512, 3) or (3,), and up to three lamps' (direction, colour)."""
+        light = cls.__new__(cls)
+        light.room = np.broadcast_to(np.asarray(room, np.float64), (len(DIRECTIONS), 3))
+        hung = (*lamps, *[((0, 0, 1), (0, 0, 0))] * 3)[:3]
+        light.lamps = np.stack([_unit(np.array(towards, np.float64)) for towards, _ in hung]).astype(np.float32)
+        light.lamp_colours = np.array([colour for _, colour in hung], np.float32)
+        light.softness = softness
+        return light
 
     def _hang_lamps(self, rng: np.random.Generator) -> None:
         """A key light mostly from the front, a rim light opposite, a fill."""

@@ -27,7 +27,7 @@ from realtime.families.motion.mesh.head import (
     read,
 )
 from realtime.families.motion.mesh.interior import lay, opening_box
-from realtime.families.motion.mesh.motion import Moved, lips_parted, move
+from realtime.families.motion.mesh.motion import Moved, lips_parted, move, still
 from realtime.families.motion.mesh.refiner import Refiner
 from realtime.families.motion.mesh.source import MAP_SIDE, MeshSource, make_source
 from realtime.families.motion.motion_model import DrawnCrop, Motion
@@ -45,7 +45,7 @@ class MeshModel:
     needs_face = True
 
     def __init__(self, head: Head, refiner: Refiner | None = None, flow: FlowNetwork | None = None) -> None:
-        self._head = head
+        self.head = head
         self._refiner = refiner
         self._flow = flow
         self.sessions: Sequence[Session] = [network.session for network in (refiner, flow) if network is not None]
@@ -54,14 +54,14 @@ class MeshModel:
         """The avatar of a whole picture, (H, W, 3) uint8 BGR. Raises ConfigError where there is no face in it."""
         if face is None:
             raise ConfigError("there is no face in the avatar's picture: this model moves faces only")
-        return make_source(self._head, picture, face)
+        return make_source(self.head, picture, face)
 
     def encode_driving(self, frame: Frame, face: Face | None, steadiness: float) -> Reading | None:
         """The driver's reading; None without a face. The tracker's own filter is the one there is."""
         if face is None:
             return None
         try:
-            return read(self._head, face)
+            return read(self.head, face)
         except ValueError:
             return None
 
@@ -70,17 +70,21 @@ class MeshModel:
 
     def draw(self, source: MeshSource, driving: Reading, reference: Reading | None, how: Motion) -> DrawnCrop:
         """The avatar's crop as the driver moves it. Raises ModelError where the network gives no numbers."""
-        if not how.strength > 0:
-            return DrawnCrop(source.still, source.mask)
+        return DrawnCrop(self.moved(source, driving, reference, how)[0], source.mask)
+
+    def moved(
+        self, source: MeshSource, driving: Reading, reference: Reading | None, how: Motion
+    ) -> tuple[Pixels, Doubles]:
+        """The crop that `draw` gives, and its points: (478 or more, 3) in its pixels, y down. Raises as `draw`."""
         moved = move(source.rest, driving, reference, how, source.free)
         points = source.points(moved)
-        if not np.isfinite(points).all():
-            return DrawnCrop(source.still, source.mask)
+        if not how.strength > 0 or not np.isfinite(points).all():
+            return source.still, source.points(still(source.rest))
         pixels = geometry(source, points, moved, self._flow)
         if self._refiner is not None:
             # The picture at rest is right as it is: what is refined grows with how far the face is from it.
             self._refiner.refine(pixels, source, points, moved, min(1.0, 2.0 * how.strength))
-        return DrawnCrop(pixels, source.mask)
+        return pixels, points
 
     def close(self) -> None:
         """Close the networks. May be called twice."""

@@ -1,0 +1,192 @@
+"""Makes picture sets of pictures: frames faces alike, sorts them by expression and view, makes what is missing.
+
+What is missing is made as the motion family moves a still: the resting picture's mesh goes where the readings of
+somebody else's expressions lead, and a network paints teeth and lids.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from realtime.errors import ConfigError
+from realtime.families.motion.mesh.head import (
+    INNER_LOWER_LIP,
+    INNER_UPPER_LIP,
+    LANDMARKS,
+    OUTER_LOWER_LIP,
+    OUTER_UPPER_LIP,
+    OVAL,
+    Reading,
+)
+from realtime.families.motion.mesh.model import MeshModel, open_mesh_model
+from realtime.families.motion.mesh.source import MeshSource, source_of_crop
+from realtime.families.motion.motion_model import Motion
+from realtime.frame import Floats, Pixels
+from realtime.imaging.affine import Matrix, warp
+from realtime.inference.file_kind import read_arrays
+from realtime.models.avatar import Avatar
+from realtime.models.card import Expression, View
+from realtime.models.expressions import SMILES, expression_of, lips_apart, unrest, view_of
+from realtime.models.library import load_bundle
+from realtime.models.picture_set import KeyPicture, PictureSet
+from realtime.tracking.face import Face
+
+SIDE = 512
+EYES_APART = 0.28  # the distance of the outer eye corners, in sides
+EXPRESSIONS_FILE = "expressions.npz"
+MADE: tuple[Expression, ...] = ("open", "smile", "closed")  # what a set gets where it lacks it
+READ = ("rest", *MADE)  # what `EXPRESSIONS_FILE` holds, in its order
+CLOSED_LIPS = 0.05  # lips further apart than this are no resting mouth
+_FULL_SMILE = 0.95  # what is read of the smile in `EXPRESSIONS_FILE`
+_SURELY_CM = 0.3
+_TO_EACH_OTHER = ((INNER_UPPER_LIP, -0.3), (OUTER_UPPER_LIP, -0.22), (INNER_LOWER_LIP, 0.7), (OUTER_LOWER_LIP, 0.52))
+_OUTER_EYES = (33, 263)
+_AS_IT_IS = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Photo:
+    """A picture of a person, (H, W, 3) uint8 BGR, and the face in it; None where nobody says what it shows."""
+
+    pixels: Pixels
+    face: Face
+    expression: Expression | None = None
+    view: View | None = None
+
+
+def key_from_picture(landmarks: Floats, side: int = SIDE) -> Matrix:
+    """The matrix from a picture to the square of a key picture: eyes level, of one size, the face in the middle."""
+    points = landmarks.astype(np.float64)
+    across = points[_OUTER_EYES[1]] - points[_OUTER_EYES[0]]
+    scale = EYES_APART * side / max(float(np.linalg.norm(across)), 1e-6)  # with its depth: a turned head is no smaller
+    angle = np.arctan2(across[1], across[0])
+    cos, sin = scale * np.cos(angle), scale * np.sin(angle)
+    turn = np.array([[cos, sin], [-sin, cos]])
+    oval = points[OVAL, :2] @ turn.T
+    middle = (oval.min(axis=0) + oval.max(axis=0)) / 2
+    return np.column_stack([turn, 0.5 * (side - 1) - middle])
+
+
+def framed(photo: Photo, side: int = SIDE) -> KeyPicture:
+    """A picture as a key picture: its square, and its landmarks there."""
+    matrix = key_from_picture(photo.face.landmarks, side)
+    pixels = warp(photo.pixels, matrix, side, side, "edge")
+    expression, view = photo.expression or "rest", photo.view or "front"
+    return KeyPicture(pixels, moved_points(photo.face.landmarks, matrix), expression, view)
+
+
+def moved_points(landmarks: Floats, to_from: Matrix) -> Floats:
+    """Landmarks (478, 3) seen through a similarity, their depth scaled along."""
+    flat = landmarks[:, :2] @ to_from[:, :2].T + to_from[:, 2]
+    scale = float(np.hypot(to_from[0, 0], to_from[1, 0]))
+    return np.column_stack([flat, scale * landmarks[:, 2]]).astype(np.float32)
+
+
+def photos_of(avatar: Avatar) -> list[Photo]:
+    """The pictures of an avatar whose face was found. Raises ConfigError where there was none."""
+    if avatar.face is None:
+        raise ConfigError(f"avatar {avatar.name}: there is no face in its picture: choose another")
+    more = [Photo(one.pixels, one.face, one.expression, one.view) for one in avatar.more]
+    return [Photo(avatar.pixels, avatar.face), *more]
+
+
+def sorted_photos(photos: Sequence[Photo]) -> list[Photo]:
+    """The pictures with their expression and view, the best of each kind; None what is left where it is between two.
+
+    What a picture says of itself counts; the tracker sorts the others.
+    """
+    best: dict[tuple[Expression | None, View], Photo] = {}
+    for photo in photos:
+        expression = photo.expression or expression_of(photo.face.blendshapes, lips_apart(photo.face.landmarks))
+        view = photo.view or view_of(photo.face)
+        if view is None:
+            continue
+        known = best.get((expression, view))
+        stated = photo.expression is not None
+        if known is None or (not stated and unrest(photo.face) < unrest(known.face)):
+            best[expression, view] = replace(photo, expression=expression, view=view)
+    return list(best.values())
+
+
+class KeyPictureMaker:
+    """Makes picture sets of photographs. Owns the motion model that moves them; one thread."""
+
+    def __init__(self, model: MeshModel, readings: dict[str, Reading]) -> None:
+        self._model, self._readings = model, readings
+
+    def __call__(self, name: str, photos: Sequence[Photo]) -> PictureSet:
+        """The set of one person's pictures. Raises ConfigError, in which `name` says whose, where none can be worn."""
+        found = sorted_photos(photos) or [min(photos, key=lambda photo: unrest(photo.face))]
+        front = [photo for photo in found if photo.view == "front"]
+        if not front:  # the one that looks aside least will do
+            nearest = min(found, key=lambda photo: unrest(photo.face))
+            front = [replace(nearest, view="front")]
+        aside = [photo for photo in found if photo.view not in (None, "front") and photo.expression is not None]
+        awake = [photo for photo in front if photo.expression != "closed"]
+        if not awake:
+            raise ConfigError(f"avatar {name}: its eyes are closed: take a picture with open eyes")
+        base = next((photo for photo in awake if photo.expression == "rest"), None)
+        keys = [framed(photo) for photo in (*front, *aside) if photo.expression is not None]
+        if base is None:
+            keys.insert(0, self._at_rest(min(awake, key=lambda photo: unrest(photo.face))))
+        return self.complete(PictureSet(tuple(sorted(keys, key=_rest_first))))
+
+    def complete(self, pictures: PictureSet) -> PictureSet:
+        """The set with an open mouth, a smile and closed lids, made of the resting picture where it has none."""
+        missing = [expression for expression in MADE if pictures.find(expression) is None]
+        if not missing:
+            return pictures
+        source = self._source(pictures.rest)
+        made = [self._moved(source, self._readings["rest"], self._readings[name], name) for name in missing]
+        return PictureSet((*pictures.keys, *made))
+
+    def _at_rest(self, photo: Photo) -> KeyPicture:
+        """A picture's face brought to rest, where it smiles or has its mouth open."""
+        key = replace(framed(photo), expression="rest", view="front")
+        if lips_apart(key.points) < CLOSED_LIPS:
+            return key
+        shown = "open" if photo.expression == "open" else "smile"
+        read = float(photo.face.blendshapes[SMILES].mean())
+        share = 1.0 if shown == "open" else float(np.clip(read / _FULL_SMILE, 0.3, 1.0))
+        source, rest = self._source(key), self._readings["rest"]
+        # A motion model takes lips that are apart for speech, and lets them be: told to go further, they meet.
+        further = (
+            float((source.rest.shape[INNER_UPPER_LIP, 1] - source.rest.shape[INNER_LOWER_LIP, 1]).max()) + _SURELY_CM
+        )
+        shut = rest.shape.copy()
+        for row, amount in _TO_EACH_OTHER:
+            shut[row, 1] += amount * further
+        return self._moved(source, self._readings[shown], replace(rest, shape=shut), "rest", share)
+
+    def _source(self, key: KeyPicture) -> MeshSource:
+        still = Face(key.points, np.zeros(52, np.float32), np.eye(4, dtype=np.float32), 1.0)
+        return source_of_crop(self._model.head, key.pixels, key.points, still, _AS_IT_IS)
+
+    def _moved(
+        self, source: MeshSource, zero: Reading, driving: Reading, expression: Expression, strength: float = 1.0
+    ) -> KeyPicture:
+        """A key picture of a face that moves from one reading to another."""
+        how = Motion(relative=True, adapt_scale=True, region="expression", strength=strength)
+        drawn, points = self._model.moved(source, driving, zero, how)
+        return KeyPicture(drawn, points[:LANDMARKS].astype(np.float32), expression)
+
+    def close(self) -> None:
+        """Close the networks. May be called twice."""
+        self._model.close()
+
+
+def _rest_first(key: KeyPicture) -> bool:
+    return (key.expression, key.view) != ("rest", "front")
+
+
+def open_key_picture_maker(**options: Any) -> KeyPictureMaker:
+    """The maker, its networks loaded and warm; `options` as of `opening_networks`. Raises ModelError."""
+    bundle = load_bundle("motion")
+    shapes, blinks = read_arrays(bundle.path(EXPRESSIONS_FILE), "shapes", "blinks")
+    readings = {
+        name: Reading(shape, np.eye(3), np.zeros(2), 1.0, blink)
+        for name, shape, blink in zip(READ, shapes.astype(np.float64), blinks.astype(np.float64), strict=True)
+    }
+    return KeyPictureMaker(open_mesh_model(bundle, **options), readings)

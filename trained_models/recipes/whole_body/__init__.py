@@ -1,0 +1,1 @@
+"""Whole people who move, with the truth of every joint: what figures are measured with."""
