@@ -5,7 +5,7 @@ shoulders step by step. `hair.frag` cuts its strands out of the ribbon: ten time
 need, and finer ends.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import cv2
@@ -71,10 +71,12 @@ class Roots:
         return len(self.places)
 
 
-def plant(rng: np.random.Generator, name: str, skin: tuple[Floats, Floats], recession: float, under_hat: bool) -> Roots:
+def plant(
+    rng: np.random.Generator, name: str, style: Style, skin: tuple[Floats, Floats], recession: float, under_hat: bool
+) -> Roots:
     """Spread a style's roots evenly over the scalp of `skin` (places and normals), thinner at the edge;
     `under_hat`: only below one."""
-    style, topo = STYLES[name], topology()
+    topo = topology()
     mesh, mean = topo.skin, topo.skin.surface(topo.template)[0]
     places, normals = skin
     triangles = np.concatenate([mesh.quads[:, [0, 1, 2]], mesh.quads[:, [0, 2, 3]]])
@@ -139,14 +141,29 @@ def grow(person: Identity, name: str, seed: int, recession: float = 0.0, under_h
     """The hair of one person in one of the `STYLES`; `recession` 0..0.5 bares the temples; `under_hat`: only
     what shows below one."""
     rng = np.random.default_rng(seed)
-    style, topo = STYLES[name], topology()
-    neutral = person.pose().vertices
-    skin, shirt = topo.skin.surface(neutral), topo.shirt.surface(neutral)
-    strands = _comb(rng, name, style, plant(rng, name, skin, recession, under_hat))
-    body = np.concatenate([skin[0], shirt[0]]), np.concatenate([skin[1], shirt[1]])
-    points = _curled(_grown(rng, name, style, strands, person, body), style, strands)
+    style = STYLES[name]
+    points, strands = _strands(rng, person, name, style, recession, under_hat)
     tint = rng.uniform(0, 1, len(points)) * 0.6 + 0.4 * (strands.drift[strands.clump, 0] * 0.3 + 0.5)
     return _ribbons(rng, points, style, np.clip(tint, 0, 1), strands, person)
+
+
+def guides(person: Identity, name: str, seed: int, recession: float = 0.0, share: int = 3) -> tuple[Floats, Ints]:
+    """(n, steps, 3) strands to grow others between, and (n,) whom each runs with; `share` times as many as `grow`'s
+    locks."""
+    style = replace(STYLES[name], lock=max(2, STYLES[name].lock // share))
+    points, strands = _strands(np.random.default_rng(seed), person, name, style, recession, False)
+    return points, strands.clump
+
+
+def _strands(
+    rng: np.random.Generator, person: Identity, name: str, style: Style, recession: float, under_hat: bool
+) -> tuple[Floats, _Strands]:
+    topo = topology()
+    neutral = person.pose().vertices
+    skin, shirt = topo.skin.surface(neutral), topo.shirt.surface(neutral)
+    strands = _comb(rng, name, style, plant(rng, name, style, skin, recession, under_hat))
+    body = np.concatenate([skin[0], shirt[0]]), np.concatenate([skin[1], shirt[1]])
+    return _curled(_grown(rng, name, style, strands, person, body), style, strands), strands
 
 
 def _flow(rng: np.random.Generator, name: str, roots: Roots, side: Floats) -> Any:

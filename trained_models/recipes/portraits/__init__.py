@@ -1,0 +1,1 @@
+"""People that do not exist, photographed with Cycles: the built-in picture sets and the avatars' stills."""
