@@ -121,25 +121,43 @@ def models_add(file: Path, **given: str | None) -> None:
 @_statement
 @_name
 @click.option("--licence", help="The picture's licence, if it has one.")
-@click.option("--figure", is_flag=True, help="A talking figure of an animated picture: mouth closed, open, blink.")
-def avatars_add(files: tuple[Path, ...], name: str | None, figure: bool, **given: str | None) -> None:
+@click.option(
+    "--figure/--picture", "figure", default=None, help="A whole figure that moves, or a face; found out if not given."
+)
+def avatars_add(files: tuple[Path, ...], name: str | None, figure: bool | None, **given: str | None) -> None:
     """Add pictures, folders of several pictures of one person, or figures, and say whom they show.
 
-    Figures are folders, and PSD, .ora and SVG drawings.
+    Figures are folders, PSD, .ora and SVG drawings, pictures of a whole figure, and with --figure animated pictures
+    of a talking one: mouth closed, open, blink.
     """
+    from realtime.capture.picture import is_animated
     from realtime.families.figure.drawing import still
     from realtime.models.figure_import import add_figure, is_figure_source
-    from realtime.models.library import add_avatar
+    from realtime.models.flat_figure import add_picture
 
     if name and len(files) > 1:
         raise ConfigError("--name is for one avatar: add several without it, each is called as its file")
     for file in files:
-        if figure or is_figure_source(file) or (file.is_dir() and not _has_pictures(file)):
+        talks = figure and file.is_file() and is_animated(file)
+        if talks or is_figure_source(file) or (file.is_dir() and (figure or not _has_pictures(file))):
             added = add_figure(file, preview=still, name=name, tell=click.echo, **given).name
             click.echo(f"added {added}: masquerade run --avatar {added}")
             continue
-        added = (_add_person(file, name, **given) if file.is_dir() else add_avatar(file, name=name, **given)).name
-        click.echo(f"added {added}: masquerade run --model motion --avatar {added}, or --model face to wear it")
+        if file.is_dir():
+            avatar, faults = _add_person(file, name, **given), list[str]()
+        else:
+            avatar, faults = add_picture(file, preview=still, figure=figure, name=name, **given)
+        if not avatar.is_figure:
+            added = avatar.name
+            click.echo(f"added {added}: masquerade run --model motion --avatar {added}, or --model face to wear it")
+            continue
+        click.echo(f"added {avatar.name} as a figure: masquerade run --avatar {avatar.name}")
+        for fault in faults:
+            click.echo(f"  {fault}")
+        click.echo(
+            f"its joints and its face were proposed: mend them on the page (masquerade demo --avatar {avatar.name}, "
+            "then Joints at its picture)"
+        )
 
 
 def _has_pictures(folder: Path) -> bool:

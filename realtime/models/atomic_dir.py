@@ -15,11 +15,11 @@ UNFINISHED = ".unfinished-"  # so begins the name of a folder that is being fill
 
 
 @contextmanager
-def atomic_dir(target: Path, *, do: str, private: bool = False) -> Iterator[Path]:
+def atomic_dir(target: Path, *, do: str, private: bool = False, replace: bool = False) -> Iterator[Path]:
     """A folder to fill; it becomes `target` if the block ends well, and vanishes if it does not.
 
     It is beside `target`, on the same disk, so that it becomes that at once. At `target` may be an empty folder,
-    or nothing; its parent must be there. `private` closes it to other users.
+    or nothing, or with `replace` what gives way to it; its parent must be there. `private` closes it to other users.
     Raises DeviceError where the disk fails, in the block too: `do` ends its line.
     """
     try:
@@ -37,13 +37,30 @@ def atomic_dir(target: Path, *, do: str, private: bool = False) -> Iterator[Path
             unfinished.chmod(0o755)
         if is_empty_folder(target):
             target.rmdir()  # not every system renames onto a folder
-        if os.path.lexists(target):
+        if replace:
+            _replace(target, unfinished)
+        elif os.path.lexists(target):
             raise FileExistsError(0, "something of that name came there meanwhile")
-        unfinished.rename(target)
+        else:
+            unfinished.rename(target)
     except OSError as error:
         raise storage_error(f"{target.name} cannot be stored in", target.parent, error, do) from error
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def _replace(target: Path, finished: Path) -> None:
+    """Put a folder in another's place; where that fails the other is back."""
+    aside = Path(tempfile.mkdtemp(prefix=UNFINISHED, dir=target.parent))
+    old = aside / target.name
+    target.rename(old)
+    try:
+        finished.rename(target)
+    except OSError:
+        old.rename(target)
+        raise
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
 
 
 def is_empty_folder(path: Path) -> bool:

@@ -109,6 +109,24 @@ class HeadSpec(Table):
         return (*self.layers, *(layer for view in self.views for layer in view.layers))
 
 
+Eye = tuple[
+    Annotated[float, Field(ge=0, le=MOST_PX)],
+    Annotated[float, Field(ge=0, le=MOST_PX)],
+    Annotated[float, Field(ge=1, le=MOST_PX)],
+]
+
+
+class FaceMarks(Table):
+    """Where the face of a flat picture is: each eye's middle and radius, and the mouth's left and right corners.
+
+    `l_eye` is at the right of the picture, as your left is on the camera.
+    """
+
+    l_eye: Eye | None = None
+    r_eye: Eye | None = None
+    mouth: tuple[Point, Point] | None = None
+
+
 class Rig(Table):
     """Everything `figure.json` says. `floor` and `top`: the rows that the figure stands on and begins at."""
 
@@ -122,6 +140,7 @@ class Rig(Table):
     head: HeadSpec | None = None
     picture: FileName | None = None
     radius: Annotated[float, Field(gt=1, le=MOST_PX)] | None = None
+    face: FaceMarks | None = None
 
     @model_validator(mode="after")
     def _is_whole(self) -> "Rig":
@@ -130,6 +149,8 @@ class Rig(Table):
             raise ValueError(f"joints are missing: {', '.join(missing)}")
         if bool(self.parts) == (self.picture is not None) and (self.parts or self.head is None):
             raise ValueError("a figure has parts, a head, or one picture")
+        if self.face is not None and self.picture is None:
+            raise ValueError("a face is marked in a flat picture only")
         unknown = [joint for part in self.parts for joint in part.chain if joint not in self.joints]
         if unknown:
             raise ValueError(f"parts name joints that are not there: {', '.join(unknown)}")

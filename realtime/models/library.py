@@ -148,16 +148,22 @@ class Library(Generic[Item]):
         with atomic_dir(self.own / name, do=MAKE_ROOM, private=True) as unfinished:
             yield unfinished
 
+    @contextmanager
+    def replacing(self, name: str) -> Iterator[Path]:
+        """A folder to fill; if the block ends well it takes the place of the user's own item `name`.
+
+        Raises ConfigError for a built-in one, ModelError for an unknown name, DeviceError where it cannot be stored.
+        """
+        folder = self._own_folder(name, "changed")
+        with atomic_dir(folder, do=MAKE_ROOM, private=True, replace=True) as unfinished:
+            yield unfinished
+
     def remove(self, name: str) -> None:
         """Delete one of the user's own items, broken ones too.
 
         Raises ConfigError for a built-in one, ModelError for an unknown name, DeviceError.
         """
-        folder = next((f for f in self.folders() if f.name == name and f.parent == self.own), None)
-        if folder is None:
-            if self.folder(name):
-                raise ConfigError(f"{name} comes with masquerade: only your own {self.command} can be removed")
-            raise self._unknown(name)
+        folder = self._own_folder(name, "removed")
         try:
             if folder.is_symlink():
                 folder.unlink()
@@ -167,6 +173,14 @@ class Library(Generic[Item]):
             shutil.rmtree(gone)
         except OSError as error:
             raise storage_error(f"{name} cannot be removed from", self.own, error, MAKE_ROOM) from error
+
+    def _own_folder(self, name: str, do: str) -> Path:
+        folder = next((f for f in self.folders() if f.name == name and f.parent == self.own), None)
+        if folder is None:
+            if self.folder(name):
+                raise ConfigError(f"{name} comes with masquerade: only your own {self.command} can be {do}")
+            raise self._unknown(name)
+        return folder
 
     def _open(self, folder: Path) -> Item:
         item = self.open_item(folder)

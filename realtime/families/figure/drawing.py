@@ -13,6 +13,7 @@ from realtime.capture.picture import decode_picture
 from realtime.errors import ConfigError, ModelError
 from realtime.families.figure import mesh
 from realtime.families.figure.expression import Expression
+from realtime.families.figure.flat_face import FlatFace
 from realtime.families.figure.head import DrawnHead
 from realtime.families.figure.mesh import Picture
 from realtime.families.figure.painter import Painter, Run, lay_moved
@@ -54,8 +55,10 @@ class Figure:
             check_size((round(width * scale), round(height * scale)), "the head")
         self._head = DrawnHead(rig.head, scale, load) if rig.head is not None else None
         self._body: _Layers | _Flat
+        self._flat_face: FlatFace | None = None
         if rig.picture is not None:
-            self._body = _Flat(load(rig.picture), self.joints)
+            self._body = flat = _Flat(load(rig.picture), self.joints, rig.head_radius * scale)
+            self._flat_face = FlatFace(flat.picture, rig.face, scale) if rig.face is not None else None
         else:
             self._body = _Layers(rig, self.joints, scale, load)
 
@@ -79,6 +82,8 @@ class Figure:
     ) -> Joints:
         """Draw the figure over a frame, in place; gives where its joints are. `offset`: of its canvas in the frame."""
         at = self.place(pose, offset, step_s)
+        if self._flat_face is not None:
+            self._flat_face.draw(face)
         todo: list[tuple[float, Callable[[], None]]] = []
         for order, run, vertices in self._body.runs(at, pose, self._swing_on(pose, step_s)):
             todo.append((order, partial(painter.draw, frame, run, vertices)))
@@ -272,8 +277,8 @@ class _Flat:
     Limbs share the trunk's vertices: turning them opens no gap, and they can still be drawn before or behind.
     """
 
-    def __init__(self, picture: Picture, joints: Mapping[str, Doubles]) -> None:
-        picture = mesh.softened(picture.astype(np.float32))
+    def __init__(self, picture: Picture, joints: Mapping[str, Doubles], head_radius: float) -> None:
+        self.picture = picture = mesh.softened(picture.astype(np.float32))
         alpha = np.ascontiguousarray(picture[..., 3])
         self._joints = j = {name: point + mesh.MARGIN_PX for name, point in joints.items()}
         limbs = {
@@ -286,23 +291,56 @@ class _Flat:
         fields = mesh.ways_inside(alpha, self._lines())
         columns, rows = (grid.points / mesh.GRID_STEP).astype(int).T
         ways = fields[:, rows.clip(0, fields.shape[1] - 1), columns.clip(0, fields.shape[2] - 1)]
+        # A head is as near as its rim is: an arm raised beside it does not take half of it along.
+        away = np.linalg.norm(grid.points - j["head"], axis=1) - head_radius
+        nearer = ways.copy()
+        nearer[1] = np.where(away < 0.06 * head_radius, np.minimum(ways[1], np.maximum(away, 0.0)), ways[1])
+        owner = nearer.argmin(axis=0)
         grid = mesh.Grid(grid.points, grid.triangles[~mesh.across_gaps(grid, ways)])
+        grid, copied = self._parted(grid, owner)
+        owner, nearer = owner[copied], nearer[:, copied]
         if not len(grid.triangles):
             raise ModelError("the figure's picture is transparent where its joints are: give another mask")
         thick = np.asarray(cv2.distanceTransform((alpha > 127).astype(np.uint8), cv2.DIST_L2, 5), np.float64)
         starts = [float(_value_at(thick, chain[0])) for chain in self._chains.values()]
         bands = np.array([np.mean(starts), _value_at(thick, j["neck"]), *starts]) * mesh.BAND + 6
         bands[0] = bands[2:].mean()
-        self._rest, self._shares = grid.points, mesh.shares(ways, bands)
+        shares = mesh.shares(nearer, bands)
+        arms = np.array([False, False, *("arm" in limb for limb in limbs)])
+        shares[1, arms[owner]] = 0.0
+        shares[np.ix_(arms, owner == 1)] = 0.0
+        self._rest, self._shares = grid.points, shares / shares.sum(axis=0)
         self._weights = {name: mesh.along_chain(grid.points, chain) for name, chain in self._chains.items()}
         self._rigid = mesh.Rigid(grid, self._handles(thick))
-        owners = ways.argmin(axis=0)[grid.triangles]
+        owners = owner[grid.triangles]
         owner = np.where(owners[:, 1] == owners[:, 2], owners[:, 1], owners[:, 0])
         self._runs: list[tuple[str, Run]] = []
         for number, group in enumerate(("torso", "head", *limbs)):
             mine = grid.triangles[owner == number]
             weights = self._weights.get(group, np.ones((len(grid.points), 1)))
             self._runs += [(group, run) for run in _runs_by_bone(picture, grid, mine, weights)]
+
+    def _parted(self, grid: mesh.Grid, owner: Ints) -> tuple[mesh.Grid, Ints]:
+        """The mesh cut where an arm only touches the head, a leg or the other arm, and the vertex that each copies.
+
+        A triangle across such a contact goes with the limb of most of its corners.
+        """
+        limbs = ("torso", "head", *self._names)
+        allowed = np.array([["arm" not in a + b or "torso" in (a, b) or a == b for a in limbs] for b in limbs])
+        triangles, copied = grid.triangles.copy(), list(range(len(grid.points)))
+        copies: dict[tuple[int, int], int] = {}
+        for row in np.flatnonzero(~allowed[owner[triangles], owner[np.roll(triangles, 1, axis=1)]].all(axis=1)):
+            of = owner[triangles[row]]
+            keeper = int(np.flatnonzero(of == np.bincount(of).argmax())[0])
+            for corner in np.flatnonzero(~allowed[of, of[keeper]]):
+                key = int(triangles[row, corner]), int(triangles[row, keeper])
+                if key not in copies:
+                    copies[key] = len(copied)
+                    copied.append(key[1])
+                triangles[row, corner] = copies[key]
+        return mesh.Grid(
+            np.vstack([grid.points, grid.points[[vertex for vertex, _ in copies]].reshape(-1, 2)]), triangles
+        ), np.array(copied)
 
     def _lines(self) -> list[list[tuple[Doubles, Doubles]]]:
         """What the vertices of trunk, head and each limb are near to."""
