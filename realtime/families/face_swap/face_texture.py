@@ -15,6 +15,7 @@ from realtime.errors import ModelError
 from realtime.families.motion.mesh.head import (
     EYES,
     INNER_LIPS,
+    LANDMARKS,
     OUTER_LIPS,
     OVAL,
     UNDER_NOSE,
@@ -34,6 +35,7 @@ RING, MIRRORED, OUTLINE = 1.22, 0.8, 0.975
 """Around a face skin is drawn out to `RING` distances of its outline from its middle. What is there is the skin within,
 as far as `MIRRORED`; the outline itself is a little within a picture's, where nothing of the room shows.
 """
+LASHES = 0.14  # of an eye's opening, from its upper edge: lashes, which go with the lid
 SLIT = 0.1  # between closed lids in the layout, in eye widths
 FACING = (0.15, 0.5)  # from which share of facing its camera, to which, a turned picture's skin is believed
 BROWS = np.array([70, 63, 105, 66, 107, 55, 65, 52, 53, 46, 336, 296, 334, 293, 300, 285, 295, 282, 283, 276], np.intp)
@@ -64,7 +66,7 @@ class Key:
     @property
     def open(self) -> bool:
         """Whether what is between the lips shows."""
-        return is_open(self.points[:478, :2], self.reading.scale)
+        return is_open(self.picture.points[:, :2].astype(np.float64), self.reading.scale)
 
 
 class FaceMesh:
@@ -102,8 +104,12 @@ def read_key(head: Head, picture: KeyPicture) -> Key:
         reading = read(head, face)
     except ValueError as error:
         raise ModelError(f"a key picture shows no face ({error}): make the pictures again") from error
-    skin = without_openings(picture.pixels, flat, is_open(flat, reading.scale))
-    return Key(picture, _within(picture.points), reading, skin)
+    points = _within(picture.points)
+    if picture.expression != "closed":
+        for eye in EYES:
+            points[eye.upper] += LASHES * (points[eye.lower] - points[eye.upper])
+    skin = without_openings(picture.pixels, points[:LANDMARKS, :2], is_open(flat, reading.scale))
+    return Key(picture, points, reading, skin)
 
 
 def _within(points: Floats) -> Doubles:

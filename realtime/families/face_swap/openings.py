@@ -21,9 +21,11 @@ from realtime.families.motion.mesh.head import (
 from realtime.families.motion.mesh.interior import Eyeball, eyeball, filled, lay, mouth, opening_box
 from realtime.frame import Doubles, Floats, Pixels
 
-SHADE, SHADE_WIDTHS = 0.5, 0.07  # how dark an eyeball is at its lids, and how far that reaches, in eye widths
+SHADE, SHADE_WIDTHS = 0.4, 0.05  # how dark an eyeball is at its lids, and how far that reaches, in eye widths
 SHOWS_TEETH = ("smile", "wide", "open", "rest")
 WITH_LIP = 0.7  # how much of a lower lip's way upper teeth go along: none would be right, if landmarks were exact
+INSET = 0.03  # of the mouth's width, so far within its lips a picture shows teeth and no lip
+PARTED_CORNERS = 0.4  # of the widest gap: where lips are less apart, less shows of what is between
 PARTED_CM = (0.04, 0.16)  # closed lips that went so far apart begin to show what is behind them, and show all of it
 LIT_CM, DARKEST = 0.6, 0.3  # a gap so wide is lit as the skin is; a narrow one is darker
 _NARROWER = np.clip(2 * np.arange(256) - 255, 0, 255).astype(np.uint8)
@@ -173,7 +175,9 @@ class MouthInterior:
             seen = part if seen is None else seen + part
         assert seen is not None
         window = _NARROWER[filled((x1 - x0, y1 - y0), flat[INNER_LIPS] - (x0, y0))]
-        cover = window.astype(np.float32)[..., None] * np.float32(strength / 255)
+        # Lips part from their middle on: at the corners they hang together.
+        apart = np.clip((bottom - top) / max(PARTED_CORNERS * float((bottom - top).max()), 1e-3), 0, 1)
+        cover = (window * apart * (strength / 255)).astype(np.float32)[..., None]
         part = pixels[y0:y1, x0:x1]
         part[...] = (part + (seen - part) * cover + 0.5).astype(np.uint8)
 
@@ -212,8 +216,9 @@ class MouthInterior:
         # From the skull down; a lip that is higher than the picture's takes the teeth along, a lower one nearly so.
         up = float(lips[0, 1]) / tall - mouth_.top
         up *= 1.0 if up < 0 else WITH_LIP
-        from_skull = v / tall - up
-        from_jaw = (v - lips[1, 1]) / tall + mouth_.bottom
+        inset = INSET * own
+        from_skull = v / tall - up + inset
+        from_jaw = (v - lips[1, 1]) / tall + mouth_.bottom - inset
         down = from_skull + share * (from_jaw - from_skull)
         at = mouth_.axes
         x = at.origin[0] + aside * at.along[0] + down * at.down[0]

@@ -5,6 +5,7 @@ No network draws. Nearly all is one map from a mesh and one resampling, in the f
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import cv2
@@ -12,6 +13,7 @@ import numpy as np
 
 from realtime.config import Settings
 from realtime.errors import ModelError
+from realtime.families.face_swap.camera_match import CameraMatch
 from realtime.families.face_swap.driver_mask import MASK_BUNDLE, MASK_FILE, DriverMask
 from realtime.families.face_swap.driver_motion import DriverMotion, Pose
 from realtime.families.face_swap.face_texture import BROWS, MOUTH, FaceTexture, shares, with_ring
@@ -33,7 +35,16 @@ STEP = 16  # sides are multiples of this
 MAP_SIDE = 192
 TURNED_RAD = (math.radians(7), math.radians(32))  # from which turn, to which, a side view comes in
 NODDED_RAD = (math.radians(6), math.radians(20))
+_MIDDLE = np.array([46, 276, 61, 291, 17, 105, 334], np.intp)  # brows' outer ends, mouth
 KNOWN = 8  # drivers whose motion is kept
+
+
+@dataclass(frozen=True, slots=True)
+class _Driver:
+    """What is known of one driver: how they move, and what their camera's picture is like."""
+
+    motion: DriverMotion
+    camera: CameraMatch
 
 
 class PictureFace:
@@ -51,7 +62,7 @@ class PictureFace:
         mesh = self._texture.mesh
         at_rest = (self._texture.layout + 0.5) * self._to_map - 0.5
         self._warp = MeshWarp(MAP_SIDE, at_rest, mesh.face, mesh.behind)
-        self._drivers: dict[int, DriverMotion] = {}
+        self._drivers: dict[int, _Driver] = {}
 
     def crop(self, landmarks: Floats) -> tuple[Matrix, int]:
         """`crop_from_frame` and the side of the square that is drawn: the frame's own pixels, up to a size."""
@@ -68,7 +79,8 @@ class PictureFace:
     def __call__(self, crop: Pixels, face: Face, crop_from_frame: Matrix, settings: Settings, frame: Frame) -> Swapped:
         """The identity's face in place of the one in `crop`, (S, S, 3) uint8 BGR. Raises ModelError."""
         size = crop.shape[0]
-        pose = self._driver(face.track)(frame, face, settings.shape)
+        driver = self._driver(face.track)
+        pose = driver.motion(frame, face, settings.shape)
         if pose is None:
             raise ModelError("the face's landmarks are no numbers")
         scale = float(crop_from_frame[0, 0])
@@ -77,6 +89,7 @@ class PictureFace:
         pixels, covered = self._skin(points, pose, size)
         self._eyes.draw(pixels, points, pose, scale)
         self._mouth.draw(pixels, points, pose, scale)
+        pixels = driver.camera(pixels, crop, _middle(points, size), settings.sharpen)
         half = size // 2
         visible = None if self._mask is None else self._mask(frame.pixels, face.landmarks, 0.5 * crop_from_frame, half)
         return Swapped(pixels, covered, visible=visible, finished=True)
@@ -86,12 +99,14 @@ class PictureFace:
         for session in self.sessions:
             session.close()
 
-    def _driver(self, track: int) -> DriverMotion:
-        motion = self._drivers.pop(track, None) or DriverMotion(self._head, self._texture.rest.reading)
-        self._drivers[track] = motion
+    def _driver(self, track: int) -> _Driver:
+        driver = self._drivers.pop(track, None)
+        if driver is None:
+            driver = _Driver(DriverMotion(self._head, self._texture.rest.reading), CameraMatch())
+        self._drivers[track] = driver
         while len(self._drivers) > KNOWN:
             del self._drivers[next(iter(self._drivers))]
-        return motion
+        return driver
 
     def _skin(self, points: Doubles, pose: Pose, size: int) -> tuple[Pixels, Floats]:
         """The skin drawn, (S, S, 3), with its openings closed; and where there is any, (S / 2, S / 2) 0..1."""
@@ -116,6 +131,14 @@ class PictureFace:
         seen = cv2.remap(skin, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         covered = cv2.resize(self._warp.covered, (size // 2, size // 2), interpolation=cv2.INTER_LINEAR)
         return np.asarray(seen, np.uint8), np.asarray(covered, np.float32) * np.float32(1 / 255)
+
+
+def _middle(points: Doubles, size: int) -> tuple[int, int, int, int]:
+    """(x0, y0, x1, y1) of a crop: the face from its brows to its chin, which no hair covers."""
+    low, high = points[_MIDDLE, :2].min(axis=0), points[_MIDDLE, :2].max(axis=0)
+    x0, y0 = np.clip(np.rint(low), 0, size).astype(int).tolist()
+    x1, y1 = np.clip(np.rint(high), 0, size).astype(int).tolist()
+    return x0, y0, x1, y1
 
 
 def _share(angle: float, span: tuple[float, float]) -> float:
