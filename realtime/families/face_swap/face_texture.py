@@ -4,6 +4,7 @@ So a frame needs one map and one resampling: expressions and views are mixed bef
 is the resting picture's, but with closed eyes: a closed lid has its full size in it, an open eye's is enlarged.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -12,6 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from realtime.errors import ModelError
+from realtime.families.face_swap.skin_reading import FaceSkin
+from realtime.families.face_swap.skin_tone import retone, skin_map
 from realtime.families.motion.mesh.head import (
     EYES,
     INNER_LIPS,
@@ -39,19 +42,8 @@ LASHES = 0.14  # of an eye's opening, from its upper edge: lashes, which go with
 SLIT = 0.1  # between closed lids in the layout, in eye widths
 FACING = (0.15, 0.5)  # from which share of facing its camera, to which, a turned picture's skin is believed
 BROWS = np.array([70, 63, 105, 66, 107, 55, 65, 52, 53, 46, 336, 296, 334, 293, 300, 285, 295, 282, 283, 276], np.intp)
+LIDS, VIEWS = ("right lid", "left lid"), ("left", "right", "up", "down")
 MOUTH = np.unique(np.concatenate([OUTER_LIPS, INNER_LIPS]))
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Change:
-    """What an expression's picture changes in one box (x0, y0, x1, y1) of the texture: `by` (h, w, 3) levels.
-
-    `shape` (n, 3) centimetres: how its points differ from rest, where it is chosen by that.
-    """
-
-    box: tuple[int, int, int, int]
-    by: Floats
-    shape: Doubles
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -146,63 +138,65 @@ def _part(layout: Doubles, eye: EyePoints) -> None:
     layout[eye.upper, 1], layout[eye.lower, 1] = middle - half, middle + half
 
 
-class FaceTexture:
-    """All keys' skin in one layout, (514, 2) in pixels as large as the resting picture's. `rest` is the resting key."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Layer:
+    """One key in the layout: its `skin` (S, S, 3) uint8 and its map (S, S) of what of it is bare skin.
 
-    def __init__(self, head: Head, keys: PictureSet) -> None:
+    `where`: `rest`, a view, or the region that its expression changes. There, `share` (h, w, 1) says how much it
+    counts in the box (x0, y0, x1, y1).
+    """
+
+    skin: Pixels
+    skin_map: Pixels
+    where: str
+    box: tuple[int, int, int, int]
+    share: Floats
+
+
+class FaceTexture:
+    """All keys' skin in one layout, (514, 2) in pixels as large as the resting picture's. `rest` is the resting key.
+
+    `shapes`: for the regions `mouth` and `brows`, how far the region's points are from rest in each layer of it.
+    """
+
+    def __init__(self, head: Head, faces: FaceSkin, keys: PictureSet) -> None:
         self.mesh = FaceMesh(head)
         self.keys = [read_key(head, picture) for picture in keys.keys]
         self.rest = self.keys[0]
         self._size = self.rest.skin.shape[0]
         self.layout = _layout(self.rest, next((k for k in self.keys if _shows(k, "closed")), None))
+        self.layers: list[Layer] = []
+        self.shapes: dict[str, list[Doubles]] = {"mouth": [], "brows": []}
         regions = self._regions()
-        self._views: dict[str, Pixels] = {}
-        self.mouths: list[Change] = []
-        self.brows: list[Change] = []
-        self.lids: list[Change] = []
-        base = self._registered(self.rest)
-        self._skin = np.asarray(base + 0.5, np.uint8)
-        for key in self.keys[1:]:
-            there = self._registered(key)
+        whole = (0, 0, self._size, self._size)
+        for key in self.keys:
+            x, y = self._map_to(key)
+            skin = cv2.remap(key.skin, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+            own = key.picture.skin
+            if own is None:
+                own = skin_map(faces, key.picture.pixels, key.picture.points)
+            bare = cv2.remap(own, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
             expression, view = key.picture.expression, key.picture.view
-            if view != "front":
-                if expression == "rest":
-                    share = self._seen(key)[..., None]
-                    self._views[view] = np.asarray(base + share * (there - base) + 0.5, np.uint8)
-            elif expression == "closed":
-                self.lids = [self._change(there, base, regions[name], key, EYES[0].ring) for name in ("right", "left")]
-            elif expression == "brows_up":
-                self.brows.append(self._change(there, base, regions["brows"], key, BROWS))
-            else:
-                self.mouths.append(self._change(there, base, regions["mouth"], key, MOUTH))
+            if key is self.rest:
+                self._add(skin, bare, "rest", np.ones((1, 1), np.float32), whole)
+            elif view != "front" and expression == "rest":
+                self._add(skin, bare, view, self._seen(key), whole)
+            elif view == "front" and expression == "closed":
+                for side in LIDS:
+                    self._add(skin, bare, side, regions[side])
+            elif view == "front":
+                region, rows = ("brows", BROWS) if expression == "brows_up" else ("mouth", MOUTH)
+                self._add(skin, bare, region, regions[region])
+                self.shapes[region].append(key.reading.shape[rows] - self.rest.reading.shape[rows])
 
-    def mixed(self, yaw: float, pitch: float, mouth: Doubles, brows: Doubles, shut: Doubles) -> Pixels:
-        """The texture, (S, S, 3) uint8 BGR, of a head so turned (-1..1 to a view's own turn), with shares 0..1 of each
-        of `mouths` and `brows`, and eyes so far `shut` (2,). Read-only."""
-        out = self._skin
-        for view, share in (("left", -yaw), ("right", yaw), ("up", -pitch), ("down", pitch)):
-            if share > 0 and view in self._views:
-                out = np.asarray(cv2.addWeighted(out, 1 - share, self._views[view], share, 0), np.uint8)
-        changes = [*zip(self.mouths, mouth, strict=True), *zip(self.brows, brows, strict=True)]
-        changes += zip(self.lids, shut, strict=False)
-        by_box: dict[tuple[int, int, int, int], Floats] = {}
-        for change, share in changes:
-            if share > 0.004:
-                sum_ = by_box.get(change.box)
-                new = change.by * np.float32(share) if sum_ is None else cv2.scaleAdd(change.by, float(share), sum_)
-                by_box[change.box] = np.asarray(new, np.float32)
-        if by_box and out is self._skin:
-            out = out.copy()
-        for (x0, y0, x1, y1), by in by_box.items():
-            part = out[y0:y1, x0:x1]
-            part[...] = cv2.add(part, by, dtype=cv2.CV_8U)
-        return out
-
-    def _registered(self, key: Key) -> Floats:
-        """A key's skin in the layout, (S, S, 3) float32 0..255."""
-        x, y = self._map_to(key)
-        seen = cv2.remap(key.skin, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
-        return np.asarray(seen, np.float32)
+    def _add(
+        self, skin: Pixels, bare: Pixels, where: str, share: Floats, box: tuple[int, int, int, int] | None = None
+    ) -> None:
+        if box is None:
+            x, y, w, h = cv2.boundingRect((share > 1 / 255).astype(np.uint8))
+            box = (x, y, x + w, y + h)
+            share = np.ascontiguousarray(share[y : y + h, x : x + w])
+        self.layers.append(Layer(np.asarray(skin, np.uint8), np.asarray(bare, np.uint8), where, box, share[..., None]))
 
     @cached_property
     def _numbers(self) -> npt.NDArray[np.int32]:
@@ -245,7 +239,7 @@ class FaceTexture:
         out["mouth"] = self._soft(mouth, 0.07 * eyes)
         top = np.concatenate([flat[[109, 67, 103, 338, 297, 332]], flat[[223, 443, 113, 342, 168]]])
         out["brows"] = self._soft(filled(size, cv2.convexHull(top.astype(np.float32))[:, 0]), 0.06 * eyes)
-        for name, eye in zip(("right", "left"), EYES, strict=True):
+        for name, eye in zip(LIDS, EYES, strict=True):
             around = np.concatenate([flat[eye.fold], flat[eye.ring], flat[eye.crease]])
             hull = cv2.convexHull(around.astype(np.float32))[:, 0]
             out[name] = self._soft(filled(size, hull), 0.02 * eyes)
@@ -255,30 +249,81 @@ class FaceTexture:
     def _soft(mask: Pixels, sigma: float) -> Floats:
         return np.asarray(cv2.GaussianBlur(mask, (0, 0), sigma), np.float32) / np.float32(255)
 
-    def _change(self, there: Floats, base: Floats, region: Floats, key: Key, rows: Ints) -> Change:
-        x, y, w, h = cv2.boundingRect((region > 1 / 255).astype(np.uint8))
-        part = np.s_[y : y + h, x : x + w]
-        by = (there[part] - base[part]) * region[part][..., None]
-        shape = key.reading.shape[rows] - self.rest.reading.shape[rows]
-        return Change((x, y, x + w, y + h), np.ascontiguousarray(by, np.float32), shape)
-
 
 def _shows(key: Key, expression: str) -> bool:
     return key.picture.expression == expression and key.picture.view == "front"
 
 
-def shares(changes: list[Change], shape: Doubles) -> Doubles:
-    """(n,) 0..1, together 1 at most: of which changes a face that differs from rest by `shape` (k, 3) is made.
+class TonedTexture:
+    """A texture whose skin has another tone, mixed for one face after another. One thread.
+
+    A new tone comes in layer by layer, one a frame: nobody sees its steps, and no frame waits.
+    """
+
+    def __init__(self, texture: FaceTexture) -> None:
+        self._layers = texture.layers
+        self._gain: Floats | None = None
+        self._waiting: list[int] = []
+        self._base = self._layers[0].skin
+        self._made: dict[int, Pixels | Floats] = {}
+
+    def retone(self, gain: Floats) -> None:
+        """Bring the skin's tone nearer to `gain`, (3,) as of `skin_tone.retone`; at once the first time."""
+        first = self._gain is None
+        if self._gain is None or not np.array_equal(gain, self._gain):
+            self._gain, self._waiting = gain.copy(), list(range(len(self._layers)))[::-1]
+        while self._waiting:
+            self._make(self._waiting.pop())
+            if not first:
+                return
+
+    def _make(self, number: int) -> None:
+        assert self._gain is not None
+        layer = self._layers[number]
+        x0, y0, x1, y1 = layer.box
+        part = np.s_[y0:y1, x0:x1]
+        toned = retone(np.ascontiguousarray(layer.skin[part]), np.ascontiguousarray(layer.skin_map[part]), self._gain)
+        if number == 0:
+            self._base = toned
+            return
+        by = (toned.astype(np.float32) - self._base[part]) * layer.share
+        self._made[number] = by if layer.where not in VIEWS else np.asarray(self._base + by + 0.5, np.uint8)
+
+    def mixed(self, shares: Mapping[str, Sequence[float]]) -> Pixels:
+        """The texture, (S, S, 3) uint8 BGR, with so much of each layer of each region or view, 0..1. Read-only."""
+        out, left = self._base, {where: list(each) for where, each in shares.items()}
+        by_box: dict[tuple[int, int, int, int], Floats] = {}
+        for number, layer in enumerate(self._layers):
+            share = left[layer.where].pop(0) if left.get(layer.where) else 0.0
+            if number == 0 or share < 0.004:
+                continue
+            made = self._made[number]
+            if layer.where in VIEWS:
+                out = np.asarray(cv2.addWeighted(out, 1 - share, made, share, 0), np.uint8)
+                continue
+            sum_ = by_box.get(layer.box)
+            new = made * np.float32(share) if sum_ is None else cv2.scaleAdd(made, share, sum_)
+            by_box[layer.box] = np.asarray(new, np.float32)
+        if by_box and out is self._base:
+            out = out.copy()
+        for (x0, y0, x1, y1), by in by_box.items():
+            part = out[y0:y1, x0:x1]
+            part[...] = cv2.add(part, by, dtype=cv2.CV_8U)
+        return out
+
+
+def shares(shapes: Sequence[Doubles], shape: Doubles) -> list[float]:
+    """n numbers 0..1, together 1 at most: of which `shapes`, (k, 3) each, a `shape` (k, 3) is made; all from rest.
 
     Least squares without negative shares, by coordinate descent.
     """
-    if not changes:
-        return np.zeros(0)
-    basis = np.stack([change.shape.ravel() for change in changes])
+    if not shapes:
+        return []
+    basis = np.stack([one.ravel() for one in shapes])
     gram, wanted = basis @ basis.T, basis @ shape.ravel()
-    out = np.zeros(len(changes))
+    out = np.zeros(len(shapes))
     for _ in range(12):
-        for k in range(len(changes)):
+        for k in range(len(shapes)):
             rest = wanted[k] - gram[k] @ out + gram[k, k] * out[k]
             out[k] = max(rest / max(gram[k, k], 1e-6), 0.0)
-    return out / max(float(out.sum()), 1.0)
+    return (out / max(float(out.sum()), 1.0)).tolist()

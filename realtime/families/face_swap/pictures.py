@@ -16,9 +16,20 @@ from realtime.errors import ModelError
 from realtime.families.face_swap.camera_match import CameraMatch
 from realtime.families.face_swap.driver_mask import MASK_BUNDLE, MASK_FILE, DriverMask
 from realtime.families.face_swap.driver_motion import DriverMotion, Pose
-from realtime.families.face_swap.face_texture import BROWS, MOUTH, FaceTexture, shares, with_ring
+from realtime.families.face_swap.face_texture import (
+    BROWS,
+    LIDS,
+    MOUTH,
+    FaceTexture,
+    TonedTexture,
+    shares,
+    with_ring,
+)
+from realtime.families.face_swap.light import Relight
 from realtime.families.face_swap.openings import Eyeballs, MouthInterior
-from realtime.families.motion.mesh.head import OVAL, Head, open_head
+from realtime.families.face_swap.skin_reading import FaceSkin, open_face_skin
+from realtime.families.face_swap.skin_tone import mean_skin
+from realtime.families.motion.mesh.head import OVAL
 from realtime.frame import Doubles, Floats, Frame, Pixels
 from realtime.imaging.affine import Matrix
 from realtime.imaging.blend import Swapped
@@ -36,25 +47,28 @@ MAP_SIDE = 192
 TURNED_RAD = (math.radians(7), math.radians(32))  # from which turn, to which, a side view comes in
 NODDED_RAD = (math.radians(6), math.radians(20))
 _MIDDLE = np.array([46, 276, 61, 291, 17, 105, 334], np.intp)  # brows' outer ends, mouth
-KNOWN = 8  # drivers whose motion is kept
+KNOWN = 4  # drivers whose motion is kept
 
 
 @dataclass(frozen=True, slots=True)
 class _Driver:
-    """What is known of one driver: how they move, and what their camera's picture is like."""
+    """What is known of one driver: how they move, their light, their camera; and the skin in a tone for them."""
 
     motion: DriverMotion
+    light: Relight
     camera: CameraMatch
+    texture: TonedTexture
 
 
 class PictureFace:
     """One identity's pictures, ready to be drawn (a `Swapper`). Owns the mask's session."""
 
-    def __init__(self, head: Head, keys: PictureSet, mask: DriverMask | None, *, title: str) -> None:
+    def __init__(self, faces: FaceSkin, keys: PictureSet, mask: DriverMask | None, *, title: str) -> None:
         self.title = title
         self.sessions: Sequence[Session] = [] if mask is None else [mask.session]
-        self._head, self._mask = head, mask
-        self._texture = FaceTexture(head, keys)
+        self._faces, self._mask = faces, mask
+        self._texture = FaceTexture(faces.head, faces, keys)
+        self._tone = mean_skin(faces, keys.rest.pixels, keys.rest.points)
         rest = self._texture.rest
         self._eyes = Eyeballs(rest)
         self._mouth = MouthInterior(rest, self._texture.keys)
@@ -86,12 +100,17 @@ class PictureFace:
         scale = float(crop_from_frame[0, 0])
         points = pose.points * scale
         points[:, :2] += crop_from_frame[:, 2]
-        pixels, covered = self._skin(points, pose, size)
-        self._eyes.draw(pixels, points, pose, scale)
-        self._mouth.draw(pixels, points, pose, scale)
-        pixels = driver.camera(pixels, crop, _middle(points, size), settings.sharpen)
         half = size // 2
         visible = None if self._mask is None else self._mask(frame.pixels, face.landmarks, 0.5 * crop_from_frame, half)
+        theirs = face.landmarks * np.float32(scale)
+        theirs[:, :2] += crop_from_frame[:, 2].astype(np.float32)
+        driver.light.read(crop, theirs, settings, frame.time_s, visible)
+        driver.texture.retone(driver.light.gain)
+        pixels, covered = self._skin(driver.texture, points, pose, size)
+        self._eyes.draw(pixels, points, pose, scale)
+        self._mouth.draw(pixels, points, pose, scale)
+        pixels = driver.light.lay(pixels, points.astype(np.float32))
+        pixels = driver.camera(pixels, crop, _middle(points, size), settings.sharpen)
         return Swapped(pixels, covered, visible=visible, finished=True)
 
     def close(self) -> None:
@@ -102,24 +121,31 @@ class PictureFace:
     def _driver(self, track: int) -> _Driver:
         driver = self._drivers.pop(track, None)
         if driver is None:
-            driver = _Driver(DriverMotion(self._head, self._texture.rest.reading), CameraMatch())
+            motion = DriverMotion(self._faces.head, self._texture.rest.reading)
+            light = Relight(self._faces, self._tone)
+            driver = _Driver(motion, light, CameraMatch(), TonedTexture(self._texture))
         self._drivers[track] = driver
         while len(self._drivers) > KNOWN:
             del self._drivers[next(iter(self._drivers))]
         return driver
 
-    def _skin(self, points: Doubles, pose: Pose, size: int) -> tuple[Pixels, Floats]:
+    def _skin(self, toned: TonedTexture, points: Doubles, pose: Pose, size: int) -> tuple[Pixels, Floats]:
         """The skin drawn, (S, S, 3), with its openings closed; and where there is any, (S / 2, S / 2) 0..1."""
         texture = self._texture
         went = pose.shape - texture.rest.reading.shape
         turn = pose.reading.turn
         yaw, pitch = math.atan2(turn[0, 2], turn[2, 2]), -math.atan2(turn[1, 2], turn[2, 2])
-        skin = texture.mixed(
-            _share(yaw, TURNED_RAD),
-            _share(pitch, NODDED_RAD),
-            shares(texture.mouths, went[MOUTH]),
-            shares(texture.brows, went[BROWS]),
-            1.0 - pose.opening,
+        aside, down = _share(yaw, TURNED_RAD), _share(pitch, NODDED_RAD)
+        skin = toned.mixed(
+            {
+                "left": [max(-aside, 0.0)],
+                "right": [max(aside, 0.0)],
+                "up": [max(-down, 0.0)],
+                "down": [max(down, 0.0)],
+                "mouth": shares(texture.shapes["mouth"], went[MOUTH]),
+                "brows": shares(texture.shapes["brows"], went[BROWS]),
+                **{lid: [1.0 - float(open_)] for lid, open_ in zip(LIDS, pose.opening, strict=True)},
+            }
         )
         at = with_ring(points)
         at[:, :2] = (at[:, :2] + 0.5) * (MAP_SIDE / size) - 0.5
@@ -153,4 +179,4 @@ def open_picture_face(bundle: Bundle, **options: Any) -> PictureFace:
     keys = read_picture_set(bundle)
     with opening_networks(**options) as open_network:
         mask = DriverMask(open_network(open_bundle(folder / MASK_BUNDLE).path(MASK_FILE)))
-        return PictureFace(open_head(folder / "motion" / "mesh.npz"), keys, mask, title=bundle.card.title)
+        return PictureFace(open_face_skin(), keys, mask, title=bundle.card.title)
