@@ -20,6 +20,12 @@ def figures(name: str = "clip", **changed: Any) -> dict[str, Any]:
         "landmarks": {"nme": 2.0},
         "identity": {"top1": {"worn": 1.0, "driver": 0.0}, "frames": 20},
         "mask": {"iou": 0.95},
+        "looks": {
+            "sharpness": 1.0,
+            "energy": {"skin": 1.0, "eyes": 1.0, "mouth": 1.0, "brows": 1.0},
+            "face_de": 3.0,
+            "seam_de": 5.0,
+        },
         "flicker": {"ratio": 1.0},
         "frozen": {"ratio": 0.5},
         "outside": {"beyond_mask_max": 0},

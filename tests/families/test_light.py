@@ -14,9 +14,9 @@ from realtime.families.face_swap.light import Relight, flatten
 from realtime.families.face_swap.skin_reading import (
     GAMMA,
     LUMA,
-    SHOULDER,
     SKIN,
     FaceSkin,
+    as_camera,
     open_face_skin,
     read_skin,
 )
@@ -63,7 +63,7 @@ def irradiance(normals: Floats, lamps: Any, gain: float = 1.0) -> Floats:
 
 def coded(linear: Any, shoulder: bool = True) -> Pixels:
     y = np.maximum(np.asarray(linear), 0)
-    v = (1 - np.exp(-SHOULDER * y) if shoulder else np.clip(y, 0, 1)) ** (1 / GAMMA)
+    v = as_camera(y) if shoulder else np.clip(y, 0, 1) ** (1 / GAMMA)
     return np.rint(255 * v).astype(np.uint8)
 
 

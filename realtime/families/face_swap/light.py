@@ -17,13 +17,13 @@ from realtime.families.face_swap.skin_reading import (
     GAMMA,
     GRID,
     LUMA,
-    SHOULDER,
     FaceSkin,
     SkinReading,
+    as_camera,
     read_skin,
 )
 from realtime.families.face_swap.skin_tone import TONES, likely_tone, share_of, white_to_skin
-from realtime.families.motion.mesh.head import VERTICES
+from realtime.families.motion.mesh.head import OVAL, VERTICES
 from realtime.frame import Doubles, Floats, Pixels
 
 RESIDUAL = np.float32(0.8)  # the share of what the harmonics leave that is taken over
@@ -40,7 +40,7 @@ _FORGET_S = 1.0  # after so long without a picture the light is another
 _TONES_KEPT = 300
 _TONE_STEP, _TONE_SLACK, _TONE_PAUSE_S = 0.04, 0.08, 0.5
 """The driver's tone as it is used follows the median of what was measured in steps that nobody sees."""
-_NARROW, _BROAD = 1.6, 5.0  # sigmas in pixels of the grid: how a vertex's value spreads into the picture
+_NARROW, _BROAD = 0.035, 0.14  # sigmas in heights of the face: how a vertex's value spreads into the picture
 _FINE = 16  # steps of a product between two 8-bit values
 _ROOM = 65536 // _FINE / 255  # the largest coded value that a product can hold
 
@@ -48,7 +48,7 @@ _ROOM = 65536 // _FINE / 255  # the largest coded value that a product can hold
 def _encoded() -> Pixels:
     """(65536,) a camera's 8-bit value of a product of coded values, in 1 / `_FINE`."""
     y = (np.arange(65536) / (255.0 * _FINE)) ** GAMMA
-    return np.asarray(np.rint(255 * (1 - np.exp(-SHOULDER * y)) ** (1 / GAMMA)), np.uint8)
+    return np.asarray(np.rint(255 * as_camera(y)), np.uint8)
 
 
 _ENCODED = _encoded()
@@ -105,9 +105,10 @@ def spread(values: Floats, points: Floats, normals: Floats, size: int) -> Floats
         for channel in range(4):
             total[:, channel] += np.bincount(place, rows[:, channel] * share, GRID * GRID)
     grid = total.reshape(GRID, GRID, 4).astype(np.float32)
-    near = cv2.GaussianBlur(grid, (0, 0), _NARROW)
+    tall = float(np.ptp(at[OVAL], axis=0).max())
+    near = cv2.GaussianBlur(grid, (0, 0), max(_NARROW * tall, 0.5))
     small = cv2.resize(grid, (GRID // 4, GRID // 4), interpolation=cv2.INTER_AREA)
-    far = cv2.resize(cv2.GaussianBlur(small, (0, 0), _BROAD / 4), (GRID, GRID), interpolation=cv2.INTER_LINEAR)
+    far = cv2.resize(cv2.GaussianBlur(small, (0, 0), max(_BROAD * tall / 4, 0.5)), (GRID, GRID))
     mean = rows.sum(axis=0) / rows[:, 3].sum()
     mixed = near + np.float32(0.05) * far + np.asarray(mean * 1e-4, np.float32)
     return np.asarray(mixed[..., :3] / mixed[..., 3:], np.float32)
@@ -116,14 +117,14 @@ def spread(values: Floats, points: Floats, normals: Floats, size: int) -> Floats
 class Relight:
     """One driver's light and tone, laid on one identity. One thread.
 
-    `identity` (3,): the tone of its skin (`mean_skin`). `gain` (3,) is what its key pictures' skin must be retoned by;
-    it changes in small, rare steps.
+    `identity` (3,): the tone of its skin (`mean_skin`). `driver` (3,): that of the driver as far as it is known; one
+    that is given stays. `gain` (3,) is what its key pictures' skin must be retoned by; it changes in small, rare steps.
     """
 
-    def __init__(self, skin: FaceSkin, identity: Floats) -> None:
-        self._skin, self._identity = skin, identity
+    def __init__(self, skin: FaceSkin, identity: Floats, driver: Floats | None = None) -> None:
+        self._skin, self._identity, self._given = skin, identity, driver is not None
         self.gain: Floats = np.zeros(3, np.float32)
-        self._driver: Floats = likely_tone(None, -9.0)
+        self.driver: Floats = likely_tone(None, -9.0) if driver is None else driver
         self._over_white: list[Doubles] = []
         self._level: Floats = np.zeros(3, np.float32)
         self._light: tuple[Floats, Floats] | None = None
@@ -170,19 +171,21 @@ class Relight:
 
     def _choose_tone(self, settings: Settings, time_s: float, anew: bool) -> None:
         """The driver's tone by what was measured or set, and the identity's gain."""
-        if settings.my_skin != "auto":
-            self._driver = TONES[settings.my_skin]
+        if self._given:
+            pass
+        elif settings.my_skin != "auto":
+            self.driver = TONES[settings.my_skin]
         elif anew or time_s - self._stepped_s >= _TONE_PAUSE_S:
             white = np.median(self._over_white, axis=0) if self._over_white else None
             likely = likely_tone(white, float(self._level @ LUMA))
-            away = np.log(likely / self._driver)
+            away = np.log(likely / self.driver)
             if np.isinf(self._stepped_s):
-                self._driver = likely
+                self.driver = likely
             elif (far := float(np.abs(away).max())) > _TONE_SLACK:
-                self._driver = self._driver * np.exp(away * min(1.0, _TONE_STEP / far)).astype(np.float32)
+                self.driver = self.driver * np.exp(away * min(1.0, _TONE_STEP / far)).astype(np.float32)
             self._stepped_s = time_s
-        share = share_of(settings.skin, self._identity, self._driver)
-        self.gain = np.asarray(share * np.log(self._driver / self._identity), np.float32)
+        share = share_of(settings.skin, self._identity, self.driver)
+        self.gain = np.asarray(share * np.log(self.driver / self._identity), np.float32)
 
     def lay(self, drawn: Pixels, points: Floats) -> Pixels:
         """The retoned identity as drawn (S, S, 3), in the driver's light: a new array.
@@ -192,9 +195,9 @@ class Relight:
         if self._light is None or not np.isfinite(points).all():
             return drawn.copy()
         normals = self._skin.normals(points)
-        light = log_light(*self._light, normals) + (self._level - np.log(self._driver))
+        light = log_light(*self._light, normals) + (self._level - np.log(self.driver))
         level = float(self._level @ LUMA)
-        rest = float((np.log(self._identity / self._driver) + self.gain) @ LUMA)
+        rest = float((np.log(self._identity / self.driver) + self.gain) @ LUMA)
         # Whatever tone was guessed, skin neither burns out nor drowns.
         light += np.float32(np.clip(rest, _FAR_DARKER, max(math.log(_MOST_SKIN) - level, 0.0)) - rest)
         size = drawn.shape[0]

@@ -1,7 +1,7 @@
 """Reads the skin of a face in a picture: its colours and normals at the mesh's vertices, and which of them to trust.
 
-Colours are linear BGR. A camera's soft shoulder is taken out first, a power of 2.2 after it: without that, bright skin
-reads darker than it is, and its light flatter.
+Colours are linear BGR. A camera's own curve is taken out first, a soft shoulder and more contrast than a screen's power
+of 2.2: without that, bright skin reads darker than it is and dark skin darker still, and their light is another's.
 """
 
 from dataclasses import dataclass
@@ -9,23 +9,31 @@ from functools import cached_property
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 from scipy.sparse import csr_array
 
 from realtime.errors import ModelError
 from realtime.families.motion.mesh.head import EYES, INNER_LIPS, OUTER_LIPS, OVAL, VERTICES, Head, open_head
-from realtime.frame import Floats, Ints, Pixels
+from realtime.frame import Doubles, Floats, Ints, Pixels
 from realtime.inference.file_kind import read_arrays
 from realtime.models.library import built_in_folder
 
 REFLECTANCE_FILE = "reflectance.npz"
 LUMA = np.array([0.0722, 0.7152, 0.2126], np.float32)  # of linear BGR, ITU-R BT.709
 GAMMA = 2.2
-SHOULDER = 1.3  # v = (1 - exp(-SHOULDER y)) ** (1 / GAMMA) is what a camera makes of the linear y
+_SHOULDER, _CONTRAST = 1.47, 1.17  # about Adobe's default curve for raw pictures: middle grey stays, darks are darker
 _VALUES = np.arange(256) / 255.0
 PICTURE = np.asarray(_VALUES**GAMMA, np.float32)
 """(256,) linear values of an identity's picture: reflectance, so no camera's curve."""
-CAMERA = np.asarray(-np.log(1 - np.minimum(_VALUES**GAMMA, 0.985)) / SHOULDER, np.float32)
-"""(256,) linear values of a camera's picture, 0 to 3.2."""
+CAMERA = np.asarray((-np.log(1 - np.minimum(_VALUES**GAMMA, 0.985)) / _SHOULDER) ** (1 / _CONTRAST), np.float32)
+"""(256,) linear values of a camera's picture, 0 to 2.5."""
+
+
+def as_camera(y: npt.ArrayLike) -> Doubles:
+    """0..1 what a camera makes of linear light: the other way round than `CAMERA`."""
+    return np.asarray((1 - np.exp(-_SHOULDER * np.asarray(y, np.float64) ** _CONTRAST)) ** (1 / GAMMA))
+
+
 GRID = 64  # the side at which a crop is read: a pixel is some four millimetres of the face
 LEAST = np.float32(1e-3)
 _BURNT = CAMERA[251]
@@ -34,7 +42,7 @@ _NOSTRILS = np.array([2, 97, 326, 98, 327, 20, 250, 242, 462, 99, 328, 60, 290, 
 _NO_SKIN = [OVAL, _BROWS, _NOSTRILS, OUTER_LIPS, INNER_LIPS, *(ring for eye in EYES for ring in (eye.ring, eye.crease))]
 SKIN: Ints = np.setdiff1d(np.arange(VERTICES), np.concatenate(_NO_SKIN))
 """Vertices that show bare skin, on nearly everybody."""
-_REACH_CM = 0.8
+_REACH_CM = 0.65
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,16 +16,16 @@ from realtime.frame import Doubles, Floats, Ints, Pixels
 KEPT = 0.35
 """The difference of brightness (natural log) between face and neck that `auto` leaves."""
 _LAB = {
-    "pale": (70, 9, 14),
-    "light": (65, 11, 16),
-    "medium": (59, 12, 18),
-    "tan": (52, 13, 19),
-    "brown": (42, 13, 17),
-    "dark": (31, 10, 11),
+    "pale": (70, 11, 16),
+    "light": (65, 12, 18),
+    "medium": (59, 13, 20),
+    "tan": (52, 14, 20),
+    "brown": (42, 14, 18),
+    "dark": (31, 11, 11),
 }
 """CIE L*a*b*, one in each class of the individual typology angle (Chardon and others, Skin colour typology and
 suntanning pathways, 1991)."""
-_ENDS = (80, 6, 11), (24, 7, 7)  # paler and darker than nearly everybody
+_ENDS = (80, 8, 13), (24, 8, 7)  # paler and darker than nearly everybody
 
 
 def _linear(lab: tuple[int, int, int]) -> Floats:
@@ -38,10 +38,10 @@ _PLACES = np.log([_linear(lab) for lab in (_ENDS[0], *_LAB.values(), _ENDS[1])])
 _AT = np.linspace(0, len(_PLACES) - 1, 36)
 _LINE: Doubles = np.stack([np.interp(_AT, np.arange(len(_PLACES)), _PLACES[:, k]) for k in range(3)], axis=1)
 """(36, 3): log reflectance from the palest to the darkest skin."""
-_WHITE = np.log([0.46, 0.49, 0.55])  # log reflectance of an eye's white as it is seen, BGR: lids shade it
+_WHITE = np.log([0.56, 0.58, 0.61])  # log reflectance of an eye's white as it is seen, BGR: lids shade it
 _LEAST_OPEN = 0.16  # of an eye's width, between the lids
 _LEAST_PX = 6
-_CHROMA, _DARKER, _PALER = 0.12, 0.25, 0.8
+_CHROMA, _DARKER, _PALER = 0.20, 0.25, 0.65
 """Deviations of a measured tone's log. Lids and lashes darken the white, which makes skin seem paler than it is."""
 _BRIGHTEST = np.log(2.0)  # light in which all that is half as pale as paper is burnt out: cameras are not set so
 _BRIGHTNESS = 0.5

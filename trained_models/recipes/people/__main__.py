@@ -4,10 +4,14 @@ from pathlib import Path
 from typing import Any
 
 import click
+import cv2
 import numpy as np
 
+from benchmarks.report import finish, stamp
+from trained_models.recipes.people import skin_tones
 from trained_models.recipes.people.clip import render_clip
-from trained_models.recipes.people.clips import Wanted, render_clips
+from trained_models.recipes.people.clips import FIRST_PERSON, Wanted, render_clips
+from trained_models.recipes.people.key_pictures import write_keys
 from trained_models.recipes.people.pairs import SEED, STRANGERS, Drivers, render_shards
 from trained_models.recipes.people.reflectance import patterns
 
@@ -55,6 +59,8 @@ def strangers(data: Path, shards: int, workers: int) -> None:
 @click.option("--cartoons", type=float, default=0.25, help="Share of drawn characters, 0 to 1.")
 @click.option("--occluded", type=float, default=0.35, help="Share with hands, cups, microphones, 0 to 1.")
 @click.option("--identity", help="A name in person.py: plays what everybody else would have played.")
+@click.option("--truth", help="Another: drawn in the place of each, as `bench quality` compares a swap with.")
+@click.option("--first", type=int, default=FIRST_PERSON, show_default=True, help="The first person's seed.")
 @workers_option
 @click.option("--seed", type=int, default=20262)
 def clips(data: Path, people: int, workers: int, seed: int, **wanted: Any) -> None:
@@ -70,6 +76,14 @@ def clip(out: Path) -> None:
 
 
 @main.command()
+@click.argument("identity")
+@click.option("--out", type=PATH, required=True, help="The bundle's folder.")
+def keys(identity: str, out: Path) -> None:
+    """An identity of person.py as a picture set, to measure the swap with (`clips --truth`)."""
+    click.echo(f"{write_keys(identity, out)} pictures")
+
+
+@main.command()
 @click.option("--people", type=int, default=24, show_default=True)
 @click.option("--out", type=PATH, default=Path("reflectance.npz"), show_default=True)
 def reflectance(people: int, out: Path) -> None:
@@ -78,6 +92,23 @@ def reflectance(people: int, out: Path) -> None:
     with click.progressbar(patterns(people), people, label="person", show_pos=True) as bar:
         found.extend(bar)
     np.savez(out, pattern=np.mean(found, axis=0).astype(np.float32))
+
+
+@main.command()
+@click.option("--identities", default=",".join(skin_tones.IDENTITIES), show_default=True)
+@click.option("--drivers", default=",".join(skin_tones.DRIVERS), show_default=True)
+@click.option("--lights", default=",".join(skin_tones.LIGHTS), show_default=True)
+@click.option("--json", "json_file", type=PATH, help="The report's file.")
+@click.option("--sheet", type=PATH, help="A contact sheet: .jpg or .png.")
+def tones(identities: str, drivers: str, lights: str, json_file: Path | None, sheet: Path | None) -> None:
+    """Light and skin tone of faces made of pictures, against rendered truth."""
+    rows = list(skin_tones.cases(identities.split(","), drivers.split(","), lights.split(",")))
+    if sheet is not None:
+        cv2.imwrite(str(sheet), skin_tones.sheet(rows))
+    report = {"schema": 1, "kind": "skin-tones", "stamp": stamp(), **skin_tones.summary(rows)}
+    finish(report, json_file)
+    for name, line in report["goals"].items():
+        click.echo(f"{name}: {line['value']} (limit {line['limit']})")
 
 
 if __name__ == "__main__":

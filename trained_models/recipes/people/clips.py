@@ -1,6 +1,7 @@
 """Clips for motion models: one person moves for some seconds, with the truth of every frame; stylised people too.
 
-A clip is an uncompressed `.npz` without pickles: `frame_jpg` and `mask_png` as in `pairs`, with `…_offsets`; `actions`
+A clip is an uncompressed `.npz` without pickles: `frame_jpg` and `mask_png` as in `pairs`, with `…_offsets`, maybe
+`truth_jpg`; `actions`
 (n, 52) weights 0..1 in the order of `action_names`, `driven` (n, 52) what the calibration made of them; `rot` (n, 3)
 and `gaze` (n, 2) degrees; `landmarks` (n, 68, 2) pixels; `person_seed`, `cartoon`, `fps`; `seed` = (data seed, clip).
 Everything follows from the last two numbers.
@@ -15,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trained_models.recipes.people.accessories import Occluder, dress
+from trained_models.recipes.people.calibrate import Calibration
 from trained_models.recipes.people.develop import Webcam
 from trained_models.recipes.people.pairs import JPEG_QUALITY
 from trained_models.recipes.people.performance import hump, improvise
@@ -39,7 +41,8 @@ class Wanted:
     """What each clip shall be: `frames` pictures of `size` × `size`; `cartoons` and `occluded` are shares 0..1.
 
     `identity`, a name in `person.IDENTITIES`, plays what everybody else would have played, in their light and place
-    and with their glasses on.
+    and with their glasses on. `truth`, another, is drawn in the place of each, in the same light and before the same
+    camera: what a perfect swap would show. `first`: the first person's seed.
     """
 
     frames: int = 100
@@ -47,12 +50,19 @@ class Wanted:
     cartoons: float = CARTOONS
     occluded: float = OCCLUDED
     identity: str | None = None
+    truth: str | None = None
+    first: int = FIRST_PERSON
 
 
 class ClipWriter:
     def __init__(self, wanted: Wanted) -> None:
         self.wanted = wanted
         self._renderer = Renderer(wanted.size, wanted.size, 1)
+        self._true: tuple[Renderer, Calibration] | None = None
+        if wanted.truth is not None:
+            renderer = Renderer(wanted.size, wanted.size, 1)
+            IDENTITIES[wanted.truth].load_into(renderer, BAKE_VIEWS)
+            self._true = renderer, calibration(renderer)
 
     def __call__(self, job: tuple[Path, int, int]) -> int:
         """Film one clip to its file; its number."""
@@ -65,7 +75,7 @@ class ClipWriter:
     def film(self, number: int, seed: int, stopped: Callable[[], bool]) -> dict[str, Any] | None:
         wanted, names = self.wanted, topology().actions
         rng = np.random.default_rng([seed, number])
-        who = PersonSpec(FIRST_PERSON + number, cartoon=bool(rng.random() < wanted.cartoons))
+        who = PersonSpec(wanted.first + number, cartoon=bool(rng.random() < wanted.cartoons))
         if wanted.identity is None:
             who.load_into(self._renderer, BAKE_VIEWS)
         else:
@@ -75,6 +85,7 @@ class ClipWriter:
         own = calibration(self._renderer)
         played = improvise(int(rng.integers(1 << 31)), wanted.frames, FPS, names)
         driven = own.drive(played.actions)
+        true_driven = self._true[1].drive(played.actions) if self._true else driven
         light = Light(int(rng.integers(1 << 31)))
         room = background(int(rng.integers(1 << 31)), wanted.size, wanted.size)
         webcam, sight, view_deg = Webcam.drawn(rng), *_desk(rng, self._renderer)
@@ -85,6 +96,8 @@ class ClipWriter:
         centre = self._renderer.scene.person.centre
         exposure: float | None = None
         files: dict[str, list[bytes]] = {"frame_jpg": [], "mask_png": []}
+        if self._true:
+            files["truth_jpg"] = []
         landmarks: list[npt.NDArray[np.floating[Any]]] = []
         for frame in range(wanted.frames):
             if stopped():
@@ -95,7 +108,12 @@ class ClipWriter:
             if exposure is None:
                 exposure = picture.exposure  # one for all, or brightness would pump with the pose
             went = picture.landmarks.mean(0) - landmarks[-1].mean(0) if landmarks else np.zeros(2)
-            pixels = webcam.seen(picture.pixels, (float(went[0]), float(went[1])))
+            blur = float(went[0]), float(went[1])
+            pixels = webcam.seen(picture.pixels, blur)
+            if self._true:
+                shown = replace(moment, actions=true_driven[frame])
+                true = self._true[0].picture(shown, room, replace(webcam.camera(frame, exposure), bias=1.0))
+                files["truth_jpg"].append(jpeg(webcam.seen(true.pixels, blur)[..., ::-1], JPEG_QUALITY))
             files["frame_jpg"].append(jpeg(pixels[..., ::-1], JPEG_QUALITY))
             files["mask_png"].append(png((picture.face * 255 + 0.5).astype(np.uint8)))
             landmarks.append(picture.landmarks)
