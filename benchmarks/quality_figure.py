@@ -24,7 +24,7 @@ from realtime.capture.source import Source
 from realtime.clock import now_ns
 from realtime.config import RunConfig, Settings
 from realtime.errors import ConfigError
-from realtime.families.figure.drawing import Figure
+from realtime.families.figure.drawing import Figure, Place
 from realtime.families.figure.effect import FigureEffect
 from realtime.families.figure.expression import Expression
 from realtime.families.figure.painter import Painter
@@ -39,6 +39,7 @@ from realtime.pipeline.parts import open_tracker
 from realtime.skeleton import JOINTS
 from realtime.tracking.body import BodyTracker
 
+ZOOM_FRAMES = 46  # after a change of view
 SETTLES = 6  # frames of an act that are not judged: it begins with a cut, which no camera makes
 SEEN_SHARE = 0.45  # of a bone's length in the picture: one that points at the camera has no direction
 LAG_FRAMES = np.arange(-1.0, 6.01, 0.1)
@@ -130,7 +131,7 @@ class FaceReader:
 
     def _drawn(self, face: Expression) -> Reals:
         picture = self._blank.copy()
-        self._figure.draw(picture, self._painter, at_rest(), face, np.zeros(2), 0.0)
+        self._figure.draw(picture, self._painter, at_rest(), face, Place(np.zeros(2)), 0.0)
         return picture.astype(np.float64)
 
     def _way(self, start: Expression, end: Expression) -> tuple[Reals, Reals]:
@@ -197,14 +198,22 @@ class Act:
         ]
         return float(np.mean(spreads)) if spreads else None
 
-    def largest_step(self) -> tuple[float, bool]:
-        """Of any joint between two frames, in parts of the figure's own height; whether the view changed."""
+    def largest_step(self, size: tuple[int, int]) -> tuple[float, bool]:
+        """Of any joint in the picture between two frames, in parts of the figure's own height.
+
+        True with it where the view changes; then of the frames of its zoom alone, in which the driver is still.
+        """
         joints = np.array(self.joints[SETTLES:])
         if len(joints) < 2:
             return 0.0, False
         height = np.maximum(np.ptp(joints[..., 1], axis=1), 1.0)
-        steps = np.linalg.norm(np.diff(joints, axis=0), axis=2).max(axis=1) / height[1:]
-        return float(steps.max()), len(set(self.whole)) > 1
+        seen = ((joints > 0) & (joints < size)).all(axis=2)
+        steps = np.where(seen[1:] & seen[:-1], np.linalg.norm(np.diff(joints, axis=0), axis=2), 0.0)
+        steps = steps.max(axis=1) / height[1:]
+        changed = np.flatnonzero(np.diff(self.whole[SETTLES:]))
+        if len(changed):
+            steps = np.concatenate([steps[at : at + ZOOM_FRAMES] for at in changed])
+        return float(steps.max()), len(changed) > 0
 
 
 def _wrapped(angle: float) -> float:
@@ -226,6 +235,7 @@ class FigureRig:
         self.faces: list[dict[str, float]] = []
         self.frames = self.failed = self.resting = 0
         self.tiles: list[Pixels] = []
+        self._size = (1, 1)
 
     def work(self, source: Source, frames: int | None) -> None:
         """All frames of a source, or the first `frames`."""
@@ -239,6 +249,7 @@ class FigureRig:
 
     def _one(self, frame: Frame, act: Act) -> None:
         result = self._engine(frame)
+        self._size = frame.size
         self.frames += 1
         self.failed += result.error is not None
         if result.pixels is None or self.effect.motion is None:
@@ -305,7 +316,7 @@ class FigureRig:
             found |= dict.fromkeys(("bones", "lag_frames", "jitter_deg", "order"), missing)
         else:
             found |= self._of_bodies()
-        steps = [act.largest_step() for act in self.acts]
+        steps = [act.largest_step(self._size) for act in self.acts]
         views = [step for step, changed in steps if changed]
         found["view_step"] = {
             "changes": len(views),

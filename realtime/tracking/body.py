@@ -6,7 +6,7 @@ coordinates are frame pixels.
 """
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -65,6 +65,15 @@ class Body:
     score: float
     side: float
     track: int = 0
+
+
+def moved_on(before: Body, now: Body, share: float) -> Body:
+    """Where a body is `share` of the time between two readings after the second, if it moves on as it did."""
+    landmarks, world = (
+        new + np.float32(share) * (new - old)
+        for old, new in ((before.landmarks, now.landmarks), (before.world, now.world))
+    )
+    return replace(now, landmarks=landmarks, world=world)
 
 
 class BodyNetworks:

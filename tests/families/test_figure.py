@@ -16,7 +16,7 @@ from figures import COLOURS, JOINTS, ScriptedBodies, a_body, a_flat_figure, a_la
 from realtime.clock import StageTimer
 from realtime.config import Settings
 from realtime.errors import ConfigError
-from realtime.families.figure.drawing import Figure, two_bones
+from realtime.families.figure.drawing import Figure, Place, two_bones
 from realtime.families.figure.effect import FigureEffect
 from realtime.families.figure.expression import MOUTHS, Expression, choose_mouth, read_expression
 from realtime.families.figure.mesh import turn
@@ -85,7 +85,7 @@ def test_arms_take_the_drivers_direction_and_keep_their_own_length(
     figure = Figure(rig, layered, 1.0)
     pose = posed([a_body(arms_deg, depth=0.0)] * 30)[-1]
     # A touching hand is where the driver's is; else the rule of the head may turn the arm outwards.
-    at = figure.place(FigurePose(pose.bones, touches_face={"l": True, "r": True}), np.zeros(2), STEP_S)
+    at = figure.place(FigurePose(pose.bones, touches_face={"l": True, "r": True}), 1.0, STEP_S)
     for side, sign, angle in (("l", 1, arms_deg[0]), ("r", -1, arms_deg[1])):
         for start, end in itertools.pairwise(LIMBS["arm"]):
             bone = at[f"{side}_{end}"] - at[f"{side}_{start}"]
@@ -102,7 +102,7 @@ def test_the_arm_is_drawn_where_its_joints_are(make: str, request: pytest.Fixtur
     for arms_deg in ((-30.0, 40.0), (60.0, 5.0)):
         pose = posed([a_body(arms_deg, depth=-0.05)] * 30)[-1]
         picture = np.full((300, 300, 3), 255, np.uint8)
-        at = figure.draw(picture, Painter((300, 300)), pose, Expression(), np.array([50.0, 20.0]), STEP_S)
+        at = figure.draw(picture, Painter((300, 300)), pose, Expression(), Place(np.array([50.0, 20.0])), STEP_S)
         for side in SIDES:
             for start, end in itertools.pairwise(("shoulder", "elbow", "wrist")):
                 x, y = np.rint(0.35 * at[f"{side}_{start}"] + 0.65 * at[f"{side}_{end}"]).astype(int)
@@ -114,7 +114,7 @@ def test_a_hand_beside_the_drivers_head_does_not_cover_the_figures(layered: Path
     pose = posed([a_body((-88, 75))] * 30)[-1]
     assert not any(pose.touches_face.values())
     for _ in range(30):
-        at = figure.place(pose, np.zeros(2), STEP_S)
+        at = figure.place(pose, 1.0, STEP_S)
     assert np.linalg.norm(at["l_wrist"] - at["head"]) > 26
     assert np.linalg.norm(at["l_hand"] - at["head"]) > 26
 
@@ -156,6 +156,49 @@ def test_the_view_changes_only_when_legs_stay_away() -> None:
     changes = [i for i, (a, b) in enumerate(itertools.pairwise(settled)) if a.whole != b.whole]
     assert len(changes) == 1
     assert 20 <= changes[0] - 4 <= 30
+
+
+def test_another_view_is_come_to_by_a_zoom(layered: Path) -> None:
+    whole, bust = a_body(), a_body()
+    bust.seen[[AT[f"{side}_{joint}"] for side in ("left", "right") for joint in ("knee", "ankle")]] = 0
+    show = Show(layered, ScriptedBodies(*[whole] * 6, *[bust] * 40, *[whole] * 40), np.zeros((720, 1280, 3), np.uint8))
+    heights, views, steps, last = [], set(), [], None
+    for _ in range(170):  # two frames a reading
+        show()
+        at = np.array(list(show.effect.drawn.values()))
+        inside = ((at >= 0) & (at < (1280, 720))).all(axis=1)
+        heights.append(float(np.ptp(at[:, 1])))
+        views.add(show.effect.pose.whole)
+        if last is not None:
+            steps.append(float(np.linalg.norm(at - last, axis=1)[inside].max()) / heights[-1])
+        last = at
+    assert views == {True, False}
+    assert max(heights) > 1.6 * min(heights)
+    assert heights[-1] == pytest.approx(heights[0], rel=0.02)
+    assert max(steps[12:]) < 0.02
+
+
+def test_between_two_readings_a_body_moves_on_as_it_did(layered: Path) -> None:
+    angles = [float(degrees) for degrees in np.arange(60, -60, -6)]
+    bodies = ScriptedBodies(*[a_body((degrees, 75.0)) for degrees in angles])
+    show = Show(layered, bodies, np.zeros((720, 1280, 3), np.uint8))
+    drawn = []
+    for _ in range(2 * len(angles)):
+        show()
+        drawn.append(float(np.degrees(show.effect.pose.bones["l_shoulder"].angle or 0.0)))
+    changes = -np.diff(drawn[6:-1])
+    assert changes.min() > 1.5  # held, every second would be 0
+    assert changes.max() < 4.5
+
+
+def test_hands_on_hips_are_before_the_trunk_though_half_hidden() -> None:
+    body = a_body((45, 45), depth=-0.02)
+    for side in ("left", "right"):
+        body.seen[AT[f"{side}_index"]] = 0.5
+    assert posed([body] * 5)[-1].order["l_arm"] > 1
+    for side in ("left", "right"):
+        body.landmarks[AT[f"{side}_elbow"], 0] = body.landmarks[AT[f"{side}_shoulder"], 0]
+    assert posed([body] * 5)[-1].order["l_arm"] < 0
 
 
 def test_without_anybody_the_figure_rests_breathes_and_blinks(layered: Path) -> None:
@@ -228,7 +271,7 @@ def test_built_in_figures_are_whole_and_stand_in_the_picture() -> None:
         picture = np.full((rig.size[1] // 4, rig.size[0] // 4, 3), 255, np.uint8)
         figure = Figure(rig, avatar.folder, 0.25)
         figure.draw(
-            picture, Painter((picture.shape[1], picture.shape[0])), at_rest(), Expression(), np.zeros(2), STEP_S
+            picture, Painter((picture.shape[1], picture.shape[0])), at_rest(), Expression(), Place(np.zeros(2)), STEP_S
         )
         assert (picture < 250).any(axis=2).mean() > 0.1
 
@@ -367,7 +410,7 @@ def test_hands_that_touch_reach_the_same_place_on_the_figure(layered: Path) -> N
     for on, body in cases.items():
         pose = posed([body] * 30)[-1]
         assert {contact.on for contact in pose.contacts.values()} == {on}
-        at = figure.place(pose, np.zeros(2), STEP_S)
+        at = figure.place(pose, 1.0, STEP_S)
         apart = {
             "hip": max(np.linalg.norm(at[f"{side}_wrist"] - at[f"{side}_hip"]) for side in SIDES) / figure.torso,
             "face": max(np.linalg.norm(at[f"{side}_hand"] - at["head"]) for side in SIDES) / 26,

@@ -1,5 +1,6 @@
 """A figure in one size: its joints placed for a pose, its pictures bent along them and drawn in the order of depth."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -33,8 +34,26 @@ HEAD_ORDER = 1.0
 PREVIEW_PX = 720
 MOST_DRAWN_PX = 8192
 
+LEGS_TO_REST_S = 0.3
+
 Joints = dict[str, Doubles]
 """Where each joint is, (2,) in the frame's pixels."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Place:
+    """Where a figure's canvas lies in the frame: its pixels times `zoom`, moved by `offset` (2,).
+
+    `standing`: how far the lowest foot is held on the floor, 0..1.
+    """
+
+    offset: Doubles
+    zoom: float = 1.0
+    standing: float = 1.0
+
+    def __call__(self, points: Doubles) -> Doubles:
+        """Points of the canvas (..., 2) in the frame."""
+        return np.asarray(points * self.zoom + self.offset)
 
 
 class Figure:
@@ -44,6 +63,7 @@ class Figure:
         self.rig, self.scale = rig, scale
         self.joints: Joints = {name: np.array(at) * scale for name, at in rig.joints.items()}
         self._push: dict[Side, float] = {"l": 0.0, "r": 0.0}
+        self._legs: dict[str, tuple[float, float]] = {}  # how each bone was turned from how it is drawn, and stretched
         self._swing = self._swing_speed = self._clock_s = 0.0
         self._place: Doubles | None = None
 
@@ -77,29 +97,37 @@ class Figure:
         """The drawn mouth that was shown last."""
         return self._head.mouth if self._head is not None else None
 
+    def go_on_from(self, other: "Figure", *, was_drawn: bool) -> None:
+        """Move on from where the same figure in another size was, if that one was drawn last."""
+        if was_drawn:
+            self._push, self._legs = dict(other._push), dict(other._legs)
+            self._swing, self._swing_speed = other._swing, other._swing_speed
+            self._clock_s, self._place = other._clock_s, other._place
+
     def draw(
-        self, frame: Pixels, painter: Painter, pose: FigurePose, face: Expression, offset: Doubles, step_s: float
+        self, frame: Pixels, painter: Painter, pose: FigurePose, face: Expression, place: Place, step_s: float
     ) -> Joints:
-        """Draw the figure over a frame, in place; gives where its joints are. `offset`: of its canvas in the frame."""
-        at = self.place(pose, offset, step_s)
+        """Draw the figure over a frame, in place; gives where its joints are."""
+        at = self.place(pose, place.standing, step_s)
         if self._flat_face is not None:
             self._flat_face.draw(face)
         todo: list[tuple[float, Callable[[], None]]] = []
         for order, run, vertices in self._body.runs(at, pose, self._swing_on(pose, step_s)):
-            todo.append((order, partial(painter.draw, frame, run, vertices)))
+            todo.append((order, partial(painter.draw, frame, run, place(vertices))))
         if self._head is not None:
-            todo.append((HEAD_ORDER, partial(self._draw_head, frame, at["neck"], pose, face)))
+            todo.append((HEAD_ORDER, partial(self._draw_head, frame, at["neck"], pose, face, place)))
         for _, draw in sorted(todo, key=lambda item: item[0]):
             draw()
-        return at
+        return {name: place(point) for name, point in at.items()}
 
-    def _draw_head(self, frame: Pixels, neck: Doubles, pose: FigurePose, face: Expression) -> None:
+    def _draw_head(self, frame: Pixels, neck: Doubles, pose: FigurePose, face: Expression, place: Place) -> None:
         assert self._head is not None
         sheet = self._head.compose(face, pose.yaw, pose.pitch)
-        lay_moved(frame, sheet, self._head.place(neck, pose.yaw, pose.pitch, pose.roll))
+        on_canvas = self._head.place(neck, pose.yaw, pose.pitch, pose.roll)
+        lay_moved(frame, sheet, np.column_stack([place.zoom * on_canvas[:, :2], place(on_canvas[:, 2])]))
 
-    def place(self, pose: FigurePose, offset: Doubles, step_s: float) -> Joints:
-        """The figure's joints in the frame: its own lengths, the driver's directions, the lowest foot on the floor."""
+    def place(self, pose: FigurePose, standing: float, step_s: float) -> Joints:
+        """The joints on the canvas: the figure's lengths, the driver's directions; `standing`: see Place."""
         rest, at = self.joints, Joints()
         hips, neck = rest["hips"], rest["neck"]
         spine = mesh.turn(pose.lean)
@@ -112,26 +140,28 @@ class Figure:
             hip = (rest[f"{side}_hip"] - hips) * (0.5 + 0.5 * pose.width, 1)
             at[f"{side}_hip"] = hips + mesh.turn(0.25 * pose.lean) @ hip
             for limb in LIMBS.values():
-                self._extend(at, side, limb, pose)
+                self._extend(at, side, limb, pose, step_s)
         between = (at["l_wrist"] + at["r_wrist"]) / 2
         for side in SIDES:
             self._touch(at, side, pose, between)
             self._clear_head(at, side, pose, step_s)
-        shift = np.array(offset, np.float64)
-        if pose.whole:
-            standing, lowest = (max(j["l_ankle"][1], j["r_ankle"][1]) for j in (rest, at))
-            shift = shift + (0.0, standing - lowest)
+        floor, lowest = (max(j["l_ankle"][1], j["r_ankle"][1]) for j in (rest, at))
+        shift = np.array([0.0, standing * (floor - lowest)])
         return {name: point + shift for name, point in at.items()}
 
-    def _extend(self, at: Joints, side: Side, limb: tuple[str, ...], pose: FigurePose) -> None:
-        """A limb's joints, one after the other, from the one that is placed already."""
+    def _extend(self, at: Joints, side: Side, limb: tuple[str, ...], pose: FigurePose, step_s: float) -> None:
+        """A limb's joints, one after the other, from the one that is placed already; undriven legs glide to rest."""
         for start, end in pairwise(limb):
             drawn = self.joints[f"{side}_{end}"] - self.joints[f"{side}_{start}"]
-            bone = pose.bones[f"{side}_{start}"]
-            way = drawn
-            if bone.angle is not None:
-                way = np.array([np.cos(bone.angle), np.sin(bone.angle)]) * np.linalg.norm(drawn)
-            at[f"{side}_{end}"] = at[f"{side}_{start}"] + way * bone.stretch
+            bone, name = pose.bones[f"{side}_{start}"], f"{side}_{start}"
+            if bone.angle is None:
+                left = max(1 - step_s / LEGS_TO_REST_S, 0.0)
+                turned, stretch = self._legs.get(name, (0.0, 1.0))
+                turned, stretch = left * turned, 1 - left * (1 - stretch)
+            else:
+                turned, stretch = math.remainder(bone.angle - mesh.direction(drawn), 2 * math.pi), bone.stretch
+            self._legs[name] = turned, stretch
+            at[f"{side}_{end}"] = at[f"{side}_{start}"] + mesh.turn(turned) @ drawn * stretch
 
     def _touch(self, at: Joints, side: Side, pose: FigurePose, between: Doubles) -> None:
         """Bring a hand to where the driver's touches: the hip, the face, the other hand. The elbow gives way.
@@ -210,7 +240,7 @@ def still(rig: Rig, folder: Path) -> Picture:
     width = max(round(rig.size[0] * scale), 1)
     drawn = np.zeros((PREVIEW_PX, width, 4), np.uint8)
     figure = Figure(rig, folder, scale)
-    figure.draw(drawn, Painter((width, PREVIEW_PX)), at_rest(), Expression(smile=0.5), np.zeros(2), 0.0)
+    figure.draw(drawn, Painter((width, PREVIEW_PX)), at_rest(), Expression(smile=0.5), Place(np.zeros(2)), 0.0)
     alpha = drawn[..., 3:].astype(np.float32)
     drawn[..., :3] = np.clip(drawn[..., :3] * (255 / np.maximum(alpha, 1)), 0, 255)
     x, y, w, h = cv2.boundingRect(drawn[..., 3])

@@ -17,7 +17,7 @@ from realtime.clock import StageTimer
 from realtime.config import Settings
 from realtime.errors import ConfigError, MasqueradeError
 from realtime.families.effect import Kept
-from realtime.families.figure.drawing import Figure, Joints
+from realtime.families.figure.drawing import Figure, Joints, Place
 from realtime.families.figure.expression import Expression, read_expression
 from realtime.families.figure.painter import Painter
 from realtime.families.figure.retarget import LIMBS, SIDES, FigurePose, Retarget, Side, at_rest, pose_of
@@ -28,14 +28,16 @@ from realtime.frame import Doubles, Floats, Frame, Pixels
 from realtime.models.avatar import Avatar
 from realtime.models.bundle import Bundle
 from realtime.skeleton import JOINTS, Moment
-from realtime.tracking.body import Body, BodyTracker
+from realtime.tracking.body import Body, BodyTracker, moved_on
 from realtime.tracking.face import Face
 from realtime.tracking.pose import head_angles
 
 log = logging.getLogger(__name__)
 
 BODY_EVERY = 2  # frames: the body is read from every second one, the face from each
+AHEAD = 0.8  # of its motion since the reading before: where a body is between two readings
 LONGEST_STEP_S = 0.25
+ZOOM_S = 1.5  # from the whole figure to its upper half, and back
 WHOLE_HEIGHT, FLOOR_AT = 0.89, 0.965  # of the frame: a whole figure's canvas, and where it stands
 BUST_HEIGHT, BUST_TOP = 0.90, 0.08  # of the frame: from the figure's top to its hips, and where its top is
 WIDEST_MOVE = 0.34  # of the figure's canvas that stays in the picture as it walks aside
@@ -85,10 +87,12 @@ class FigureEffect:
         """Forget the driver."""
         self._retarget, self._voice = Retarget(), VoiceMouth()
         self._body: Body | None = None
+        self._readings: list[tuple[float, Body]] = []  # the last two, and when
         self._frames, self._driven = 0, 0.0
         self._last_s: float | None = None
         self._level: list[float] = []
         self._face = (Expression(), 0.0, 0.0, 0.0)
+        self._near: float | None = None
         self._reference: int | None = None
 
     @property
@@ -127,10 +131,7 @@ class FigureEffect:
             pose, expression = self._played_pose(frame)
             blendshapes = frame.motion.blendshapes
         else:
-            if self._bodies is not None and self._frames % BODY_EVERY == 0:
-                self._bodies.steadiness = settings.steadiness
-                found = self._bodies(frame)
-                self._body = found[0] if found else None
+            self._look(frame, settings)
             pose, expression = self._driven_pose(face, step_s, frame, settings)
             blendshapes = None if face is None else face.blendshapes
         self._frames += 1
@@ -143,12 +144,26 @@ class FigureEffect:
         self.resting = self._bodies is not None and not driven and not speaks
         timer.lap("align")
         out = self._behind.copy()
-        figure = self._drawn[self._active.name].whole if pose.whole else self._drawn[self._active.name].bust
-        at = figure.draw(out, self._painter, pose, expression, self._offset(figure, pose, frame.size), step_s)
+        figure, place = self._view(pose, frame.size, step_s)
+        at = figure.draw(out, self._painter, pose, expression, place, step_s)
         self.motion = Moment(_recorded(at, pose), blendshapes, pose.whole)
         self.drawn, self.pushed = at, figure.pushed
         timer.lap("swap")
         return out
+
+    def _look(self, frame: Frame, settings: Settings) -> None:
+        """Read the body from every second frame; in between it moves on as it did."""
+        if self._bodies is None:
+            return
+        if self._frames % BODY_EVERY == 0:
+            self._bodies.steadiness = settings.steadiness
+            found = self._bodies(frame)
+            self._body = found[0] if found else None
+            self._readings = [] if self._body is None else [*self._readings[-1:], (frame.time_s, self._body)]
+        elif len(self._readings) == 2:
+            (first_s, before), (last_s, now) = self._readings
+            if before.track == now.track and last_s > first_s:
+                self._body = moved_on(before, now, AHEAD * min((frame.time_s - last_s) / (last_s - first_s), 1.0))
 
     def _played_pose(self, frame: Frame) -> tuple[FigurePose, Expression]:
         """The pose and the face of recorded motion; without a face it blinks."""
@@ -195,17 +210,31 @@ class FigureEffect:
             self._level.append(pitch)
         return yaw, pitch - float(np.mean(self._level)), -roll
 
-    def _offset(self, figure: Figure, pose: FigurePose, size: tuple[int, int]) -> Doubles:
+    def _view(self, pose: FigurePose, size: tuple[int, int], step_s: float) -> tuple[Figure, Place]:
+        """The figure in the size that is to be drawn, and where: another view is come to by a zoom."""
+        drawn, wanted = self._drawn[self._active.name], 0.0 if pose.whole else 1.0
+        before = wanted if self._near is None else self._near
+        self._near = before + float(np.clip(wanted - before, -step_s / ZOOM_S, step_s / ZOOM_S))
+        if self._near == 0.0:
+            drawn.whole.go_on_from(drawn.bust, was_drawn=before > 0)
+            return drawn.whole, Place(self._offset(drawn.whole, pose, size, whole=True))
+        drawn.bust.go_on_from(drawn.whole, was_drawn=before == 0)
+        near = self._near**2 * (3 - 2 * self._near)
+        ends = [self._offset(figure, pose, size, whole=figure is drawn.whole) for figure in (drawn.whole, drawn.bust)]
+        zoom = (1 - near) * drawn.whole.scale / drawn.bust.scale + near
+        return drawn.bust, Place((1 - near) * ends[0] + near * ends[1], zoom, 1 - near)
+
+    def _offset(self, figure: Figure, pose: FigurePose, size: tuple[int, int], *, whole: bool) -> Doubles:
         """Where the figure's canvas lies in the frame: it moves with the driver, slowing down near the edges."""
         width, height = size
         room = np.array([max(width / 2 - WIDEST_MOVE * figure.rig.size[0] * figure.scale, 1.0), MOST_RISE * height])
         move = np.zeros(2) if pose.place is None else pose.place * figure.torso
-        if pose.whole:
+        if whole:
             move[1] = 0.0
         elif pose.place is not None:
             move[1] -= 0.35 * figure.torso  # shoulders below the middle are where they belong
         move = room * np.tanh(move / room)
-        if pose.whole:
+        if whole:
             x, y = figure.joints["hips"][0], figure.rig.floor * figure.scale
             return np.array([width / 2 - x + move[0], FLOOR_AT * height - y])
         x, y = figure.joints["neck"][0], figure.rig.top * figure.scale

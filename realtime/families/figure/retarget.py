@@ -54,8 +54,10 @@ LEVEL_GAZE = 0.10  # the nose is so far (radians) below the ears' line in somebo
 
 # An arm is behind the trunk: metres that wrist and elbow are deeper than the shoulder, or a hand that the network says
 # it cannot see while the wrist is not clearly nearer. Depth alone fails: hands behind the back read -0.03 to 0.01 m.
-BEHIND_M, BEFORE_M, NEARER_M, CLEARLY_NEARER_M = 0.12, 0.05, -0.06, -0.10
+# Hands on hips are half hidden as well: there the upper arm points aside (the sine of its angle).
+BEHIND_M, BEFORE_M, NEARER_M, CLEARLY_NEARER_M = 0.12, 0.05, -0.06, -0.16
 HAND_HIDDEN, HAND_SEEN = 0.62, 0.72
+CLOSE_ARM, AKIMBO = 0.38, 0.46
 RAISED = 0.55  # the sine from which an arm counts as raised: it passes beside the head
 TOUCHES_FACE = 0.85  # of the head's width: a hand nearer to its middle is at the face
 
@@ -268,12 +270,13 @@ class Retarget:
             shoulder, elbow, wrist = (driver.depth(side, joint) for joint in LIMBS["arm"][:3])
             deeper, wrist_deeper = (elbow + 2 * wrist) / 3 - shoulder, wrist - shoulder
             hand = driver.hand_seen(side)
-            if deeper > BEHIND_M or (wrist_deeper > NEARER_M and hand < HAND_HIDDEN):
-                self._behind[side] = True
-            elif deeper < BEFORE_M and (hand > HAND_SEEN or wrist_deeper < CLEARLY_NEARER_M):
-                self._behind[side] = False
             upper = bones[f"{side}_shoulder"].angle
             assert upper is not None
+            aside = OUTWARDS[side] * math.cos(upper)
+            if deeper > BEHIND_M or (wrist_deeper > NEARER_M and hand < HAND_HIDDEN and aside < CLOSE_ARM):
+                self._behind[side] = True
+            elif deeper < BEFORE_M and (hand > HAND_SEEN or wrist_deeper < CLEARLY_NEARER_M or aside > AKIMBO):
+                self._behind[side] = False
             if self._behind[side]:
                 order[f"{side}_arm"] = -3.0
             elif not touches[side] and np.sin(upper) < -RAISED:
