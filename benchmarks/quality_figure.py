@@ -207,7 +207,7 @@ class Act:
         if len(joints) < 2:
             return 0.0, False
         height = np.maximum(np.ptp(joints[..., 1], axis=1), 1.0)
-        seen = ((joints > 0) & (joints < size)).all(axis=2)
+        seen = np.asarray(((joints > 0) & (joints < size)).all(axis=2))
         steps = np.where(seen[1:] & seen[:-1], np.linalg.norm(np.diff(joints, axis=0), axis=2), 0.0)
         steps = steps.max(axis=1) / height[1:]
         changed = np.flatnonzero(np.diff(self.whole[SETTLES:]))

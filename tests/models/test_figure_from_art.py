@@ -29,7 +29,7 @@ from layered_art import (
 from PIL import Image
 
 from realtime.errors import ConfigError
-from realtime.families.figure.drawing import Figure
+from realtime.families.figure.drawing import Figure, Place
 from realtime.families.figure.expression import MOUTHS, Expression
 from realtime.families.figure.painter import Painter
 from realtime.families.figure.retarget import at_rest
@@ -91,7 +91,7 @@ def seen(rig: Rig, folder: Path, face: Expression) -> set[tuple[int, ...]]:
     scale = SIZE[1] / rig.size[1]
     figure, picture = Figure(rig, folder, scale), np.full((SIZE[1], SIZE[0], 3), 255, np.uint8)
     for _ in range(4):
-        figure.draw(picture, Painter(SIZE), at_rest(), face, np.zeros(2), STEP_S)
+        figure.draw(picture, Painter(SIZE), at_rest(), face, Place(np.zeros(2)), STEP_S)
     return {tuple(pixel) for pixel in picture.reshape(-1, 3)[:, ::-1].tolist()}
 
 

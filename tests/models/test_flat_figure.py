@@ -111,7 +111,7 @@ class Shown:
 
     def __call__(self, face: Expression) -> np.ndarray:
         picture = np.full((self.rig.size[1], self.rig.size[0], 3), 200, np.uint8)
-        self._figure.draw(picture, self._painter, at_rest(), face, np.zeros(2), 0.0)
+        self._figure.draw(picture, self._painter, at_rest(), face, Place(np.zeros(2)), 0.0)
         return picture[: self.rig.size[1] // 2].astype(int)
 
 
