@@ -11,7 +11,7 @@ from commands import Call
 from drawings import CHILDREN, Child, Drawn, draw
 
 from realtime.errors import ConfigError, DeviceError
-from realtime.families.figure.drawing import Figure, still
+from realtime.families.figure.drawing import Figure, Place, still
 from realtime.families.figure.expression import Expression
 from realtime.families.figure.painter import Painter
 from realtime.families.figure.retarget import at_rest
