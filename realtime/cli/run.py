@@ -62,6 +62,7 @@ def _run_options(command: F) -> F:
 @click.option("--sharpen", type=int, help="Unsharp mask in percent, 0 to 200.")
 @click.option("--variant", help="fast, or fine: a sharper face for more time, where the model has it.")
 @click.option("--morph", type=float, help="The morph factor of AMP models, 0 to 1.")
+@click.option("--shape", type=float, help="How much of its own bones an identity made of pictures shows, 0 to 1.")
 @click.option("--skin", help="The identity's skin tone: auto, or 0 (its own) to 1 (yours).")
 @click.option("--my-skin", "my_skin", help="Your own: auto, pale, light, medium, tan, brown or dark.")
 @click.option("--movement", help="relative to your neutral pose, or absolute.")
