@@ -110,8 +110,8 @@ class HeadSpec(Table):
 
 
 Eye = tuple[
-    Annotated[float, Field(ge=0, le=MOST_PX)],
-    Annotated[float, Field(ge=0, le=MOST_PX)],
+    Annotated[float, Field(ge=-MOST_PX, le=2 * MOST_PX)],
+    Annotated[float, Field(ge=-MOST_PX, le=2 * MOST_PX)],
     Annotated[float, Field(ge=1, le=MOST_PX)],
 ]
 
@@ -125,6 +125,18 @@ class FaceMarks(Table):
     l_eye: Eye | None = None
     r_eye: Eye | None = None
     mouth: tuple[Point, Point] | None = None
+
+    def moved(self, scale: float, shift: tuple[float, float] = (0.0, 0.0)) -> "FaceMarks":
+        """The marks in a picture that is scaled, then shifted."""
+
+        def at(x: float, y: float) -> Point:
+            return round(x * scale + shift[0], 1), round(y * scale + shift[1], 1)
+
+        def eye(mark: Eye | None) -> Eye | None:
+            return None if mark is None else (*at(*mark[:2]), max(round(mark[2] * scale, 1), 1.0))
+
+        mouth = None if self.mouth is None else (at(*self.mouth[0]), at(*self.mouth[1]))
+        return FaceMarks(l_eye=eye(self.l_eye), r_eye=eye(self.r_eye), mouth=mouth)
 
 
 class Rig(Table):

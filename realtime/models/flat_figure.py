@@ -101,7 +101,13 @@ def propose(file: Path) -> Proposal:
     portrait = cut_off and any(face.box[3] - face.box[1] > PORTRAIT * colour.shape[0] for face in faces)
     picture, scale, shift = _cut_out(colour, alpha, mask)
     placed = {name: np.asarray(point * scale + shift) for name, point in joints.items()}
-    return Proposal(picture, placed, _moved(marks, scale, shift), whole and (by == "body" or not portrait), by)
+    return Proposal(
+        picture,
+        placed,
+        None if marks is None else marks.moved(scale, (float(shift[0]), float(shift[1]))),
+        whole and (by == "body" or not portrait),
+        by,
+    )
 
 
 def _by_outline(colour: Pixels, alpha: Mask | None, *, must: bool) -> tuple[Mask | None, Mapping[str, Doubles], bool]:
@@ -144,20 +150,6 @@ def _cut_out(colour: Pixels, alpha: Mask | None, mask: Mask) -> tuple[npt.NDArra
         edge = cv2.GaussianBlur(solid, (0, 0), EDGE_SIGMA_PX)
     picture = cv2.copyMakeBorder(np.dstack([large, edge]), *(RIM_PX,) * 4, cv2.BORDER_CONSTANT, value=(0, 0, 0, 0))
     return np.asarray(picture, np.uint8), scale, np.array([RIM_PX - x * scale, RIM_PX - y * scale])
-
-
-def _moved(marks: FaceMarks | None, scale: float, shift: Doubles) -> FaceMarks | None:
-    if marks is None:
-        return None
-
-    def point(at: tuple[float, float]) -> tuple[float, float]:
-        return round(at[0] * scale + shift[0], 1), round(at[1] * scale + shift[1], 1)
-
-    def eye(at: tuple[float, float, float] | None) -> tuple[float, float, float] | None:
-        return None if at is None else (*point(at[:2]), round(max(at[2] * scale, 1.0), 1))
-
-    mouth = None if marks.mouth is None else (point(marks.mouth[0]), point(marks.mouth[1]))
-    return FaceMarks(l_eye=eye(marks.l_eye), r_eye=eye(marks.r_eye), mouth=mouth)
 
 
 def flat_rig(
@@ -256,13 +248,25 @@ def _write(
     preview: Preview,
 ) -> None:
     """Fill an avatar's folder with a flat figure and its card."""
-    (folder / CUT_OUT).write_bytes(_png(picture))
-    rig = flat_rig(card["title"], card["licence"], picture, joints, face)
-    (folder / FIGURE_FILE).write_text(json.dumps(rig), encoding="utf-8")
+    write_figure(folder, card["title"], card["licence"], picture, joints, face)
     (folder / PREVIEW).write_bytes(_png(preview(read_rig(folder), folder)))
     card["picture"] = {"file": PREVIEW, "sha256": hash_file(folder / PREVIEW)}
     card["figure"] = {file: hash_file(folder / file) for file in (FIGURE_FILE, CUT_OUT)}
     (folder / AVATAR_FILE).write_text(tomli_w.dumps(card), encoding="utf-8")
+
+
+def write_figure(
+    folder: Path,
+    title: str,
+    licence: str,
+    picture: npt.NDArray[np.uint8],
+    joints: Mapping[str, Any],
+    face: FaceMarks | None,
+) -> None:
+    """Write figure.json and the cut-out picture."""
+    (folder / CUT_OUT).write_bytes(_png(picture))
+    rig = flat_rig(title, licence, picture, joints, face)
+    (folder / FIGURE_FILE).write_text(json.dumps(rig), encoding="utf-8")
 
 
 def _png(picture: npt.NDArray[np.uint8]) -> bytes:

@@ -10,7 +10,7 @@ from realtime.config import Settings
 from realtime.errors import ConfigError, ModelError
 from realtime.families import family_of
 from realtime.families.effect import Effect
-from realtime.models.avatar import Avatar, StoredAvatar
+from realtime.models.avatar import Avatar, StoredAvatar, read_avatar_card
 from realtime.models.avatar_loading import MOST_AVATARS, Find, choose_avatars, ready_avatars
 from realtime.models.bundle import Bundle
 from realtime.models.library import AVATARS, face_folder, load_bundle
@@ -64,7 +64,7 @@ class Selection:
 
     def same(self, other: "Selection") -> bool:
         """True where nothing has to be loaded to change from one to the other."""
-        return (self.bundle.name, self.avatar_names) == (other.bundle.name, other.avatar_names)
+        return (self.bundle.name, self.avatars) == (other.bundle.name, other.avatars)
 
 
 def select_identity(model: str, avatar: str | None) -> Selection:
@@ -85,11 +85,18 @@ def reselect(settings: Settings, now: Selection, *, model: str | None, avatar: s
     if not selection.avatars:
         return selection
     if now.bundle.name == selection.bundle.name:
-        # A removed avatar's picture is gone.
-        selection = replace(selection, avatars=tuple(ready for ready in now.avatars if ready.picture.is_file()))
+        selection = replace(selection, avatars=tuple(ready for ready in now.avatars if _is_as_it_was(ready)))
     if settings.avatar is None or settings.avatar in selection.avatar_names:
         return selection
     return replace(selection, avatars=(*selection.avatars, AVATARS.find(settings.avatar))[-MOST_AVATARS:])
+
+
+def _is_as_it_was(avatar: StoredAvatar) -> bool:
+    """False for an avatar that was removed, or whose joints were moved."""
+    try:
+        return read_avatar_card(avatar.folder) == avatar.card
+    except ModelError:
+        return False
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,6 +1,7 @@
 // Adds a dropped or chosen file to the gallery, after its owner said whose face it shows.
 
 import { focusOn, refresh } from "./gallery.js";
+import { openRigging } from "./rigging.js";
 import { complain, find, upload } from "./talk.js";
 
 const MOST = { picture: 64 * 2 ** 20, dfm: 2 * 2 ** 30, bundle: 2 * 2 ** 30 };
@@ -31,6 +32,7 @@ export function offer(chosen, then = focusOn) {
   find("offer-title").value = chosen.name.replace(/\.[^.]*$/, "").replace(/[_\s]+/g, " ").slice(0, 60);
   find("offer-note").textContent = NOTES[kind];
   find("offer-face").hidden = kind !== "dfm";
+  find("offer-figure").hidden = kind !== "picture";
   find("offer-error").textContent = "";
   find("offer-progress").hidden = true;
   find("offer-add").disabled = false;
@@ -49,15 +51,18 @@ function send() {
   const said = new URLSearchParams({
     kind, title: find("offer-title").value.trim(), identity: whose, statement,
     licence: find("offer-licence").value.trim(), face_type: find("offer-face-type").value,
+    figure: kind === "picture" && find("offer-whole").checked ? "yes" : "",
   });
   find("offer-error").textContent = "";
   find("offer-progress").hidden = false;
   find("offer-add").disabled = true;
+  const whole = said.get("figure") !== "";
   request = upload(`/api/add?${said}`, file, find("offer-progress"), async ({ kind: as, name }) => {
     request = null;
     find("adding").close();
     await refresh();
     after(as, name);
+    if (whole) openRigging(name);
   }, refused);
 }
 

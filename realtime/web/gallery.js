@@ -1,5 +1,6 @@
 // The identities and avatars of this machine, to click.
 
+import { openRigging } from "./rigging.js";
 import { change } from "./settings.js";
 import { ask, find, made, tell, tried } from "./talk.js";
 
@@ -42,6 +43,12 @@ function choice(entry) {
     remove.setAttribute("aria-label", `Remove ${entry.title}`);
     remove.addEventListener("click", () => discard(entry));
     item.append(remove);
+  }
+  if (entry.joints) {
+    const joints = made("button", { type: "button", className: "joints", textContent: "Joints" });
+    joints.setAttribute("aria-label", `Joints of ${entry.title}`);
+    joints.addEventListener("click", () => openRigging(entry.name));
+    item.append(joints);
   }
   return item;
 }

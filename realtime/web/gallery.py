@@ -14,9 +14,9 @@ from realtime.capture.picture import decode_picture
 from realtime.errors import ConfigError
 from realtime.families import IDENTITIES
 from realtime.imaging.resize import scaled_into
-from realtime.imaging.sdr import over_grey
-from realtime.models.avatar import StoredAvatar
+from realtime.models.avatar import OPAQUE, StoredAvatar
 from realtime.models.bundle import Bundle
+from realtime.models.flat_figure import CUT_OUT
 from realtime.models.library import AVATARS, BUNDLES, Broken, Library
 from realtime.web.auth import AUTH, Refused, read_strings
 from realtime.web.controls import controls
@@ -30,7 +30,8 @@ routes = web.RouteTableDef()
 
 def gallery() -> list[dict[str, Any]]:
     """Identities and avatars, each: `kind`, `name`, `title`, `family`, `licence`, `whose`, `statement`, `own`,
-    `preview` (True where there is one) and `broken`, which is None or the reason why it cannot be used.
+    `preview` (True where there is one), `joints` (True where they can be moved on the page) and `broken`, which is
+    None or the reason why it cannot be used.
 
     Reads and hashes files: not for a thread that others wait for.
     """
@@ -40,7 +41,7 @@ def gallery() -> list[dict[str, Any]]:
 
 
 def _entry(kind: str, item: Bundle | StoredAvatar | Broken, own: bool) -> dict[str, Any]:
-    entry: dict[str, Any] = {"kind": kind, "own": own, "broken": None, "preview": False}
+    entry: dict[str, Any] = {"kind": kind, "own": own, "broken": None, "preview": False, "joints": False}
     if isinstance(item, Broken):
         unknown = dict.fromkeys(("family", "licence", "whose", "statement"), "")
         return entry | unknown | {"name": item.name, "title": item.name, "broken": item.reason}
@@ -53,6 +54,7 @@ def _entry(kind: str, item: Bundle | StoredAvatar | Broken, own: bool) -> dict[s
         "whose": card.identity.kind,
         "statement": card.identity.statement,
         "preview": _picture(item) is not None,
+        "joints": own and isinstance(item, StoredAvatar) and (not item.is_figure or CUT_OUT in card.figure),
     }
 
 
@@ -60,8 +62,11 @@ def _picture(item: Bundle | StoredAvatar) -> Path | None:
     return item.preview if isinstance(item, Bundle) else item.picture
 
 
-def preview(kind: str, name: str) -> bytes | None:
-    """A small JPEG of that identity or avatar, None where there is none. `name` never becomes part of a path."""
+def preview(kind: str, name: str) -> tuple[bytes, str] | None:
+    """A small picture of that identity or avatar and its media type, None where there is none.
+
+    `name` never becomes part of a path.
+    """
     items: Sequence[Bundle | StoredAvatar | Broken] = LIBRARIES[kind].entries() if kind in LIBRARIES else ()
     files = (_picture(item) for item in items if not isinstance(item, Broken) and item.card.name == name)
     file = next(files, None)
@@ -75,16 +80,26 @@ def preview(kind: str, name: str) -> bytes | None:
 
 
 @lru_cache(maxsize=256)
-def _small(file: Path, mtime_ns: int, size: int) -> bytes:
-    """`mtime_ns` and `size` tell a changed file from the one before."""
-    pixels = over_grey(decode_picture(file))
-    width, height = pixels.shape[1], pixels.shape[0]
-    if max(width, height) > PREVIEW_PX:
-        small = scaled_into((width, height), (PREVIEW_PX, PREVIEW_PX))
-        pixels = np.asarray(cv2.resize(pixels, small, interpolation=cv2.INTER_AREA), np.uint8)
-    ok, jpeg = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, 85])
+def _small(file: Path, mtime_ns: int, size: int) -> tuple[bytes, str]:
+    """JPEG, or WebP for what is transparent. `mtime_ns` and `size` tell a changed file from the one before."""
+    image = decode_picture(file)
+    width, height = image.shape[1], image.shape[0]
+    small = (
+        scaled_into((width, height), (PREVIEW_PX, PREVIEW_PX)) if max(width, height) > PREVIEW_PX else (width, height)
+    )
+    if image.shape[2] == 4 and int(image[..., 3].min()) < OPAQUE:
+        alpha = image[..., 3:].astype(np.float32) / 255
+        premultiplied = np.dstack([image[..., :3] * alpha, alpha]).astype(np.float32)
+        less = np.asarray(cv2.resize(premultiplied, small, interpolation=cv2.INTER_AREA))
+        colour = less[..., :3] / np.maximum(less[..., 3:], 1 / 255)
+        pixels = np.clip(np.rint(np.dstack([colour, less[..., 3:] * 255])), 0, 255).astype(np.uint8)
+        ok, encoded = cv2.imencode(".webp", pixels, [cv2.IMWRITE_WEBP_QUALITY, 85])
+        assert ok
+        return encoded.tobytes(), "image/webp"
+    pixels = np.asarray(cv2.resize(np.ascontiguousarray(image[..., :3]), small, interpolation=cv2.INTER_AREA), np.uint8)
+    ok, encoded = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, 85])
     assert ok
-    return jpeg.tobytes()
+    return encoded.tobytes(), "image/jpeg"
 
 
 @routes.get("/api/gallery")
@@ -99,10 +114,10 @@ async def _list(request: web.Request) -> web.StreamResponse:
 
 @routes.get("/api/preview/{kind}/{name}")
 async def _preview(request: web.Request) -> web.StreamResponse:
-    jpeg = await asyncio.to_thread(preview, request.match_info["kind"], request.match_info["name"])
-    if jpeg is None:
+    found = await asyncio.to_thread(preview, request.match_info["kind"], request.match_info["name"])
+    if found is None:
         raise Refused(404, "there is no such preview")
-    return web.Response(body=jpeg, content_type="image/jpeg")
+    return web.Response(body=found[0], content_type=found[1])
 
 
 @routes.post("/api/remove")

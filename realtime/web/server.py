@@ -15,13 +15,13 @@ from realtime.errors import DeviceError, MasqueradeError
 from realtime.frame import Frame
 from realtime.text import printable
 from realtime.threads import Crew
-from realtime.web import controls, gallery, recordings, render_jobs, settings, upload
+from realtime.web import controls, gallery, recordings, render_jobs, rigging, settings, upload
 from realtime.web.auth import AUTH, HEADERS, Auth, Refused, refusal
 from realtime.web.controls import CONTROLS, Controls
 from realtime.web.preview import PREVIEW, Preview, VoicePreview
 from realtime.web.render_jobs import RenderJobs
 
-_SCRIPTS = "page sound talk state settings gallery adding charts keyboard recordings making devices dropping"
+_SCRIPTS = "page sound talk state settings gallery adding charts keyboard recordings making devices dropping rigging"
 FILES = {
     "/page.css": ("page.css", "text/css"),
     **{f"/{name}.js": (f"{name}.js", "text/javascript") for name in _SCRIPTS.split()},
@@ -109,7 +109,7 @@ class Page:
         app = web.Application(middlewares=[self._check], client_max_size=MAX_BODY)
         app[AUTH], app[CONTROLS] = self._auth, lambda: self.controls
         app[PREVIEW], app[settings.SAVE], app[render_jobs.JOBS] = self._preview, self._save, self._jobs
-        for lock in (upload.ADDING, recordings.RECORDING, render_jobs.SENDING):
+        for lock in (upload.ADDING, recordings.RECORDING, render_jobs.SENDING, rigging.RIGGING):
             app[lock] = asyncio.Lock()
         app.add_routes(
             [
@@ -123,7 +123,7 @@ class Page:
                 web.get("/ws/sound", self._voice.answer),
             ]
         )
-        for part in (settings, controls, gallery, upload, recordings, render_jobs):
+        for part in (settings, controls, gallery, upload, recordings, render_jobs, rigging):
             app.add_routes(part.routes)
         # Lingering throws away what a refused sender still sends, so that it gets to read the refusal.
         waits: dict[str, Any] = {"shutdown_timeout": 1.0, "lingering_time": 0.5, "keepalive_timeout": 75.0}

@@ -18,12 +18,14 @@ from aiohttp import ClientPayloadError, web
 from realtime.capture.picture import FORMATS, open_picture
 from realtime.errors import ConfigError, DeviceError, MasqueradeError
 from realtime.families.face_swap.dfm import inspect_dfm
+from realtime.families.figure.drawing import still
 from realtime.home import private_dir, private_opener, user_home
 from realtime.inference.file_kind import ZIP_ERRORS, open_zip
 from realtime.models.atomic_dir import storage_error
 from realtime.models.bundle import MAX_FILE_BYTES
 from realtime.models.card import CARD_FILE, has_identity, name_from, plain_file, read_card_text, require_consent
-from realtime.models.library import add_avatar, add_file, add_folder
+from realtime.models.flat_figure import add_picture
+from realtime.models.library import add_file, add_folder
 from realtime.text import printable
 from realtime.web.auth import Refused
 
@@ -50,7 +52,10 @@ routes = web.RouteTableDef()
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """What the page says of a file: its kind, its title, whose face it shows and who says so."""
+    """What the page says of a file: its kind, its title, whose face it shows and who says so.
+
+    `figure`: `yes` for a picture of a whole figure.
+    """
 
     kind: str = ""
     title: str = ""
@@ -58,6 +63,7 @@ class Offer:
     statement: str | None = None
     licence: str | None = None
     face_type: str = "whole_face"
+    figure: str = ""
 
 
 @routes.post("/api/add")
@@ -118,7 +124,8 @@ def _take_in(offer: Offer, file: Path) -> tuple[str, str]:
             dfm = file.rename(f"{file}.dfm")
             return "model", add_file(dfm, inspect=inspect_dfm, face_type=offer.face_type, **owner, **named).name
         picture = file.rename(file.with_name(f"picture.{check_picture(file, offer.title)}"))
-        return "avatar", add_avatar(picture, **owner, **named).card.name
+        avatar, _ = add_picture(picture, preview=still, figure=offer.figure == "yes", **owner, **named)
+        return "avatar", avatar.name
     except MasqueradeError as error:
         # Their lines name the file, which here has a name of ours: the user's says more.
         said = str(error).replace(str(file.parent), "")

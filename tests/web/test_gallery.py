@@ -51,6 +51,11 @@ def test_what_is_built_in_is_shown_with_licence_and_owner(opened: Opened) -> Non
     answer = opened.browser.get("/api/preview/avatar/mira")
     assert answer.headers["Content-Type"] == "image/jpeg"
     assert max(cv2.imdecode(np.frombuffer(answer.body, np.uint8), cv2.IMREAD_COLOR).shape) == PREVIEW_PX
+    answer = opened.browser.get("/api/preview/avatar/pip")
+    assert answer.headers["Content-Type"] == "image/webp"
+    cut_out = cv2.imdecode(np.frombuffer(answer.body, np.uint8), cv2.IMREAD_UNCHANGED)
+    assert cut_out.shape[2] == 4
+    assert cut_out[0, 0, 3] == 0  # nothing behind it: the tile's own colour shows
 
 
 def test_a_picture_is_added_shown_and_removed(opened: Opened) -> None:

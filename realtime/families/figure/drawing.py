@@ -1,8 +1,8 @@
 """A figure in one size: its joints placed for a pose, its pictures bent along them and drawn in the order of depth."""
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -13,13 +13,13 @@ import numpy as np
 from realtime.capture.picture import decode_picture
 from realtime.errors import ConfigError, ModelError
 from realtime.families.figure import mesh
-from realtime.families.figure.expression import Expression
+from realtime.families.figure.expression import Expression, read_expression
 from realtime.families.figure.flat_face import FlatFace
 from realtime.families.figure.head import DrawnHead
 from realtime.families.figure.mesh import Picture
 from realtime.families.figure.painter import Painter, Run, lay_moved
-from realtime.families.figure.retarget import AT_REST_ORDER, LIMBS, OUTWARDS, SIDES, FigurePose, Side, at_rest
-from realtime.frame import Doubles, Ints, Pixels
+from realtime.families.figure.retarget import AT_REST_ORDER, LIMBS, OUTWARDS, SIDES, FigurePose, Side, at_rest, pose_of
+from realtime.frame import Doubles, Frame, Ints, Pixels
 from realtime.models.figure import PartSpec, Rig
 
 SHRUG = 0.22  # of the upper arm's length: how far a shoulder rises with its arm
@@ -32,6 +32,8 @@ SWAY, SWAY_HZ = 0.10, 0.35  # radians: what hangs loose is never quite still
 
 HEAD_ORDER = 1.0
 PREVIEW_PX = 720
+TRIED_SHARE, TRIED_WIDTH = 0.84, 1.3  # of the picture in which joints are tried, and of the figure's width
+WALL = (238, 240, 242)
 MOST_DRAWN_PX = 8192
 
 LEGS_TO_REST_S = 0.3
@@ -249,6 +251,24 @@ def still(rig: Rig, folder: Path) -> Picture:
     return np.ascontiguousarray(drawn[y : y + h, x : x + w])
 
 
+def moving(rig: Rig, folder: Path, motion: Iterable[Frame], height: int) -> Iterator[Pixels]:
+    """The figure as it plays a motion, (height, W, 3) BGR before a light wall. Raises MasqueradeError."""
+    figure = Figure(rig, folder, TRIED_SHARE * height / rig.size[1])
+    size = round(max(figure.scale * rig.size[0] * TRIED_WIDTH, 0.75 * height)), height
+    painter, last_s = Painter(size), 0.0
+    hips = figure.joints["hips"][0]
+    offset = np.array([size[0] / 2 - hips, 0.97 * height - rig.floor * figure.scale])
+    for frame in motion:
+        assert frame.motion is not None
+        pose = replace(pose_of(frame.motion, frame.size), place=None)
+        face = frame.motion.blendshapes
+        picture = np.full((height, size[0], 3), WALL, np.uint8)
+        expression = Expression() if face is None else read_expression(face)
+        figure.draw(picture, painter, pose, expression, offset, frame.time_s - last_s)
+        last_s = frame.time_s
+        yield picture
+
+
 Runs = list[tuple[float, Run, Doubles]]
 """What is to be drawn: its order, the triangles, and where their vertices are."""
 
@@ -324,7 +344,7 @@ class _Flat:
         # A head is as near as its rim is: an arm raised beside it does not take half of it along.
         away = np.linalg.norm(grid.points - j["head"], axis=1) - head_radius
         nearer = ways.copy()
-        nearer[1] = np.where(away < 0.06 * head_radius, np.minimum(ways[1], np.maximum(away, 0.0)), ways[1])
+        nearer[1] = np.where(away < 0.02 * head_radius, np.minimum(ways[1], np.maximum(away, 0.0)), ways[1])
         owner = nearer.argmin(axis=0)
         grid = mesh.Grid(grid.points, grid.triangles[~mesh.across_gaps(grid, ways)])
         grid, copied = self._parted(grid, owner)
@@ -368,9 +388,8 @@ class _Flat:
                     copies[key] = len(copied)
                     copied.append(key[1])
                 triangles[row, corner] = copies[key]
-        return mesh.Grid(
-            np.vstack([grid.points, grid.points[[vertex for vertex, _ in copies]].reshape(-1, 2)]), triangles
-        ), np.array(copied)
+        points = np.vstack([grid.points, grid.points[[vertex for vertex, _ in copies]].reshape(-1, 2)])
+        return mesh.without_crumbs(mesh.Grid(points, triangles)), np.array(copied)
 
     def _lines(self) -> list[list[tuple[Doubles, Doubles]]]:
         """What the vertices of trunk, head and each limb are near to."""

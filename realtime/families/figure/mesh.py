@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import distance_transform_edt
 from scipy.sparse import coo_matrix, csr_matrix, diags
-from scipy.sparse.csgraph import dijkstra
+from scipy.sparse.csgraph import connected_components, dijkstra
 from scipy.sparse.linalg import splu
 
 from realtime.frame import Doubles, Floats, Ints
@@ -25,6 +25,7 @@ GRID_STEP = 3  # ways inside a flat figure are measured at a third of its size
 BEND_SHARE = 0.38  # of the shorter bone on both sides of a joint: there two bones share
 BAND = 1.5  # times the half thickness at a joint: so far two limbs of a flat picture share
 GAP = 2.5  # times the edge's length: ends that are further apart inside the figure are on two sides of a gap
+CRUMB = 0.02  # of all triangles: smaller pieces are left out
 HANDLE_PX = 8.0  # of a bone: vertices so near are drawn to where the bones carry them
 HANDLE_WEIGHT = 4.0
 RIGID_ROUNDS = 2
@@ -84,6 +85,15 @@ def _any_in_cells(mask: npt.NDArray[np.uint8], xs: Doubles, ys: Doubles) -> npt.
     y0, y1 = np.floor(ys[:-1]).astype(int), np.ceil(ys[1:]).astype(int)
     sums = total[y1][:, x1] - total[y0][:, x1] - total[y1][:, x0] + total[y0][:, x0]
     return np.asarray(sums > 0)
+
+
+def without_crumbs(grid: Grid) -> Grid:
+    """Without the triangles of pieces that hang together with hardly any others: they would fly about alone."""
+    sides = np.concatenate([grid.triangles[:, pair] for pair in ([0, 1], [1, 2])])
+    count = len(grid.points)
+    joined = coo_matrix((np.ones(len(sides)), (sides[:, 0], sides[:, 1])), (count, count))
+    piece = connected_components(joined, directed=False)[1][grid.triangles[:, 0]]
+    return Grid(grid.points, grid.triangles[np.bincount(piece)[piece] >= CRUMB * len(piece)])
 
 
 def along_chain(points: Doubles, chain: Doubles, *, stiff: bool = False) -> Doubles:
