@@ -138,25 +138,26 @@ def test_joints_are_dragged_undone_mirrored_and_saved(opened: Opened, screen: tu
             "document.getElementById('rigging').scrollWidth <= document.getElementById('rigging').clientWidth"
         )
         board = tab.page.locator("#rig-board")
-        await board.scroll_into_view_if_needed()
-        box = await board.bounding_box()
-        assert box is not None
-        one = box["width"] / width
 
-        async def drag(joint: str, by: tuple[float, float]) -> None:
-            x, y = box["x"] + joints[joint][0] * one, box["y"] + joints[joint][1] * one
-            await tab.page.mouse.move(x + 3, y + 3)
+        async def drag(joint: str, down: float) -> None:
+            """Drag a joint by so much of the board's height; the mouse takes it a little beside its middle."""
+            await board.scroll_into_view_if_needed()
+            box = await board.bounding_box()
+            assert box is not None
+            one = box["width"] / width
+            x, y = box["x"] + joints[joint][0] * one + 3, box["y"] + joints[joint][1] * one + 3
+            await tab.page.mouse.move(x, y)
             await tab.page.mouse.down()
-            await tab.page.mouse.move(x + 3 + by[0], y + 3 + by[1], steps=3)
+            await tab.page.mouse.move(x, y + down * box["height"], steps=3)
             await tab.page.mouse.up()
 
         faults = "document.getElementById('rig-faults').textContent"
-        await drag("l_hand", (0, -box["height"] / 3))
+        await drag("l_hand", -0.3)
         await tab.until(f"{faults}.includes('the left hand is outside the figure')")
         assert await tab.js("document.getElementById('rig-joint').value") == "l_hand"
         await tab.click("#rig-undo")
         await tab.until(f"{faults} === ''")
-        await drag("r_elbow", (0, 6))
+        await drag("r_elbow", 0.015)
         await tab.click("#rig-mirror")
         await tab.until("document.getElementById('rig-preview').classList.contains('old') === false")
         await tab.page.focus("#rig-board")
@@ -175,4 +176,4 @@ def test_joints_are_dragged_undone_mirrored_and_saved(opened: Opened, screen: tu
     for joint in ("elbow", "hand", "knee"):
         if joint != "elbow":  # which the arrow key moved
             middle = (np.array(rig.joints[f"l_{joint}"]) + rig.joints[f"r_{joint}"]) / 2 - rig.joints["hips"]
-            assert abs(np.cross(axis, middle)) / np.linalg.norm(axis) < 1.5, joint
+            assert abs(axis[0] * middle[1] - axis[1] * middle[0]) / np.linalg.norm(axis) < 1.5, joint
