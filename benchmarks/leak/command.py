@@ -12,14 +12,16 @@ import numpy as np
 
 from benchmarks.charts import write_on
 from benchmarks.leak.calibrate import calibrate
+from benchmarks.leak.cost import cost
 from benchmarks.leak.judge import FAR_LEVELS, MOST_ALIKE, MOST_OWN, SAME_LEVELS
 from benchmarks.leak.run import film
-from benchmarks.leak.scenarios import SCENARIOS, Casting, filmed_scenarios
+from benchmarks.leak.scenarios import SCENARIOS, Casting, clips_in, filmed_scenarios
 from benchmarks.leak.scenes import Scene
 from benchmarks.report import FILE, aligned, check_outputs, finish, json_option, number, stamp
 from realtime.errors import ConfigError, MasqueradeError
 from realtime.frame import Pixels
 from realtime.imaging.resize import letterbox
+from realtime.models.library import built_in_folder
 
 SCHEMA = 1
 FRAMES = 120
@@ -53,6 +55,7 @@ class Leaked(MasqueradeError):
 @click.option(
     "--calibrate", "faces", type=click.IntRange(1), help="Judge faces of known kinds only, in so many scenes."
 )
+@click.option("--cost", "cost_frames", type=click.IntRange(50), help="Only what the guard costs, over so many frames.")
 @click.option("--sheet", type=FILE, help="The worst pictures: .png or .jpg.")
 @json_option
 def leak(
@@ -65,6 +68,7 @@ def leak(
     model: str,
     resume: bool,
     faces: int | None,
+    cost_frames: int | None,
     sheet: Path | None,
     json_file: Path | None,
 ) -> None:
@@ -76,6 +80,13 @@ def leak(
     if faces is not None:
         report["calibration"] = calibrate(faces)
         for name, found in report["calibration"].items():
+            click.echo(f"{name:14} " + "  ".join(f"{key} {value}" for key, value in found.items()))
+        finish(report, json_file)
+        return
+    if cost_frames is not None:
+        films = [built_in_folder() / "clips" / "driving.mp4", *(() if clips is None else clips_in(clips))]
+        report["cost"] = {clip.stem: cost(clip, cost_frames, model) for clip in films}
+        for name, found in report["cost"].items():
             click.echo(f"{name:14} " + "  ".join(f"{key} {value}" for key, value in found.items()))
         finish(report, json_file)
         return
@@ -100,6 +111,7 @@ def leak(
             report |= summary(report["takes"])
             if json_file is not None:
                 json_file.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+        report |= summary(report["takes"])
         click.echo(row(name, report["scenarios"][name]))
     click.echo("\n".join(table(report)))
     if sheet is not None:

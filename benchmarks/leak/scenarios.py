@@ -409,9 +409,13 @@ def filmed_alone(c: Casting, clip: FilePath) -> Scene:
     return c.scene([_film(c, clip)], alone=True, noise=0)
 
 
+def clips_in(folder: FilePath) -> list[FilePath]:
+    return sorted(path for path in folder.iterdir() if path.suffix.lower() in (".mp4", ".mkv", ".mov", ".webm"))
+
+
 def filmed_scenarios(folder: FilePath) -> dict[str, tuple[Callable[[Casting], Scene], int]]:
     """Scenes of the clips in a folder: each alone, beside a poster, with somebody who comes, and cut to another."""
-    clips = sorted(path for path in folder.iterdir() if path.suffix.lower() in (".mp4", ".mkv", ".mov", ".webm"))
+    clips = clips_in(folder)
     made: dict[str, tuple[Callable[[Casting], Scene], int]] = {}
     for number, clip in enumerate(clips):
         other = clips[(number + 1) % len(clips)]

@@ -7,8 +7,9 @@ the detector holds for possible at that size is looked at again from near.
 """
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 
 import cv2
@@ -35,10 +36,12 @@ SURE, HOPELESS, MOST = 0.8, 0.1, 0.95  # scores of the first that need no second
 FACE = 0.45  # the mean of both of a face: hair seldom has it, half a face behind somebody 0.46 and more
 AGAIN = 0.25  # of one that was there a moment ago, or may be one that went behind somebody
 HAIR, OF_HAIR = 0.7, 0.5  # of what is so much smaller than a followed face and at its head: locks look like faces
+CLOSER = 1.4  # of a followed face: the side of a look beside it, for one who was behind it
 LOST_FRAMES = 100  # so long one who is lost may come out again
 EDGE_RUN = 0.15  # of the shorter side: what changed along so much of an edge may be a face that the edge cuts
 EDGE_WIDE = 2.8  # so many times as wide is the look at it
 EDGE_SCORE = 0.25  # of half a face there, with its mirror image beyond the edge
+LEAST_INSIDE = 0.25  # of a face: where less of it is in the picture, it is the mirror image of one
 LEAST_ROOM = 0.08  # around what changed, of the picture's shorter side
 ROOM_AROUND = 0.5  # more of it, where a look is fine enough
 MOST_WIDE = 1.4  # of the shorter side: two squares hold what is not wider, and any face in it wholly in one of them
@@ -102,7 +105,7 @@ class FaceSearch:
         places = [*expected, *(seen.face.box for seen in self._watched if not seen.followed)]
         found: list[Detection] = []
         looks = 0
-        for region in regions:
+        for region in chain(regions, self._closer(found, expected)):
             coarse = region.width / DETECTOR_SIZE >= 0.9 * scale
             source, to = (small, 1 / scale) if coarse else (pixels, 1.0)
             for possible in self.detect(source, _scaled(region, to), POSSIBLE):
@@ -123,7 +126,7 @@ class FaceSearch:
                 found.append(possible)
         for region in _edge_regions(changed, [*places, *(face.box for face in found)], block):
             for face in self.detect(pixels, region, EDGE_SCORE, mirrored=True):
-                if _is_inside(face.box, size) and not any(_same(face, other) for other in found):
+                if _share_inside(face.box, size) >= LEAST_INSIDE and not any(_same(face, other) for other in found):
                     found.append(face)
         found += self._still_there(pixels, found, changed, block)
         self._crowd.append(sum(face.score >= CLEAR_SCORE for face in found))
@@ -146,15 +149,19 @@ class FaceSearch:
     def near(self, pixels: Pixels, face: Detection, least: float) -> Detection | None:
         """The same face looked at from near, its score the mean of two looks; None where that is below `least`."""
         x0, y0, x1, y1 = face.box
+        size = pixels.shape[1], pixels.shape[0]
         seen: list[Detection] = []
         total = 0.0
         for wide in NEAR:
             side = wide * max(x1 - x0, y1 - y0)
             region = Region((x0 + x1) / 2, (y0 + y1) / 2, side, side)
             looked = self.detect(pixels, region, HOPELESS, mirrored=True)
-            if (same := next((other for other in looked if _same(other, face)), None)) is not None:
-                seen.append(same)
-                total += same.score
+            if same := [
+                other for other in looked if _same(other, face) and _share_inside(other.box, size) >= LEAST_INSIDE
+            ]:
+                nearest = max(same, key=lambda other: _share_inside(other.box, size))  # the other is its mirror image
+                seen.append(nearest)
+                total += nearest.score
             if not seen or seen[0].score >= SURE or seen[0].score + MOST < len(NEAR) * least:
                 break
         if not seen:
@@ -174,8 +181,19 @@ class FaceSearch:
         for u0, v0, u1, v1 in expected:
             side = max(u1 - u0, v1 - v0)
             if wide < OF_HAIR * side and max(abs(x0 + x1 - u0 - u1), abs(y0 + y1 - v0 - v1)) < 2 * side:
-                return HAIR
-        return AGAIN if seen < max(self._crowd, default=0) else FACE
+                return FACE if self._is_missing(seen) else HAIR
+        return AGAIN if self._is_missing(seen) else FACE
+
+    def _is_missing(self, seen: int) -> bool:
+        """Whether there were more faces a moment ago: one may be behind another."""
+        return seen < max(self._crowd, default=0)
+
+    def _closer(self, found: Sequence[Detection], expected: Sequence[Box]) -> Iterator[Region]:
+        """Where somebody small comes out from behind a followed face, when all else was looked at."""
+        for x0, y0, x1, y1 in expected:
+            if self._is_missing(len(found)):
+                side = CLOSER * max(x1 - x0, y1 - y0)
+                yield from (Region(x, (y0 + y1) / 2 - side / 8, side, side) for x in (x0, x1))
 
     def _changed(self, small: Pixels) -> tuple[Floats, npt.NDArray[np.bool_] | None]:
         """The means of the blocks, and which changed since they were searched; None: all of them may have."""
@@ -289,11 +307,11 @@ def _edge_regions(changed: npt.NDArray[np.bool_] | None, known: Sequence[Box], b
     return regions
 
 
-def _is_inside(box: Box, size: tuple[int, int]) -> bool:
-    """Whether the picture has a quarter of the box or more: the rest is the mirror's."""
+def _share_inside(box: Box, size: tuple[int, int]) -> float:
+    """How much of the box's width or height, whichever is less, lies in the picture; the rest is the mirror's."""
     x0, y0, x1, y1 = box
     across, down = min(x1, size[0]) - max(x0, 0), min(y1, size[1]) - max(y0, 0)
-    return min(across / (x1 - x0), down / (y1 - y0)) >= 0.25
+    return min(across / (x1 - x0), down / (y1 - y0))
 
 
 def _touches(box: Box, changed: npt.NDArray[np.bool_] | None, places: Sequence[Box], block: float) -> bool:

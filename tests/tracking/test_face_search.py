@@ -115,3 +115,13 @@ def test_a_search_that_does_not_show_who_is_known_to_be_there_is_made_again(
         assert search(there, [(320.0, 220.0, 480.0, 380.0)]) == []
     assert len(places(search(there, []))) == 1  # although nothing has changed
     assert search(there, [], at_ease=True) is None
+
+
+@pytest.mark.parametrize("beyond", [0.0, 0.15, 0.3])
+def test_who_is_cut_by_an_edge_is_seen_where_they_are_and_not_in_the_mirror(
+    head: np.ndarray, search: FaceSearch, beyond: float
+) -> None:
+    search(room(), [])
+    x = SIZE[0] - round((0.5 - beyond) * 120)
+    (place,) = places(search(hung(head, x, 300, 120), []))
+    assert np.abs(np.subtract(place, (x, 300))).max() < 0.3 * 120
