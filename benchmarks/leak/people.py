@@ -1,7 +1,7 @@
 """People and posters that scenes are composed of, with the outline of the face in each of their pictures.
 
 All are rendered and part of the project: the bundled clip, the built-in avatars moved by it, and for posters the
-pictures of `trained_models/learn/drivers.npz` too. Filmed people come from a folder that the user names.
+pictures of `album.npz` too: 140 rendered people. Filmed people come from a folder that the user names.
 """
 
 from collections.abc import Iterator, Sequence
@@ -130,7 +130,7 @@ def turning(number: int) -> Look:
 
 def _album(numbers: Sequence[int]) -> list[Pixels]:
     """Pictures of rendered people, (160, 160, 3), three of each."""
-    with np.load(built_in_folder() / "learn" / "drivers.npz", allow_pickle=False) as album:
+    with np.load(Path(__file__).with_name("album.npz"), allow_pickle=False) as album:
         ends, packed = album["ends"], album["jpg"]
     files = [packed[(ends[n - 1] if n else 0) : ends[n]] for n in numbers]
     return [np.asarray(cv2.imdecode(file, cv2.IMREAD_COLOR), np.uint8) for file in files]

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from realtime.families.effect import Family
-from realtime.families.face_swap import FACE_SWAP
+from realtime.families.face_swap import AVATAR_FACE, FACE_SWAP
 from realtime.families.figure import FIGURE
 from realtime.families.lip_sync import LIP_SYNC
 from realtime.families.motion import MOTION
@@ -12,7 +12,9 @@ from realtime.models.card import ModelCard
 
 LANDMARKS = Family("landmarks", "it finds faces and is no identity: choose another (masquerade models)")
 
-FAMILIES: Mapping[str, Family] = MappingProxyType({f.name: f for f in (FACE_SWAP, MOTION, LIP_SYNC, FIGURE, LANDMARKS)})
+FAMILIES: Mapping[str, Family] = MappingProxyType(
+    {f.name: f for f in (FACE_SWAP, AVATAR_FACE, MOTION, LIP_SYNC, FIGURE, LANDMARKS)}
+)
 
 IDENTITIES = tuple(family.name for family in FAMILIES.values() if family.open is not None)
 """The families that somebody can be shown with; the others are parts of masquerade."""

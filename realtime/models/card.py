@@ -20,7 +20,7 @@ MAX_CARD_BYTES = 64 * 1024  # far above any honest card
 MAX_LINE_BYTES = 4 * 1024  # Python's TOML reader takes time quadratic in a dotted key's length
 MAX_DEPTH = 8
 
-Family = Literal["swap", "motion", "lip-sync", "figure", "landmarks"]
+Family = Literal["swap", "face", "motion", "lip-sync", "figure", "landmarks"]
 IdentityKind = Literal["synthetic", "self", "consented", "none"]
 FaceTypeName = Literal["half", "mid-full", "full", "whole_face", "head"]
 ValueRange = Literal["0..1", "-1..1", "0..255"]
@@ -155,7 +155,7 @@ class ModelCard(Table):
 
     @model_validator(mode="after")
     def _fits_the_family(self) -> "ModelCard":
-        if self.family in ("figure", "landmarks"):
+        if self.family in ("face", "figure", "landmarks"):
             return self  # their networks are MediaPipe's, whose sizes are known
         if self.family == "swap":
             if self.identity.kind == "none":

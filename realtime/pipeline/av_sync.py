@@ -68,7 +68,8 @@ def plan_av(config: RunConfig, selection: Selection) -> AvPlan:
     family = family_of(selection.bundle.card)
     if config.avatar and not family.takes_avatars:
         raise ConfigError(
-            f"--avatar is for motion and lip-sync models: {selection.bundle.name} is a {family.name} model"
+            f"--avatar is for models that show pictures, and {selection.bundle.name} is a {family.name} model: "
+            "wear it with --model face, or move it with --model motion"
         )
     check_selection(config, selection)
     speaks = family.follows(config.sound)

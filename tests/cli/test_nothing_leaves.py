@@ -46,7 +46,7 @@ def test_the_watch_sees_what_leaves(watch: Watch) -> None:
         "import realtime, onnxruntime",
         "import benchmarks.backends",
         pytest.param("import export.checkpoint_to_bundle", marks=pytest.mark.slow),
-        pytest.param("import trained_models.learn.steps", marks=pytest.mark.slow),
+        pytest.param("import trained_models.learn.learner", marks=pytest.mark.slow),
     ],
 )
 def test_importing_a_package_reports_nothing(watch: Watch, code: str) -> None:

@@ -83,12 +83,12 @@ def test_every_effect_keeps_the_engines_contract(tmp_path: Path, name: str) -> N
 
 
 def test_every_family_says_how_to_use_it() -> None:
-    assert IDENTITIES == ("swap", "motion", "lip-sync", "figure")
+    assert IDENTITIES == ("swap", "face", "motion", "lip-sync", "figure")
     for name, family in FAMILIES.items():
         assert family.name == name
         assert family.hint.format(name="eve")
         assert (family.open is None) == (name == "landmarks")
-        assert (not family.exported_as) == (name in ("figure", "landmarks"))  # their networks are MediaPipe's
+        assert (not family.exported_as) == (name in ("face", "figure", "landmarks"))  # their networks are MediaPipe's
     assert [f.avatars for f in FAMILIES.values()] == ["none", "required", "optional", "required", "none"]
     assert {f.name for f in FAMILIES.values() if f.speaks} == {"lip-sync"}
 

@@ -1,1 +1,1 @@
-"""`masquerade learn`: learns an identity from clips of one person, behind the packaged one's frozen encoder."""
+"""`masquerade learn`: chooses the key pictures of an identity from clips of one person."""

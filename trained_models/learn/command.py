@@ -2,14 +2,10 @@
 
 import os
 import sys
-from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import click
-
-from realtime.errors import ConfigError, pip_install
-
-_NEEDED = ("torch", "onnx", "onnxscript")
 
 _EXAMPLES = """\b
 Examples:
@@ -25,50 +21,28 @@ Examples:
 @click.option("--identity", help="Whose face it is: self, consented or synthetic.")
 @click.option("--statement", help="Who it is, and how they agreed, in one sentence.")
 @click.option("--title", help="What people read; the name if not given.")
-@click.option(
-    "--minutes", type=click.FloatRange(min=0.01), default=7.5, show_default=True, help="Train at most so long."
-)
-@click.option(
-    "--steps", type=click.IntRange(min=1), default=3000, show_default=True, help="Train at most so many steps."
-)
-@click.option("--threads", type=click.IntRange(min=1), default=2, show_default=True, help="Cores to train on.")
-def learn(
-    clips: tuple[Path, ...],
-    name: str,
-    identity: str | None,
-    statement: str | None,
-    title: str | None,
-    minutes: float,
-    steps: int,
-    threads: int,
-) -> None:
+@click.option("--threads", type=click.IntRange(min=1), default=2, show_default=True, help="Cores to work on.")
+@click.option("--minutes", type=click.FloatRange(min=0.01), hidden=True)
+@click.option("--steps", type=click.IntRange(min=1), hidden=True)
+def learn(minutes: float | None, steps: int | None, **given: Any) -> None:
     """An identity to wear, from a minute of video of one person or character.
 
-    CLIPS show one face, in even light, talking, smiling, closing the eyes, turning left, right, up and down. What
-    is sharp and uncovered is kept and shown, a face is trained on it, and the bundle NAME is added to your own.
-    Ctrl-C saves; the same command goes on.
+    CLIPS show one face, in even light: at rest, smiling with teeth, with an open mouth, with closed eyes, turned left,
+    right, up and down. The best frame of each becomes a key picture, what is missing is said and made up, and the
+    bundle NAME is added to your own.
     """
-    for package in _NEEDED:
-        if find_spec(package) is None:
-            raise ConfigError(f"masquerade learn needs {package}: {pip_install('train')}")
-    from trained_models.learn.fit import Limits, Stopped
-    from trained_models.learn.run_dir import only_learner
-    from trained_models.learn.steps import Request
-    from trained_models.learn.steps import learn as do
+    from trained_models.learn.learner import Request
+    from trained_models.learn.learner import learn as do
 
-    limits = Limits(seconds=60 * minutes, steps=steps)
-    request = Request(clips, name, identity, statement, title, limits, threads=threads)
     live = _Live()
+    if minutes is not None or steps is not None:
+        live.say("nothing is trained any more: --minutes and --steps change nothing")
     before = os.umask(0o077)  # all that is written here is the user's own: pictures of a face
     try:
-        with only_learner(name):
-            bundle = do(request, live.say, live.progress)
-    except Stopped:
-        live.say("everything is saved: the same command goes on from here")
-        raise
+        bundle = do(Request(**given), live.say, live.progress)
     finally:
         os.umask(before)
-    live.say(f"{bundle.folder}: masquerade run --model {bundle.name}")
+    live.say(f"masquerade run --model {bundle.name}")
 
 
 class _Live:

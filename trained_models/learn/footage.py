@@ -1,4 +1,4 @@
-"""Clips read as the live loop reads them: whose face is in each frame, cut out and read by the tracker.
+"""Clips read as the live loop reads them: whose face is in each frame, and what it shows.
 
 The clips are read at up to `RATE_HZ`, with two people looked for, so that a second one is noticed. Landmarks
 are not steadied: a filter runs behind the picture, and here reading and picture must be of the same moment.
@@ -14,18 +14,23 @@ import numpy.typing as npt
 
 from realtime.capture.source import Source
 from realtime.errors import ConfigError
+from realtime.families.face_swap.key_pictures import key_from_picture, moved_points
 from realtime.frame import Doubles, Floats, Frame, Pixels
 from realtime.imaging.affine import cut, umeyama
+from realtime.imaging.blend import oval_mask
+from realtime.models.expressions import lips_apart
 from realtime.text import printable
 from realtime.tracking.face import Face
 from realtime.tracking.pose import HeadPose, head_angles
 from realtime.tracking.shape_embedding import SHAPE_POINTS
-from trained_models.autoencoder.crops import MARGIN, SIZE, face_crop, margin_crop
 
-RATE_HZ = 15.0  # how many frames a second are looked at: more are hardly different from their neighbours
-MOST_FRAMES = 3000  # of all clips together: minutes of footage are thinned out evenly
+RATE_HZ = 8.0  # how many frames a second are looked at: a blink lasts a quarter of one
+MOST_FRAMES = 1500  # of all clips together: minutes of footage are thinned out evenly
+CROP_PX = 192  # the side of a crop that sharpness and light are read in
 SMALL = 40  # side of the coarse picture that covered faces are told by
+_BURNT, _DARK = 250, 8
 
+_AS_IT_IS = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
 Find = Callable[[Frame], list[Face]]
 Shape = Callable[[Floats, tuple[int, int]], Doubles]
 
@@ -34,24 +39,29 @@ Shape = Callable[[Floats, tuple[int, int]], Doubles]
 class Looks:
     """What was seen of one person in n frames; every array has n rows.
 
-    `at_s` seconds within the clip; `clip` its number; `crop` (n, S + 2m, S + 2m, 3) uint8 BGR with the margin m
-    that training moves it in; `landmarks` (n, 478, 3) float32 in the inner crop's pixels; `blendshapes` (n, 52);
-    `pose` (n, 3) pitch, yaw, roll in radians; `shape` (n, 27, 3) cm, the skull with its pose taken out; `score`
-    0..1; `side_px` the face's size in the frame; `inside` the share of its landmarks that are in the frame;
-    `sharpness` as of `sharpness`; `coarse` (n, 40, 40, 3) uint8 CIELAB of the inner crop.
+    `at_s` seconds within the clip; `clip` its number; `seq` the frame's; `face` (n,) `Face`s in the frame's pixels;
+    `blendshapes` (n, 52); `pose` (n, 3) pitch, yaw, roll in radians; `apart` as of `lips_apart`; `shape` (n, 27, 3) cm,
+    the skull with its pose taken out; `score` 0..1; `side_px` the face's size in the frame; `inside` the share of its
+    landmarks that are in the frame; `sharpness` as of `sharpness`; `spoilt` the share of the face that is burnt out or
+    black; `uneven` how much brighter one half is than the other, as a logarithm; `points` (n, 478, 3) float32
+    landmarks in `coarse` (n, 40, 40, 3) uint8 CIELAB, its square as of `key_from_picture`.
     """
 
     at_s: Doubles
     clip: npt.NDArray[np.int64]
-    crop: Pixels
-    landmarks: Floats
+    seq: npt.NDArray[np.int64]
+    face: npt.NDArray[np.object_]
     blendshapes: Floats
     pose: Floats
+    apart: Doubles
     shape: Doubles
     score: Floats
     side_px: Floats
     inside: Floats
     sharpness: Floats
+    spoilt: Floats
+    uneven: Floats
+    points: Floats
     coarse: Pixels
 
     def __len__(self) -> int:
@@ -113,40 +123,58 @@ def read_clip(
 
 
 def _look(frame: Frame, face: Face, at_s: float, clip: int, shape: Shape) -> dict[str, object]:
-    matrix = face_crop(face.landmarks)
-    crop = cut(frame.pixels, margin_crop(face.landmarks), SIZE + 2 * MARGIN, "edge")
-    inner = crop[MARGIN:-MARGIN, MARGIN:-MARGIN]
+    matrix = key_from_picture(face.landmarks, CROP_PX)
+    crop = cut(frame.pixels, matrix, CROP_PX, "edge")
     landmarks = face.landmarks.astype(np.float64)
-    scale = float(np.hypot(matrix[0, 0], matrix[1, 0]))
-    flat = landmarks[:, :2] @ matrix[:, :2].T + matrix[:, 2]
     x0, y0, x1, y1 = face.box
-    small = cv2.resize(inner, (SMALL, SMALL), interpolation=cv2.INTER_AREA)
+    small = cv2.resize(crop, (SMALL, SMALL), interpolation=cv2.INTER_AREA)
+    spoilt, uneven = light_faults(crop, moved_points(face.landmarks, matrix))
     return {
         "at_s": at_s,
         "clip": clip,
-        "crop": crop,
-        "landmarks": np.column_stack([flat, scale * landmarks[:, 2]]).astype(np.float32),
+        "seq": frame.seq,
+        "face": face,
         "blendshapes": face.blendshapes.astype(np.float32),
         "pose": head_angles(face.pose),
+        "apart": lips_apart(face.landmarks),
         "shape": shape(face.landmarks, frame.size),
         "score": np.float32(face.score),
         "side_px": np.float32((x1 - x0 + y1 - y0) / 2),
         "inside": np.float32(((landmarks[:, :2] >= 0) & (landmarks[:, :2] < frame.size)).all(1).mean()),
-        "sharpness": np.float32(sharpness(inner)),
+        "sharpness": np.float32(sharpness(crop)),
+        "spoilt": np.float32(spoilt),
+        "uneven": np.float32(uneven),
+        "points": moved_points(face.landmarks, key_from_picture(face.landmarks, SMALL)),
         "coarse": cv2.cvtColor(small, cv2.COLOR_BGR2LAB),
     }
 
 
+def light_faults(crop: Pixels, points: Floats) -> tuple[float, float]:
+    """What of a face is burnt out or black, 0..1; and how much brighter one half is, as a logarithm."""
+    face = oval_mask(points, _AS_IT_IS, crop.shape[0]) > 0.5
+    grey = cv2.cvtColor(crop, cv2.COLOR_BGR2GRAY)
+    left = np.arange(crop.shape[1]) < points[[1, 168], 0].mean()
+    halves = [grey[face & side] for side in (left, ~left)]
+    if min(map(len, halves)) == 0:
+        return 1.0, 0.0
+    both = np.concatenate(halves)
+    means = [max(float(half.mean()), 1.0) for half in halves]
+    return float(((both >= _BURNT) | (both <= _DARK)).mean()), float(abs(np.log(means[0] / means[1])))
+
+
 def _stacked(rows: Iterable[dict[str, object]]) -> Looks:
     rows = list(rows)
-    return Looks(**{f.name: np.stack([np.asarray(row[f.name]) for row in rows]) for f in fields(Looks)})
+    faces = np.empty(len(rows), object)
+    faces[:] = [row["face"] for row in rows]
+    named = {f.name: np.stack([np.asarray(row[f.name]) for row in rows]) for f in fields(Looks) if f.name != "face"}
+    return Looks(face=faces, **named)
 
 
 def sharpness(crop: Pixels) -> float:
     """How sharp the middle of a crop is: the finest detail's share of all contrast, about 0.1 to 1. The spread of the
     Laplacian over that of the brightness: light and skin tone cancel out."""
     side = crop.shape[0]
-    inner = crop[side // 5 : -side // 5, side // 5 : -side // 5]
+    inner = crop[side // 4 : -side // 4, side // 4 : -side // 4]
     grey = cv2.cvtColor(inner, cv2.COLOR_BGR2GRAY).astype(np.float32)
     # One pixel of smoothing first: sensor noise is no detail.
     fine = cv2.Laplacian(cv2.GaussianBlur(grey, (0, 0), 1.0), cv2.CV_32F)

@@ -1,4 +1,5 @@
-"""Which frames are learnt from: sharp, uncovered, each unlike the others; or why the footage will not do."""
+"""Which frames become key pictures: sharp, well lit, uncovered, the best of each expression and view; and what is
+missing."""
 
 from dataclasses import dataclass
 
@@ -7,11 +8,11 @@ import numpy as np
 import numpy.typing as npt
 
 from realtime.errors import ConfigError
-from realtime.frame import Doubles
+from realtime.frame import Doubles, Floats
 from realtime.imaging.blend import oval_mask
-from trained_models.autoencoder.crops import SIZE
+from realtime.models.card import Expression, View
+from realtime.models.expressions import BLINKS, BROWS_UP, FUNNEL, JAW, PUCKER, SMILES, STRETCHES, expression_of, view_of
 from trained_models.learn.footage import SMALL, Looks, unmoved
-from trained_models.learn.sheets import BLINKS, JAW_OPEN, SMILES, spread_deg
 
 SURE = 0.9  # the tracker's score of an uncovered face is 1.00; of one behind a hand it may be less
 JUMP_PX = 4.0
@@ -27,9 +28,7 @@ APART_S = 2.5
 """The frames compared with are at least so far away in time: what covers the face now must not be on them too."""
 LIKE = 1.5  # farther in pose and expression than this there is nothing to compare with, and the frame passes
 
-_PUCKER = 38
-_COARSE_FROM_CROP = np.array([[1.0, 0, 0], [0, 1, 0]]) * (SMALL / SIZE)
-_COARSE_FROM_CROP[:, 2] = 0.5 * SMALL / SIZE - 0.5  # pixel centres
+_COARSE = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
 
 
 def uncovered(looks: Looks) -> npt.NDArray[np.bool_]:
@@ -42,7 +41,7 @@ def strangeness(looks: Looks, known: npt.NDArray[np.bool_]) -> Doubles:
     """(n,) the share of each face, 0..1, that is unlike the median of the `known` frames most alike in pose. 0 where
     there are too few of those."""
     out = np.zeros(len(looks))
-    oval = np.stack([oval_mask(points, _COARSE_FROM_CROP, SMALL) > 0.8 for points in looks.landmarks])
+    oval = np.stack([oval_mask(points, _COARSE, SMALL) > 0.8 for points in looks.points])
     lab = np.stack([cv2.GaussianBlur(picture.astype(np.float32), (0, 0), 0.8) for picture in looks.coarse])
     feel = _posed(looks)
     for i in range(len(looks)):
@@ -64,69 +63,74 @@ def strangeness(looks: Looks, known: npt.NDArray[np.bool_]) -> Doubles:
 
 def _posed(looks: Looks) -> Doubles:
     told = looks.blendshapes
-    moved = told[:, JAW_OPEN] * 1.5, told[:, BLINKS].mean(1), told[:, SMILES].mean(1), told[:, _PUCKER]
+    moved = told[:, JAW] * 1.5, told[:, BLINKS].mean(1), told[:, SMILES].mean(1), told[:, PUCKER]
     return np.column_stack([looks.pose * 6.0, *moved]).astype(np.float64)
 
 
 def _jumps(looks: Looks) -> Doubles:
     jumps = np.zeros(len(looks))
     if len(looks) > 2:
-        level = np.stack([unmoved(points) for points in looks.landmarks])
+        level = np.stack([unmoved(face.landmarks) for face in looks.face])
         steps = np.sqrt(((level[1:] - level[:-1]) ** 2).sum(-1)).mean(-1)
         jumps[1:-1] = np.minimum(steps[1:], steps[:-1])  # off both neighbours: a cut is no slip
     return jumps
 
 
-# Measured on a rendered and two filmed people at 160 pixels: sharp faces read 0.14 to 0.22 (`footage.sharpness`),
-# one through a rendered webcam 0.13, the sharp ones under a Gaussian of sigma 2 and 3 pixels 0.075 to 0.078 and 0.05.
+# Measured on a rendered and two filmed people at 192 pixels (`footage.sharpness`): sharp faces read 0.15 to 0.30, the
+# same under a Gaussian of sigma 3 pixels 0.05 to 0.06.
 BLURRED = 0.075
 BLURRED_FOR_THEM = 0.6  # A frame below this share of the person's median is moved or out of focus
 
 LEAST_SIDE_PX = 64.0
-FARTHEST_DEG = 40.0  # turned or nodded beyond this, half the face is out of sight and what the tracker reads is a guess
+FARTHEST_DEG = 50.0  # turned or nodded beyond this, half the face is out of sight and what the tracker reads is a guess
 INSIDE = 0.98  # the least share of the landmarks that must be in the picture
+SPOILT = 0.25  # a face with more of it burnt out or black is none to wear
 
-ALIKE = 0.22  # two frames nearer than this in `_feel` are duplicates
-MOST_KEPT = 1500
+_HOW = "film a minute in even light: look ahead and rest, talk, smile, close the eyes, and turn the head slowly"
+ASIDE_DEG, NODDED_DEG = 33.0, 18.0  # how far a picture of a turned and of a nodding head should be turned
 
-LEAST_SECONDS = 8.0
-LEAST_KEPT = 60
-LEAST_YAW_DEG, LEAST_PITCH_DEG = 10.0, 6.0
-LEAST_JAW = 0.12
-
-_HOW = (
-    "film a minute in even light: talk, smile, close the eyes, open the mouth wide, "
-    "and turn the head slowly left, right, up and down"
-)
+WANTED: dict[tuple[Expression, View], str] = {
+    ("smile", "front"): "no smile with teeth: film one",
+    ("open", "front"): "no open mouth: say a long “ah”",
+    ("closed", "front"): "no closed eyes: close them for a moment",
+    ("pucker", "front"): "no pursed lips: say “oo”",
+    ("brows_up", "front"): "no raised brows: look surprised",
+    ("rest", "left"): "no head turned to the picture's left: turn it slowly, lips closed",
+    ("rest", "right"): "no head turned to the picture's right: turn it slowly, lips closed",
+    ("rest", "up"): "no lifted chin: lift it slowly, lips closed",
+    ("rest", "down"): "no lowered chin: lower it slowly, lips closed",
+}
+"""What a good set has, and what is said where the clips do not show it."""
+KEPT = {*WANTED, ("rest", "front"), ("wide", "front")} | {
+    (expression, view) for expression in ("smile", "open", "closed") for view in ("left", "right")
+}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Choice:
-    """`kept`: the looks learnt from, in time order. The counts say why the others were left out."""
+    """`best`: by expression and view, the number of the look that becomes a key picture. The counts say why others were
+    left out."""
 
-    kept: Looks
-    seen: int
+    looks: Looks
+    best: dict[tuple[Expression, View], int]
     small: int
     turned: int
     blurred: int
     covered: int
-    duplicates: int
 
-    def line(self) -> str:
-        left_out = (
-            f"{self.small} small, {self.turned} turned away or cut off, {self.blurred} blurred, "
-            f"{self.covered} covered or slipped, {self.duplicates} like another"
-        )
-        return f"kept {len(self.kept)} of {self.seen} frames; left out: {left_out}"
+    def lines(self) -> list[str]:
+        """What was found, and what is missing."""
+        left_out = f"{self.small} small, {self.turned} turned away or cut off, {self.blurred} blurred"
+        shown = ", ".join(expression if view == "front" else f"{expression} {view}" for expression, view in self.best)
+        return [
+            f"{len(self.looks)} faces looked at; left out: {left_out} or badly lit, {self.covered} covered or slipped",
+            f"chosen: {shown}",
+            *(line for kind, line in WANTED.items() if kind not in self.best),
+        ]
 
 
-def choose(looks: Looks, rate_hz: float) -> Choice:
-    """The frames worth learning from. Raises ConfigError in one line, with what to film, where they will not do."""
-    seconds = len(looks) / rate_hz
-    if seconds < LEAST_SECONDS:
-        raise ConfigError(
-            f"a face is seen for {seconds:.1f} s, which is too short (at least {LEAST_SECONDS:g} s): {_HOW}"
-        )
+def choose(looks: Looks) -> Choice:
+    """The best frame of each expression and view. Raises ConfigError in one line where there is none to wear."""
     large = looks.side_px >= LEAST_SIDE_PX
     if large.mean() < 0.5:
         raise ConfigError(
@@ -144,59 +148,57 @@ def choose(looks: Looks, rate_hz: float) -> Choice:
             f"the footage is too blurred (sharpness {usual:.3f}, at least {BLURRED:g}): "
             "clean and focus the camera, add light, and film again"
         )
-    sharp = looks.sharpness >= max(BLURRED, BLURRED_FOR_THEM * usual)
-    sharp &= near
+    sharp = (looks.sharpness >= max(BLURRED, BLURRED_FOR_THEM * usual)) & (looks.spoilt <= SPOILT) & near
     bare = np.zeros(len(looks), bool)
-    bare[sharp] = uncovered(looks[sharp])
+    if sharp.any():
+        bare[sharp] = uncovered(looks[sharp])
     good = sharp & bare
-    if good.sum() < LEAST_KEPT:
-        raise ConfigError(
-            f"only {int(good.sum())} of {len(looks)} frames show a sharp, uncovered face "
-            f"(at least {LEAST_KEPT}): {_HOW}"
-        )
-    usable = looks[good]
-    _check_variety(usable)
-    unlike = different(usable)
-    if len(unlike) < LEAST_KEPT:
-        raise ConfigError(f"only {len(unlike)} frames differ from each other (at least {LEAST_KEPT}): {_HOW}")
+    if not good.any():
+        raise ConfigError(f"nothing was learnt: no frame shows a sharp, well lit, uncovered face: {_HOW}")
     return Choice(
-        kept=usable[unlike],
-        seen=len(looks),
+        looks=looks,
+        best=best_of(looks, good, usual),
         small=int((~large).sum()),
         turned=int((large & ~near).sum()),
         blurred=int((near & ~sharp).sum()),
         covered=int((sharp & ~bare).sum()),
-        duplicates=len(usable) - len(unlike),
     )
 
 
-def different(looks: Looks) -> npt.NDArray[np.int64]:
-    """The numbers of frames that are no duplicates, in order, `MOST_KEPT` at most. In time's order each frame is kept
-    that is unlike all kept before; if those are too many, with a coarser eye."""
-    feel = _feel(looks)
-    alike = ALIKE
-    while True:
-        kept = [0]
-        for i in range(1, len(feel)):
-            if ((feel[kept] - feel[i]) ** 2).sum(1).min() > alike * alike:
-                kept.append(i)
-        if len(kept) <= MOST_KEPT:
-            return np.array(kept)
-        alike *= 1.15
+def best_of(looks: Looks, good: npt.NDArray[np.bool_], usual: float) -> dict[tuple[Expression, View], int]:
+    """By expression and view, the number of the best of the `good` looks; `usual` is their median sharpness."""
+    own = np.percentile(looks.blendshapes[good], 20, axis=0)  # what is read of this face at rest
+    own_lips = float(np.percentile(looks.apart[good], 10))
+    best: dict[tuple[Expression, View], tuple[float, int]] = {}
+    for i in np.flatnonzero(good).tolist():
+        read = np.maximum(looks.blendshapes[i] - own, 0)
+        apart = max(float(looks.apart[i]) - own_lips, 0.0)
+        expression, view = expression_of(read, apart), view_of(looks.face[i])
+        if expression is None or view is None or (expression, view) not in KEPT:
+            continue
+        pitch, yaw = (abs(float(angle)) for angle in np.degrees(looks.pose[i, :2]))
+        aim = {"left": ASIDE_DEG, "right": ASIDE_DEG, "up": NODDED_DEG, "down": NODDED_DEG}.get(view, 0.0)
+        turned = yaw if view in ("left", "right") else pitch if view in ("up", "down") else float(np.hypot(yaw, pitch))
+        worth = min(float(looks.sharpness[i]) / usual, 1.2) - 2 * float(looks.spoilt[i]) - float(looks.uneven[i])
+        worth += _strength(expression, read, apart) - abs(turned - aim) / 20
+        if worth > best.get((expression, view), (-np.inf, 0))[0]:
+            best[expression, view] = worth, i
+    order = sorted(best, key=lambda kind: (kind[1] != "front", kind[1], kind[0] != "rest", kind[0]))
+    return {kind: best[kind][1] for kind in order}
 
 
-def _feel(looks: Looks) -> Doubles:
-    """(n, 55): a distance of 1 is a full blink, an open jaw, or a turn of a quarter radian."""
-    return np.column_stack([looks.blendshapes, looks.pose * 4.0]).astype(np.float64)
-
-
-def _check_variety(looks: Looks) -> None:
-    yaw, pitch = spread_deg(looks.pose[:, 1]), spread_deg(looks.pose[:, 0])
-    if yaw < LEAST_YAW_DEG and pitch < LEAST_PITCH_DEG:
-        raise ConfigError(
-            f"there is one pose only (the head turns by {yaw:.0f} and nods by {pitch:.0f} degrees, at least "
-            f"{LEAST_YAW_DEG:g} or {LEAST_PITCH_DEG:g}): {_HOW}"
-        )
-    jaw = float(np.percentile(looks.blendshapes[:, JAW_OPEN], 98))
-    if jaw < LEAST_JAW:
-        raise ConfigError(f"the mouth never opens (jawOpen reaches {jaw:.2f}, at least {LEAST_JAW:g}): {_HOW}")
+def _strength(expression: Expression, read: Floats, apart: float) -> float:
+    """0..1 how clearly a face shows its expression."""
+    if expression == "smile":
+        return float(read[SMILES].mean()) - 4 * abs(apart - 0.12)
+    if expression == "open":
+        return min(2.5 * apart, 1.2)
+    if expression == "closed":
+        return 1.5 * float(read[BLINKS].min())
+    if expression == "pucker":
+        return float(max(read[PUCKER], read[FUNNEL]))
+    if expression == "wide":
+        return float(read[STRETCHES].mean())
+    if expression == "brows_up":
+        return float(read[BROWS_UP].mean())
+    return -float(read[BLINKS].max() + read[SMILES].mean() + 4 * apart + read[PUCKER] + read[BROWS_UP].mean())

@@ -47,10 +47,10 @@ HERE = Path(__file__).resolve().parents[1] / "face"
 CARD = """\
 schema = 1
 name = "face"
-title = "MediaPipe face landmarks"
-family = "landmarks"
+title = "A picture's face"
+family = "face"
 licence = "Apache-2.0"
-description = "Finds faces, 478 landmarks, 52 blendshapes and the head's pose. By Google; see NOTICE.txt."
+description = "Draws the face of any picture over yours; finds faces by MediaPipe's networks, by Google (NOTICE.txt)."
 
 [identity]
 kind = "none"

@@ -1,4 +1,4 @@
-"""The family `swap`: a network draws an identity's face over each face of the picture, in its place."""
+"""The families `swap` and `face`: an identity's face, or an avatar's, is drawn over each face of the picture."""
 
 from typing import Any
 
@@ -11,9 +11,22 @@ def _open(*args: Any, **options: Any) -> Effect:
     return open_face_swap(*args, **options)
 
 
+def _open_avatar(*args: Any, **options: Any) -> Effect:
+    from realtime.families.face_swap.avatar_face import open_avatar_face
+
+    return open_avatar_face(*args, **options)
+
+
 FACE_SWAP = Family(
     name="swap",
     hint="a face takes the place of yours: masquerade run --model {name}",
     open=_open,
     exported_as=("deepfacelab",),
+)
+
+AVATAR_FACE = Family(
+    name="face",
+    hint="a picture's face takes the place of yours: masquerade run --model {name} --avatar NAME|FILE|FOLDER",
+    open=_open_avatar,
+    avatars="required",
 )

@@ -8,9 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import cv2
 import numpy as np
 
 from realtime.errors import ConfigError
+from realtime.families.face_swap.light import flatten
+from realtime.families.face_swap.skin_reading import LUMA, FaceSkin, open_face_skin, read_skin
+from realtime.families.face_swap.skin_tone import mean_skin, retone, skin_map
 from realtime.families.motion.mesh.head import (
     INNER_LOWER_LIP,
     INNER_UPPER_LIP,
@@ -40,6 +44,8 @@ MADE: tuple[Expression, ...] = ("open", "smile", "closed")  # what a set gets wh
 READ = ("rest", *MADE)  # what `EXPRESSIONS_FILE` holds, in its order
 CLOSED_LIPS = 0.05  # lips further apart than this are no resting mouth
 _FULL_SMILE = 0.95  # what is read of the smile in `EXPRESSIONS_FILE`
+_MOST_TINT, _MOST_BRIGHTER = 0.12, 0.7  # logarithms
+_LEAST_RED = 0.1  # the logarithm of red over green: of anybody's skin in any white light it is more
 _SURELY_CM = 0.3
 _TO_EACH_OTHER = ((INNER_UPPER_LIP, -0.3), (OUTER_UPPER_LIP, -0.22), (INNER_LOWER_LIP, 0.7), (OUTER_LOWER_LIP, 0.52))
 _OUTER_EYES = (33, 263)
@@ -113,8 +119,9 @@ def sorted_photos(photos: Sequence[Photo]) -> list[Photo]:
 class KeyPictureMaker:
     """Makes picture sets of photographs. Owns the motion model that moves them; one thread."""
 
-    def __init__(self, model: MeshModel, readings: dict[str, Reading]) -> None:
-        self._model, self._readings = model, readings
+    def __init__(self, model: MeshModel, readings: dict[str, Reading], skin: FaceSkin) -> None:
+        self._model, self._readings, self._skin = model, readings, skin
+        self.head, self.sessions = model.head, model.sessions
 
     def __call__(self, name: str, photos: Sequence[Photo]) -> PictureSet:
         """The set of one person's pictures. Raises ConfigError, in which `name` says whose, where none can be worn."""
@@ -128,10 +135,13 @@ class KeyPictureMaker:
         if not awake:
             raise ConfigError(f"avatar {name}: its eyes are closed: take a picture with open eyes")
         base = next((photo for photo in awake if photo.expression == "rest"), None)
-        keys = [framed(photo) for photo in (*front, *aside) if photo.expression is not None]
-        if base is None:
-            keys.insert(0, self._at_rest(min(awake, key=lambda photo: unrest(photo.face))))
-        return self.complete(PictureSet(tuple(sorted(keys, key=_rest_first))))
+        calmest = base or min(awake, key=lambda photo: unrest(photo.face))
+        first = self._flat(calmest)
+        tone = np.log(mean_skin(self._skin, first.pixels, first.points))
+        others = [photo for photo in (*front, *aside) if photo.expression is not None and photo is not base]
+        keys = [self._at_rest(first, calmest), *(self._flat(photo, tone) for photo in others)]
+        whole = self.complete(PictureSet(tuple(keys)))
+        return PictureSet(tuple(self._with_skin(key) for key in whole.keys))
 
     def complete(self, pictures: PictureSet) -> PictureSet:
         """The set with an open mouth, a smile and closed lids, made of the resting picture where it has none."""
@@ -142,10 +152,10 @@ class KeyPictureMaker:
         made = [self._moved(source, self._readings["rest"], self._readings[name], name) for name in missing]
         return PictureSet((*pictures.keys, *made))
 
-    def _at_rest(self, photo: Photo) -> KeyPicture:
-        """A picture's face brought to rest, where it smiles or has its mouth open."""
-        key = replace(framed(photo), expression="rest", view="front")
-        if lips_apart(key.points) < CLOSED_LIPS:
+    def _at_rest(self, key: KeyPicture, photo: Photo) -> KeyPicture:
+        """The key picture of a photograph as the one at rest, whatever its face does."""
+        key = replace(key, expression="rest", view="front")
+        if photo.expression == "rest" or lips_apart(key.points) < CLOSED_LIPS:
             return key
         shown = "open" if photo.expression == "open" else "smile"
         read = float(photo.face.blendshapes[SMILES].mean())
@@ -159,6 +169,29 @@ class KeyPictureMaker:
         for row, amount in _TO_EACH_OTHER:
             shut[row, 1] += amount * further
         return self._moved(source, self._readings[shown], replace(rest, shape=shut), "rest", share)
+
+    def _flat(self, photo: Photo, tone: Floats | None = None) -> KeyPicture:
+        """A picture framed, the light of its room divided out; its skin gets the `tone` (3,), log, or one of its own.
+
+        That is its tone in the picture moved towards the most likely tone of somebody's skin, but not far: a marble
+        bust and a green face keep their colour.
+        """
+        key = framed(photo)
+        pixels = flatten(self._skin, key.pixels, key.points)
+        likely = np.log(mean_skin(self._skin, pixels, key.points))
+        shown = read_skin(self._skin, key.pixels, key.points).log_skin(self._skin.pattern)
+        brighter = float((likely - shown) @ LUMA)
+        tint = likely - shown - brighter
+        if shown[2] - shown[1] < _LEAST_RED:
+            pixels, tint = _as_bright(key.pixels, pixels), np.zeros(3)
+            likely = np.log(mean_skin(self._skin, pixels, key.points))
+        if tone is None:
+            tint = np.clip(tint, -_MOST_TINT, _MOST_TINT)
+            tone = np.asarray(shown + np.clip(brighter, -_MOST_BRIGHTER, _MOST_BRIGHTER) + tint, np.float32)
+        return replace(key, pixels=retone(pixels, None, tone - likely))
+
+    def _with_skin(self, key: KeyPicture) -> KeyPicture:
+        return replace(key, skin=skin_map(self._skin, key.pixels, key.points))
 
     def _source(self, key: KeyPicture) -> MeshSource:
         still = Face(key.points, np.zeros(52, np.float32), np.eye(4, dtype=np.float32), 1.0)
@@ -177,8 +210,10 @@ class KeyPictureMaker:
         self._model.close()
 
 
-def _rest_first(key: KeyPicture) -> bool:
-    return (key.expression, key.view) != ("rest", "front")
+def _as_bright(pixels: Pixels, like: Pixels) -> Pixels:
+    """A picture in its own colours, each pixel as bright as in `like`."""
+    own, wanted = (cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY).astype(np.float32) + 1 for picture in (pixels, like))
+    return np.asarray(np.clip(pixels * (wanted / own)[..., None] + 0.5, 0, 255), np.uint8)
 
 
 def open_key_picture_maker(**options: Any) -> KeyPictureMaker:
@@ -189,4 +224,4 @@ def open_key_picture_maker(**options: Any) -> KeyPictureMaker:
         name: Reading(shape, np.eye(3), np.zeros(2), 1.0, blink)
         for name, shape, blink in zip(READ, shapes.astype(np.float64), blinks.astype(np.float64), strict=True)
     }
-    return KeyPictureMaker(open_mesh_model(bundle, **options), readings)
+    return KeyPictureMaker(open_mesh_model(bundle, **options), readings, open_face_skin())

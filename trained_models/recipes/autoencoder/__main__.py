@@ -16,7 +16,6 @@ from trained_models.autoencoder.export import to_onnx
 from trained_models.autoencoder.skin_detail import as_png, detail_of
 from trained_models.autoencoder.training import Plan
 from trained_models.autoencoder.weights import from_bundle, read_network
-from trained_models.learn.samples import FILE
 from trained_models.recipes.autoencoder.driver_mask import PLAN, prepare_drivers, read_mask, train_mask
 from trained_models.recipes.autoencoder.prepare import prepare_folder
 from trained_models.recipes.autoencoder.to_bundle import gather_strangers, write_identity, write_preview
@@ -137,8 +136,8 @@ def detail(data: Path, bundle: Path) -> None:
 @main.command()
 @click.argument("raw", type=PATH)
 def strangers(raw: Path) -> None:
-    """Gather the drivers that `masquerade learn` is packaged with from rendered shards."""
-    print(gather_strangers(raw, FILE), "crops")
+    """Gather the people of the leak benchmark from rendered shards."""
+    print(gather_strangers(raw, Path("benchmarks/leak/album.npz")), "crops")
 
 
 if __name__ == "__main__":
