@@ -6,11 +6,12 @@ import { ask, find, made, tell, tried } from "./talk.js";
 
 const WHOSE = { synthetic: "synthetic face", self: "your own face", consented: "with its owner's consent", none: "no identity" };
 const IDENTITY_MODELS = ["swap", "figure"]; // chosen by a tile of their own, or by their figures
+const OF_PICTURES = ["motion", "lip-sync", "face"]; // what can be done with an avatar's picture
 const GROUPS = [
   ["Figures", (entry) => entry.kind === "avatar" && entry.family === "figure"],
   ["Face swap", (entry) => entry.kind === "model" && (entry.family === "swap" || entry.broken)],
   ["Avatars", (entry) => entry.kind === "avatar" && entry.family !== "figure"],
-  ["Motion and lip-sync models", (entry) => entry.kind === "model" && !IDENTITY_MODELS.includes(entry.family) && !entry.broken],
+  ["What is done with an avatar", (entry) => entry.kind === "model" && !IDENTITY_MODELS.includes(entry.family) && !entry.broken],
 ];
 let entries = [];
 let active = {}; // the report of the run
@@ -55,7 +56,7 @@ function choice(entry) {
 
 function put(entry) {
   if (entry.kind === "model") { change({ model: entry.name }); return; }
-  const families = entry.family === "figure" ? ["figure"] : ["motion", "lip-sync"];
+  const families = entry.family === "figure" ? ["figure"] : OF_PICTURES;
   if (families.includes(active.family)) { change({ avatar: entry.name }); return; }
   const mover = entries.find((model) => model.kind === "model" && model.family === families[0] && !model.broken);
   change(mover ? { model: mover.name, avatar: entry.name } : { avatar: entry.name });
@@ -74,6 +75,7 @@ export function people() {
     ["Figures", moved(models("figure")[0], "figure")],
     ["Face swap", models("swap").map((model) => [model.title, model.name, ""])],
     ["Avatars", moved(models("motion")[0], "picture")],
+    ["Avatars whose faces are worn", moved(models("face")[0], "picture")],
     ["Avatars that speak with the file's voice", moved(models("lip-sync")[0], "picture")],
   ].filter(([, held]) => held.length > 0);
 }

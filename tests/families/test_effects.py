@@ -89,7 +89,7 @@ def test_every_family_says_how_to_use_it() -> None:
         assert family.hint.format(name="eve")
         assert (family.open is None) == (name == "landmarks")
         assert (not family.exported_as) == (name in ("face", "figure", "landmarks"))  # their networks are MediaPipe's
-    assert [f.avatars for f in FAMILIES.values()] == ["none", "required", "optional", "required", "none"]
+    assert [f.avatars for f in FAMILIES.values()] == ["none", "required", "required", "optional", "required", "none"]
     assert {f.name for f in FAMILIES.values() if f.speaks} == {"lip-sync"}
 
 

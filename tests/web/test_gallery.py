@@ -47,7 +47,8 @@ def test_what_is_built_in_is_shown_with_licence_and_owner(opened: Opened) -> Non
     assert (ada["title"], ada["family"], ada["licence"], ada["whose"]) == ("Ada", "swap", "CC0-1.0", "synthetic")
     assert not ada["own"]
     assert entries["avatar", "mira"]["preview"]
-    assert ("model", "face") not in entries  # a part of the program, not an identity
+    assert entries["model", "face"]["family"] == "face"
+    assert ("model", "face_mask") not in entries  # a part of the program, not an identity
     answer = opened.browser.get("/api/preview/avatar/mira")
     assert answer.headers["Content-Type"] == "image/jpeg"
     assert max(cv2.imdecode(np.frombuffer(answer.body, np.uint8), cv2.IMREAD_COLOR).shape) == PREVIEW_PX

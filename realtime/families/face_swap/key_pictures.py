@@ -4,7 +4,7 @@ What is missing is made as the motion family moves a still: the resting picture'
 somebody else's expressions lead, and a network paints teeth and lids.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -41,7 +41,7 @@ SIDE = 512
 EYES_APART = 0.28  # the distance of the outer eye corners, in sides
 EXPRESSIONS_FILE = "expressions.npz"
 MADE: tuple[Expression, ...] = ("open", "smile", "closed")  # what a set gets where it lacks it
-READ = ("rest", *MADE)  # what `EXPRESSIONS_FILE` holds, in its order
+READ: tuple[Expression, ...] = ("rest", *MADE)  # what `EXPRESSIONS_FILE` holds, in its order
 CLOSED_LIPS = 0.05  # lips further apart than this are no resting mouth
 _FULL_SMILE = 0.95  # what is read of the smile in `EXPRESSIONS_FILE`
 _MOST_TINT, _MOST_BRIGHTER = 0.12, 0.7  # logarithms
@@ -119,7 +119,7 @@ def sorted_photos(photos: Sequence[Photo]) -> list[Photo]:
 class KeyPictureMaker:
     """Makes picture sets of photographs. Owns the motion model that moves them; one thread."""
 
-    def __init__(self, model: MeshModel, readings: dict[str, Reading], skin: FaceSkin) -> None:
+    def __init__(self, model: MeshModel, readings: Mapping[Expression, Reading], skin: FaceSkin) -> None:
         self._model, self._readings, self._skin = model, readings, skin
         self.head, self.sessions = model.head, model.sessions
 
@@ -157,7 +157,7 @@ class KeyPictureMaker:
         key = replace(key, expression="rest", view="front")
         if photo.expression == "rest" or lips_apart(key.points) < CLOSED_LIPS:
             return key
-        shown = "open" if photo.expression == "open" else "smile"
+        shown: Expression = "open" if photo.expression == "open" else "smile"
         read = float(photo.face.blendshapes[SMILES].mean())
         share = 1.0 if shown == "open" else float(np.clip(read / _FULL_SMILE, 0.3, 1.0))
         source, rest = self._source(key), self._readings["rest"]
