@@ -22,12 +22,13 @@ from realtime.families.face_swap.skin_reading import (
 )
 from realtime.families.face_swap.skin_tone import (
     KEPT,
+    KEPT_TINT,
     TONES,
     likely_tone,
     mean_skin,
     retone,
-    share_of,
     skin_map,
+    tone_gain,
     white_to_skin,
 )
 from realtime.families.motion.mesh.head import EYES, INNER_LIPS, LEFT_EYE, OVAL, RIGHT_EYE
@@ -249,11 +250,16 @@ def test_tone_changes_in_small_rare_steps_only() -> None:
     assert (steps > 0).sum() <= 10
 
 
-def test_a_share_or_auto() -> None:
-    assert share_of(0.3, TONES["pale"], TONES["dark"]) == 0.3
-    assert share_of("auto", TONES["light"], TONES["light"]) == 0.0
-    gap = abs(float(np.log(TONES["pale"] / TONES["dark"]) @ LUMA))
-    assert share_of("auto", TONES["pale"], TONES["dark"]) == pytest.approx(1 - KEPT / gap)
+def test_a_share_of_the_way_or_near_enough_for_a_neck() -> None:
+    pale, dark = TONES["pale"], TONES["dark"]
+    gap = np.log(dark / pale)
+    assert tone_gain(0.3, pale, dark) == pytest.approx(0.3 * gap)
+    assert not tone_gain("auto", pale, pale).any()
+    left = gap - tone_gain("auto", pale, dark)
+    assert abs(float(left @ LUMA)) == pytest.approx(KEPT, abs=1e-5)
+    red = pale * np.float32([0.8, 0.9, 1.3])
+    left = np.log(red / pale) - tone_gain("auto", pale, red)
+    assert np.abs(left - left @ LUMA).max() <= KEPT_TINT + 1e-5
 
 
 def test_only_skin_is_retoned() -> None:

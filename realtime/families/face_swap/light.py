@@ -22,7 +22,7 @@ from realtime.families.face_swap.skin_reading import (
     as_camera,
     read_skin,
 )
-from realtime.families.face_swap.skin_tone import TONES, likely_tone, share_of, white_to_skin
+from realtime.families.face_swap.skin_tone import TONES, likely_tone, tone_gain, white_to_skin
 from realtime.families.motion.mesh.head import OVAL, VERTICES
 from realtime.frame import Doubles, Floats, Pixels
 
@@ -184,8 +184,7 @@ class Relight:
             elif (far := float(np.abs(away).max())) > _TONE_SLACK:
                 self.driver = self.driver * np.exp(away * min(1.0, _TONE_STEP / far)).astype(np.float32)
             self._stepped_s = time_s
-        share = share_of(settings.skin, self._identity, self.driver)
-        self.gain = np.asarray(share * np.log(self.driver / self._identity), np.float32)
+        self.gain = tone_gain(settings.skin, self._identity, self.driver)
 
     def lay(self, drawn: Pixels, points: Floats) -> Pixels:
         """The retoned identity as drawn (S, S, 3), in the driver's light: a new array.

@@ -13,8 +13,9 @@ from realtime.families.face_swap.skin_reading import CAMERA, GAMMA, LUMA, PICTUR
 from realtime.families.motion.mesh.head import EYES, INNER_LIPS, OUTER_LIPS
 from realtime.frame import Doubles, Floats, Ints, Pixels
 
-KEPT = 0.35
-"""The difference of brightness (natural log) between face and neck that `auto` leaves."""
+KEPT, KEPT_TINT = 0.35, 0.06
+"""The difference of brightness, and of any colour relative to it, between face and neck that `auto` leaves: natural
+logs. A darker or paler face may be one's own, a redder one is painted."""
 _LAB = {
     "pale": (70, 11, 16),
     "light": (65, 12, 18),
@@ -107,12 +108,16 @@ def mean_skin(skin: FaceSkin, pixels: Pixels, points: Floats) -> Floats:
     return np.exp(read_skin(skin, pixels, points, PICTURE).log_skin(skin.pattern))
 
 
-def share_of(wanted: float | Literal["auto"], identity: Floats, driver: Floats) -> float:
-    """How far the identity's tone goes to the driver's: 0 not at all, 1 all the way."""
+def tone_gain(wanted: float | Literal["auto"], identity: Floats, driver: Floats) -> Floats:
+    """(3,) log gain that brings the identity's tone towards the driver's: 0 not at all, 1 all the way."""
+    gap = np.log(driver / identity)
     if wanted != "auto":
-        return wanted
-    gap = abs(float(np.log(identity / driver) @ LUMA))
-    return 0.0 if gap <= KEPT else 1.0 - KEPT / gap
+        return np.asarray(wanted * gap, np.float32)
+    brighter = gap @ LUMA
+    tint = gap - brighter
+    share = max(0.0, 1 - KEPT / max(float(abs(brighter)), KEPT))
+    tinted = max(share, 1 - KEPT_TINT / max(float(np.abs(tint).max()), KEPT_TINT))
+    return np.asarray(share * brighter + tinted * tint, np.float32)
 
 
 def retone(pixels: Pixels, skin_map: Pixels | None, gain: Floats) -> Pixels:
