@@ -257,14 +257,14 @@ def moving(rig: Rig, folder: Path, motion: Iterable[Frame], height: int) -> Iter
     size = round(max(figure.scale * rig.size[0] * TRIED_WIDTH, 0.75 * height)), height
     painter, last_s = Painter(size), 0.0
     hips = figure.joints["hips"][0]
-    offset = np.array([size[0] / 2 - hips, 0.97 * height - rig.floor * figure.scale])
+    place = Place(np.array([size[0] / 2 - hips, 0.97 * height - rig.floor * figure.scale]))
     for frame in motion:
         assert frame.motion is not None
         pose = replace(pose_of(frame.motion, frame.size), place=None)
         face = frame.motion.blendshapes
         picture = np.full((height, size[0], 3), WALL, np.uint8)
         expression = Expression() if face is None else read_expression(face)
-        figure.draw(picture, painter, pose, expression, offset, frame.time_s - last_s)
+        figure.draw(picture, painter, pose, expression, place, frame.time_s - last_s)
         last_s = frame.time_s
         yield picture
 

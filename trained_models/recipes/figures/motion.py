@@ -65,12 +65,12 @@ def main(out: Path) -> None:
     recorder, empty = MotionRecorder(out), np.zeros((720, 1280, 3), np.uint8)
     for number in range(round(RATE_HZ * SECONDS)):
         share = number / (RATE_HZ * SECONDS)
-        at = figure.place(pose_at(share), np.array([200.0, 20.0]), 1 / RATE_HZ)
+        at = figure.place(pose_at(share), 1.0, 1 / RATE_HZ)
         face = np.zeros(52, np.float32)
         face[list(BLINKS)] = 0.9 if number % 17 in (8, 9) else 0.05
         face[JAW] = 0.45 * max(float(np.sin(number * 1.9)), 0.0) * (0.15 < share < 0.9)
         face[list(SMILES)] = 0.25 + 0.3 * (share > 0.5)
-        joints = np.array([at[name] for name in JOINTS], np.float32)
+        joints = np.array([at[name] + (200, 20) for name in JOINTS], np.float32)
         recorder.show(Frame(empty, number, 0, number / RATE_HZ, motion=Moment(joints, face)))
     recorder.close()
     click.echo(f"{out}: {out.stat().st_size} bytes")
