@@ -124,7 +124,7 @@ def models_add(file: Path, **given: str | None) -> None:
 @click.option(
     "--figure/--picture", "figure", default=None, help="A whole figure that moves, or a face; found out if not given."
 )
-def avatars_add(files: tuple[Path, ...], name: str | None, figure: bool | None, **given: str | None) -> None:
+def avatars_add(files: tuple[Path, ...], name: str | None, figure: bool | None, **given: Any) -> None:
     """Add pictures, folders of several pictures of one person, or figures, and say whom they show.
 
     Figures are folders, PSD, .ora and SVG drawings, pictures of a whole figure, and with --figure animated pictures

@@ -348,7 +348,7 @@ def test_pictures_of_a_talking_face_become_a_figure(
         picture = np.full((140, 120, 3), 255, np.uint8)
         for _ in range(4):
             picture[:] = 255
-            figure.draw(picture, Painter((120, 140)), at_rest(), face, np.array([10.0, 10.0]), STEP_S)
+            figure.draw(picture, Painter((120, 140)), at_rest(), face, Place(np.array([10.0, 10.0])), STEP_S)
         dark[name] = (
             int((picture.max(axis=2) < 60).sum()),
             int((picture[..., 2].astype(int) - picture[..., 0] > 90).sum()),

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -15,10 +15,11 @@ from realtime.errors import ConfigError, ModelError
 from realtime.families.figure import mesh
 from realtime.families.figure.expression import Expression, read_expression
 from realtime.families.figure.flat_face import FlatFace
-from realtime.families.figure.head import DrawnHead
+from realtime.families.figure.head import DrawnHead, HeadState
 from realtime.families.figure.mesh import Picture
 from realtime.families.figure.painter import Painter, Run, lay_moved
 from realtime.families.figure.retarget import AT_REST_ORDER, LIMBS, OUTWARDS, SIDES, FigurePose, Side, at_rest, pose_of
+from realtime.families.figure.spring import Spring
 from realtime.frame import Doubles, Frame, Ints, Pixels
 from realtime.models.figure import PartSpec, Rig
 
@@ -36,7 +37,7 @@ TRIED_SHARE, TRIED_WIDTH = 0.84, 1.3  # of the picture in which joints are tried
 WALL = (238, 240, 242)
 MOST_DRAWN_PX = 8192
 
-LEGS_TO_REST_S = 0.3
+LEGS_TO_REST_S, LEGS_FOUND_S = 0.3, 0.6
 
 Joints = dict[str, Doubles]
 """Where each joint is, (2,) in the frame's pixels."""
@@ -58,16 +59,30 @@ class Place:
         return np.asarray(points * self.zoom + self.offset)
 
 
-class Figure:
-    """A figure ready to be drawn, `scale` times its canvas' size. For one thread. Raises MasqueradeError."""
+@dataclass(slots=True, eq=False)
+class FigureState:
+    """What a figure remembers from frame to frame, whatever its size."""
 
-    def __init__(self, rig: Rig, folder: Path, scale: float) -> None:
+    head: HeadState = field(default_factory=HeadState)
+    push: dict[Side, float] = field(default_factory=lambda: {"l": 0.0, "r": 0.0})
+    legs: dict[str, tuple[float, float]] = field(default_factory=dict)
+    """How each bone was turned from how it is drawn, and stretched."""
+    legs_led: float | None = None  # 0..1: legs that are seen again glide to where they are
+    tail: Spring = field(default_factory=lambda: Spring(SPRING_HZ, SPRING_DAMPING))
+    clock_s: float = 0.0
+    place: Doubles | None = None
+
+
+class Figure:
+    """A figure ready to be drawn, `scale` times its canvas' size. For one thread. Raises MasqueradeError.
+
+    `state`: that of the same figure in another size, which this one goes on with.
+    """
+
+    def __init__(self, rig: Rig, folder: Path, scale: float, state: FigureState | None = None) -> None:
         self.rig, self.scale = rig, scale
+        self.state = state or FigureState()
         self.joints: Joints = {name: np.array(at) * scale for name, at in rig.joints.items()}
-        self._push: dict[Side, float] = {"l": 0.0, "r": 0.0}
-        self._legs: dict[str, tuple[float, float]] = {}  # how each bone was turned from how it is drawn, and stretched
-        self._swing = self._swing_speed = self._clock_s = 0.0
-        self._place: Doubles | None = None
 
         def load(file: str) -> Picture:
             return _scaled_picture(folder / file, scale)
@@ -75,7 +90,7 @@ class Figure:
         if rig.head is not None:
             width, height = rig.head.size
             check_size((round(width * scale), round(height * scale)), "the head")
-        self._head = DrawnHead(rig.head, scale, load) if rig.head is not None else None
+        self._head = DrawnHead(rig.head, scale, load, self.state.head) if rig.head is not None else None
         self._body: _Layers | _Flat
         self._flat_face: FlatFace | None = None
         if rig.picture is not None:
@@ -92,19 +107,12 @@ class Figure:
     @property
     def pushed(self) -> Mapping[Side, float]:
         """By side, radians by which an arm is turned outwards now, clear of the head."""
-        return self._push
+        return self.state.push
 
     @property
     def mouth(self) -> str | None:
         """The drawn mouth that was shown last."""
-        return self._head.mouth if self._head is not None else None
-
-    def go_on_from(self, other: "Figure", *, was_drawn: bool) -> None:
-        """Move on from where the same figure in another size was, if that one was drawn last."""
-        if was_drawn:
-            self._push, self._legs = dict(other._push), dict(other._legs)
-            self._swing, self._swing_speed = other._swing, other._swing_speed
-            self._clock_s, self._place = other._clock_s, other._place
+        return self.state.head.mouth
 
     def draw(
         self, frame: Pixels, painter: Painter, pose: FigurePose, face: Expression, place: Place, step_s: float
@@ -117,20 +125,25 @@ class Figure:
         for order, run, vertices in self._body.runs(at, pose, self._swing_on(pose, step_s)):
             todo.append((order, partial(painter.draw, frame, run, place(vertices))))
         if self._head is not None:
-            todo.append((HEAD_ORDER, partial(self._draw_head, frame, at["neck"], pose, face, place)))
+            todo.append((HEAD_ORDER, partial(self._draw_head, frame, at["neck"], pose, face, place, step_s)))
         for _, draw in sorted(todo, key=lambda item: item[0]):
             draw()
         return {name: place(point) for name, point in at.items()}
 
-    def _draw_head(self, frame: Pixels, neck: Doubles, pose: FigurePose, face: Expression, place: Place) -> None:
+    def _draw_head(
+        self, frame: Pixels, neck: Doubles, pose: FigurePose, face: Expression, place: Place, step_s: float
+    ) -> None:
         assert self._head is not None
-        sheet = self._head.compose(face, pose.yaw, pose.pitch)
+        aside = 0.0 if self.state.place is None else float(self.state.place[0])
+        sheet = self._head.compose(face, (pose.yaw, pose.pitch, pose.roll), step_s, aside)
         on_canvas = self._head.place(neck, pose.yaw, pose.pitch, pose.roll)
         lay_moved(frame, sheet, np.column_stack([place.zoom * on_canvas[:, :2], place(on_canvas[:, 2])]))
 
     def place(self, pose: FigurePose, standing: float, step_s: float) -> Joints:
         """The joints on the canvas: the figure's lengths, the driver's directions; `standing`: see Place."""
         rest, at = self.joints, Joints()
+        if self.state.legs_led is not None or not pose.whole:
+            self.state.legs_led = min((self.state.legs_led or 0.0) + step_s / LEGS_FOUND_S, 1.0) if pose.whole else 0.0
         hips, neck = rest["hips"], rest["neck"]
         spine = mesh.turn(pose.lean)
         at["hips"], at["neck"] = hips, hips + spine @ (neck - hips)
@@ -153,16 +166,21 @@ class Figure:
 
     def _extend(self, at: Joints, side: Side, limb: tuple[str, ...], pose: FigurePose, step_s: float) -> None:
         """A limb's joints, one after the other, from the one that is placed already; undriven legs glide to rest."""
+        led = 1.0 if self.state.legs_led is None else self.state.legs_led
         for start, end in pairwise(limb):
             drawn = self.joints[f"{side}_{end}"] - self.joints[f"{side}_{start}"]
             bone, name = pose.bones[f"{side}_{start}"], f"{side}_{start}"
             if bone.angle is None:
                 left = max(1 - step_s / LEGS_TO_REST_S, 0.0)
-                turned, stretch = self._legs.get(name, (0.0, 1.0))
+                turned, stretch = self.state.legs.get(name, (0.0, 1.0))
                 turned, stretch = left * turned, 1 - left * (1 - stretch)
             else:
                 turned, stretch = math.remainder(bone.angle - mesh.direction(drawn), 2 * math.pi), bone.stretch
-            self._legs[name] = turned, stretch
+                if start in LIMBS["leg"] and led < 1 and name in self.state.legs:
+                    before, shorter = self.state.legs[name]
+                    turned = before + led * math.remainder(turned - before, 2 * math.pi)
+                    stretch = shorter + led * (stretch - shorter)
+            self.state.legs[name] = turned, stretch
             at[f"{side}_{end}"] = at[f"{side}_{start}"] + mesh.turn(turned) @ drawn * stretch
 
     def _touch(self, at: Joints, side: Side, pose: FigurePose, between: Doubles) -> None:
@@ -198,28 +216,22 @@ class Figure:
                 away = tips @ mesh.turn(OUTWARDS[side] * wished).T + shoulder - at["head"]
                 if (np.linalg.norm(away, axis=1) > keep).all():
                     break
-        self._push[side] += (wished - self._push[side]) * min(step_s / PUSH_S, 1.0)
-        if self._push[side] > 0.01:
-            matrix = mesh.turn(OUTWARDS[side] * self._push[side])
+        self.state.push[side] += (wished - self.state.push[side]) * min(step_s / PUSH_S, 1.0)
+        if self.state.push[side] > 0.01:
+            matrix = mesh.turn(OUTWARDS[side] * self.state.push[side])
             for joint in LIMBS["arm"][1:]:
                 at[f"{side}_{joint}"] = shoulder + matrix @ (at[f"{side}_{joint}"] - shoulder)
 
     def _swing_on(self, pose: FigurePose, step_s: float) -> float:
         """Where loose things (a tail) swing now, in radians: a spring that the trunk's motion drives."""
-        self._clock_s += step_s
-        drift = 0.0
-        if pose.place is not None and self._place is not None and step_s > 0:
-            drift = float(np.clip((pose.place[0] - self._place[0]) / step_s, -3, 3))
-        self._place = pose.place
-        aim = -SPRING_SWING * pose.lean - SPRING_DRIFT * drift
-        rate = 2 * np.pi * SPRING_HZ
-        for _ in range(4):  # small steps: a slow frame must not make the spring explode
-            step = min(step_s, 0.1) / 4
-            self._swing_speed += (
-                rate * rate * (aim - self._swing) - 2 * SPRING_DAMPING * rate * self._swing_speed
-            ) * step
-            self._swing += self._swing_speed * step
-        return self._swing + SWAY * float(np.sin(2 * np.pi * SWAY_HZ * self._clock_s))
+        self.state.clock_s += step_s
+        drift, before = 0.0, self.state.place
+        if pose.place is not None and before is not None and step_s > 0:
+            drift = float(np.clip((pose.place[0] - before[0]) / step_s, -3, 3))
+        if pose.place is not None:
+            self.state.place = pose.place
+        swing = self.state.tail(-SPRING_SWING * pose.lean - SPRING_DRIFT * drift, step_s)
+        return swing + SWAY * float(np.sin(2 * np.pi * SWAY_HZ * self.state.clock_s))
 
 
 def two_bones(start: Doubles, middle: Doubles, end: Doubles, wanted: Doubles) -> tuple[Doubles, Doubles]:

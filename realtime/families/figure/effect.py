@@ -37,7 +37,7 @@ log = logging.getLogger(__name__)
 BODY_EVERY = 2  # frames: the body is read from every second one, the face from each
 AHEAD = 0.8  # of its motion since the reading before: where a body is between two readings
 LONGEST_STEP_S = 0.25
-ZOOM_S = 1.5  # from the whole figure to its upper half, and back
+ZOOM_S = 1.8  # from the whole figure to its upper half, and back
 WHOLE_HEIGHT, FLOOR_AT = 0.89, 0.965  # of the frame: a whole figure's canvas, and where it stands
 BUST_HEIGHT, BUST_TOP = 0.90, 0.08  # of the frame: from the figure's top to its hips, and where its top is
 WIDEST_MOVE = 0.34  # of the figure's canvas that stays in the picture as it walks aside
@@ -216,9 +216,7 @@ class FigureEffect:
         before = wanted if self._near is None else self._near
         self._near = before + float(np.clip(wanted - before, -step_s / ZOOM_S, step_s / ZOOM_S))
         if self._near == 0.0:
-            drawn.whole.go_on_from(drawn.bust, was_drawn=before > 0)
             return drawn.whole, Place(self._offset(drawn.whole, pose, size, whole=True))
-        drawn.bust.go_on_from(drawn.whole, was_drawn=before == 0)
         near = self._near**2 * (3 - 2 * self._near)
         ends = [self._offset(figure, pose, size, whole=figure is drawn.whole) for figure in (drawn.whole, drawn.bust)]
         zoom = (1 - near) * drawn.whole.scale / drawn.bust.scale + near
@@ -271,7 +269,8 @@ def _load(avatar: Avatar, size: tuple[int, int]) -> _Drawn:
     rig, folder = avatar.figure.rig, avatar.figure.folder
     fit = size[1] * WHOLE_HEIGHT / rig.size[1]
     tall = max(rig.joints["hips"][1] - rig.top, 1.0)
-    return _Drawn(Figure(rig, folder, fit), Figure(rig, folder, size[1] * BUST_HEIGHT / tall))
+    whole = Figure(rig, folder, fit)
+    return _Drawn(whole, Figure(rig, folder, size[1] * BUST_HEIGHT / tall, whole.state))
 
 
 def _between(a: Expression, b: Expression, share: float) -> Expression:

@@ -167,7 +167,7 @@ def _head(made: Drawing) -> None:
     x, y = 280, 290
     made.head = {"size": (560, 540), "centre": (x, y), "place": RIGHT["head"], "pivot": RIGHT["neck"], "radius": 172}
     for side, name in ((-1, "ear_r"), (1, "ear_l")):
-        ear = made.layer(name, -0.2)
+        ear = made.layer(name, -0.2, centre=(x + 100 * side, y - 60), spring=0.7)
         p = shape(
             f"M{x + 44 * side},{y - 112} C{x + 70 * side},{y - 190} {x + 112 * side},{y - 236} "
             f"{x + 140 * side},{y - 232} C{x + 166 * side},{y - 226} {x + 176 * side},{y - 110} "
@@ -240,7 +240,7 @@ def _head(made: Drawing) -> None:
     muzzle.fill(m, CREAM)
     for side in (-1, 1):
         muzzle.glow(disc(x + 116 * side, y + 58, 30, 20), 0x88F58FA0, 9)
-    whiskers = made.layer("whiskers", 0.44)
+    whiskers = made.layer("whiskers", 0.44, centre=(x, y + 84), spring=0.25)
     for side in (-1, 1):
         for k in range(3):
             whiskers.line(

@@ -1,11 +1,12 @@
 """Pip: a fox cub in a hoodie, inked and flat."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import skia
 
-from trained_models.recipes.figures.mouths import Style, draw_mouths
+from trained_models.recipes.figures.mouths import OPEN, Style, draw_mouths
 from trained_models.recipes.figures.pen import Drawing, Sheet, both_sides, box, disc, shape, tube
 
 SIZE, MIDDLE = (900, 1080), 450
@@ -123,106 +124,178 @@ def _torso(sheet: Sheet) -> None:
         sheet.line(cord, WHITE, 5)
 
 
+MOUTH = Style(35, INK, 7, 0xFF6B1F2E, 0xFFF0787A, WHITE, muzzle=True)
+X, Y = 260, 270  # of the head's middle on its sheet; what follows is drawn from there
+
+
+@dataclass(frozen=True)
+class Turned:
+    """How the head looks from one side. An ear or an eye is (name, x, y, how wide it is seen)."""
+
+    ears: tuple[tuple[str, float, float, float], ...]
+    face: str
+    shade: str
+    muzzle: str
+    blush: tuple[tuple[float, float, float, float], ...]
+    tuft: float
+    eyes: tuple[tuple[str, float, float, float], ...]
+    mouth: tuple[float, float, float, float] | None  # x, y, how wide it is seen, tilt in degrees; None: from the side
+    nose: tuple[float, float, float]
+
+
+FRONT = Turned(
+    ears=(("ear_r", -97, -90, -1.0), ("ear_l", 97, -90, 1.0)),
+    face="M0,-150 C96,-152 150,-100 158,-40 Q172,-4 206,24 Q176,40 182,66 Q150,70 128,104 Q70,148 0,148 "
+    "Q-70,148 -128,104 Q-150,70 -182,66 Q-176,40 -206,24 Q-172,-4 -158,-40 C-150,-100 -96,-152 0,-150 Z",
+    shade="M-230,96 Q-120,160 0,134 Q120,160 230,96 V200 H-230 Z",
+    muzzle="M-190,30 Q-120,4 -74,26 Q-30,-20 0,-24 Q30,-20 74,26 Q120,4 190,30 Q164,42 168,60 Q140,68 120,96 "
+    "Q66,136 0,136 Q-66,136 -120,96 Q-140,68 -168,60 Q-164,42 -190,30 Z",
+    blush=((-112, 62, 26, 26), (112, 62, 26, 26)),
+    tuft=0,
+    eyes=(("r", -70, -26, 1.0), ("l", 70, -26, 1.0)),
+    mouth=(0, 78, 1.0, 0),
+    nose=(0, 48, 1.0),
+)
+QUARTER = Turned(
+    ears=(("ear_l", 64, -94, 0.80), ("ear_r", -112, -84, -0.96)),
+    face="M-8,-150 C82,-153 134,-104 143,-46 Q150,-14 176,16 Q158,34 164,56 Q148,70 132,96 Q92,144 28,148 "
+    "Q-62,150 -126,106 Q-152,76 -190,74 Q-180,46 -216,32 Q-180,0 -166,-40 C-158,-104 -100,-150 -8,-150 Z",
+    shade="M-230,96 Q-110,164 28,136 Q110,154 230,84 V200 H-230 Z",
+    muzzle="M-202,38 Q-134,8 -74,28 Q-4,-8 40,-26 Q72,-22 96,20 Q132,4 162,20 Q146,36 151,53 Q138,66 122,90 "
+    "Q86,132 28,137 Q-56,138 -118,98 Q-142,74 -176,68 Q-170,48 -202,38 Z",
+    blush=((-96, 64, 28, 26), (140, 54, 13, 22)),
+    tuft=-12,
+    eyes=(("l", 96, -28, 0.76), ("r", -26, -26, 0.98)),
+    mouth=(74, 80, 0.86, -2),
+    nose=(82, 48, 0.94),
+)
+PROFILE = Turned(
+    ears=(("ear_l", 6, -98, 0.5), ("ear_r", -74, -86, -0.78)),
+    face="M-22,-152 C46,-154 92,-122 104,-74 Q110,-40 130,-20 Q156,4 204,18 Q224,28 220,44 Q214,60 188,68 "
+    "Q168,92 140,100 Q104,130 56,140 Q6,150 -44,144 Q-104,138 -144,94 Q-180,52 -180,-16 C-180,-98 -116,-150 -22,-152 Z",
+    shade="M-230,84 Q-150,130 -44,128 Q60,136 150,80 L190,120 V200 H-230 Z",
+    muzzle="M-138,44 Q-80,34 -24,44 Q34,46 70,18 Q108,-4 152,14 Q200,24 217,42 Q212,58 187,66 Q166,88 137,96 "
+    "Q100,120 54,130 Q6,138 -38,130 Q-58,122 -70,106 Q-84,116 -96,116 Q-104,104 -106,88 Q-120,92 -132,88 "
+    "Q-128,64 -138,44 Z",
+    blush=((-52, 66, 27, 25),),
+    tuft=-20,
+    eyes=(("r", 44, -26, 0.70),),
+    mouth=None,
+    nose=(206, 32, 0.80),
+)
+
+
 def _head(made: Drawing) -> None:
-    x, y = 260, 270
-    made.head = {"size": (520, 520), "centre": (x, y), "place": RIGHT["head"], "pivot": RIGHT["neck"], "radius": 165}
-    for side, name in ((-1, "ear_r"), (1, "ear_l")):
-        ear = made.layer(name, -0.4)
-        form = shape(
-            f"M{x + 44 * side},{y - 96} Q{x + 96 * side},{y - 236} {x + 150 * side},{y - 240} "
-            f"Q{x + 180 * side},{y - 150} {x + 144 * side},{y - 30} Z"
-        )
-        _inked(ear, form, FUR)
-        with ear.inside(form):
-            ear.fill(
-                shape(
-                    f"M{x + 60 * side},{y - 190} Q{x + 110 * side},{y - 168} {x + 200 * side},{y - 178} "
-                    f"V{y - 280} H{x + 60 * side} Z"
-                ),
-                DARK,
-            )
-        ear.fill(
-            shape(
-                f"M{x + 86 * side},{y - 100} Q{x + 108 * side},{y - 176} {x + 134 * side},{y - 186} "
-                f"Q{x + 152 * side},{y - 130} {x + 136 * side},{y - 62} Z"
-            ),
-            0xFFFFC9A8,
-        )
-    face = made.layer("face", 0.0)
-    form = shape(
-        f"M{x},{y - 150} C{x + 96},{y - 152} {x + 150},{y - 100} {x + 158},{y - 40} "
-        f"Q{x + 172},{y - 4} {x + 206},{y + 24} Q{x + 176},{y + 40} {x + 182},{y + 66} "
-        f"Q{x + 150},{y + 70} {x + 128},{y + 104} Q{x + 70},{y + 148} {x},{y + 148} "
-        f"Q{x - 70},{y + 148} {x - 128},{y + 104} "
-        f"Q{x - 150},{y + 70} {x - 182},{y + 66} Q{x - 176},{y + 40} {x - 206},{y + 24} "
-        f"Q{x - 172},{y - 4} {x - 158},{y - 40} "
-        f"C{x - 150},{y - 100} {x - 96},{y - 152} {x},{y - 150} Z"
-    )
+    made.head = {"size": (520, 520), "centre": (X, Y), "place": RIGHT["head"], "pivot": RIGHT["neck"], "radius": 165}
+    for turn, look in ((None, FRONT), ("left_quarter", QUARTER), ("left_profile", PROFILE)):
+        with made.view(turn):
+            _turned_head(made, look)
+
+
+def _layer(made: Drawing, name: str, depth: float, **more: Any) -> Sheet:
+    """A layer in whose coordinates the head's middle is (0, 0)."""
+    sheet = made.layer(name, depth, **more)
+    sheet.canvas.translate(X, Y)
+    return sheet
+
+
+def _turned_head(made: Drawing, look: Turned) -> None:
+    for name, x, y, wide in look.ears:
+        _ear(_layer(made, name, -0.4, centre=(X + x, Y + y + 30), spring=0.8), x, y, wide)
+    face = _layer(made, "face", 0.0)
+    form = shape(look.face)
     _inked(face, form, FUR)
     with face.inside(form):
-        face.fill(
-            shape(
-                f"M{x - 230},{y + 96} Q{x - 120},{y + 160} {x},{y + 134} Q{x + 120},{y + 160} "
-                f"{x + 230},{y + 96} V{y + 200} H{x - 230} Z"
-            ),
-            RUST,
+        face.fill(shape(look.shade), RUST)
+    mask = _layer(made, "mask", 0.22)
+    mask.fill(shape(look.muzzle), CREAM)
+    for x, y, wide, high in look.blush:
+        mask.fill(disc(x, y, wide, high), 0xFFFFC4B4)
+    tuft = _layer(made, "tuft", 0.3, centre=(X + look.tuft, Y - 130), spring=1.0)
+    tuft.canvas.translate(look.tuft, 0)
+    hair = "M-34,-140 Q-26,-184 14,-194 Q2,-168 10,-160 Q28,-182 54,-174 Q36,-152 38,-134 Q0,-112 -34,-140 Z"
+    _inked(tuft, shape(hair), FUR, 6)
+    tuft.fill(shape("M-44,-138 Q0,-150 46,-134 L46,-112 Q0,-100 -44,-116 Z"), FUR)
+    for side, x, y, wide in look.eyes:
+        _eye(made, side, x, y, wide)
+    if look.mouth is None:
+        _side_mouths(made)
+    else:
+        x, y, squeezed, tilted = look.mouth
+        draw_mouths(made, (X + x, Y + y), 0.62, MOUTH, squeezed, tilted)
+    nose = _layer(made, "nose", 0.85)
+    nose.canvas.translate(look.nose[0], look.nose[1])
+    nose.canvas.scale(look.nose[2], 1)
+    nose.fill(shape("M-26,-10 Q0,-22 26,-10 Q22,12 0,18 Q-22,12 -26,-10 Z"), INK)
+    nose.fill(disc(-6, -7, 8, 4.5), 0x99FFFFFF)
+
+
+def _side_mouths(made: Drawing) -> None:
+    """The mouths of the profile: a line from under the nose, or a jaw that hangs from its corner."""
+    closed = {
+        "neutral": "M198,64 Q166,84 124,83",
+        "smile": "M198,64 Q170,90 126,84 Q108,80 100,66",
+        "m": "M198,64 Q176,76 148,78",
+    }
+    for name, line in closed.items():
+        sheet = _layer(made, f"mouth_{name}", 0.62, mouth=name, centre=(X + 160, Y + 76))
+        sheet.line(shape(line), INK, MOUTH.line)
+    for name, spec in OPEN.items():
+        sheet = _layer(made, f"mouth_{name}", 0.62, mouth=name, centre=(X + 160, Y + 76))
+        corner, down = (146 if spec.round else 132 - 24 * spec.width), 38 * spec.down
+        tip = (180 - 0.22 * down, 72 + down)
+        half = ((corner + tip[0]) / 2, (82 + tip[1]) / 2)
+        jaw = shape(
+            f"M{corner - 12},86 Q{half[0] - 8},{half[1] + 34} {tip[0] - 10},{tip[1] + 17} "
+            f"Q{tip[0] + 14},{tip[1] + 15} {tip[0] + 10},{tip[1] - 2} L{tip[0]},{tip[1] - 8} L{corner},82 Z"
         )
-    mask = made.layer("mask", 0.22)
-    mask.fill(
-        shape(
-            f"M{x - 190},{y + 30} Q{x - 120},{y + 4} {x - 74},{y + 26} Q{x - 30},{y - 20} "
-            f"{x},{y - 24} Q{x + 30},{y - 20} {x + 74},{y + 26} "
-            f"Q{x + 120},{y + 4} {x + 190},{y + 30} Q{x + 164},{y + 42} {x + 168},{y + 60} "
-            f"Q{x + 140},{y + 68} {x + 120},{y + 96} Q{x + 66},{y + 136} {x},{y + 136} "
-            f"Q{x - 66},{y + 136} {x - 120},{y + 96} Q{x - 140},{y + 68} {x - 168},{y + 60} "
-            f"Q{x - 164},{y + 42} {x - 190},{y + 30} Z"
-        ),
-        CREAM,
-    )
-    for side in (-1, 1):
-        mask.fill(disc(x + 112 * side, y + 62, 26), 0xFFFFC4B4)
-    tuft = made.layer("tuft", 0.3)
-    hair = shape(
-        f"M{x - 34},{y - 140} Q{x - 26},{y - 184} {x + 14},{y - 194} Q{x + 2},{y - 168} "
-        f"{x + 10},{y - 160} Q{x + 28},{y - 182} {x + 54},{y - 174} "
-        f"Q{x + 36},{y - 152} {x + 38},{y - 134} Q{x},{y - 112} {x - 34},{y - 140} Z"
-    )
-    _inked(tuft, hair, FUR, 6)
-    tuft.fill(
-        shape(
-            f"M{x - 44},{y - 138} Q{x},{y - 150} {x + 46},{y - 134} L{x + 46},{y - 112} "
-            f"Q{x},{y - 100} {x - 44},{y - 116} Z"
-        ),
-        FUR,
-    )
-    for side, name in ((-1, "Right"), (1, "Left")):
-        ex, ey, short = x + 70 * side, y - 26, name[0].lower()
-        eye = made.layer(f"eye_{short}", 0.42, open=f"eyeBlink{name}", centre=(ex, ey))
-        _inked(eye, disc(ex, ey, 30, 39), WHITE)
-        iris = made.layer(f"iris_{short}", 0.50, open=f"eyeBlink{name}", centre=(ex, ey), gaze=13, clip=f"eye_{short}")
-        iris.fill(disc(ex, ey, 22, 27), 0xFF7A4A22)
-        iris.fill(disc(ex, ey + 10, 15, 12), 0xFFA96C34)
-        iris.fill(disc(ex, ey, 15, 19), 0xFF1E1418)
-        iris.fill(disc(ex + 8, ey - 12, 8), WHITE)
-        iris.fill(disc(ex - 8, ey + 12, 4), 0xCCFFFFFF)
-        lid = made.layer(f"closed_{short}", 0.42, closed=f"eyeBlink{name}", centre=(ex, ey))
-        lid.line(
-            shape(
-                f"M{ex - 34},{ey + 4} Q{ex},{ey + 34} {ex + 34},{ey + 4} M{ex + 34 * side},{ey + 5} "
-                f"L{ex + 44 * side},{ey - 2}"
-            ),
-            INK,
-            9,
+        _inked(sheet, jaw, CREAM, 6)
+        inside = shape(
+            f"M194,64 Q166,82 {corner},82 Q{half[0] - 4},{half[1] + 8} {tip[0]},{tip[1]} "
+            f"Q{tip[0] + 12},{tip[1] - 0.5 * down} 194,64 Z"
         )
-        brow = made.layer(f"brow_{short}", 0.46, brow=name, centre=(ex, ey - 70))
-        brow.line(shape(f"M{ex - 28},{ey - 62 - 3 * side} Q{ex},{ey - 80} {ex + 28},{ey - 62 + 3 * side}"), DARK, 12)
-    draw_mouths(made, (x, y + 78), 0.62, Style(35, INK, 7, 0xFF6B1F2E, 0xFFF0787A, WHITE, muzzle=True))
-    nose = made.layer("nose", 0.85)
-    nose.fill(
-        shape(
-            f"M{x - 26},{y + 38} Q{x},{y + 26} {x + 26},{y + 38} Q{x + 22},{y + 60} {x},{y + 66} "
-            f"Q{x - 22},{y + 60} {x - 26},{y + 38} Z"
-        ),
-        INK,
-    )
-    nose.fill(disc(x - 6, y + 41, 8, 4.5), 0x99FFFFFF)
+        sheet.line(inside, INK, MOUTH.line)
+        sheet.fill(inside, MOUTH.inside)
+        with sheet.inside(inside):
+            if spec.tongue:
+                sheet.fill(disc(half[0] + 8, half[1] + 12, 34, 10 + 8 * spec.tongue), MOUTH.tongue)
+            if spec.both:
+                sheet.fill(inside, MOUTH.teeth)
+                sheet.line(shape(f"M190,{68 + 0.4 * down} L{corner},82"), MOUTH.inside, 3)
+            elif not spec.round:
+                sheet.fill(shape("M170,60 H186 L178,88 Z"), MOUTH.teeth)
+
+
+def _ear(ear: Sheet, x: float, y: float, wide: float) -> None:
+    """An ear whose foot is at (x, y); negative widths point to the left."""
+    ear.canvas.translate(x, y)
+    ear.canvas.scale(wide, 1)
+    form = shape("M-53,-6 Q-1,-146 53,-150 Q83,-60 47,60 Z")
+    ear.line(form, INK, 2 * LINE)
+    ear.fill(form, FUR)
+    with ear.inside(form):
+        ear.fill(shape("M-37,-100 Q13,-78 103,-88 V-190 H-37 Z"), DARK)
+    ear.fill(shape("M-11,-10 Q11,-86 37,-96 Q55,-40 39,28 Z"), 0xFFFFC9A8)
+
+
+def _eye(made: Drawing, side: str, x: float, y: float, wide: float) -> None:
+    name, out = {"l": ("Left", 1), "r": ("Right", -1)}[side]
+    centre = (X + x, Y + y)
+
+    def layer(what: str, depth: float, **more: Any) -> Sheet:
+        sheet = made.layer(f"{what}_{side}", depth, **more)
+        sheet.canvas.translate(*centre)
+        sheet.canvas.scale(wide, 1)
+        return sheet
+
+    _inked(layer("eye", 0.42, open=f"eyeBlink{name}", centre=centre), disc(0, 0, 30, 39), WHITE)
+    iris = layer("iris", 0.50, open=f"eyeBlink{name}", centre=centre, gaze=13 * wide, clip=f"eye_{side}")
+    iris.fill(disc(0, 0, 22, 27), 0xFF7A4A22)
+    iris.fill(disc(0, 10, 15, 12), 0xFFA96C34)
+    iris.fill(disc(0, 0, 15, 19), 0xFF1E1418)
+    iris.fill(disc(8, -12, 8), WHITE)
+    iris.fill(disc(-8, 12, 4), 0xCCFFFFFF)
+    lid = layer("closed", 0.42, closed=f"eyeBlink{name}", centre=centre)
+    lid.line(shape(f"M-34,4 Q0,34 34,4 M{34 * out},5 L{44 * out},-2"), INK, 9)
+    brow = layer("brow", 0.46, brow=name, centre=(centre[0], centre[1] - 70))
+    brow.line(shape(f"M-28,{-62 - 3 * out} Q0,-80 28,{-62 + 3 * out}"), DARK, 12)

@@ -49,11 +49,20 @@ OPEN = {
 }
 
 
-def draw_mouths(drawing: Drawing, at: tuple[float, float], depth: float, style: Style) -> None:
-    """Add the layers of all mouths; `at` is the middle of the closed lips."""
+def draw_mouths(
+    drawing: Drawing,
+    at: tuple[float, float],
+    depth: float,
+    style: Style,
+    squeezed: float = 1.0,
+    tilted_deg: float = 0.0,
+) -> None:
+    """Add the layers of all mouths; `at` is the middle of the closed lips, `squeezed` their width seen from aside."""
     for name in (*CLOSED, *OPEN):
         sheet = drawing.layer(f"mouth_{name}", depth, mouth=name, centre=at)
         sheet.canvas.translate(*at)
+        sheet.canvas.rotate(tilted_deg)
+        sheet.canvas.scale(squeezed, 1)
         if name in CLOSED:
             _closed(sheet, *CLOSED[name], style)
         else:

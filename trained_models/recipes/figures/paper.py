@@ -183,11 +183,11 @@ def _torso(sheet: Sheet) -> None:
 def _head(made: Drawing) -> None:
     x, y = 280, 280
     made.head = {"size": (560, 560), "centre": (x, y), "place": RIGHT["head"], "pivot": RIGHT["neck"], "radius": 176}
-    for name, depth, colour, inner, outer, shift in (
-        ("rays", -0.16, AMBER, 140, 228, 0.5),
-        ("beams", -0.07, GOLD, 140, 204, 0.0),
+    for name, depth, colour, inner, outer, shift, spring in (
+        ("rays", -0.16, AMBER, 140, 228, 0.5, 0.5),
+        ("beams", -0.07, GOLD, 140, 204, 0.0, 0.25),
     ):
-        ring = made.layer(name, depth)
+        ring = made.layer(name, depth, centre=(x, y + 4), spring=spring)  # they turn around it
         ray = shape(
             f"M-34,{-inner} Q-16,{-outer + 40} 0,{-outer} Q16,{-outer + 40} 34,{-inner} Q0,{-inner + 30} -34,{-inner} Z"
         )

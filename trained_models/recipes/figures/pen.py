@@ -167,6 +167,8 @@ class Drawing:
     finish: Callable[[Picture, str], object] | None = None
     parts: list[tuple[Sheet, dict[str, object]]] = field(default_factory=list)
     layers: list[tuple[Sheet, dict[str, object]]] = field(default_factory=list)
+    views: dict[str, list[tuple[Sheet, dict[str, object]]]] = field(default_factory=dict)
+    _view: str | None = None
 
     def part(self, name: str, chain: Sequence[str], group: str, **more: object) -> Sheet:
         """A layer of the body, from back to front; one of the left is drawn as the right and mirrored."""
@@ -183,8 +185,16 @@ class Drawing:
         """A layer of the head, from back to front, on the head's own sheet."""
         width, height = self.head["size"]  # type: ignore[misc]
         sheet = self.sheet((width, height))
-        self.layers.append((sheet, {"name": name, "depth": depth, **more}))
+        listed = self.layers if self._view is None else self.views.setdefault(self._view, [])
+        listed.append((sheet, {"name": name, "depth": depth, **more}))
         return sheet
+
+    @contextmanager
+    def view(self, turn: str | None) -> Iterator[None]:
+        """Draw the head's layers for another turn."""
+        self._view = turn
+        yield
+        self._view = None
 
     def save(self, folder: Path) -> None:
         """Write the avatar's folder: layers, `figure.json`, `picture.png` and `avatar.toml`."""
@@ -200,6 +210,12 @@ class Drawing:
             rig["parts"] = [self._written(folder, *part) for part in self.parts]
         if self.layers:
             rig["head"] = {**self.head, "layers": [self._written(folder, *layer) for layer in self.layers]}
+        if self.views:
+            views = [
+                {"turn": turn, "layers": [self._written(folder, *layer, before=f"{turn}_") for layer in layers]}
+                for turn, layers in self.views.items()
+            ]
+            rig["head"] |= {"views": views}  # type: ignore[operator]
         (folder / "figure.json").write_text(json.dumps(rig, indent=1) + "\n", encoding="utf-8")
         read = read_rig(folder)
         _write(folder / "picture.png", still(read, folder), few_colours=True, faintest=96)
@@ -213,14 +229,14 @@ class Drawing:
         )
         (folder / "avatar.toml").write_text(card, encoding="utf-8")
 
-    def _written(self, folder: Path, sheet: Sheet, spec: dict[str, object]) -> dict[str, object]:
+    def _written(self, folder: Path, sheet: Sheet, spec: dict[str, object], before: str = "") -> dict[str, object]:
         """A layer's picture, cut to what is on it, and what `figure.json` says of it."""
         pixels = sheet.pixels()
         if self.finish is not None:
             self.finish(pixels, str(spec["name"]))
         x, y, width, height = cv2.boundingRect(pixels[..., 3])
         x0, y0 = max(x - RIM_PX, 0), max(y - RIM_PX, 0)
-        file = f"{spec['name']}.png"
+        file = f"{before}{spec['name']}.png"
         _write(folder / file, pixels[y0 : y + height + RIM_PX, x0 : x + width + RIM_PX], self.few_colours)
         return {**spec, "image": file, "at": (x0, y0)}
 

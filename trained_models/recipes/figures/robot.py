@@ -167,7 +167,7 @@ def _head(made: Drawing) -> None:
         "pivot": RIGHT["neck"],
         "radius": 158,
     }
-    antenna = made.layer("antenna", -0.25)
+    antenna = made.layer("antenna", -0.25, centre=(x, y - 120), spring=1.2)
     antenna.line(shape(f"M{x},{y - 120} Q{x - 4},{y - 150} {x},{y - 176}"), INK, 16)
     antenna.line(shape(f"M{x},{y - 120} Q{x - 4},{y - 150} {x},{y - 176}"), STEEL, 8)
     _shell(antenna, disc(x, y - 188, 19), ORANGE, RUST, disc(x + 22, y - 176, 20))
