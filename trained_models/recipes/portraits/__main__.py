@@ -61,10 +61,10 @@ def prepare(who: Character, folder: Path, makehuman: Path) -> None:
 def shots(who: Character, folder: Path, size: int, samples: int) -> list[dict[str, Any]]:
     """What is drawn of a character: key pictures, their skin maps and a preview, or a portrait with expressions."""
 
-    def shot(look: str, expression: str, view: str = "front", **more: Any) -> dict[str, Any]:
+    def shot(look: str, expression: Expression, view: View = "front", region: Region | None = None) -> dict[str, Any]:
         yaw, pitch = VIEWS[view]
         told = {"file": str(folder / f"{look}_{expression}_{view}.png"), "expression": expression, "look": look}
-        return told | {"size": size, "samples": samples, "yaw": yaw, "pitch": pitch} | more
+        return told | {"size": size, "samples": samples, "yaw": yaw, "pitch": pitch, "region": region}
 
     if who in IDENTITIES:
         keys = [shot(look, *key, region=region_of(*key)) for key in KEYS for look in ("key", "skin")]

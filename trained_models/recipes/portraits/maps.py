@@ -264,5 +264,5 @@ def eye_white(seed: int) -> Any:
             cv2.polylines(veins, [corners], False, float(rng.uniform(0.2, 0.6)), 1, cv2.LINE_AA, 4)
     veins = cv2.GaussianBlur(veins, (0, 0), 0.9)
     red = 0.22 * np.clip((np.abs(x) - 0.45) / 0.5, 0, 1) + 0.4 * veins
-    colour = np.array([0.80, 0.77, 0.74]) * np.exp(-red[..., None] * np.array([0.12, 0.75, 0.8]))
+    colour = np.array([0.70, 0.67, 0.64]) * np.exp(-red[..., None] * np.array([0.12, 0.75, 0.8]))
     return colour * (1 - np.clip((0.49 - np.hypot(x, y)) / 0.06, 0, 1)[..., None] * np.array([0.5, 0.46, 0.42]))

@@ -79,7 +79,7 @@ def skin_material(folder: Path, who: dict[str, Any], key: bool) -> Any:
     height = s.picture(folder / "height.png", False).outputs[0]
     s.set(bump.inputs["Height"], s.sum("MULTIPLY", height, head.outputs["Fac"]))
     surface = s.add("BsdfPrincipled", Base_Color=colour, Roughness=rough, Normal=bump.outputs[0], IOR=1.4)
-    s.set(surface.inputs["Subsurface Weight"], 1.0)
+    s.set(surface.inputs["Subsurface Weight"], 0.0 if key else 1.0)  # under even light it is hardly seen
     s.set(surface.inputs["Subsurface Scale"], 0.015)
     dark = who["melanin"] > 0.5
     s.set(surface.inputs["Subsurface Radius"], (1.0, 0.45, 0.30) if dark else (1.0, 0.36, 0.18))

@@ -206,8 +206,8 @@ def _looking(place: Any, target: Any) -> Any:
 
 def key_light(middle: Any) -> list[Any]:
     """Even light, a little more from the front and above: pictures are nearly the skin's own colour."""
-    _world(0.55)
-    soft = area_light(middle + [-0.8, -9.0, 1.2], (6, 6), 500, (1, 1, 1), middle)
+    _world(0.50)
+    soft = area_light(middle + [-0.8, -9.0, 1.2], (6, 6), 340, (1, 1, 1), middle)
     soft.visible_glossy = False  # it would lie on the eyes as a veil; the small one is their catch light
     return [soft, area_light(middle + [-3.0, -8.0, 3.6], (0.6, 0.6), 80, (1, 1, 1), middle)]
 
