@@ -5,7 +5,7 @@ Such files may be hostile: sizes are checked before anything is unpacked, and `f
 
 import re
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -279,13 +279,13 @@ def _read_svg(file: Path, scratch: Path) -> Art:
         return np.asarray(cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_UNCHANGED), np.uint8)
 
     root.set("preserveAspectRatio", "none")
-    parts = {id(part): part for _, elements in leaves for part in elements}
-    for part in parts.values():
-        part.set("display", "none")
+    parent = {child: element for element in root.iter() for child in element}
+    asked = [name for element in root.iter() for name in _asked_for(element)]
+    for _, elements in leaves:
+        _hide(elements, parent, asked)
     try:
         for layer, elements in leaves:
-            for element in elements:
-                element.attrib.pop("display")
+            _show(elements, parent)
             rough = draw((x0, y0, width, height), FIND_PX)
             x, y, w, h = (v / FIND_PX * height for v in cv2.boundingRect(np.ascontiguousarray(rough[..., 3])))
             if w:
@@ -295,12 +295,41 @@ def _read_svg(file: Path, scratch: Path) -> Art:
                 found = _made(layer.name, draw(box, tall), (0.0, 0.0), 1.0)
                 layer.picture = found.picture
                 layer.at = (x - rim) * scale + found.at[0], (y - rim) * scale + found.at[1]
-            for element in elements:
-                element.set("display", "none")
+            _hide(elements, parent, asked)
     except ValueError as error:
         why = printable(error, 80)
         raise ConfigError(f"{printable(file)} cannot be drawn ({why}): export it as plain SVG") from error
     return Art((round(width * scale), round(height * scale)), tree)
+
+
+def _asked_for(element: ElementTree.Element) -> list[str]:
+    """The ids that an element refers to: colours, masks, what it repeats."""
+    return re.findall(r"url\(\s*['\"]?#([^'\")]+)", " ".join(element.attrib.values())) + [
+        element.attrib[key][1:] for key in _HREF if element.get(key, "").startswith("#")
+    ]
+
+
+def _hide(
+    elements: list[ElementTree.Element],
+    parent: Mapping[ElementTree.Element, ElementTree.Element],
+    asked: Sequence[str],
+) -> None:
+    """Take a layer out of its document; it stays, and is not shown, where another one asks for something in it."""
+    inside = [below for element in elements for below in element.iter()]
+    names = {below.get("id") for below in inside}
+    own = sum(name in names for below in inside for name in _asked_for(below))
+    stays = sum(name in names for name in asked) > own
+    for element in elements:
+        if stays:
+            element.set("display", "none")
+        else:
+            parent[element].remove(element)
+
+
+def _show(elements: list[ElementTree.Element], parent: Mapping[ElementTree.Element, ElementTree.Element]) -> None:
+    for element in elements:
+        if element.attrib.pop("display", None) is None:
+            parent[element].append(element)
 
 
 def _view_box(root: ElementTree.Element, file: Path) -> tuple[float, float, float, float]:

@@ -157,6 +157,24 @@ def test_what_is_there_is_enough(tmp_path: Path, tree: dict[str, Any], check: Ca
     assert len(seen(rig, folder, Expression())) > 1
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("suffix", ["psd", "ora", "svg"])
+def test_the_templates_of_the_guide_become_pip(tmp_path: Path, suffix: str) -> None:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    art = read_art(Path(__file__).parents[2] / "docs" / "templates" / f"pip.{suffix}", scratch)
+    said, unknown = rigged(art, "pip", tmp_path)
+    rig, pip = Rig.model_validate_json(json.dumps(said)), read_rig(AVATARS.built_in / "pip")
+    assert unknown == []
+    assert rig.head is not None
+    assert pip.head is not None
+    assert [view.turn for view in rig.head.views] == [view.turn for view in pip.head.views]
+    assert [len(view.layers) for view in rig.head.views] == [len(view.layers) for view in pip.head.views]
+    scale = rig.size[1] / pip.size[1]
+    for joint in ("l_shoulder", "r_elbow", "l_wrist", "r_knee", "l_ankle", "tail", "head"):
+        np.testing.assert_allclose(np.array(rig.joints[joint]) / scale, pip.joints[joint], atol=20)
+
+
 def test_names_are_compared_without_case_plus_and_numbers() -> None:
     for name in ("+Left Eye", "left_eye", "LEFT  EYE 2", "Left Eye copy", "left eye-12", "Left Eye copy 3"):
         assert plain_name(name) == "left eye"
@@ -272,6 +290,16 @@ def test_a_hostile_file_gets_one_clear_line(tmp_path: Path, kind: str) -> None:
     make, says = HOSTILE[kind]
     file = make(tmp_path)
     assert says in one_line(lambda: read_art(file, tmp_path), ConfigError)
+
+
+def test_colours_of_an_svg_may_be_defined_in_another_layer(tmp_path: Path) -> None:
+    colour = '<linearGradient id="c"><stop stop-color="#f00"/></linearGradient>'
+    face = f'<g id="Head"><g id="Face">{colour}<rect width="30" height="30" fill="url(#c)"/></g>'
+    art = read_art(
+        an_svg(tmp_path, f'{face}<rect id="Nose" x="40" width="9" height="9" fill="url(#c)"/></g>'), tmp_path
+    )
+    middles = [leaf.picture[5, 5, :3].tolist() for leaf in art.root.leaves() if leaf.picture is not None]
+    assert middles == [[0, 0, 255], [0, 0, 255]]
 
 
 def test_an_svg_reads_nothing_but_itself(tmp_path: Path) -> None:
