@@ -256,7 +256,7 @@ def test_a_share_of_the_way_or_near_enough_for_a_neck() -> None:
     assert tone_gain(0.3, pale, dark) == pytest.approx(0.3 * gap)
     assert not tone_gain("auto", pale, pale).any()
     left = gap - tone_gain("auto", pale, dark)
-    assert abs(float(left @ LUMA)) == pytest.approx(KEPT, abs=1e-5)
+    assert 0.9 * KEPT < abs(float(left @ LUMA)) <= KEPT
     red = pale * np.float32([0.8, 0.9, 1.3])
     left = np.log(red / pale) - tone_gain("auto", pale, red)
     assert np.abs(left - left @ LUMA).max() <= KEPT_TINT + 1e-5

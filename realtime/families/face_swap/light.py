@@ -26,7 +26,9 @@ from realtime.families.face_swap.skin_tone import TONES, likely_tone, tone_gain,
 from realtime.families.motion.mesh.head import OVAL, VERTICES
 from realtime.frame import Doubles, Floats, Pixels
 
-RESIDUAL = np.float32(0.8)  # the share of what the harmonics leave that is taken over
+RESIDUAL, RESIDUAL_TINT = np.float32(0.8), np.float32(0.6)
+"""The shares of what the harmonics leave that are taken over, of its brightness and of its colour: red cheeks and noses
+are the driver's own."""
 _MOST_RESIDUAL = 1.8
 _RIDGE = np.array([0, 0.02, 0.02, 0.02, 0.3, 0.3, 0.3, 0.3, 0.3]) * 0.05
 _ROUNDS, _OUTLIER = 3, 0.35
@@ -79,7 +81,9 @@ def fit_light(skin: FaceSkin, reading: SkinReading, level: Floats) -> tuple[Floa
     seen = reading.trust[:, None]
     smooth = skin.smoother @ np.column_stack([seen * left, seen])
     smooth = smooth[:, :3] / np.maximum(smooth[:, 3:], 0.15)
-    return coefficients.astype(np.float32), RESIDUAL * np.clip(smooth, -_MOST_RESIDUAL, _MOST_RESIDUAL)
+    bounded = np.clip(smooth, -_MOST_RESIDUAL, _MOST_RESIDUAL)
+    brighter = (bounded @ LUMA)[:, None]
+    return coefficients.astype(np.float32), RESIDUAL_TINT * bounded + (RESIDUAL - RESIDUAL_TINT) * brighter
 
 
 def log_light(coefficients: Floats, left: Floats, normals: Floats) -> Floats:

@@ -42,6 +42,7 @@ _NOSTRILS = np.array([2, 97, 326, 98, 327, 20, 250, 242, 462, 99, 328, 60, 290, 
 _NO_SKIN = [OVAL, _BROWS, _NOSTRILS, OUTER_LIPS, INNER_LIPS, *(ring for eye in EYES for ring in (eye.ring, eye.crease))]
 SKIN: Ints = np.setdiff1d(np.arange(VERTICES), np.concatenate(_NO_SKIN))
 """Vertices that show bare skin, on nearly everybody."""
+_BY_LIDS_CM = 0.9
 _REACH_CM = 0.65
 
 
@@ -62,6 +63,15 @@ class FaceSkin:
         triangles = self.head.triangles
         rows, columns = triangles.ravel(), np.repeat(np.arange(len(triangles)), 3)
         return csr_array((np.ones(len(rows), np.float32), (rows, columns)), (VERTICES, len(triangles)))
+
+    @cached_property
+    def plain(self) -> Floats:
+        """(468,): 1 where light is read, which is not beside lids: lashes and make-up are dark there."""
+        rings = self.head.canonical[np.concatenate([eye.ring for eye in EYES])]
+        away = np.linalg.norm(self.head.canonical[:, None] - rings[None], axis=2).min(axis=1)
+        found = np.zeros(VERTICES, np.float32)
+        found[SKIN] = np.clip(away[SKIN] / _BY_LIDS_CM - 0.5, 0, 0.5) * 2
+        return found
 
     @cached_property
     def smoother(self) -> csr_array:
@@ -135,8 +145,7 @@ def read_skin(
     colour = cv2.remap(small, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)[0]
     colour = np.maximum(colour, LEAST)
     normals = skin.normals(points)
-    trust = np.zeros(VERTICES, np.float32)
-    trust[SKIN] = np.clip((normals[SKIN, 2] - 0.1) / 0.25, 0, 1)
+    trust = skin.plain * np.clip((normals[:, 2] - 0.1) / 0.25, 0, 1)
     inside = ((at > -0.5) & (at < GRID - 0.5)).all(axis=1)  # what is beyond the crop was not seen
     trust *= inside
     if visible is not None:

@@ -16,6 +16,7 @@ from realtime.frame import Doubles, Floats, Ints, Pixels
 KEPT, KEPT_TINT = 0.35, 0.06
 """The difference of brightness, and of any colour relative to it, between face and neck that `auto` leaves: natural
 logs. A darker or paler face may be one's own, a redder one is painted."""
+_CERTAIN = 0.8  # a gap of this is most likely one; much smaller ones are errors of the guess
 _LAB = {
     "pale": (70, 11, 16),
     "light": (65, 12, 18),
@@ -115,9 +116,9 @@ def tone_gain(wanted: float | Literal["auto"], identity: Floats, driver: Floats)
         return np.asarray(wanted * gap, np.float32)
     brighter = gap @ LUMA
     tint = gap - brighter
-    share = max(0.0, 1 - KEPT / max(float(abs(brighter)), KEPT))
-    tinted = max(share, 1 - KEPT_TINT / max(float(np.abs(tint).max()), KEPT_TINT))
-    return np.asarray(share * brighter + tinted * tint, np.float32)
+    left = KEPT * np.tanh(brighter / _CERTAIN)
+    most = max(float(np.abs(tint).max()), 1e-6)
+    return np.asarray(brighter - left + tint * (1 - KEPT_TINT * np.tanh(most / KEPT_TINT) / most), np.float32)
 
 
 def retone(pixels: Pixels, skin_map: Pixels | None, gain: Floats) -> Pixels:
