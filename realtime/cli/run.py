@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from realtime.config import RunConfig
 
 F = TypeVar("F", bound=Callable[..., Any])
+NEWCOMERS_SEE = "pip"
+"""The avatar of somebody's first demo."""
 
 
 def _run_options(command: F) -> F:
@@ -90,7 +92,7 @@ def run(config_file: Path | None, output: tuple[str, ...], **flags: Any) -> None
 @click.command()
 @click.option("--source", help="0 for your camera; the bundled clip if not given.")
 @click.option("--model", help="The identity to show, or motion for a still picture that moves (masquerade models).")
-@click.option("--avatar", help="The picture that a motion model moves; the built-in ones if not given.")
+@click.option("--avatar", help="The figure or picture that moves; a drawn fox the first time, then who was last.")
 @click.option("--headless", is_flag=True, help="Don't open a browser.")
 @_run_options
 def demo(source: str | None, headless: bool, **flags: Any) -> None:
@@ -98,8 +100,11 @@ def demo(source: str | None, headless: bool, **flags: Any) -> None:
     from realtime.config import make_config
     from realtime.models.library import built_in_folder
     from realtime.output.virtual_camera import find_virtual_camera
+    from realtime.pipeline.presets import is_session_kept
 
     given = {name: value for name, value in flags.items() if value is not None}
+    if not given.keys() & {"model", "avatar", "sound"} and not is_session_kept():
+        given["avatar"] = NEWCOMERS_SEE
     given["source"] = source or str(built_in_folder() / "clips" / "driving.mp4")
     given |= {"loop": True, "pace": "live"}
     given["output"] = ("page", "camera") if find_virtual_camera() is not None else ("page",)

@@ -43,15 +43,13 @@ def _off_paper(colour: Pixels) -> Mask:
     height, width = colour.shape[:2]
     scale = min(WORK_PX / max(height, width), 1.0)
     size = max(round(width * scale), 1), max(round(height * scale), 1)
-    lab = cv2.cvtColor(
-        cv2.resize(colour, size, interpolation=cv2.INTER_AREA).astype(np.float32) / 255, cv2.COLOR_BGR2Lab
-    )
+    small = cv2.resize(colour, size, interpolation=cv2.INTER_AREA).astype(np.float32) / 255
+    lab = np.asarray(cv2.cvtColor(small, cv2.COLOR_BGR2Lab), np.float32)
     away = _distance_from_paper(lab)
     noise = float(np.median(away))
     strokes = (away > max(PAPER_SIGMAS * noise, LEAST_CONTRAST)).astype(np.uint8)
-    strokes = cv2.morphologyEx(strokes, cv2.MORPH_OPEN, np.ones((2, 2), np.uint8))
-    strokes = _without_desk(strokes)
-    closed = cv2.morphologyEx(strokes, cv2.MORPH_CLOSE, _disc(GAP_PX))
+    strokes = np.asarray(cv2.morphologyEx(strokes, cv2.MORPH_OPEN, np.ones((2, 2), np.uint8)), np.uint8)
+    closed = np.asarray(cv2.morphologyEx(_without_desk(strokes), cv2.MORPH_CLOSE, _disc(GAP_PX)), np.uint8)
     filled = _grown(_without_gaps(_filled(closed), closed), RIM_PX)
     return _largest(
         np.asarray(cv2.resize(_largest(filled * 255), (width, height), interpolation=cv2.INTER_CUBIC), np.uint8)
@@ -145,7 +143,7 @@ def _by_colours(colour: Pixels, bones: Doubles) -> Mask:
         for start, end in np.rint(bones * scale).astype(int).tolist():
             cv2.line(seeds, start, end, int(label), max(round(2 * share * tall), 1))
     models = np.zeros((1, 65)), np.zeros((1, 65))
-    cv2.grabCut(small, seeds, None, *models, GRABCUT_ROUNDS, cv2.GC_INIT_WITH_MASK)
+    cv2.grabCut(small, seeds, (0, 0, 0, 0), *models, GRABCUT_ROUNDS, cv2.GC_INIT_WITH_MASK)
     found = np.isin(seeds, (cv2.GC_FGD, cv2.GC_PR_FGD)).astype(np.uint8)
-    found = cv2.morphologyEx(found, cv2.MORPH_CLOSE, _disc(2))
+    found = np.asarray(cv2.morphologyEx(found, cv2.MORPH_CLOSE, _disc(2)), np.uint8)
     return _largest(np.asarray(cv2.resize(found * 255, (width, height), interpolation=cv2.INTER_CUBIC), np.uint8))

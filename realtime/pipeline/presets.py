@@ -123,6 +123,11 @@ def last_session() -> Presets:
     return Presets(user_home() / "last-look.json")
 
 
+def is_session_kept() -> bool:
+    """Whether there is a last session that the next one goes on from."""
+    return bool(_kept())
+
+
 def keep_session(settings: Settings) -> None:
     """Save the settings for the next session. A full disk is no reason to stop: then they are not there next time."""
     try:

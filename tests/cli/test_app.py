@@ -12,7 +12,10 @@ import numpy as np
 import pytest
 from commands import Call, one_line
 
+from realtime.config import RunConfig, Settings
+from realtime.errors import ConfigError
 from realtime.models.library import built_in_folder
+from realtime.pipeline.presets import keep_session
 
 CLIP = built_in_folder() / "clips" / "driving.mp4"
 
@@ -155,3 +158,22 @@ def test_an_interrupted_recording_plays_and_the_code_says_so(tmp_path: Path, nam
     assert all(line.startswith("masquerade: ") for line in lines)
     with av.open(str(out)) as made:
         assert sum(1 for _ in made.decode(video=0)) > 5
+
+
+@pytest.mark.parametrize(
+    ("given", "kept", "shown"), [((), False, "pip"), (("--model", "ada"), False, None), ((), True, None)]
+)
+def test_the_first_demo_shows_a_figure_and_later_ones_who_was_last(
+    call: Call, monkeypatch: pytest.MonkeyPatch, given: tuple[str, ...], kept: bool, shown: str | None
+) -> None:
+    seen: list[RunConfig] = []
+
+    def run(config: RunConfig, **_: object) -> dict[str, object]:
+        seen.append(config)
+        raise ConfigError("far enough")
+
+    monkeypatch.setattr("realtime.cli.run.run_session", run)
+    if kept:
+        keep_session(Settings(model="ada"))
+    assert call("demo", "--headless", *given)[0] == 2
+    assert seen[0].avatar == shown

@@ -102,7 +102,7 @@ class _Mouth:
         skin = (np.abs(t) < 1.3) & (np.abs(v) < 0.4 * w) & (_grown(stroke, max(0.04 * w, 2)) == 0)
         self.patch.bare = _surface(self.patch.drawn, skin & (self.patch.drawn[..., 3] > 250))
         self._is_open = False
-        self._cover = np.clip(cv2.GaussianBlur(_grown(stroke, max(0.02 * w, 2)), (0, 0), 0.8), 0, 1)
+        self._cover = np.asarray(cv2.GaussianBlur(_grown(stroke, max(0.02 * w, 2)), (0, 0), 0.8), np.float32)
         self._ink = _darkest(self.patch, stroke) if stroke.any() else np.array([40.0, 40.0, 40.0])
         self._inside = 0.55 * INNER_DARK + 0.25 * self._ink
         self._line_px = float(np.clip(stroke.sum() / (1.1 * w), 1.2, 0.09 * w)) if stroke.any() else 0.04 * w
@@ -137,9 +137,8 @@ class _Mouth:
             return 0.1 * self._width, 0.0
         columns = np.clip(t[stroke], -1, 1)
         (bow, level), *_ = np.linalg.lstsq(np.stack([1 - columns**2, np.ones(len(columns))], 1), v[stroke], rcond=None)
-        return float(np.clip(bow, -0.4 * self._width, 0.4 * self._width)), float(
-            np.clip(level, -0.1, 0.1) * self._width
-        )
+        w = self._width
+        return float(np.clip(bow, -0.4 * w, 0.4 * w)), float(np.clip(level, -0.1 * w, 0.1 * w))
 
     def draw(self, picture: Picture, face: Expression) -> None:
         jaw = max(face.jaw, 0.3 * face.round)
@@ -166,7 +165,7 @@ class _Mouth:
 
     def _placed(self, along: Doubles, down: Doubles) -> npt.NDArray[np.int32]:
         points = self._middle - self.patch.origin + along[:, None] * self._along + down[:, None] * self._down
-        return np.rint(points * (1 << SUBPIXEL)).astype(np.int32)
+        return np.asarray(np.rint(points * (1 << SUBPIXEL)), np.int32)
 
     def _fill(self, out: Picture, outline: npt.NDArray[np.int32], colour: Doubles) -> None:
         cover = np.zeros(out.shape[:2], np.uint8)
@@ -206,9 +205,11 @@ def _surface(drawn: Picture, around: Mask) -> Floats:
     fit, *_ = np.linalg.lstsq(terms[kept], colours[kept], rcond=None)
     plane = terms @ fit
     grain = float(np.sqrt(np.mean((colours[kept] - plane[kept]) ** 2)))
-    noise = cv2.GaussianBlur(np.random.default_rng(0).normal(0, 1, (height, width)), (0, 0), 1.0)
+    noise = np.asarray(
+        cv2.GaussianBlur(np.random.default_rng(0).normal(0, 1, (height, width)), (0, 0), 1.0), np.float64
+    )
     noise = noise / max(float(noise.std()), 1e-6) * min(grain, 12.0)
-    return np.clip(plane + noise[..., None], 0, 255).astype(np.float32)
+    return np.asarray(np.clip(plane + noise[..., None], 0, 255), np.float32)
 
 
 def _darkest(patch: _Patch, where: Mask) -> Doubles:
@@ -228,6 +229,6 @@ def _grown(mask: Mask, by: float) -> Floats:
 
 def _lay(out: Picture, colour: Doubles | Floats, share: Doubles | Floats) -> None:
     """Lay a colour over a picture whose colours are multiplied by alpha, which stays."""
-    part = np.asarray(share)[..., None]
+    part = np.asarray(share, np.float64)[..., None]
     mixed = out[..., :3] * (1 - part) + colour * part * (out[..., 3:] / 255.0)
     out[..., :3] = np.clip(np.rint(mixed), 0, 255).astype(np.uint8)
