@@ -39,17 +39,17 @@ function choice(entry) {
   button.disabled = Boolean(entry.broken);
   button.addEventListener("click", () => put(entry));
   const item = made("li", {}, button);
-  if (entry.own) {
-    const remove = made("button", { type: "button", className: "remove", textContent: "Remove" });
-    remove.setAttribute("aria-label", `Remove ${entry.title}`);
-    remove.addEventListener("click", () => discard(entry));
-    item.append(remove);
-  }
   if (entry.joints) {
     const joints = made("button", { type: "button", className: "joints", textContent: "Joints" });
     joints.setAttribute("aria-label", `Joints of ${entry.title}`);
     joints.addEventListener("click", () => openRigging(entry.name));
     item.append(joints);
+  }
+  if (entry.own) {
+    const remove = made("button", { type: "button", className: "remove", textContent: "Remove" });
+    remove.setAttribute("aria-label", `Remove ${entry.title}`);
+    remove.addEventListener("click", () => discard(entry));
+    item.append(remove);
   }
   return item;
 }
