@@ -124,7 +124,10 @@ def models_add(file: Path, **given: str | None) -> None:
 @click.option(
     "--figure/--picture", "figure", default=None, help="A whole figure that moves, or a face; found out if not given."
 )
-def avatars_add(files: tuple[Path, ...], name: str | None, figure: bool | None, **given: Any) -> None:
+@click.option("--mask", type=click.Path(path_type=Path), help="A picture that is white where the figure is.")
+def avatars_add(
+    files: tuple[Path, ...], name: str | None, figure: bool | None, mask: Path | None, **given: Any
+) -> None:
     """Add pictures, folders of several pictures of one person, or figures, and say whom they show.
 
     Figures are folders, PSD, .ora and SVG drawings, pictures of a whole figure, and with --figure animated pictures
@@ -137,6 +140,10 @@ def avatars_add(files: tuple[Path, ...], name: str | None, figure: bool | None, 
 
     if name and len(files) > 1:
         raise ConfigError("--name is for one avatar: add several without it, each is called as its file")
+    if mask is not None:
+        if len(files) > 1 or not files[0].is_file() or figure is False:
+            raise ConfigError("--mask is for one picture of a figure: add it alone")
+        figure = True
     for file in files:
         talks = figure and file.is_file() and is_animated(file)
         if talks or is_figure_source(file) or (file.is_dir() and (figure or not _has_pictures(file))):
@@ -146,7 +153,7 @@ def avatars_add(files: tuple[Path, ...], name: str | None, figure: bool | None, 
         if file.is_dir():
             avatar, faults = _add_person(file, name, **given), list[str]()
         else:
-            avatar, faults = add_picture(file, preview=still, figure=figure, name=name, **given)
+            avatar, faults = add_picture(file, preview=still, figure=figure, mask=mask, name=name, **given)
         if not avatar.is_figure:
             added = avatar.name
             click.echo(f"added {added}: masquerade run --model motion --avatar {added}, or --model face to wear it")

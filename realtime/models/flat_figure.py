@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import tomli_w
 
+from realtime.capture.picture import decode_picture
 from realtime.errors import ConfigError
 from realtime.frame import Doubles, Pixels
 from realtime.imaging.sdr import over_grey
@@ -80,9 +81,14 @@ def look(pixels: Pixels) -> tuple[Body | None, list[Face]]:
         return body, tracker.find(pixels)
 
 
-def propose(file: Path) -> Proposal:
-    """The figure in a picture. Raises ConfigError for no picture, and where nothing stands out in it."""
+def propose(file: Path, mask_file: Path | None = None) -> Proposal:
+    """The figure in a picture, cut out by its transparency or by another picture, white where the figure is.
+
+    Raises ConfigError for no picture, and where nothing stands out in it.
+    """
     colour, alpha = avatar_pixels(file)
+    if mask_file is not None:
+        alpha = _mask_in(mask_file, (colour.shape[1], colour.shape[0]))
     body, faces = look(colour if alpha is None else over_grey(np.dstack([colour, alpha])))
     seen = body_joints(body) if body is not None and is_seen_whole(body) else None
     mask, joints, whole = _by_outline(colour, alpha, must=seen is None)
@@ -108,6 +114,15 @@ def propose(file: Path) -> Proposal:
         whole and (by == "body" or not portrait),
         by,
     )
+
+
+def _mask_in(file: Path, size: tuple[int, int]) -> Mask:
+    """A mask of a picture's form, in its size. Raises ConfigError."""
+    pixels = decode_picture(file)
+    given = pixels[..., 3] if pixels.shape[2] == 4 else pixels.max(axis=2)
+    if abs(given.shape[1] / given.shape[0] - size[0] / size[1]) > 0.02 * size[0] / size[1]:
+        raise ConfigError(f"{printable(file)} has another form than the picture: save both from one canvas")
+    return np.asarray(cv2.resize(np.ascontiguousarray(given), size, interpolation=cv2.INTER_LINEAR), np.uint8)
 
 
 def _by_outline(colour: Pixels, alpha: Mask | None, *, must: bool) -> tuple[Mask | None, Mapping[str, Doubles], bool]:
@@ -187,11 +202,13 @@ def add_picture(
     name: str | None = None,
     title: str | None = None,
     licence: str | None = None,
+    mask: Path | None = None,
 ) -> tuple[StoredAvatar, list[str]]:
     """Keep a picture as an avatar: as a figure where it shows one from head to feet, else as a picture of a face.
 
     Gives it and what is wrong with its proposed joints. `figure`: whether it is one; None: looked for. `preview`
-    draws it. Raises ConfigError for the arguments or the picture, DeviceError where it cannot be stored.
+    draws it. `mask`: a picture that is white where the figure is. Raises ConfigError for the arguments or the picture,
+    DeviceError where it cannot be stored.
     """
     named: dict[str, Any] = {
         "identity": identity,
@@ -206,7 +223,7 @@ def add_picture(
     if figure is False:
         return add_avatar(file, **named), []
     try:
-        found = propose(file)
+        found = propose(file, mask)
     except ConfigError:
         if figure:
             raise

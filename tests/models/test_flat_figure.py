@@ -213,3 +213,27 @@ def test_a_folder_that_cannot_be_put_in_place_leaves_the_old_one(
     with pytest.raises(DeviceError), AVATARS.replacing(avatar.name) as folder:
         (folder / "avatar.toml").write_text("other")
     assert open_avatar(avatar.folder).is_figure
+
+
+def test_a_figure_is_cut_out_by_the_users_own_mask(call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MASQUERADE_HOME", str(tmp_path / "home"))
+    truth = drawn(CHILDREN[1])
+    mask = figure_mask(truth.pixels, None)
+    noise = np.random.default_rng(3).integers(0, 256, truth.pixels.shape, dtype=np.uint8)
+    cv2.imwrite(str(tmp_path / "busy.png"), np.where(mask[..., None] > 0, truth.pixels, noise))
+    cv2.imwrite(str(tmp_path / "mask.png"), mask)
+    cv2.imwrite(str(tmp_path / "wide.png"), mask[:200])
+    said = ("--identity", "synthetic", "--statement", "Drawn in a test.")
+    code, out, err = call("avatars", "add", str(tmp_path / "busy.png"), "--mask", str(tmp_path / "mask.png"), *said)
+    assert (code, err) == (0, "")
+    assert out.startswith("added busy as a figure")
+    cut = cv2.imread(str(AVATARS.find("busy").folder / "source.png"), cv2.IMREAD_UNCHANGED)
+    x, y, width, height = cv2.boundingRect(mask)
+    shares = [float((a > 127).sum()) / a.size for a in (cut[12:-12, 12:-12, 3], mask[y : y + height, x : x + width])]
+    assert shares[0] == pytest.approx(shares[1], abs=0.02)
+    code, _, err = call("avatars", "add", str(tmp_path / "busy.png"), "--mask", str(tmp_path / "wide.png"), *said)
+    assert code == 2
+    assert "has another form than the picture" in err
+    code, _, err = call("avatars", "add", str(tmp_path), "--mask", str(tmp_path / "mask.png"), *said)
+    assert code == 2
+    assert "--mask is for one picture" in err
