@@ -146,7 +146,8 @@ def avatars_add(
         figure = True
     for file in files:
         talks = figure and file.is_file() and is_animated(file)
-        if talks or is_figure_source(file) or (file.is_dir() and (figure or not _has_pictures(file))):
+        drawn = is_figure_source(file) and not (figure is False and file.is_dir())
+        if talks or drawn or (file.is_dir() and (figure or not _has_pictures(file))):
             added = add_figure(file, preview=still, name=name, tell=click.echo, **given).name
             click.echo(f"added {added}: masquerade run --avatar {added}")
             continue

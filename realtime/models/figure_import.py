@@ -104,12 +104,18 @@ def _take_in(source: Path, out: Path, tell: Callable[[str], object]) -> None:
 
 
 def _talking_files(folder: Path) -> dict[str, Path]:
-    """The pictures of a face that talks, by what they show; empty where the two of the mouth are not there."""
+    """The pictures of a face that talks, by what they show.
+
+    Empty where the two of the mouth are not there, or others are: those are photographs of somebody.
+    """
     found = dict[str, Path]()
     for file in sorted(folder.iterdir()):
         stem = re.sub(r"[\s_]+", "-", file.stem.lower())
-        if stem in TALKING and file.suffix.lower()[1:] in SUFFIXES:
-            found.setdefault(stem, file)
+        if file.suffix.lower()[1:] not in SUFFIXES or file.name.startswith("."):
+            continue
+        if stem not in TALKING:
+            return {}
+        found.setdefault(stem, file)
     return found if {"closed", "open"} <= set(found) else {}
 
 

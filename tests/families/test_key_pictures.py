@@ -117,3 +117,21 @@ def test_what_is_no_skin_keeps_its_colour() -> None:
         skin = maker("mira", [mira()]).rest.pixels[200:350, 200:310].reshape(-1, 3).mean(axis=0)
     assert np.ptp(bust, axis=2).max() <= 2
     assert skin[2] > 1.15 * skin[1] > 1.3 * skin[0]
+
+
+@pytest.mark.slow
+def test_hair_that_hangs_into_the_forehead_is_taken_away_and_brows_stay() -> None:
+    pixels, _ = avatar_pixels(AVATARS.find("otto").picture)
+    photo = Photo(pixels, _found(pixels), "rest", "front")
+    plain = framed(photo)
+    (x, y), brow = plain.points[151, :2].astype(int), plain.points[[70, 63, 105, 66, 107], :2].mean(axis=0).astype(int)
+    with_hair = plain.pixels.copy()
+    with_hair[y - 60 : y + 8, x - 16 : x + 17] = (18, 22, 30)
+    face = replace(photo.face, landmarks=plain.points)
+    with closing(open_key_picture_maker(provider="cpu")) as maker:
+        bare = maker("otto", [Photo(plain.pixels, face, "rest", "front")]).rest
+        cut = maker("otto", [Photo(with_hair, face, "rest", "front")]).rest
+    forehead = np.s_[y - 10 : y + 6, x - 10 : x + 11]
+    assert np.abs(cut.pixels[forehead].astype(int) - bare.pixels[forehead]).mean() < 20
+    around = np.s_[brow[1] - 3 : brow[1] + 4, brow[0] - 12 : brow[0] + 13]
+    assert np.abs(cut.pixels[around].astype(int) - bare.pixels[around]).mean() < 12

@@ -57,7 +57,7 @@ class AvatarFace:
         if worn is None:
             pictures = self._maker(avatar.name, photos_of(avatar))
             worn = self._worn[avatar.name] = FaceSwap(
-                PictureFace(self._maker.head, pictures, self._mask, title=avatar.title)
+                PictureFace(self._maker.skin, pictures, self._mask, title=avatar.title)
             )
         return worn
 

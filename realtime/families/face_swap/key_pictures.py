@@ -16,6 +16,7 @@ from realtime.families.face_swap.light import flatten
 from realtime.families.face_swap.skin_reading import LUMA, FaceSkin, open_face_skin, read_skin
 from realtime.families.face_swap.skin_tone import mean_skin, retone, skin_map
 from realtime.families.motion.mesh.head import (
+    EYES,
     INNER_LOWER_LIP,
     INNER_UPPER_LIP,
     LANDMARKS,
@@ -24,10 +25,11 @@ from realtime.families.motion.mesh.head import (
     OVAL,
     Reading,
 )
+from realtime.families.motion.mesh.interior import filled
 from realtime.families.motion.mesh.model import MeshModel, open_mesh_model
 from realtime.families.motion.mesh.source import MeshSource, source_of_crop
 from realtime.families.motion.motion_model import Motion
-from realtime.frame import Floats, Pixels
+from realtime.frame import Doubles, Floats, Pixels
 from realtime.imaging.affine import Matrix, warp
 from realtime.inference.file_kind import read_arrays
 from realtime.models.avatar import Avatar
@@ -49,6 +51,10 @@ _LEAST_RED = 0.1  # the logarithm of red over green: of anybody's skin in any wh
 _SURELY_CM = 0.3
 _TO_EACH_OTHER = ((INNER_UPPER_LIP, -0.3), (OUTER_UPPER_LIP, -0.22), (INNER_LOWER_LIP, 0.7), (OUTER_LOWER_LIP, 0.52))
 _OUTER_EYES = (33, 263)
+_OVER_OVAL = 1.04
+_ROUND_BROWS, _ROUND_HAIR = 4, 7  # pixels of a key picture
+_LEAST_HAIR, _MOST_HAIR = 0.004, 0.3  # shares of the face; where there is more, nobody knows what skin is
+_BROWS = [70, 63, 105, 66, 107, 55, 65, 52, 53, 46], [300, 293, 334, 296, 336, 285, 295, 282, 283, 276]
 _AS_IT_IS = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
 
 
@@ -120,8 +126,8 @@ class KeyPictureMaker:
     """Makes picture sets of photographs. Owns the motion model that moves them; one thread."""
 
     def __init__(self, model: MeshModel, readings: Mapping[Expression, Reading], skin: FaceSkin) -> None:
-        self._model, self._readings, self._skin = model, readings, skin
-        self.head, self.sessions = model.head, model.sessions
+        self._model, self._readings, self.skin = model, readings, skin
+        self.sessions = model.sessions
 
     def __call__(self, name: str, photos: Sequence[Photo]) -> PictureSet:
         """The set of one person's pictures. Raises ConfigError, in which `name` says whose, where none can be worn."""
@@ -137,7 +143,7 @@ class KeyPictureMaker:
         base = next((photo for photo in awake if photo.expression == "rest"), None)
         calmest = base or min(awake, key=lambda photo: unrest(photo.face))
         first = self._flat(calmest)
-        tone = np.log(mean_skin(self._skin, first.pixels, first.points))
+        tone = np.log(mean_skin(self.skin, first.pixels, first.points))
         others = [photo for photo in (*front, *aside) if photo.expression is not None and photo is not base]
         keys = [self._at_rest(first, calmest), *(self._flat(photo, tone) for photo in others)]
         whole = self.complete(PictureSet(tuple(keys)))
@@ -177,21 +183,47 @@ class KeyPictureMaker:
         bust and a green face keep their colour.
         """
         key = framed(photo)
-        pixels = flatten(self._skin, key.pixels, key.points)
-        likely = np.log(mean_skin(self._skin, pixels, key.points))
-        shown = read_skin(self._skin, key.pixels, key.points).log_skin(self._skin.pattern)
+        pixels = flatten(self.skin, key.pixels, key.points)
+        likely = np.log(mean_skin(self.skin, pixels, key.points))
+        shown = read_skin(self.skin, key.pixels, key.points).log_skin(self.skin.pattern)
         brighter = float((likely - shown) @ LUMA)
         tint = likely - shown - brighter
         if shown[2] - shown[1] < _LEAST_RED:
             pixels, tint = _as_bright(key.pixels, pixels), np.zeros(3)
-            likely = np.log(mean_skin(self._skin, pixels, key.points))
+            likely = np.log(mean_skin(self.skin, pixels, key.points))
         if tone is None:
             tint = np.clip(tint, -_MOST_TINT, _MOST_TINT)
             tone = np.asarray(shown + np.clip(brighter, -_MOST_BRIGHTER, _MOST_BRIGHTER) + tint, np.float32)
-        return replace(key, pixels=retone(pixels, None, tone - likely))
+        return replace(key, pixels=self._without_fringe(retone(pixels, None, tone - likely), key.points))
+
+    def _without_fringe(self, pixels: Pixels, points: Floats) -> Pixels:
+        """A key picture without the hair that hangs into its forehead: skin is drawn over it from what is round it.
+
+        Hair of one head does not fit on another's. What is below the eyes stays: a beard belongs to its face.
+        """
+        size = pixels.shape[:2]
+        oval = filled((size[1], size[0]), _grown(points[OVAL, :2].astype(np.float64), _OVER_OVAL)) > 0
+        bare = skin_map(self.skin, pixels, points) > 200
+        eyes_y = float(points[_OUTER_EYES[0], 1] + points[_OUTER_EYES[1], 1]) / 2
+        above = np.arange(size[0])[:, None] < eyes_y
+        kept: Pixels = np.zeros(size, np.uint8)
+        for part in (*_BROWS, *(eye.ring for eye in EYES)):
+            cv2.fillConvexPoly(kept, cv2.convexHull(np.rint(points[part, :2]).astype(np.int32)), 1)
+        kept = np.asarray(cv2.dilate(kept, _disc(_ROUND_BROWS)), np.uint8)
+        hair = cv2.morphologyEx((oval & above & ~bare & (kept == 0)).astype(np.uint8), cv2.MORPH_OPEN, _disc(2))
+        hair = cv2.dilate(hair, _disc(_ROUND_HAIR)) * above * (kept == 0)
+        if not _LEAST_HAIR < hair.sum() / oval.sum() < _MOST_HAIR:
+            return pixels
+        known = (oval & bare & (hair == 0)).astype(np.float32)
+        total, drawn = np.full(size, 1e-6, np.float32), np.zeros(pixels.shape, np.float32)
+        for sigma, share in ((4.0, 1.0), (12.0, 1e-2), (40.0, 1e-4)):
+            total += share * cv2.GaussianBlur(known, (0, 0), sigma)
+            drawn += share * cv2.GaussianBlur(pixels * known[..., None], (0, 0), sigma)
+        soft = cv2.GaussianBlur(hair.astype(np.float32), (0, 0), 2.0)[..., None]
+        return np.asarray(pixels + soft * (drawn / total[..., None] - pixels) + 0.5, np.uint8)
 
     def _with_skin(self, key: KeyPicture) -> KeyPicture:
-        return replace(key, skin=skin_map(self._skin, key.pixels, key.points))
+        return replace(key, skin=skin_map(self.skin, key.pixels, key.points))
 
     def _source(self, key: KeyPicture) -> MeshSource:
         still = Face(key.points, np.zeros(52, np.float32), np.eye(4, dtype=np.float32), 1.0)
@@ -208,6 +240,15 @@ class KeyPictureMaker:
     def close(self) -> None:
         """Close the networks. May be called twice."""
         self._model.close()
+
+
+def _grown(outline: Doubles, factor: float) -> Doubles:
+    middle = outline.mean(axis=0)
+    return np.asarray(middle + factor * (outline - middle))
+
+
+def _disc(radius: int) -> Pixels:
+    return np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1)), np.uint8)
 
 
 def _as_bright(pixels: Pixels, like: Pixels) -> Pixels:
