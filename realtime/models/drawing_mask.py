@@ -1,5 +1,7 @@
 """Cuts the figure out of a flat picture: by its transparency, off even paper, or, of a photograph, by its colours."""
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -20,11 +22,15 @@ LEAST_SHARE, MOST_SHARE = 0.004, 0.90  # of the picture: a mask of another size 
 GRABCUT_ROUNDS = 4
 
 
-def figure_mask(colour: Pixels, alpha: Mask | None, bones: Doubles | None = None) -> Mask:
+Bones = Sequence[tuple[Doubles, Doubles, float]]
+"""Somebody's bones in a picture: both ends, and half of how thick the limb is, as a share of the body's height."""
+
+
+def figure_mask(colour: Pixels, alpha: Mask | None, bones: Bones | None = None) -> Mask:
     """Where the figure is, (H, W).
 
-    `bones` (N, 2, 2): of somebody seen in the picture, whose colours tell them from what is behind. Raises ConfigError
-    where no figure stands out.
+    `bones`: of somebody seen in the picture, whose colours tell them from what is behind. Raises ConfigError where no
+    figure stands out.
     """
     if alpha is not None:
         return _largest((alpha > 127).astype(np.uint8) * 255)
@@ -130,18 +136,18 @@ def _largest(mask: Mask) -> Mask:
     return np.asarray((labels == 1 + int(stats[1:, cv2.CC_STAT_AREA].argmax())) * 255, np.uint8)
 
 
-def _by_colours(colour: Pixels, bones: Doubles) -> Mask:
+def _by_colours(colour: Pixels, bones: Bones) -> Mask:
     """The person around these bones in a photograph (GrabCut: Rother, Kolmogorov and Blake 2004)."""
     height, width = colour.shape[:2]
     scale = min(WORK_PX / max(height, width), 1.0)
     size = max(round(width * scale), 1), max(round(height * scale), 1)
-    small = cv2.resize(colour, size, interpolation=cv2.INTER_AREA)
-    places = bones.reshape(-1, 2) * scale
-    tall = float(np.ptp(places[:, 1]))
+    small = np.asarray(cv2.resize(colour, size, interpolation=cv2.INTER_AREA), np.uint8)
+    tall = float(np.ptp([end[1] for _, end, _ in bones])) * scale
     seeds = np.full(small.shape[:2], cv2.GC_BGD, np.uint8)
-    for share, label in ((0.16, cv2.GC_PR_BGD), (0.075, cv2.GC_PR_FGD), (0.012, cv2.GC_FGD)):
-        for start, end in np.rint(bones * scale).astype(int).tolist():
-            cv2.line(seeds, start, end, int(label), max(round(2 * share * tall), 1))
+    for share, label in ((2.4, cv2.GC_PR_BGD), (1.0, cv2.GC_PR_FGD), (0.25, cv2.GC_FGD)):
+        for start, end, half in bones:
+            ends = [np.rint(point * scale).astype(int).tolist() for point in (start, end)]
+            cv2.line(seeds, *ends, int(label), max(round(2 * share * half * tall), 1))
     models = np.zeros((1, 65)), np.zeros((1, 65))
     cv2.grabCut(small, seeds, (0, 0, 0, 0), *models, GRABCUT_ROUNDS, cv2.GC_INIT_WITH_MASK)
     found = np.isin(seeds, (cv2.GC_FGD, cv2.GC_PR_FGD)).astype(np.uint8)

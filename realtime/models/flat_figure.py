@@ -36,6 +36,9 @@ Preview = Callable[[Rig, Path], npt.NDArray[np.uint8]]
 CUT_OUT, PREVIEW = "source.png", "picture.png"
 CANVAS_PX, RIM_PX, MOST_ENLARGED = 1080, 12, 3.0  # what a figure is scaled to, and the nothing around it
 EDGE_SIGMA_PX = 1.2
+THICK = {"elbow": 0.028, "wrist": 0.025, "hand": 0.03, "knee": 0.045, "ankle": 0.035, "toe": 0.03}
+"""Half of what a person's limbs measure across, by the joint that a bone ends at, in shares of the height."""
+TRUNK_THICK = 0.075
 AGREE = 0.12  # of the figure's height
 PORTRAIT = 0.22  # of the picture's height: a larger face is a portrait's, if the picture cuts its body off
 
@@ -94,8 +97,8 @@ def propose(file: Path, mask_file: Path | None = None) -> Proposal:
     mask, joints, whole = _by_outline(colour, alpha, must=seen is None)
     by = "outline"
     if seen is not None and not (mask is not None and whole and _agree(joints, seen)):
-        bones = np.array([(seen[start], seen[end]) for end, start in BEFORE.items()])
-        around = mask if mask is not None and fits(seen, mask) else figure_mask(colour, alpha, bones)
+        bones = [(seen[start], seen[end], THICK.get(end[2:], TRUNK_THICK)) for end, start in BEFORE.items()]
+        around = figure_mask(colour, alpha, bones)
         if mask is None or fits(seen, around):
             mask, joints, whole, by = around, seen, True, "body"
     assert mask is not None

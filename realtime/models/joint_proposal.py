@@ -79,7 +79,8 @@ def propose_joints(mask: Mask) -> tuple[Joints, bool]:
     step = max(width, height) / GRID_PX
     size = max(round(width / step), 3), max(round(height / step), 3)
     small = cv2.resize(mask[y : y + height, x : x + width], size, interpolation=cv2.INTER_AREA) > 60
-    ways = _Ways(cv2.copyMakeBorder(small.astype(np.uint8), 2, 2, 2, 2, cv2.BORDER_CONSTANT, value=0))
+    framed = cv2.copyMakeBorder(small.astype(np.uint8), 2, 2, 2, 2, cv2.BORDER_CONSTANT, value=0)
+    ways = _Ways(np.asarray(framed, np.uint8))
     joints, whole = _Reading(ways).joints()
     return {name: (joints[name] - 1.5) * step + (x, y) for name in JOINTS}, whole
 
@@ -89,15 +90,15 @@ class _Ways:
 
     def __init__(self, mask: npt.NDArray[np.uint8]) -> None:
         count, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
-        mask = np.asarray(labels == 1 + stats[1:, cv2.CC_STAT_AREA].argmax()) if count > 2 else mask > 0
-        self.thick = np.asarray(cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, 5), np.float64)
-        rows, columns = np.nonzero(mask)
+        solid = np.asarray(labels == 1 + stats[1:, cv2.CC_STAT_AREA].argmax()) if count > 2 else np.asarray(mask > 0)
+        self.thick = np.asarray(cv2.distanceTransform(solid.astype(np.uint8), cv2.DIST_L2, 5), np.float64)
+        rows, columns = np.nonzero(solid)
         self.points = np.stack([columns, rows], 1).astype(np.float64)
         self.half = self.thick[rows, columns]
-        number = np.full(mask.shape, -1)
+        number = np.full(solid.shape, -1)
         number[rows, columns] = np.arange(len(rows))
         starts, ends, lengths = [], [], []
-        height, width = mask.shape
+        height, width = solid.shape
         for down, across in ((0, 1), (1, 0), (1, 1), (1, -1)):
             here = number[: height - down, max(-across, 0) : width - max(across, 0)]
             there = number[down:, max(across, 0) : width + min(across, 0)]
@@ -195,7 +196,8 @@ class _Reading:
 
         pairs = [pair for pair in pairs if at[pair[1], 0] - at[pair[0], 0] > 0.04 * self._height]
         if pairs:
-            return list(max(pairs, key=worth)), True
+            best = max(pairs, key=worth)
+            return [best[0], best[1]], True
         lowest = at[:, 1].max()
         bottom = at[at[:, 1] > lowest - 0.04 * self._height]
         left, right = np.percentile(bottom[:, 0], [15, 85])
@@ -368,7 +370,7 @@ def _pulled_in(way: Doubles, by: float) -> Doubles:
 
 def _is_inside(mask: Mask, point: Doubles) -> bool:
     x, y = round(float(point[0])), round(float(point[1]))
-    return 0 <= y < mask.shape[0] and 0 <= x < mask.shape[1] and mask[y, x] > 0
+    return 0 <= y < mask.shape[0] and 0 <= x < mask.shape[1] and bool(mask[y, x] > 0)
 
 
 _WORDS = {"l": "left", "r": "right"}

@@ -19,10 +19,10 @@ from realtime.models.avatar import open_avatar
 from realtime.models.drawing_mask import figure_mask
 from realtime.models.face_marks import drawn_marks
 from realtime.models.figure import FaceMarks, read_rig
-from realtime.models.flat_figure import add_picture, flat_rig, propose, save_joints
+from realtime.models.flat_figure import THICK, TRUNK_THICK, add_picture, flat_rig, propose, save_joints
 from realtime.models.joint_proposal import joint_faults, propose_joints
 from realtime.models.library import AVATARS
-from realtime.skeleton import JOINTS
+from realtime.skeleton import BEFORE, JOINTS
 
 drawn = cache(draw)
 
@@ -74,6 +74,20 @@ def test_a_picture_with_transparency_is_cut_out_by_it() -> None:
     alpha = figure_mask(truth.pixels, None)
     busy = np.random.default_rng(0).integers(0, 256, truth.pixels.shape, dtype=np.uint8)
     np.testing.assert_array_equal(figure_mask(busy, alpha), alpha)
+
+
+def test_somebody_before_a_busy_wall_is_cut_out_by_their_bones() -> None:
+    truth = drawn(CHILDREN[7])
+    alpha = figure_mask(truth.pixels, None)
+    tiles = np.random.default_rng(0).integers(90, 256, (20, 15, 3), dtype=np.uint8) | (0, 60, 0)
+    wall = cv2.resize(tiles.astype(np.uint8), truth.pixels.shape[1::-1], interpolation=cv2.INTER_NEAREST)
+    figure = np.full_like(wall, (40, 30, 120))
+    pixels = np.where(alpha[..., None] > 0, figure, wall).astype(np.uint8)
+    at = truth.joints
+    bones = [(at[a], at[b], THICK.get(b[2:], TRUNK_THICK)) for b, a in BEFORE.items()]
+    found = figure_mask(pixels, None, bones) > 0
+    both = (found & (alpha > 0)).sum() / (found | (alpha > 0)).sum()
+    assert both > 0.85
 
 
 @pytest.mark.parametrize("picture", ["noise", "one colour"])
