@@ -59,7 +59,8 @@ def ssim(one: Floats, other: Floats) -> Floats:
 
     m1, m2 = mean(one), mean(other)
     v1, v2, both = mean(one * one) - m1 * m1, mean(other * other) - m2 * m2, mean(one * other) - m1 * m2
-    return ((2 * m1 * m2 + _C1) * (2 * both + _C2)) / ((m1 * m1 + m2 * m2 + _C1) * (v1 + v2 + _C2))
+    alike = ((2 * m1 * m2 + _C1) * (2 * both + _C2)) / ((m1 * m1 + m2 * m2 + _C1) * (v1 + v2 + _C2))
+    return np.asarray(alike, np.float32)
 
 
 def gradient_energy(luma: Floats) -> Floats:

@@ -105,7 +105,8 @@ def tones(identities: str, drivers: str, lights: str, json_file: Path | None, sh
     rows = list(skin_tones.cases(identities.split(","), drivers.split(","), lights.split(",")))
     if sheet is not None:
         cv2.imwrite(str(sheet), skin_tones.sheet(rows))
-    report = {"schema": 1, "kind": "skin-tones", "stamp": stamp(), **skin_tones.summary(rows)}
+    asked = {"identities": identities.split(","), "drivers": drivers.split(","), "lights": lights.split(",")}
+    report = {"schema": 1, "kind": "skin-tones", "stamp": stamp(), "asked": asked, **skin_tones.summary(rows)}
     finish(report, json_file)
     for name, line in report["goals"].items():
         click.echo(f"{name}: {line['value']} (limit {line['limit']})")
