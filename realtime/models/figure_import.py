@@ -54,6 +54,7 @@ def add_figure(
     identity: str | None,
     statement: str | None,
     name: str | None = None,
+    title: str | None = None,
     licence: str | None = None,
     tell: Callable[[str], object] = log.info,
 ) -> StoredAvatar:
@@ -66,7 +67,7 @@ def add_figure(
     said = require_consent(identity, statement)
     stem = source.resolve().name if source.is_dir() else source.stem
     chosen = name or name_from(stem)
-    card = new_card(chosen, title_from(name or stem), licence, said)
+    card = new_card(chosen, title_from(title or name or stem), licence, said)
     with AVATARS.adding(chosen) as unfinished:
         _take_in(source, unfinished, tell)
         rig = read_rig(unfinished)

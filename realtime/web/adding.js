@@ -32,7 +32,7 @@ export function offer(chosen, then = focusOn) {
   find("offer-title").value = chosen.name.replace(/\.[^.]*$/, "").replace(/[_\s]+/g, " ").slice(0, 60);
   find("offer-note").textContent = NOTES[kind];
   find("offer-face").hidden = kind !== "dfm";
-  find("offer-figure").hidden = kind !== "picture";
+  find("offer-figure").hidden = kind !== "picture" || ["psd", "ora", "svg"].includes(ending); // these are figures
   find("offer-error").textContent = "";
   find("offer-progress").hidden = true;
   find("offer-add").disabled = false;

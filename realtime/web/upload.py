@@ -24,7 +24,9 @@ from realtime.inference.file_kind import ZIP_ERRORS, open_zip
 from realtime.models.atomic_dir import storage_error
 from realtime.models.bundle import MAX_FILE_BYTES
 from realtime.models.card import CARD_FILE, has_identity, name_from, plain_file, read_card_text, require_consent
+from realtime.models.figure_import import add_figure
 from realtime.models.flat_figure import add_picture
+from realtime.models.layered_art import is_layered_art
 from realtime.models.library import add_file, add_folder
 from realtime.text import printable
 from realtime.web.auth import Refused
@@ -123,6 +125,9 @@ def _take_in(offer: Offer, file: Path) -> tuple[str, str]:
         if offer.kind == "dfm":
             dfm = file.rename(f"{file}.dfm")
             return "model", add_file(dfm, inspect=inspect_dfm, face_type=offer.face_type, **owner, **named).name
+        if is_layered_art(file):
+            art = file.rename(file.with_name("picture.art"))
+            return "avatar", add_figure(art, preview=still, **owner, **named).name
         picture = file.rename(file.with_name(f"picture.{check_picture(file, offer.title)}"))
         avatar, _ = add_picture(picture, preview=still, figure=offer.figure == "yes", **owner, **named)
         return "avatar", avatar.name

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import pytest
 from bundles import a_bundle
+from layered_art import a_face, save
 from pages import Answer, Opened
 
 from realtime.errors import MasqueradeError
@@ -57,6 +58,17 @@ def test_what_is_built_in_is_shown_with_licence_and_owner(opened: Opened) -> Non
     cut_out = cv2.imdecode(np.frombuffer(answer.body, np.uint8), cv2.IMREAD_UNCHANGED)
     assert cut_out.shape[2] == 4
     assert cut_out[0, 0, 3] == 0  # nothing behind it: the tile's own colour shows
+
+
+def test_layered_art_is_added_as_a_figure(opened: Opened, tmp_path: Path) -> None:
+    body = save({"Head": a_face()}, tmp_path / "art.ora").read_bytes()
+    assert add(opened, body) == (200, {"kind": "avatar", "name": "my-drawing"})
+    stored = AVATARS.find("my-drawing")
+    assert stored.is_figure
+    assert stored.card.title == "My Drawing"
+    status, said = add(opened, body[:-40], title="Other")
+    assert status == 400
+    assert "Other is not a whole OpenRaster file" in said["error"]
 
 
 def test_a_picture_is_added_shown_and_removed(opened: Opened) -> None:
