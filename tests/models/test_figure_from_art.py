@@ -29,12 +29,13 @@ from layered_art import (
 from PIL import Image
 
 from realtime.errors import ConfigError
-from realtime.families.figure.drawing import Figure, Place
+from realtime.families.figure.drawing import Figure, Place, still
 from realtime.families.figure.expression import MOUTHS, Expression
 from realtime.families.figure.painter import Painter
 from realtime.families.figure.retarget import at_rest
 from realtime.models.figure import MOUTH_NAMES, Rig, read_rig
 from realtime.models.figure_from_art import rigged
+from realtime.models.figure_import import add_figure
 from realtime.models.layer_names import plain_name
 from realtime.models.layered_art import read_art
 from realtime.models.library import AVATARS
@@ -385,9 +386,12 @@ def test_pictures_of_a_talking_face_become_a_figure(
     assert dark["lids"][1] > 100 > dark["shut"][1] == 0
 
 
-def test_one_picture_is_no_talking_face(call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_picture_is_no_talking_face(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MASQUERADE_HOME", str(tmp_path / "home"))
     a_frame(1, False).save(tmp_path / "one.png")
-    code, _, err = call("avatars", "add", str(tmp_path / "one.png"), "--figure", *SAID)
-    assert (code, err.count("\n")) == (2, 1)
-    assert "is one picture" in err
+
+    def add() -> None:
+        add_figure(tmp_path / "one.png", preview=still, identity="synthetic", statement="Drawn in a test.")
+
+    assert "is one picture" in one_line(add, ConfigError)
+    assert not list((tmp_path / "home" / "avatars").glob("*"))
