@@ -13,6 +13,7 @@ from realtime.families.motion.mesh.head import (
     LANDMARKS,
     MOUTH_CORNERS,
     OVAL,
+    PIVOT,
     VERTICES,
     EyePoints,
     Head,
@@ -20,7 +21,7 @@ from realtime.families.motion.mesh.head import (
     between,
     read,
 )
-from realtime.families.motion.mesh.motion import eye_gap, eye_opening, gaze_of, set_openings
+from realtime.families.motion.mesh.motion import WIDEST, eye_gap, gaze_of, set_lids, set_lips
 from realtime.families.motion.reference_pose import ReferencePose
 from realtime.frame import Doubles, Frame
 from realtime.tracking.face import Face
@@ -30,6 +31,10 @@ OUTLINE_CM, OUTLINE = 2.6, 0.9
 SPREAD_CM = 2.2
 CORNERS = (61, 291)  # of the mouth: an identity's own smile is wider than a shift of someone else's points
 CORNER_GAIN, CORNER_CM = 1.35, 1.6
+CALM, TREMBLE_CM = 0.3, 0.1  # of a small change, what is taken in a frame; all of one that is much larger
+FORGET_S = 0.5
+SHUTS = (0.33, 0.55)  # the reading of eyeBlink from which an eye may be shut, and at which lids that nearly meet are
+NEARLY = 0.45  # of its usual opening: lids so near meet, where eyeBlink says so
 SQUINT = (0.72, 1.1)  # of its own opening at rest, how far an identity's eye may take after the driver's
 
 
@@ -54,6 +59,8 @@ class DriverMotion:
         self._from: Reading | None = None
         self._zero: Reading | None = None
         self._since_s, self._glide_s = 0.0, 1.0
+        self._shape: Doubles | None = None
+        self._time_s = 0.0
         canonical = np.concatenate([head.canonical, np.zeros((LANDMARKS - VERTICES, 3))])
         away = np.linalg.norm(canonical[:, None] - canonical[None, OVAL], axis=2)
         near = np.exp(-((away / SPREAD_CM) ** 2))
@@ -71,7 +78,7 @@ class DriverMotion:
     def __call__(self, frame: Frame, face: Face, share: float) -> Pose | None:
         """Where the identity's face is; `share` 0..1 of its own bones shows. None for landmarks that are none."""
         try:
-            now = read(self._head, face)
+            now = self._steadied(read(self._head, face), frame.time_s)
         except ValueError:
             return None
         found = self._search.see(now, face, frame.pixels, frame.time_s)
@@ -80,16 +87,28 @@ class DriverMotion:
         zero, known = self._zero_at(frame.time_s)
         if zero is None:
             opening = np.array([np.clip(eye_gap(now.shape, eye) / 0.3, 0, 1) for eye in EYES])
-            return Pose(face.landmarks.astype(np.float64), now.shape, np.zeros(2), opening, now)
+            return Pose(_placed(now.shape, now), now.shape, np.zeros(2), opening, now)
         rest = self._like_driver(zero)
         shape = rest.shape + self._went(now, zero, rest)
-        shape = set_openings(shape, rest, now, zero)
+        opening = np.array([_opening(now, zero, number) for number in range(len(EYES))])
+        for eye, share_open in zip(EYES, opening, strict=True):
+            set_lids(shape, rest.shape, eye, float(share_open), 1.0)
+        set_lips(shape, rest.shape, now.shape, zero.shape, 1.0)
         gaze = gaze_of(now, zero)
         weight = share * known * self._inner
         out = now.shape + weight * (shape - now.shape)
-        opening = np.array([eye_opening(now, zero, eye, number) for number, eye in enumerate(EYES)])
-        moved = ((out - now.shape) @ now.turn.T) * (now.scale * np.array([1.0, -1.0, -1.0]))
-        return Pose(face.landmarks + moved, out, gaze * known, opening, now)
+        return Pose(_placed(out, now), out, gaze * known, opening, now)
+
+    def _steadied(self, now: Reading, time_s: float) -> Reading:
+        """The reading with its shape steadied: what moves by less than landmarks tremble does so slowly."""
+        before, self._shape = self._shape, now.shape
+        passed, self._time_s = time_s - self._time_s, time_s
+        if before is None or not 0 <= passed < FORGET_S:
+            return now
+        went = now.shape - before
+        far = np.linalg.norm(went, axis=1, keepdims=True)
+        self._shape = before + went * np.clip(CALM + far / TREMBLE_CM, 0.0, 1.0)
+        return replace(now, shape=self._shape)
 
     def _went(self, now: Reading, zero: Reading, rest: Reading) -> Doubles:
         """(478, 3) how far the points go: as the driver's, aside in proportion to the mouths' widths."""
@@ -129,6 +148,20 @@ class DriverMotion:
         if self._from is None:
             return self._zero, share
         return (self._zero if share >= 1 else between(self._from, self._zero, share)), 1.0
+
+
+def _opening(now: Reading, zero: Reading, number: int) -> float:
+    """How far open the driver's eye is, as a share of the neutral: by its lids, near shut by eyeBlink too."""
+    eye = EYES[number]
+    lids = float(np.clip(eye_gap(now.shape, eye) / max(eye_gap(zero.shape, eye), 0.08), 0.0, WIDEST))
+    shuts = float(np.clip((now.blink[number] - SHUTS[0]) / (SHUTS[1] - SHUTS[0]), 0.0, 1.0))
+    return lids + shuts * (max(lids - NEARLY, 0.0) / (1.0 - NEARLY) - lids)
+
+
+def _placed(shape: Doubles, now: Reading) -> Doubles:
+    """(478, 3) a shape in frame pixels, z smaller nearer, as the reading's head is turned."""
+    way = np.append(now.place, 0.0)
+    return np.asarray((way + now.scale * ((shape - PIVOT) @ now.turn.T)) * (1.0, -1.0, -1.0))
 
 
 def _height(shape: Doubles, eye: EyePoints) -> float:

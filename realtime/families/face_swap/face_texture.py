@@ -38,6 +38,7 @@ RING, MIRRORED, OUTLINE = 1.22, 0.8, 0.975
 """Around a face skin is drawn out to `RING` distances of its outline from its middle. What is there is the skin within,
 as far as `MIRRORED`; the outline itself is a little within a picture's, where nothing of the room shows.
 """
+POINTS = 260  # of the mesh
 LASHES = 0.14  # of an eye's opening, from its upper edge: lashes, which go with the lid
 SLIT = 0.1  # between closed lids in the layout, in eye widths
 FACING = (0.15, 0.5)  # from which share of facing its camera, to which, a turned picture's skin is believed
@@ -62,11 +63,13 @@ class Key:
 
 
 class FaceMesh:
-    """The triangles of the 478 landmarks and of a ring of 36 points around their outline."""
+    """The triangles of a face in a `layout`, (514, 2): of the landmarks that matter, and of a ring around them.
 
-    def __init__(self, head: Head) -> None:
-        skin = head.triangles
-        self.face: Ints = skin[~np.isin(skin, INNER_LIPS).all(axis=1)]
+    Lids, lips and outline have all of theirs, cheeks and forehead some: each triangle costs time in every frame.
+    """
+
+    def __init__(self, head: Head, layout: Doubles) -> None:
+        self.face = _triangles(layout, _that_matter(head))
         count = len(OVAL)
         ring, following = 478 + np.arange(count), np.roll(np.arange(count), -1)
         around = np.concatenate(
@@ -79,6 +82,34 @@ class FaceMesh:
         mouth = [(lips[0], lips[k], lips[k + 1]) for k in range(1, len(lips) - 1)]
         eyes = [(eye.ring[0], eye.ring[k], eye.ring[k + 1]) for eye in EYES for k in range(1, len(eye.ring) - 1)]
         self.behind: Ints = np.concatenate([around, mouth, eyes]).astype(np.intp)
+
+
+def _that_matter(head: Head) -> Ints:
+    """Lids, lips, brows, outline, and further landmarks, each as far as can be from those before it."""
+    rows = [OVAL, OUTER_LIPS, INNER_LIPS, BROWS, *(row for e in EYES for row in (e.ring, e.crease, e.fold))]
+    chosen = list(dict.fromkeys(np.concatenate(rows).tolist()))
+    canonical = head.canonical
+    near = np.linalg.norm(canonical[:, None] - canonical[None, chosen], axis=2).min(axis=1)
+    while len(chosen) < POINTS:
+        chosen.append(int(near.argmax()))
+        near = np.minimum(near, np.linalg.norm(canonical - canonical[chosen[-1]], axis=1))
+    return np.array(chosen, np.intp)
+
+
+def _triangles(layout: Doubles, rows: Ints) -> Ints:
+    """(n, 3): Delaunay's triangles of the skin, without what is between lids and lips."""
+    points = layout[rows].astype(np.float32)
+    low = np.floor(points.min(axis=0)).astype(int) - 1
+    width, height = (np.ceil(points.max(axis=0)).astype(int) + 2 - low).tolist()
+    plane = cv2.Subdiv2D((int(low[0]), int(low[1]), width, height))
+    plane.insert(points.tolist())
+    numbers = {(float(x), float(y)): int(row) for row, (x, y) in zip(rows, points, strict=True)}
+    corners = np.asarray(plane.getTriangleList(), np.float32).reshape(-1, 3, 2)
+    named = [[numbers.get((float(x), float(y))) for x, y in three] for three in corners]
+    found = np.array([three for three in named if None not in three], np.intp)
+    for ring in (OVAL, INNER_LIPS, *(eye.ring for eye in EYES)):
+        found = found[~np.isin(found, ring).all(axis=1)]
+    return found
 
 
 def with_ring(points: Doubles | Floats) -> Doubles:
@@ -160,11 +191,11 @@ class FaceTexture:
     """
 
     def __init__(self, head: Head, faces: FaceSkin, keys: PictureSet) -> None:
-        self.mesh = FaceMesh(head)
         self.keys = [read_key(head, picture) for picture in keys.keys]
         self.rest = self.keys[0]
         self._size = self.rest.skin.shape[0]
         self.layout = _layout(self.rest, next((k for k in self.keys if _shows(k, "closed")), None))
+        self.mesh = FaceMesh(head, self.layout)
         self.layers: list[Layer] = []
         self.shapes: dict[str, list[Doubles]] = {"mouth": [], "brows": []}
         regions = self._regions()

@@ -151,9 +151,8 @@ class PictureFace:
         at[:, :2] = (at[:, :2] + 0.5) * (MAP_SIDE / size) - 0.5
         at[:, 2] *= -1
         where = self._warp(at)
+        where = (where + np.float32(0.5)) * np.float32(1 / self._to_map) - np.float32(0.5)
         x, y = (cv2.resize(axis, (size, size), interpolation=cv2.INTER_LINEAR) for axis in where)
-        to_texture = np.float32(1 / self._to_map)
-        x, y = ((axis + np.float32(0.5)) * to_texture - np.float32(0.5) for axis in (x, y))
         seen = cv2.remap(skin, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         covered = cv2.resize(self._warp.covered, (size // 2, size // 2), interpolation=cv2.INTER_LINEAR)
         return np.asarray(seen, np.uint8), np.asarray(covered, np.float32) * np.float32(1 / 255)

@@ -111,9 +111,9 @@ def set_openings(
     out = shape.copy()
     if eyes > 0:
         for number, eye in enumerate(EYES):
-            _lids(out, rest.shape, eye, eye_opening(driving, zero, eye, number), eyes)
+            set_lids(out, rest.shape, eye, _opening(driving, zero, eye, number), eyes)
     if lips > 0:
-        _lips(out, rest.shape, driving.shape, zero.shape, lips)
+        set_lips(out, rest.shape, driving.shape, zero.shape, lips)
     return out
 
 
@@ -172,7 +172,7 @@ def eye_gap(shape: Doubles, eye: EyePoints) -> float:
     return float(gap / max(_width(shape, eye.corners), 1e-6))
 
 
-def eye_opening(driving: Reading, zero: Reading, eye: EyePoints, number: int) -> float:
+def _opening(driving: Reading, zero: Reading, eye: EyePoints, number: int) -> float:
     """How far open the driver's eye is, as a share of the neutral: 0 shut, 1 as usual."""
     usual = max(eye_gap(zero.shape, eye) - SHUT, 0.08)
     by_lids = (eye_gap(driving.shape, eye) - SHUT) / usual
@@ -184,7 +184,7 @@ def eye_opening(driving: Reading, zero: Reading, eye: EyePoints, number: int) ->
     return float(np.clip((0.55 * least + 0.45 * most - AJAR) / (1.0 - AJAR), 0.0, 1.0))
 
 
-def _lids(shape: Doubles, rest: Doubles, eye: EyePoints, opening: float, face: float) -> None:
+def set_lids(shape: Doubles, rest: Doubles, eye: EyePoints, opening: float, face: float) -> None:
     """Set the eye's opening to its share of the avatar's own; skin above follows; in place."""
     own = rest[eye.upper, 1] - rest[eye.lower, 1]
     gap = own * (1.0 + (opening - 1.0) * face)
@@ -216,7 +216,7 @@ def gaze_of(driving: Reading, zero: Reading) -> Doubles:
     return soft_limit(went, GAZE_REACH)
 
 
-def _lips(shape: Doubles, rest: Doubles, driving: Doubles, zero: Doubles, face: float) -> None:
+def set_lips(shape: Doubles, rest: Doubles, driving: Doubles, zero: Doubles, face: float) -> None:
     """Set the gaps between the inner lips; the red follows; in place."""
     # A neutral with lips apart is a mouth caught in speaking: where they meet is where the measure begins.
     usual = np.minimum(_gaps(zero), LIPS_PARTED_CM)
