@@ -34,11 +34,11 @@ from realtime.imaging.mesh_warp import affine_maps, paint_triangles
 from realtime.models.picture_set import KeyPicture, PictureSet
 from realtime.tracking.face import Face
 
-RING, MIRRORED, OUTLINE = 1.22, 0.8, 0.975
+RING, MIRRORED, OUTLINE = 1.22, 0.9, 0.975
 """Around a face skin is drawn out to `RING` distances of its outline from its middle. What is there is the skin within,
 as far as `MIRRORED`; the outline itself is a little within a picture's, where nothing of the room shows.
 """
-POINTS = 260  # of the mesh
+POINTS, RIM_CM = 240, 1.4  # of the mesh; none but its own so near the outline
 LASHES = 0.14  # of an eye's opening, from its upper edge: lashes, which go with the lid
 SLIT = 0.1  # between closed lids in the layout, in eye widths
 FACING = (0.15, 0.5)  # from which share of facing its camera, to which, a turned picture's skin is believed
@@ -69,19 +69,14 @@ class FaceMesh:
     """
 
     def __init__(self, head: Head, layout: Doubles) -> None:
-        self.face = _triangles(layout, _that_matter(head))
-        count = len(OVAL)
-        ring, following = 478 + np.arange(count), np.roll(np.arange(count), -1)
-        around = np.concatenate(
-            [
-                np.stack([OVAL, OVAL[following], ring], axis=1),
-                np.stack([OVAL[following], ring[following], ring], axis=1),
-            ]
-        )
+        ring = np.arange(LANDMARKS, LANDMARKS + len(OVAL))
+        found = _triangles(layout, np.concatenate([_that_matter(head), ring]))
+        around = (found >= LANDMARKS).any(axis=1)
         lips = list(INNER_LIPS)
         mouth = [(lips[0], lips[k], lips[k + 1]) for k in range(1, len(lips) - 1)]
         eyes = [(eye.ring[0], eye.ring[k], eye.ring[k + 1]) for eye in EYES for k in range(1, len(eye.ring) - 1)]
-        self.behind: Ints = np.concatenate([around, mouth, eyes]).astype(np.intp)
+        self.face: Ints = found[~around]
+        self.behind: Ints = np.concatenate([found[around], mouth, eyes]).astype(np.intp)
 
 
 def _that_matter(head: Head) -> Ints:
@@ -90,6 +85,8 @@ def _that_matter(head: Head) -> Ints:
     chosen = list(dict.fromkeys(np.concatenate(rows).tolist()))
     canonical = head.canonical
     near = np.linalg.norm(canonical[:, None] - canonical[None, chosen], axis=2).min(axis=1)
+    # The outline is drawn in a little: what is beside it would be without.
+    near[np.linalg.norm(canonical[:, None] - canonical[None, OVAL], axis=2).min(axis=1) < RIM_CM] = 0.0
     while len(chosen) < POINTS:
         chosen.append(int(near.argmax()))
         near = np.minimum(near, np.linalg.norm(canonical - canonical[chosen[-1]], axis=1))
@@ -107,7 +104,7 @@ def _triangles(layout: Doubles, rows: Ints) -> Ints:
     corners = np.asarray(plane.getTriangleList(), np.float32).reshape(-1, 3, 2)
     named = [[numbers.get((float(x), float(y))) for x, y in three] for three in corners]
     found = np.array([three for three in named if None not in three], np.intp)
-    for ring in (OVAL, INNER_LIPS, *(eye.ring for eye in EYES)):
+    for ring in (INNER_LIPS, *(eye.ring for eye in EYES)):
         found = found[~np.isin(found, ring).all(axis=1)]
     return found
 
@@ -131,7 +128,10 @@ def read_key(head: Head, picture: KeyPicture) -> Key:
     if picture.expression != "closed":
         for eye in EYES:
             points[eye.upper] += LASHES * (points[eye.lower] - points[eye.upper])
-    skin = without_openings(picture.pixels, points[:LANDMARKS, :2], is_open(flat, reading.scale))
+    skin = without_openings(picture.pixels, points[:LANDMARKS, :2], False)
+    if is_open(flat, reading.scale):
+        opening = cv2.dilate(filled(picture.pixels.shape[1::-1], flat[INNER_LIPS]), np.ones((7, 7), np.uint8))
+        skin = np.asarray(cv2.inpaint(skin, opening, 3, cv2.INPAINT_TELEA), np.uint8)  # its dark corners, too
     return Key(picture, points, reading, skin)
 
 
