@@ -34,7 +34,7 @@ from realtime.imaging.mesh_warp import affine_maps, paint_triangles
 from realtime.models.picture_set import KeyPicture, PictureSet
 from realtime.tracking.face import Face
 
-RING, MIRRORED, OUTLINE = 1.22, 0.9, 0.975
+RING, MIRRORED, OUTLINE = 1.22, 0.88, 0.95
 """Around a face skin is drawn out to `RING` distances of its outline from its middle. What is there is the skin within,
 as far as `MIRRORED`; the outline itself is a little within a picture's, where nothing of the room shows.
 """
