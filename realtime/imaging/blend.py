@@ -208,9 +208,10 @@ def paste(pixels: Pixels, face: Pixels, mask: Floats, face_from_frame: Matrix) -
         x0, y0 = max(x0, -x), max(y0, -y)
         x1, y1 = min(x1, mask.shape[1] - x), min(y1, mask.shape[0] - y)
         here, there = np.s_[y0 + y : y1 + y, x0 + x : x1 + x], np.s_[y0:y1, x0:x1]
-        new = np.ascontiguousarray(mask[here])
-        mixed = (np.ascontiguousarray(picture) for picture in (face[here], pixels[there]))
-        out[there] = cv2.blendLinear(*mixed, new, np.float32(1) - new)
+        if x1 > x0 and y1 > y0:
+            share = np.ascontiguousarray(mask[here])
+            new, old = np.ascontiguousarray(face[here]), np.ascontiguousarray(pixels[there])
+            out[there] = cv2.blendLinear(new, old, share, np.float32(1) - share)
         return out
     # One warp for face and mask: four float channels take a third of the time of three bytes and a float. The face
     # is weighted before it grows, where it is small.

@@ -55,7 +55,7 @@ def drawn(identity: PictureFace, *faces: Face, settings: Settings = ASIS) -> tup
 def inside(picture: Pixels, face: Face, ring: np.ndarray) -> np.ndarray:
     """The colour in the middle of some landmarks."""
     x, y = face.landmarks[ring, :2].mean(axis=0).round().astype(int)
-    return picture[y - 1 : y + 2, x - 1 : x + 2].reshape(-1, 3).mean(axis=0)
+    return np.asarray(picture[y - 1 : y + 2, x - 1 : x + 2].reshape(-1, 3).mean(axis=0))
 
 
 def test_the_shape_is_the_identitys_and_the_change_the_drivers() -> None:
@@ -69,7 +69,8 @@ def test_the_shape_is_the_identitys_and_the_change_the_drivers() -> None:
     first, last = poses[0], poses[-1]
     assert first is not None
     assert last is not None
-    np.testing.assert_allclose(first.points[:, :2], face.landmarks[:, :2], atol=0.1)  # nobody knows the driver's rest yet
+    # Nobody knows the driver's rest yet.
+    np.testing.assert_allclose(first.points[:, :2], face.landmarks[:, :2], atol=0.1)
     apart = [float(np.linalg.norm(p.points[133] - p.points[362])) for p in (first, last)]
     assert apart[1] < 0.97 * apart[0], "the eyes are as far apart as the identity's"
     np.testing.assert_allclose(last.points[OVAL, :2], face.landmarks[OVAL, :2], atol=0.12 * 12)

@@ -120,7 +120,7 @@ class DriverMotion:
         ratio = float(np.clip(wide[0] / max(wide[1], 1e-6), 0.7, 1.4))
         below = np.clip((1.0 - rest.shape[:, 1]) / 3.0, 0.0, 1.0)  # 0 at the eyes, 1 at the mouth
         went[:, 0] *= 1.0 + (ratio - 1.0) * below
-        return went
+        return np.asarray(went)
 
     def _like_driver(self, zero: Reading) -> Reading:
         """The identity at rest, its eyes opened half as far as the driver's differ: who squints does not stare."""

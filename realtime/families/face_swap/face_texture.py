@@ -7,6 +7,7 @@ is the resting picture's, but with closed eyes: a closed lid has its full size i
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import cv2
 import numpy as np
@@ -221,7 +222,12 @@ class FaceTexture:
                 self.shapes[region].append(key.reading.shape[rows] - self.rest.reading.shape[rows])
 
     def _add(
-        self, skin: Pixels, bare: Pixels, where: str, share: Floats, box: tuple[int, int, int, int] | None = None
+        self,
+        skin: npt.NDArray[Any],
+        bare: npt.NDArray[Any],
+        where: str,
+        share: Floats,
+        box: tuple[int, int, int, int] | None = None,
     ) -> None:
         if box is None:
             x, y, w, h = cv2.boundingRect((share > 1 / 255).astype(np.uint8))
@@ -266,19 +272,22 @@ class FaceTexture:
         # All that a mouth moves: from below the eyes to the chin, cheeks with their folds, not the outline.
         low = flat[UNDER_NOSE] - (0, 0.12 * eyes)
         cheeks = flat[[205, 425, 50, 280, 187, 411, 136, 365, 149, 378, 152]]
-        mouth = filled(size, cv2.convexHull(np.concatenate([cheeks, low[None]]).astype(np.float32))[:, 0])
+        mouth = filled(size, _hull(np.concatenate([cheeks, low[None]])))
         out["mouth"] = self._soft(mouth, 0.07 * eyes)
         top = np.concatenate([flat[[109, 67, 103, 338, 297, 332]], flat[[223, 443, 113, 342, 168]]])
-        out["brows"] = self._soft(filled(size, cv2.convexHull(top.astype(np.float32))[:, 0]), 0.06 * eyes)
+        out["brows"] = self._soft(filled(size, _hull(top)), 0.06 * eyes)
         for name, eye in zip(LIDS, EYES, strict=True):
             around = np.concatenate([flat[eye.fold], flat[eye.ring], flat[eye.crease]])
-            hull = cv2.convexHull(around.astype(np.float32))[:, 0]
-            out[name] = self._soft(filled(size, hull), 0.02 * eyes)
+            out[name] = self._soft(filled(size, _hull(around)), 0.02 * eyes)
         return out
 
     @staticmethod
     def _soft(mask: Pixels, sigma: float) -> Floats:
         return np.asarray(cv2.GaussianBlur(mask, (0, 0), sigma), np.float32) / np.float32(255)
+
+
+def _hull(points: Doubles) -> Doubles:
+    return np.asarray(cv2.convexHull(points.astype(np.float32))[:, 0], np.float64)
 
 
 def _shows(key: Key, expression: str) -> bool:
@@ -357,4 +366,4 @@ def shares(shapes: Sequence[Doubles], shape: Doubles) -> list[float]:
         for k in range(len(shapes)):
             rest = wanted[k] - gram[k] @ out + gram[k, k] * out[k]
             out[k] = max(rest / max(gram[k, k], 1e-6), 0.0)
-    return (out / max(float(out.sum()), 1.0)).tolist()
+    return [float(share) for share in out / max(float(out.sum()), 1.0)]

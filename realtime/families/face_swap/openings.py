@@ -178,8 +178,8 @@ class MouthInterior:
         # Lips part from their middle on: at the corners they hang together.
         apart = np.clip((bottom - top) / max(PARTED_CORNERS * float((bottom - top).max()), 1e-3), 0, 1)
         cover = (window * apart * (strength / 255)).astype(np.float32)[..., None]
-        part = pixels[y0:y1, x0:x1]
-        part[...] = (part + (seen - part) * cover + 0.5).astype(np.uint8)
+        under = pixels[y0:y1, x0:x1]
+        under[...] = (under + (seen - under) * cover + 0.5).astype(np.uint8)
 
     def _chosen(self, gap: float) -> list[tuple[_OpenMouth, float]]:
         """The pictures whose mouths are as far open, one or two, and their weights."""
