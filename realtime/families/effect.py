@@ -100,7 +100,8 @@ class Family:
     `name`: as in cards; `realtime.models.card` checks what they say. `open` None: its bundles are parts of masquerade
     and no identity. `hint`: how to use a bundle `{name}`, or why nobody is shown with it. `avatars`: whether an effect
     shows pictures given with --avatar; `figures`: those with joints. `speaks`: it needs a voice, which moves a mouth;
-    `may_speak`: a voice moves its mouth where there is one. `shows_source`: without avatars the faces of the source
+    `may_speak`: a voice moves its mouth where there is one. `seeks_rest`: there is no picture until a driver's resting
+    face was seen. `shows_source`: without avatars the faces of the source
     are seen. `exported_as`: the checkpoints that `masquerade export` makes it from.
     """
 
@@ -111,6 +112,7 @@ class Family:
     figures: bool = False
     speaks: bool = False
     may_speak: bool = False
+    seeks_rest: bool = False
     shows_source: bool = False
     exported_as: tuple[str, ...] = ()
 

@@ -1,6 +1,7 @@
 """The loop: live with threads and newest frame wins, or every frame of a file in order."""
 
 import logging
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -19,6 +20,7 @@ from realtime.threads import Closed, Crew, Slot
 
 log = logging.getLogger(__name__)
 
+AHEAD_BYTES = 400 << 20  # 150 frames of 720p
 MANY_ERRORS = 100
 """So many failed frames in a row are no accident: the run ends with the last error."""
 
@@ -118,12 +120,30 @@ class Loop:
             sink.close()
 
 
-def run_offline(loop: Loop, tick: Callable[[], object]) -> None:
-    """Every frame of the source, in order, losing none; in the caller's thread, which calls `tick` before each."""
+def look_ahead(loop: Loop) -> deque[Frame]:
+    """The first frames of a file, read until the engine has a picture for one: it knows the driver's face then.
+
+    At most `AHEAD_BYTES` of them; nothing of it is shown or counted.
+    """
+    read, held = deque[Frame](), 0
+    while held < AHEAD_BYTES and (frame := loop.source.read()) is not None:
+        read.append(frame)
+        held += frame.pixels.nbytes
+        if loop.engine(frame).pixels is not None:
+            break
+    return read
+
+
+def run_offline(loop: Loop, tick: Callable[[], object], *, ahead: bool = False) -> None:
+    """Every frame of the source, in order, losing none; in the caller's thread, which calls `tick` before each.
+
+    `ahead`: with `look_ahead`, so that a film does not begin with a slate.
+    """
+    waiting = look_ahead(loop) if ahead else deque[Frame]()
     before_ns = laps_ns = 0
     while True:
         tick()
-        frame = loop.source.read()
+        frame = waiting.popleft() if waiting else loop.source.read()
         if frame is None:
             return
         loop.tally.captured += 1

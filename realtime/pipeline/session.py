@@ -6,6 +6,7 @@ from typing import Any
 from realtime import __version__
 from realtime.clock import NS_PER_S
 from realtime.config import Settings
+from realtime.families import family_of
 from realtime.families.motion.canvas import read_background
 from realtime.inference.session import report
 from realtime.output.recorder import Recorder
@@ -78,7 +79,8 @@ class Session:
                 last_line = now
                 self._say(self.line())
 
-        run_offline(self.loop, tick)
+        family = family_of(self.parts.identities.active.selection.bundle.card)
+        run_offline(self.loop, tick, ahead=family.seeks_rest)
 
     def _run_live(self) -> None:
         """In threads, the newest frame winning, until the source ends, the time is over or q is pressed."""

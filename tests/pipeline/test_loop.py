@@ -1,11 +1,13 @@
 """The loop with scripted parts: order, drops, the constant rate, model switches, ends."""
 
 import threading
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
 from fakes import SIZE, FakeFinder, FakeSelection, FakeSink, FakeSource, FakeSwapper, a_loop, pixels
 
+from realtime.clock import StageTimer
 from realtime.config import Settings
 from realtime.errors import DeviceError, ModelError
 from realtime.families.effect import Effect
@@ -13,6 +15,7 @@ from realtime.families.face_swap.effect import FaceSwap
 from realtime.frame import Frame, Pixels
 from realtime.pipeline.loop import MANY_ERRORS, run_live, run_offline
 from realtime.threads import Crew
+from realtime.tracking.face import Face
 
 RAW = 17
 
@@ -195,3 +198,30 @@ def test_the_user_sees_every_frame_of_the_camera() -> None:
         run_live(loop, crew)
         assert crew.wait("output", 60)
     assert seen == [30, 31]
+
+
+class Seeking(FaceSwap):
+    """Has no picture before it has seen the third frame; then one for every frame."""
+
+    known = False
+
+    def __call__(self, frame: Frame, faces: Sequence[Face], settings: Settings, timer: StageTimer) -> Pixels | None:
+        self.known = self.known or frame.seq == 2
+        return super().__call__(frame, faces, settings, timer) if self.known else None
+
+
+@pytest.mark.parametrize(("ahead", "stand_ins"), [(True, 0), (False, 2)])
+def test_a_film_does_not_begin_with_a_slate_where_it_is_looked_ahead(ahead: bool, stand_ins: int) -> None:
+    values, sink = list(range(1, 7)), FakeSink()
+    loop = a_loop(FakeSource([pixels(i) for i in values]), [sink], settings=plain, effect=Seeking(FakeSwapper()))
+    run_offline(loop, lambda: False, ahead=ahead)
+    assert loop.tally.guarded == stand_ins
+    assert loop.tally.captured == loop.tally.processed == loop.tally.emitted == 6
+    assert [int(p[-1, 0, 0]) for p in sink.shown][stand_ins:] == values[stand_ins:], "in order, none twice"
+
+
+def test_nothing_is_shown_ahead_of_a_film_without_a_face() -> None:
+    sink = FakeSink()
+    loop = a_loop(FakeSource([pixels(RAW)] * 4), [sink], effect=FaceSwap(FakeSwapper(fault=lambda: 1 / 0)))  # type: ignore[arg-type,return-value]
+    run_offline(loop, lambda: False, ahead=True)
+    assert (loop.tally.captured, loop.tally.guarded, len(sink.shown)) == (4, 4, 4)

@@ -54,7 +54,10 @@ _OUTER_EYES = (33, 263)
 _OVER_OVAL = 1.04
 _ROUND_BROWS, _ROUND_HAIR = 4, 7  # pixels of a key picture
 _LEAST_HAIR, _MOST_HAIR = 0.004, 0.3  # shares of the face; where there is more, nobody knows what skin is
-_BROWS = [70, 63, 105, 66, 107, 55, 65, 52, 53, 46], [300, 293, 334, 296, 336, 285, 295, 282, 283, 276]
+_BROWS = (
+    np.array([70, 63, 105, 66, 107, 55, 65, 52, 53, 46], np.intp),
+    np.array([300, 293, 334, 296, 336, 285, 295, 282, 283, 276], np.intp),
+)
 _AS_IT_IS = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
 
 

@@ -16,5 +16,6 @@ MOTION = Family(
     hint="a still picture moves as you do: masquerade run --model {name} --avatar NAME|FILE|FOLDER",
     open=_open,
     avatars="required",
+    seeks_rest=True,
     exported_as=("first-order-motion",),
 )
