@@ -143,11 +143,11 @@ def _by_colours(colour: Pixels, bones: Bones) -> Mask:
     size = max(round(width * scale), 1), max(round(height * scale), 1)
     small = np.asarray(cv2.resize(colour, size, interpolation=cv2.INTER_AREA), np.uint8)
     tall = float(np.ptp([end[1] for _, end, _ in bones])) * scale
-    seeds = np.full(small.shape[:2], cv2.GC_BGD, np.uint8)
+    seeds: Mask = np.full(small.shape[:2], cv2.GC_BGD, np.uint8)
     for share, label in ((2.4, cv2.GC_PR_BGD), (1.0, cv2.GC_PR_FGD), (0.25, cv2.GC_FGD)):
         for start, end, half in bones:
-            ends = [np.rint(point * scale).astype(int).tolist() for point in (start, end)]
-            cv2.line(seeds, *ends, int(label), max(round(2 * share * half * tall), 1))
+            a, b = (np.rint(point * scale).astype(int).tolist() for point in (start, end))
+            cv2.line(seeds, a, b, int(label), max(round(2 * share * half * tall), 1))
     models = np.zeros((1, 65)), np.zeros((1, 65))
     cv2.grabCut(small, seeds, (0, 0, 0, 0), *models, GRABCUT_ROUNDS, cv2.GC_INIT_WITH_MASK)
     found = np.isin(seeds, (cv2.GC_FGD, cv2.GC_PR_FGD)).astype(np.uint8)

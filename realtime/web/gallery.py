@@ -54,7 +54,7 @@ def _entry(kind: str, item: Bundle | StoredAvatar | Broken, own: bool) -> dict[s
         "whose": card.identity.kind,
         "statement": card.identity.statement,
         "preview": _picture(item) is not None,
-        "joints": own and isinstance(item, StoredAvatar) and (not item.is_figure or CUT_OUT in card.figure),
+        "joints": own and isinstance(item, StoredAvatar) and (not item.is_figure or CUT_OUT in item.card.figure),
     }
 
 

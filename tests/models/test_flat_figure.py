@@ -157,6 +157,24 @@ def test_a_flat_face_blinks_and_talks_and_comes_back_as_drawn(talker: Path) -> N
     np.testing.assert_array_equal(shown(Expression()), at_ease)
 
 
+def test_an_arm_drawn_against_the_head_leaves_it_in_one_piece(tmp_path: Path) -> None:
+    truth = drawn(CHILDREN[3])  # arms up, at a large head
+    mask = figure_mask(truth.pixels, None)
+    joints, _ = propose_joints(mask)
+    cut_out = np.dstack([truth.pixels, mask])
+    cv2.imwrite(str(tmp_path / "source.png"), cut_out)
+    (tmp_path / "figure.json").write_text(json.dumps(flat_rig("Big", "CC0-1.0", cut_out, joints, None)))
+    rig = read_rig(tmp_path)
+    picture = np.full((rig.size[1], rig.size[0], 3), (255, 0, 255), np.uint8)
+    at = Figure(rig, tmp_path, 1.0).draw(picture, Painter(rig.size), at_rest(), Expression(), Place(np.zeros(2)), 0.0)
+    drawn_on = (np.abs(picture.astype(int) - (255, 0, 255)).sum(axis=2) > 90).astype(np.uint8)
+    pieces = cv2.connectedComponentsWithStats(drawn_on)[2][1:, cv2.CC_STAT_AREA]
+    assert (pieces > 40).sum() == 1  # nothing flies about alone
+    radius = rig.head_radius
+    inside = [at["head"] + 0.9 * radius * np.array([np.cos(a), np.sin(a)]) for a in np.linspace(0, 2 * np.pi, 40)]
+    assert all(drawn_on[round(y), round(x)] for x, y in inside)  # the head is whole
+
+
 @pytest.mark.parametrize(
     "face",
     [

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from realtime.capture.picture import decode_picture
 from realtime.errors import ConfigError, ModelError
@@ -359,7 +360,7 @@ class _Flat:
         nearer[1] = np.where(away < 0.02 * head_radius, np.minimum(ways[1], np.maximum(away, 0.0)), ways[1])
         owner = nearer.argmin(axis=0)
         grid = mesh.Grid(grid.points, grid.triangles[~mesh.across_gaps(grid, ways)])
-        grid, copied = self._parted(grid, owner)
+        grid, copied, at_head = self._parted(grid, owner)
         owner, nearer = owner[copied], nearer[:, copied]
         if not len(grid.triangles):
             raise ModelError("the figure's picture is transparent where its joints are: give another mask")
@@ -376,32 +377,61 @@ class _Flat:
         self._rigid = mesh.Rigid(grid, self._handles(thick))
         owners = owner[grid.triangles]
         owner = np.where(owners[:, 1] == owners[:, 2], owners[:, 1], owners[:, 0])
+        # Where an arm touches the head, the head's ball is the head's alone, and what is beside it the arm's.
+        beside, ball = picture, picture
+        if at_head.any():
+            ys, xs = np.ogrid[: alpha.shape[0], : alpha.shape[1]]
+            inside = np.hypot(xs - j["head"][0], ys - j["head"][1]) <= 1.05 * head_radius + 2
+            beside, ball = picture * ~inside[..., None], picture * inside[..., None]
         self._runs: list[tuple[str, Run]] = []
         for number, group in enumerate(("torso", "head", *limbs)):
-            mine = grid.triangles[owner == number]
+            mine = owner == number
             weights = self._weights.get(group, np.ones((len(grid.points), 1)))
-            self._runs += [(group, run) for run in _runs_by_bone(picture, grid, mine, weights)]
+            lots = (
+                (mine & ~at_head, beside if arms[number] else picture),
+                (mine & at_head, beside if arms[number] else ball),
+            )
+            for lot, source in lots:
+                self._runs += [(group, run) for run in _runs_by_bone(source, grid, grid.triangles[lot], weights)]
 
-    def _parted(self, grid: mesh.Grid, owner: Ints) -> tuple[mesh.Grid, Ints]:
-        """The mesh cut where an arm only touches the head, a leg or the other arm, and the vertex that each copies.
+    def _parted(self, grid: mesh.Grid, owner: Ints) -> tuple[mesh.Grid, Ints, npt.NDArray[np.bool_]]:
+        """The mesh cut where an arm only touches the head, a leg or the other arm; the vertex that each copies; and
+        which triangles (M,) lie across a contact with the head.
 
-        A triangle across such a contact goes with the limb of most of its corners.
+        A triangle across a contact goes with the limb of most of its corners, one at the head with both.
         """
         limbs = ("torso", "head", *self._names)
         allowed = np.array([["arm" not in a + b or "torso" in (a, b) or a == b for a in limbs] for b in limbs])
-        triangles, copied = grid.triangles.copy(), list(range(len(grid.points)))
+        triangles, copied = grid.triangles.tolist(), list(range(len(grid.points)))
+        at_head = [False] * len(triangles)
         copies: dict[tuple[int, int], int] = {}
-        for row in np.flatnonzero(~allowed[owner[triangles], owner[np.roll(triangles, 1, axis=1)]].all(axis=1)):
-            of = owner[triangles[row]]
-            keeper = int(np.flatnonzero(of == np.bincount(of).argmax())[0])
-            for corner in np.flatnonzero(~allowed[of, of[keeper]]):
-                key = int(triangles[row, corner]), int(triangles[row, keeper])
-                if key not in copies:
-                    copies[key] = len(copied)
-                    copied.append(key[1])
-                triangles[row, corner] = copies[key]
+
+        def with_limb_of(corners: list[int], keeper: int) -> list[int]:
+            kept = []
+            for corner in corners:
+                if not allowed[owner[corner], owner[keeper]]:
+                    if (corner, keeper) not in copies:
+                        copies[corner, keeper] = len(copied)
+                        copied.append(keeper)
+                    corner = copies[corner, keeper]
+                kept.append(corner)
+            return kept
+
+        crossing = ~allowed[owner[grid.triangles], owner[np.roll(grid.triangles, 1, axis=1)]].all(axis=1)
+        for row in np.flatnonzero(crossing).tolist():
+            corners = triangles[row]
+            of = owner[corners].tolist()
+            most = max(of, key=of.count)
+            triangles[row] = with_limb_of(corners, corners[of.index(most)])
+            if 1 in of:
+                at_head[row] = True
+                other = next(limb for limb in of if (limb == 1) != (most == 1) and (limb == 1 or "arm" in limbs[limb]))
+                triangles.append(with_limb_of(corners, corners[of.index(other)]))
+                at_head.append(True)
         points = np.vstack([grid.points, grid.points[[vertex for vertex, _ in copies]].reshape(-1, 2)])
-        return mesh.without_crumbs(mesh.Grid(points, triangles)), np.array(copied)
+        parted = mesh.Grid(points, np.array(triangles).reshape(-1, 3))
+        whole = mesh.no_crumbs(parted)
+        return mesh.Grid(points, parted.triangles[whole]), np.array(copied), np.array(at_head)[whole]
 
     def _lines(self) -> list[list[tuple[Doubles, Doubles]]]:
         """What the vertices of trunk, head and each limb are near to."""

@@ -87,13 +87,13 @@ def _any_in_cells(mask: npt.NDArray[np.uint8], xs: Doubles, ys: Doubles) -> npt.
     return np.asarray(sums > 0)
 
 
-def without_crumbs(grid: Grid) -> Grid:
-    """Without the triangles of pieces that hang together with hardly any others: they would fly about alone."""
+def no_crumbs(grid: Grid) -> npt.NDArray[np.bool_]:
+    """(M,): False for triangles of pieces that hang together with hardly any others: they would fly about alone."""
     sides = np.concatenate([grid.triangles[:, pair] for pair in ([0, 1], [1, 2])])
     count = len(grid.points)
     joined = coo_matrix((np.ones(len(sides)), (sides[:, 0], sides[:, 1])), (count, count))
     piece = connected_components(joined, directed=False)[1][grid.triangles[:, 0]]
-    return Grid(grid.points, grid.triangles[np.bincount(piece)[piece] >= CRUMB * len(piece)])
+    return np.asarray(np.bincount(piece)[piece] >= CRUMB * len(piece))
 
 
 def along_chain(points: Doubles, chain: Doubles, *, stiff: bool = False) -> Doubles:
