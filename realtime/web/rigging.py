@@ -20,7 +20,8 @@ from pydantic import ValidationError, field_validator
 
 from realtime.capture.motion_file import MotionFile
 from realtime.capture.picture import decode_picture
-from realtime.families.figure.drawing import moving, still
+from realtime.families.figure.drawing import still
+from realtime.families.figure.trying import moving
 from realtime.frame import Doubles
 from realtime.models.avatar import StoredAvatar, open_avatar
 from realtime.models.card import Table, first_fault

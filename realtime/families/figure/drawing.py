@@ -1,8 +1,8 @@
 """A figure in one size: its joints placed for a pose, its pictures bent along them and drawn in the order of depth."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -14,14 +14,14 @@ import numpy.typing as npt
 from realtime.capture.picture import decode_picture
 from realtime.errors import ConfigError, ModelError
 from realtime.families.figure import mesh
-from realtime.families.figure.expression import Expression, read_expression
+from realtime.families.figure.expression import Expression
 from realtime.families.figure.flat_face import FlatFace
 from realtime.families.figure.head import DrawnHead, HeadState
 from realtime.families.figure.mesh import Picture
 from realtime.families.figure.painter import Painter, Run, lay_moved
-from realtime.families.figure.retarget import AT_REST_ORDER, LIMBS, OUTWARDS, SIDES, FigurePose, Side, at_rest, pose_of
+from realtime.families.figure.retarget import AT_REST_ORDER, LIMBS, OUTWARDS, SIDES, FigurePose, Side, at_rest
 from realtime.families.figure.spring import Spring
-from realtime.frame import Doubles, Frame, Ints, Pixels
+from realtime.frame import Doubles, Ints, Pixels
 from realtime.models.figure import PartSpec, Rig
 
 SHRUG = 0.22  # of the upper arm's length: how far a shoulder rises with its arm
@@ -34,8 +34,6 @@ SWAY, SWAY_HZ = 0.10, 0.35  # radians: what hangs loose is never quite still
 
 HEAD_ORDER = 1.0
 PREVIEW_PX = 720
-TRIED_SHARE, TRIED_WIDTH = 0.84, 1.3  # of the picture in which joints are tried, and of the figure's width
-WALL = (238, 240, 242)
 MOST_DRAWN_PX = 8192
 
 LEGS_TO_REST_S, LEGS_FOUND_S = 0.3, 0.6
@@ -262,24 +260,6 @@ def still(rig: Rig, folder: Path) -> Picture:
     if not w:
         raise ConfigError("nothing of the figure can be seen: check its pictures and its joints")
     return np.ascontiguousarray(drawn[y : y + h, x : x + w])
-
-
-def moving(rig: Rig, folder: Path, motion: Iterable[Frame], height: int) -> Iterator[Pixels]:
-    """The figure as it plays a motion, (height, W, 3) BGR before a light wall. Raises MasqueradeError."""
-    figure = Figure(rig, folder, TRIED_SHARE * height / rig.size[1])
-    size = round(max(figure.scale * rig.size[0] * TRIED_WIDTH, 0.75 * height)), height
-    painter, last_s = Painter(size), 0.0
-    hips = figure.joints["hips"][0]
-    place = Place(np.array([size[0] / 2 - hips, 0.97 * height - rig.floor * figure.scale]))
-    for frame in motion:
-        assert frame.motion is not None
-        pose = replace(pose_of(frame.motion, frame.size), place=None)
-        face = frame.motion.blendshapes
-        picture = np.full((height, size[0], 3), WALL, np.uint8)
-        expression = Expression() if face is None else read_expression(face)
-        figure.draw(picture, painter, pose, expression, place, frame.time_s - last_s)
-        last_s = frame.time_s
-        yield picture
 
 
 Runs = list[tuple[float, Run, Doubles]]
