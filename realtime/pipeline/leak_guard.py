@@ -175,6 +175,9 @@ class LeakGuard:
         # A profile, or a hand before the face: no detector sees it, and the tracker follows it from frame to frame.
         if before is None or _moved(face, before) > STEADY:
             raise Doubtful("no face is seen where the landmarks are")
+        # Unless it looks as it did when one saw it: then it is the search that fails, and others are overlooked, too.
+        if (known := self._upright.get(face.track)) is not None and _alike(known, patch):
+            raise Doubtful("the search for faces does not see what it saw")
 
     def _look_turned(self, given: Pixels, face: Face, turn: float) -> list[Detection]:
         around = region_around(face.landmarks)

@@ -218,7 +218,9 @@ class FaceSearch:
                 continue
             if any(_same(seen.face, face, MOVES) for face in new):
                 continue
-            if not seen.missed and changed is not None and not _touches(seen.face.box, changed, (), block):
+            # What is followed was looked for just now: a look that does not show it may overlook others, too.
+            untouched = changed is not None and not _touches(seen.face.box, changed, (), block)
+            if untouched and not seen.missed and not seen.followed:
                 still.append(seen.face)
             elif (again := self.near(pixels, seen.face, AGAIN)) is not None:
                 still.append(again)

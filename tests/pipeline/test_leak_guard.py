@@ -170,6 +170,22 @@ def test_one_who_comes_in_a_picture_that_did_not_leave_is_known_in_the_next(
     assert guard(both, painted(both, face), Settings(), replaced=[face]).covered == 1
 
 
+def test_a_search_that_no_longer_sees_what_it_saw_is_believed_in_nothing(
+    guard: LeakGuard, seen: tuple[Pixels, Face], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its network may answer zeros just when somebody comes; a face that a hand hides is another matter."""
+    picture, face = seen
+    alone, both = np.hstack([picture, np.full_like(picture, 120)]), np.hstack([picture, picture])
+    guard(alone, painted(alone, face), Settings(), replaced=[face])
+    hidden = alone.copy()
+    x0, y0, x1, y1 = (int(value) for value in face.box)
+    hidden[y0:y1, x0:x1] = np.random.default_rng(1).integers(60, 200, (y1 - y0, x1 - x0, 3))
+    monkeypatch.setattr(type(guard._search.detect), "__call__", lambda *_, **__: [])
+    guard(hidden, painted(hidden, face), Settings(), replaced=[face])
+    with pytest.raises(Doubtful, match="does not see what it saw"):
+        guard(both, painted(both, face), Settings(), replaced=[face])
+
+
 @pytest.mark.parametrize("stage", ["search", "check"])
 def test_a_guard_that_fails_lets_nothing_pass(
     guard: LeakGuard, seen: tuple[Pixels, Face], stage: str, monkeypatch: pytest.MonkeyPatch
