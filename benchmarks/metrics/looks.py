@@ -32,6 +32,8 @@ _BROWS = (
     np.array([300, 293, 334, 296, 336, 285, 295, 282, 283, 276]),
 )
 _BAND_PX = 6
+_ONE_SKIN = 8.0  # CIEDE2000 across a line: less is skin on both sides, more is hair, a collar or the wall
+_CALM = 0.95  # of a region's pixels: the steepest are edges of hair and of what is held before a face
 _LIDS = (10, 9)
 _COARSE = 2.0  # sigma in pixels: what is finer is texture
 
@@ -79,7 +81,7 @@ class Looks:
             return
         self._kept["sharp_output"].append(float(gradient_energy(grey(shown))[inside].mean()))
         self._kept["sharp_driver"].append(float(gradient_energy(grey(driver))[whole].mean()))
-        self._seam(shown, taken, points)
+        self._seam(shown, cut(frame.pictures["driver"], matrix, SIDE), taken, points)
         if self._truth is not None and frame.seq < len(self._truth):
             self._against_truth(frame, shown, regions, inside)
 
@@ -100,8 +102,8 @@ class Looks:
             both = regions[name] & own[name] if name == "skin" else regions[name] | own[name] & inside
             if both.sum() < 20:
                 continue
-            self._kept[f"energy_{name}"].append(float(energy[both].sum()))
-            self._kept[f"true_energy_{name}"].append(float(true_energy[both].sum()))
+            self._kept[f"energy_{name}"].append(_calm_sum(energy[both]))
+            self._kept[f"true_energy_{name}"].append(_calm_sum(true_energy[both]))
             self._kept[f"ssim_{name}"].append(float(likeness[both].mean()))
         self._kept["ssim"].append(float(likeness[inside].mean()))
         self._kept["l1"].append(float(away[inside].mean()))
@@ -114,8 +116,8 @@ class Looks:
             half = HALF_SHUT[0] < lids < HALF_SHUT[1]
             self._kept["half_shut" if half else "not_half_shut"].append(float(likeness[eyes].mean()))
 
-    def _seam(self, shown: Pixels, taken: Bools, points: Floats) -> None:
-        """Colours on both sides of the mask's edge, below the eyes, where both are skin: jaw and cheeks."""
+    def _seam(self, shown: Pixels, driver: Pixels, taken: Bools, points: Floats) -> None:
+        """Colours on both sides of the mask's edge, below the eyes, where the driver's own are alike: both are skin."""
         mask = taken.astype(np.uint8)
         near, far = (np.ones((n, n), np.uint8) for n in (3, 2 * _BAND_PX + 1))
         inner = (cv2.erode(mask, near) > 0) & (cv2.erode(mask, far) == 0)
@@ -128,8 +130,8 @@ class Looks:
         for number in range(24):
             here = (sector == number) & (y > eyes)
             one, two = inner & here, outer & here
-            if one.sum() > 15 and two.sum() > 15:
-                found.append(float(ciede2000(lab(shown[one]).mean(axis=0), lab(shown[two]).mean(axis=0))))
+            if one.sum() > 15 and two.sum() > 15 and _apart(driver, one, two) < _ONE_SKIN:
+                found.append(_apart(shown, one, two))
         if found:
             self._kept["seam_de"].append(float(np.median(found)))
 
@@ -173,6 +175,15 @@ class Looks:
 
 def _of(values: list[float], unit: list[float]) -> float | None:
     return round(sum(values) / sum(unit), 3) if sum(unit) > 0 else None
+
+
+def _calm_sum(values: Floats) -> float:
+    return float(np.sort(values)[: int(_CALM * len(values))].sum())
+
+
+def _apart(pixels: Pixels, one: Bools, two: Bools) -> float:
+    """CIEDE2000 between the mean colours of two places."""
+    return float(ciede2000(lab(pixels[one]).mean(axis=0), lab(pixels[two]).mean(axis=0)))
 
 
 def _crop(face: Face) -> Matrix:
