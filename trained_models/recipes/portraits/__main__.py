@@ -41,6 +41,7 @@ TEETH_TEXTURE = "teeth/materials/teeth.png"
 STATEMENT = "Rendered character. No real person."
 RECIPE = "trained_models/recipes/portraits"
 FACE_REGION = (0.28, 0.26, 0.72, 0.80)  # of a portrait: what an expression changes
+FACE_OF_KEY = (0.16, 0.14, 0.84, 0.82)  # of a key picture: what a preview shows
 SOFT_EDGE = 0.02  # of the picture's side
 PATH = click.Path(path_type=Path)
 PREVIEW_SIDE = 256
@@ -59,7 +60,7 @@ def prepare(who: Character, folder: Path, makehuman: Path) -> None:
 
 
 def shots(who: Character, folder: Path, size: int, samples: int) -> list[dict[str, Any]]:
-    """What is drawn of a character: key pictures, their skin maps and a preview, or a portrait with expressions."""
+    """What is drawn of a character: key pictures and their skin maps, or a portrait with expressions."""
 
     def shot(look: str, expression: Expression, view: View = "front", region: Region | None = None) -> dict[str, Any]:
         yaw, pitch = VIEWS[view]
@@ -67,8 +68,7 @@ def shots(who: Character, folder: Path, size: int, samples: int) -> list[dict[st
         return told | {"size": size, "samples": samples, "yaw": yaw, "pitch": pitch, "region": region}
 
     if who in IDENTITIES:
-        keys = [shot(look, *key, region=region_of(*key)) for key in KEYS for look in ("key", "skin")]
-        return [*keys, shot("portrait", "rest")]
+        return [shot(look, *key, region=region_of(*key)) for key in KEYS for look in ("key", "skin")]
     others = [shot("portrait", e, region=FACE_REGION) for e in AVATAR_EXPRESSIONS]
     return [shot("portrait", "rest"), *others]
 
@@ -125,7 +125,9 @@ def write_identity(who: Character, folder: Path, out: Path, tracker: Tracker) ->
     out.mkdir(parents=True, exist_ok=True)
     card = new_card(who.name, who.title, "CC0-1.0", ("synthetic", STATEMENT))
     write_picture_set(out, keys, card | {"training": {"recipe": RECIPE, "shows": who.about, "seed": who.seed}})
-    small = cv2.resize(picture(folder / "portrait_rest_front.png"), (PREVIEW_SIDE,) * 2, interpolation=cv2.INTER_AREA)
+    left, top, right, bottom = (round(share * keys[0].pixels.shape[0]) for share in FACE_OF_KEY)
+    face = keys[0].pixels[top:bottom, left:right]
+    small = cv2.resize(face, (PREVIEW_SIDE, PREVIEW_SIDE), interpolation=cv2.INTER_AREA)
     cv2.imwrite(str(out / "preview.jpg"), small, [cv2.IMWRITE_JPEG_QUALITY, 92])
 
 

@@ -154,12 +154,12 @@ class _Skin:
         male = self.who.shape["gender"] < 0.5
         away = (self.places[..., 1] - 0.012 - brow_line(along, male)) / (0.036 * thickness * brow_width(along))
         beyond = np.maximum(0.13 - self.at[..., 0], self.at[..., 0] - 0.55) / 0.03
-        cover = (
-            np.exp(-(away**2) * 0.9)
-            * np.exp(-(np.clip(beyond, 0, None) ** 2))
-            * smoothstep(7.395, 7.415, self.places[..., 1])
-        )
+        cover = np.exp(-(away**2) * 0.9) * np.exp(-(np.clip(beyond, 0, None) ** 2))
         cover = cover * (self.places[..., 2] > 0.6)
+        # The fold of the lid lies as high as the brow, but apart from it on the chart.
+        _, number, stats, _ = cv2.connectedComponentsWithStats(_byte(cover > 0.08))
+        areas = np.r_[0, stats[1:, cv2.CC_STAT_AREA]]
+        cover = cover * (areas >= 0.3 * areas.max())[number]
         cover = (
             cover
             * (0.4 + 0.6 * smoothstep(0, 0.3, along))

@@ -215,11 +215,11 @@ def key_light(middle: Any) -> list[Any]:
 def portrait_light(middle: Any, who: dict[str, Any]) -> list[Any]:
     """A window to the left, its reflection from the right, a lamp behind."""
     room = Path(bpy.utils.resource_path("LOCAL")) / "datafiles/studiolights/world" / f"{who['room']}.exr"
-    _world(0.30, room, who["turn"])
+    _world(0.20, room, who["turn"])
     return [
-        area_light(middle + [-6.5, -7.0, 4.0], (4.5, 5.0), 1250, (1.0, 0.96, 0.91), middle),
-        area_light(middle + [7.0, -6.0, 0.5], (6, 6), 260, (0.93, 0.96, 1.0), middle),
-        area_light(middle + [4.5, 6.5, 5.0], (2, 4), 650, (1.0, 0.96, 0.92), middle),
+        area_light(middle + [-6.5, -7.0, 4.0], (4.5, 5.0), 600, (1.0, 0.96, 0.91), middle),
+        area_light(middle + [7.0, -6.0, 0.5], (6, 6), 140, (0.93, 0.96, 1.0), middle),
+        area_light(middle + [4.5, 6.5, 5.0], (2, 4), 420, (1.0, 0.96, 0.92), middle),
     ]
 
 

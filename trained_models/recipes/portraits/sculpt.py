@@ -218,7 +218,9 @@ class _Growth:
     def _brow(self, rng: np.random.Generator, who: Character) -> tuple[Floats, Ints, Floats]:
         """Hairs (n, 5, 3) on the resting face, the (n, 4) skin vertices that carry each, and their shares."""
         thickness, density = who.brow
-        front = np.flatnonzero((self.mean[:, 2] > 0.6) & (self.mean[:, 1] > 6.9) & (self.mean[:, 1] < 8.0))
+        # What looks ahead: the fold of the lid lies as high as the brow's lower edge, but inside.
+        ahead = topology().skin.normals(self.mean)[:, 2] > 0.3
+        front = np.flatnonzero(ahead & (self.mean[:, 2] > 0.6) & (self.mean[:, 1] > 6.9) & (self.mean[:, 1] < 8.0))
         tree = cKDTree(self.mean[front, :2])
         normals = topology().skin.normals(self.rest)
         male = who.shape["gender"] < 0.5
