@@ -78,7 +78,8 @@ def lay_over(under: Pixels | Picture, over: Picture) -> None:
     if under.shape[2] == 4:
         colour, shares = over, cv2.merge([shows] * 4)
     else:
-        colour, shares = cv2.cvtColor(over, cv2.COLOR_BGRA2BGR), cv2.cvtColor(shows, cv2.COLOR_GRAY2BGR)
+        colour = np.asarray(cv2.cvtColor(over, cv2.COLOR_BGRA2BGR), np.uint8)
+        shares = cv2.cvtColor(shows, cv2.COLOR_GRAY2BGR)
     cv2.add(cv2.multiply(under, shares, scale=1 / 255), colour, dst=under)
 
 
