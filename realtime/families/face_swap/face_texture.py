@@ -131,9 +131,14 @@ def read_key(head: Head, picture: KeyPicture) -> Key:
             points[eye.upper] += LASHES * (points[eye.lower] - points[eye.upper])
     skin = without_openings(picture.pixels, points[:LANDMARKS, :2], False)
     if is_open(flat, reading.scale):
-        opening = cv2.dilate(filled(picture.pixels.shape[1::-1], flat[INNER_LIPS]), np.ones((7, 7), np.uint8))
-        skin = np.asarray(cv2.inpaint(skin, opening, 3, cv2.INPAINT_TELEA), np.uint8)  # its dark corners, too
+        skin = np.asarray(cv2.inpaint(skin, _mouth_opening(picture), 3, cv2.INPAINT_TELEA), np.uint8)
     return Key(picture, points, reading, skin)
+
+
+def _mouth_opening(picture: KeyPicture) -> Pixels:
+    """(S, S) uint8: 255 between the lips of a picture, with the dark corners and rims."""
+    opening = filled(picture.pixels.shape[1::-1], picture.points[INNER_LIPS, :2].astype(np.float64))
+    return np.asarray(cv2.dilate(opening, np.ones((11, 11), np.uint8)), np.uint8)
 
 
 def _within(points: Floats) -> Doubles:
@@ -207,6 +212,8 @@ class FaceTexture:
             own = key.picture.skin
             if own is None:
                 own = skin_map(faces, key.picture.pixels, key.picture.points)
+            if key.open:  # what its opening was closed with is lips
+                own = np.asarray(cv2.max(own, _mouth_opening(key.picture)), np.uint8)
             bare = cv2.remap(own, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
             expression, view = key.picture.expression, key.picture.view
             if key is self.rest:
