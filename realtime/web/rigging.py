@@ -32,7 +32,7 @@ from realtime.models.library import AVATARS, built_in_folder
 from realtime.skeleton import BEFORE, JOINTS
 from realtime.web.auth import Refused, read_object
 
-TRIED_PX: Final = 480
+TRIED_PX: Final = 360
 """The height of the moving picture in which joints are tried."""
 
 RIGGING: web.AppKey[asyncio.Lock] = web.AppKey("rigging", asyncio.Lock)

@@ -166,6 +166,7 @@ def test_joints_are_dragged_undone_mirrored_and_saved(opened: Opened, screen: tu
         await tab.click("#rig-save")
         await tab.until("!document.getElementById('rigging').open")
         await tab.until("document.querySelector('[data-name=girl] img.figure')")
+        await tab.until("!document.getElementById('rig-preview').classList.contains('old')")  # the last try has ended
         assert tab.faults == []
 
     walk(opened, story)
