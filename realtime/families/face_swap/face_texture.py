@@ -225,7 +225,9 @@ class FaceTexture:
                     self._add(skin, bare, side, regions[side])
             elif view == "front":
                 region, rows = ("brows", BROWS) if expression == "brows_up" else ("mouth", MOUTH)
-                self._add(skin, bare, region, regions[region])
+                # An open mouth's lips are the resting ones, drawn apart: it has no picture of where lips meet.
+                share = regions[region] * (1 - regions["lips"]) if region == "mouth" and key.open else regions[region]
+                self._add(skin, bare, region, share)
                 self.shapes[region].append(key.reading.shape[rows] - self.rest.reading.shape[rows])
 
     def _add(
@@ -281,6 +283,8 @@ class FaceTexture:
         cheeks = flat[[205, 425, 50, 280, 187, 411, 136, 365, 149, 378, 152]]
         mouth = filled(size, _hull(np.concatenate([cheeks, low[None]])))
         out["mouth"] = self._soft(mouth, 0.07 * eyes)
+        red = cv2.dilate(filled(size, _hull(flat[OUTER_LIPS])), np.ones((3, 3), np.uint8), iterations=int(0.05 * eyes))
+        out["lips"] = self._soft(np.asarray(red, np.uint8), 0.03 * eyes)
         top = np.concatenate([flat[[109, 67, 103, 338, 297, 332]], flat[[223, 443, 113, 342, 168]]])
         out["brows"] = self._soft(filled(size, _hull(top)), 0.06 * eyes)
         for name, eye in zip(LIDS, EYES, strict=True):
