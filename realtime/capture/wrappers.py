@@ -24,6 +24,8 @@ MAX_LATE_S = 1.0
 """Behind by more than this, the schedule starts anew: a slept laptop must not replay the hours it missed, and a file
 too heavy to decode in time must not fall ever further back."""
 
+RECOVERED_S = 5.0  # a file that comes in time so long after it last fell behind is ok again
+
 LIMIT_SLACK_S = 1e-6  # times of files are sums of rounded periods
 LOOK_S = 0.2  # how often a new choice is looked for while there is no source
 
@@ -226,6 +228,7 @@ class Paced(SourceWrapper):
         self._stop = Event()
         self._wait = wait or self._stop.wait
         self._start_ns: int | None = None
+        self._lost_ns = 0  # when the schedule last began anew
         self._played_s = 0.0  # the laps before this one
         self._lap_s = 0.0  # where this lap's last frame ends
         self._kept = 0
@@ -239,7 +242,7 @@ class Paced(SourceWrapper):
 
     @property
     def state(self) -> str:
-        """`ok`, or that the file cannot be decoded as fast as it plays."""
+        """`ok`, or that the file was not decoded as fast as it plays a moment ago."""
         return self._state if self.inner.state == "ok" else self.inner.state
 
     def read(self) -> Frame | None:
@@ -283,9 +286,12 @@ class Paced(SourceWrapper):
         late_s = (now - due_ns) / NS_PER_S
         if late_s > MAX_LATE_S:
             self._start_ns += now - due_ns
+            self._lost_ns = now
             self.lost_s += late_s
             self._state = f"{self.name} plays slower than it should: {self.lost_s:.1f} s behind so far"
             return now
+        if late_s <= 0 and now - self._lost_ns > RECOVERED_S * NS_PER_S:
+            self._state = "ok"
         return due_ns
 
     def unblock(self) -> None:

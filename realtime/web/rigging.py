@@ -5,17 +5,18 @@ import base64
 import io
 import json
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
+import av
 import cv2
 import numpy as np
 import numpy.typing as npt
 from aiohttp import web
-from PIL import Image
 from pydantic import ValidationError, field_validator
 
 from realtime.capture.motion_file import MotionFile
@@ -30,10 +31,13 @@ from realtime.models.flat_figure import mask_of, propose, save_joints, write_fig
 from realtime.models.joint_proposal import joint_faults
 from realtime.models.library import AVATARS, built_in_folder
 from realtime.skeleton import BEFORE, JOINTS
+from realtime.threads import Event
 from realtime.web.auth import Refused, read_object
 
 TRIED_PX: Final = 360
 """The height of the moving picture in which joints are tried."""
+
+WEBP_OPTIONS: Final = {"quality": "70", "compression_level": "0"}
 
 RIGGING: web.AppKey[asyncio.Lock] = web.AppKey("rigging", asyncio.Lock)
 """One at a time: cutting out and trying take the processor for a while, which the live picture needs."""
@@ -95,21 +99,30 @@ def _read(folder: Path, digests: tuple[str, ...]) -> Flat:
     return Flat(avatar, picture, rig.joints, rig.face)
 
 
-def tried(flat: Flat, rigging: Rigging) -> bytes:
-    """A short animation (WebP) of the figure with these joints. Raises MasqueradeError where none can be drawn."""
+def tried(flat: Flat, rigging: Rigging, stopped: Callable[[], bool]) -> bytes:
+    """A short animation (WebP) of the figure with these joints; nothing from the moment it is `stopped`.
+
+    Raises MasqueradeError where none can be drawn.
+    """
     scale = TRIED_PX / flat.picture.shape[0]
     size = max(round(flat.picture.shape[1] * scale), 32), TRIED_PX
     picture = np.asarray(cv2.resize(flat.picture, size, interpolation=cv2.INTER_AREA), np.uint8)
     joints = {name: place * scale for name, place in rigging.places.items()}
     face = None if rigging.face is None else rigging.face.moved(scale)
     motion = MotionFile(built_in_folder() / "clips" / "figure.npz")
-    with tempfile.TemporaryDirectory() as made:
-        write_figure(Path(made), flat.avatar.card.title, flat.avatar.card.licence, picture, joints, face)
-        pictures = list(moving(read_rig(Path(made)), Path(made), iter(motion.read, None), TRIED_PX))
-    first, *rest = (Image.fromarray(cv2.cvtColor(one, cv2.COLOR_BGR2RGB)) for one in pictures)
     held = io.BytesIO()
-    step_ms = round(1000 / motion.rate_hz)
-    first.save(held, "WEBP", save_all=True, append_images=rest, duration=step_ms, loop=0, quality=70, method=0)
+    with tempfile.TemporaryDirectory() as made, av.open(held, "w", format="webp", options={"loop": "0"}) as film:
+        write_figure(Path(made), flat.avatar.card.title, flat.avatar.card.licence, picture, joints, face)
+        rate = Fraction(motion.rate_hz).limit_denominator(1000)
+        stream = film.add_stream("libwebp_anim", rate=rate, options=WEBP_OPTIONS)
+        stream.pix_fmt = "yuv420p"
+        for one in moving(read_rig(Path(made)), Path(made), iter(motion.read, None), TRIED_PX):
+            if stopped():
+                return b""
+            if not stream.codec_context.is_open:
+                stream.height, stream.width = one.shape[:2]
+            film.mux(stream.encode(av.VideoFrame.from_ndarray(one, "bgr24")))
+        film.mux(stream.encode(None))
     return held.getvalue()
 
 
@@ -145,7 +158,11 @@ async def _try(request: web.Request) -> web.StreamResponse:
     async with request.app[RIGGING]:
         flat = await asyncio.to_thread(open_flat, rigging.name)
         faults = await asyncio.to_thread(joint_faults, rigging.places, mask_of(flat.picture))
-        moved = await asyncio.to_thread(tried, flat, rigging)
+        left = Event()
+        try:
+            moved = await asyncio.to_thread(tried, flat, rigging, left.is_set)
+        finally:
+            left.set()  # a page that closes ends this wait, and its thread has to end too
     return web.json_response(
         {"faults": faults, "preview": f"data:image/webp;base64,{base64.b64encode(moved).decode()}"}
     )

@@ -11,7 +11,15 @@ from written_video import number_of
 
 from realtime.capture.source import Source
 from realtime.capture.synthetic import Synthetic
-from realtime.capture.wrappers import MAX_LATE_S, Continued, Paced, SourceSpec, SwitchableSource, Until
+from realtime.capture.wrappers import (
+    MAX_LATE_S,
+    RECOVERED_S,
+    Continued,
+    Paced,
+    SourceSpec,
+    SwitchableSource,
+    Until,
+)
 from realtime.clock import NS_PER_S
 from realtime.config import Settings
 from realtime.errors import DeviceError
@@ -60,6 +68,25 @@ def test_after_a_long_sleep_the_schedule_starts_anew() -> None:
     assert following.captured_ns == late.captured_ns + 40 * MS
     assert source.lost_s == pytest.approx(MAX_LATE_S + 9 - 0.04)
     assert source.state.startswith("synthetic plays slower than it should: 10.0 s")
+    source.close()
+
+
+def test_a_file_that_keeps_up_again_is_ok_again() -> None:
+    clock = TurnedClock()
+    source = Paced(Synthetic((80, 45), 25.0), clock=clock, wait=clock.wait)
+    source.read()
+    clock.now += int((MAX_LATE_S + 1) * NS_PER_S)
+    again = source.read().captured_ns
+    while clock.now <= again + RECOVERED_S * NS_PER_S:
+        assert "slower" in source.state
+        source.read()
+    clock.now += 100 * MS
+    source.read()  # late
+    assert "slower" in source.state
+    for _ in range(3):
+        source.read()
+    assert source.state == "ok"
+    assert source.lost_s > 1
     source.close()
 
 

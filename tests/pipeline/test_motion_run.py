@@ -1,6 +1,7 @@
 """Whole runs on what is built in: files in, files out, identities and families changed while they run."""
 
 import json
+import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from heads import CLIP as HEAD
 from heads import pictures as frames
 from motion_models import ToyModel, a_reenactment, an_avatar
 
+from realtime.capture import wrappers
 from realtime.config import RunConfig, Settings
 from realtime.errors import ConfigError, ModelError
 from realtime.families.effect import Effect
@@ -87,7 +89,9 @@ class Over(Exception):
 
 
 @pytest.mark.slow
-def test_identities_change_live_and_a_panic_outlasts_it(tmp_path: Path) -> None:
+def test_identities_change_live_and_a_panic_outlasts_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # On a busy machine the clip's own state would stand in place of the picture's.
+    monkeypatch.setattr(wrappers, "MAX_LATE_S", math.inf)
     finn = cv2.imread(str(built_in_folder() / "avatars" / "finn" / "picture.jpg"))
     assert finn is not None
     cv2.imwrite(str(tmp_path / "twin.png"), np.ascontiguousarray(finn[:, ::-1]))

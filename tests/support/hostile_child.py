@@ -20,11 +20,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-DEADLINE_S = float(os.environ.get("DEADLINE_S", "40"))  # per file; the slowest takes under one second on an idle core
+DEADLINE_S = 40.0  # per file; the slowest takes under one second on an idle core
 MORE_MEMORY = 1 << 30
 
 ROOT = Path(sys.argv[1]).resolve()
 CANARY, said = ROOT / "canary", ROOT / "said"
+crashed = (ROOT / "crashed").open("w")
 FORBIDDEN = frozenset({
     "os.system", "os.exec", "os.fork", "os.forkpty", "os.posix_spawn", "os.spawn", "os.startfile", "os.putenv",
     "os.kill", "subprocess.Popen", "pty.spawn", "socket.connect", "socket.bind", "socket.sendto",
@@ -241,6 +242,8 @@ def take_memory(path: Path) -> str:
 
 
 def never_end(path: Path) -> str:
+    if watching:  # from here on, and not for long, so that the process is seen to end here however slow the machine is
+        start_watching(0.1)
     while True:
         pass
 
@@ -287,13 +290,20 @@ def left_behind() -> list[str]:
     return [str(place.relative_to(ROOT)) for place in places if os.path.lexists(place)]
 
 
+def start_watching(seconds: float = DEADLINE_S) -> None:
+    """What is done is noted from now on; after so long the process ends."""
+    global watching
+    faulthandler.dump_traceback_later(seconds, exit=True, file=crashed)
+    deeds.clear()
+    watching = True
+
+
 def main() -> None:
     global watching
     jobs = json.loads((ROOT / "jobs.json").read_text())
     reports = os.fdopen(os.dup(1), "w")
     for stream in (1, 2):  # what a file makes libraries print is caught where they write it
         os.dup2(os.open(said, os.O_RDWR | os.O_CREAT | os.O_APPEND), stream)
-    crashed = (ROOT / "crashed").open("w")
     faulthandler.enable(crashed)
     sys.addaudithook(_watch)
     import cv2  # sets a variable of the environment  # noqa: F401
@@ -308,9 +318,7 @@ def main() -> None:
     os.truncate(said, 0)
     for job in jobs:
         print(json.dumps({"id": job["id"]}), file=reports, flush=True)
-        faulthandler.dump_traceback_later(DEADLINE_S, exit=True, file=crashed)
-        deeds.clear()
-        watching = True
+        start_watching()
         report = read(job)
         gc.collect()  # what damaged memory ends the process here, not at another file
         sys.stdout.flush()

@@ -67,14 +67,14 @@ class Ward:
         for title, make, must in cases:
             self.add(reader, title, make, must)
 
-    def run(self, **more: str) -> dict[str, dict[str, Any]]:
+    def run(self) -> dict[str, dict[str, Any]]:
         """The report on each job."""
         good = [job for job in self.jobs if job["must"] == "read"]
         (self.root / "good.json").write_text(json.dumps(good))
         ends: dict[str, dict[str, Any]] = {}
         while left := [job for job in self.jobs if job["id"] not in ends]:
             (self.root / "jobs.json").write_text(json.dumps(left))
-            ended, now = self._child(ends, more), None
+            ended, now = self._child(ends), None
             if ended:
                 code, now, where = ended
                 assert now is not None, f"the child ended before the first file ({code}): {where}"
@@ -82,9 +82,9 @@ class Ward:
                 ends[now] = {"end": end, "line": f"{code}: {where[:1500]}", "wrong": [], "said": ""}
         return ends
 
-    def _child(self, ends: dict[str, dict[str, Any]], more: dict[str, str]) -> tuple[int, str | None, str] | None:
+    def _child(self, ends: dict[str, dict[str, Any]]) -> tuple[int, str | None, str] | None:
         """Runs a child to its end; what it said goes into `ends`. How it ended, and at which file, where not well."""
-        more = more | {"CANARY": self.canary, "MASQUERADE_HOME": str(self.root / "home")}
+        more = {"CANARY": self.canary, "MASQUERADE_HOME": str(self.root / "home")}
         more |= {"TMPDIR": str(self.root / "tmp"), "XDG_CACHE_HOME": str(self.root / "cache")}
         more["PYTHONPATH"] = os.pathsep.join([str(HERE.parents[1]), str(self.root / "code")])
         more |= dict.fromkeys(("PYTHONDONTWRITEBYTECODE", "OMP_NUM_THREADS", "MALLOC_ARENA_MAX"), "1")

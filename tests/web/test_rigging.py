@@ -1,5 +1,6 @@
 """Joints and faces of flat figures on the page: proposed, tried, saved; and in a browser, by dragging."""
 
+import asyncio
 import base64
 import io
 import json
@@ -10,6 +11,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from aiohttp import ClientError
 from browsers import Tab, walk
 from drawings import CHILDREN, draw
 from pages import Opened, open_page
@@ -21,6 +23,8 @@ from realtime.models.figure import read_rig
 from realtime.models.flat_figure import add_picture
 from realtime.models.library import AVATARS
 from realtime.skeleton import JOINTS
+from realtime.threads import Event
+from realtime.web import rigging as routes
 
 GIRL = CHILDREN[2]
 
@@ -121,6 +125,27 @@ def test_strangers_and_other_avatars_get_nothing(opened: Opened) -> None:
         assert opened.stranger.post(f"/api/rig/{what}", {"name": "girl"}).status == 403
     for name, status in (("pip", 403), ("mira", 403), ("nobody", 400), ("%2e%2e%2fgirl", 400)):
         assert opened.browser.get(f"/api/rig/{name}").status == status, name
+
+
+def test_the_page_closes_while_joints_are_tried(opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, ended = Event(), Event()
+
+    def without_end(*_: object) -> Iterator[np.ndarray[Any, Any]]:
+        try:
+            while True:
+                yield np.zeros((16, 16, 3), np.uint8)
+                begun.set()
+        finally:
+            ended.set()
+
+    asked = rigging(opened)
+    monkeypatch.setattr(routes, "moving", without_end)
+    trying = opened.browser.start(opened.browser.answer("POST", "/api/rig/try", json=asked))
+    assert opened.browser.run(asyncio.to_thread(begun.wait, 60))
+    opened.page.close()
+    assert ended.is_set()
+    opened.browser.run(asyncio.wait([trying]))
+    assert isinstance(trying.exception(), ClientError)
 
 
 @pytest.mark.slow
