@@ -108,6 +108,28 @@ def test_closed_eyes_show_lids_and_open_ones_eyeballs() -> None:
     assert closed[y:y1, x:x1].min(axis=2).max() < open_eye - 20
 
 
+def test_half_a_blink_leaves_eyes_half_open_and_alike_and_a_wink_closes_one() -> None:
+    motion = DriverMotion(FACES.head, FaceTexture(FACES.head, FACES, PictureSet((a_key(),))).rest.reading)
+
+    def openings(shut: tuple[float, float], blink: tuple[float, float]) -> list[float]:
+        for number in range(30):  # at rest, then as asked
+            rest = blinking(a_driver(), 0.05, 0.05)
+            motion(a_frame(rest, number), rest, 1.0)
+        face = blinking(a_driver(shut=shut), *blink)
+        pose = motion(a_frame(face, 31), face, 1.0)
+        assert pose is not None
+        return [float(share) for share in pose.opening]
+
+    right, left = openings((0.45, 0.4), (0.35, 0.5))
+    assert 0.2 < right < 0.7
+    assert 0.2 < left < 0.7
+    assert abs(right - left) < 0.1, "landmarks' noise is no wink"
+    assert max(openings((0.97, 0.97), (0.6, 0.7))) < 0.1
+    winks = openings((0.97, 0.0), (0.8, 0.1))
+    assert winks[0] < 0.15
+    assert winks[1] > 0.8
+
+
 @pytest.mark.parametrize("pictures", [keys(), keys()[:1]], ids=["three pictures", "one picture"])
 def test_parted_lips_show_what_is_behind_them(pictures: list[KeyPicture]) -> None:
     closed, face = drawn(an_identity(*pictures), a_driver())

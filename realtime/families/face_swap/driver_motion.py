@@ -33,8 +33,9 @@ CORNERS = (61, 291)  # of the mouth: an identity's own smile is wider than a shi
 CORNER_GAIN, CORNER_CM = 1.35, 1.6
 CALM, TREMBLE_CM = 0.3, 0.1  # of a small change, what is taken in a frame; all of one that is much larger
 FORGET_S = 0.5
-SHUTS = (0.33, 0.55)  # the reading of eyeBlink from which an eye may be shut, and at which lids that nearly meet are
-NEARLY = 0.45  # of its usual opening: lids so near meet, where eyeBlink says so
+SHUTS = (0.33, 0.65)  # the reading of eyeBlink from which an eye may be shut, and at which lids that nearly meet are
+NEARLY = 0.42  # of its usual opening: lids so near meet, where eyeBlink says so
+TOGETHER = 0.2  # by less than so far from their mean, two openings are brought together: that is no wink
 SQUINT = (0.72, 1.1)  # of its own opening at rest, how far an identity's eye may take after the driver's
 
 
@@ -90,7 +91,7 @@ class DriverMotion:
             return Pose(_placed(now.shape, now), now.shape, np.zeros(2), opening, now)
         rest = self._like_driver(zero)
         shape = rest.shape + self._went(now, zero, rest)
-        opening = np.array([_opening(now, zero, number) for number in range(len(EYES))])
+        opening = _together(np.array([_opening(now, zero, number) for number in range(len(EYES))]))
         for eye, share_open in zip(EYES, opening, strict=True):
             set_lids(shape, rest.shape, eye, float(share_open), 1.0)
         set_lips(shape, rest.shape, now.shape, zero.shape, 1.0)
@@ -156,6 +157,13 @@ def _opening(now: Reading, zero: Reading, number: int) -> float:
     lids = float(np.clip(eye_gap(now.shape, eye) / max(eye_gap(zero.shape, eye), 0.08), 0.0, WIDEST))
     shuts = float(np.clip((now.blink[number] - SHUTS[0]) / (SHUTS[1] - SHUTS[0]), 0.0, 1.0))
     return lids + shuts * (max(lids - NEARLY, 0.0) / (1.0 - NEARLY) - lids)
+
+
+def _together(opening: Doubles) -> Doubles:
+    """Both eyes' openings (2,): two eyes blink as one, and what little they differ by is the landmarks' noise."""
+    both = opening.mean()
+    apart = opening - both
+    return np.asarray(both + apart * np.minimum(np.abs(apart) / TOGETHER, 1.0))
 
 
 def _placed(shape: Doubles, now: Reading) -> Doubles:
