@@ -154,7 +154,8 @@ class JudgedLoop(Loop):
         raw = self.tally.raw
         leaking = self._take.leaking
         out = super().show(result, now_ns)
-        self._take.kinds[out.kind] += 1
+        # A picture shown again because the next is not ready stands in for nobody.
+        self._take.kinds["repeated" if result is None else out.kind] += 1
         self._take.unreported += self._take.leaking > leaking and self.tally.raw == raw
         return out
 
@@ -200,7 +201,7 @@ class JudgingSink:
             take.living += any(leak.face.living for leak in leaks)
             take.printed += any(not leak.face.living for leak in leaks)
             self._keep(leaks, frame.pixels)
-        elif take.alone:
+        elif take.alone and frame.media_s is not None:
             take.covered += self._judge.changed_beside(self._number, frame.pixels)
         self._taken.set()
 
