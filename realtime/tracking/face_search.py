@@ -75,6 +75,7 @@ class FaceSearch:
         self.sessions: Sequence[Session] = (session,)
         self.detect = FaceDetector(session)
         self._grid: Floats | None = None  # blocks as they were when last searched
+        self._size = (0, 0)
         self._watched: list[_Seen] = []
         self._crowd: deque[int] = deque(maxlen=LOST_FRAMES)  # how many clear faces there were
         self._until_everything = 0
@@ -86,6 +87,8 @@ class FaceSearch:
         a new face, and that nothing was looked at.
         """
         size = pixels.shape[1], pixels.shape[0]
+        if size != self._size:  # what is known lies elsewhere in a picture of the same shape, too
+            self._size, self._grid = size, None
         scale = min(size) / SHORT
         block = BLOCK * scale
         small_size = round(size[0] / scale), round(size[1] / scale)
@@ -200,7 +203,7 @@ class FaceSearch:
         columns, rows = -(-small.shape[1] // BLOCK), -(-small.shape[0] // BLOCK)
         means = cv2.resize(small, (columns, rows), interpolation=cv2.INTER_AREA)
         grid = np.asarray(cv2.cvtColor(means, cv2.COLOR_BGR2GRAY), np.float32)
-        if self._grid is None or self._grid.shape != grid.shape:
+        if self._grid is None:
             self._watched = []
             return grid, None
         # A lamp or the camera's exposure makes all of it lighter, and brings nobody.

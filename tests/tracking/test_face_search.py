@@ -96,6 +96,10 @@ def test_a_picture_of_another_size_is_searched_anew(head: np.ndarray, search: Fa
     search.watch(search(there, []) or [], [])
     assert search(np.full((480, 640, 3), 90, np.uint8), []) == []
     assert len(places(search(there, []))) == 1
+    half = cv2.resize(there, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+    search.watch(search(half, []) or [], [])
+    (place,) = places(search(there, []))  # of the same shape, and nothing else has changed
+    assert np.abs(np.subtract(place, (400, 300))).max() < 0.2 * 150
 
 
 @pytest.mark.parametrize("edge", ["left", "right", "top"])
