@@ -42,6 +42,7 @@ as far as `MIRRORED`; the outline itself is a little within a picture's, where n
 POINTS, RIM_CM = 240, 1.4  # of the mesh; none but its own so near the outline
 LASHES = 0.14  # of an eye's opening, from its upper edge: lashes, which go with the lid
 SLIT = 0.1  # between closed lids in the layout, in eye widths
+AS_DARK, AS_BRIGHT = (0.35, 0.6), (1.05, 1.2)  # of the brightness around it: from where on a pixel is no skin
 FACING = (0.15, 0.5)  # from which share of facing its camera, to which, a turned picture's skin is believed
 BROWS = np.array([70, 63, 105, 66, 107, 55, 65, 52, 53, 46, 336, 296, 334, 293, 300, 285, 295, 282, 283, 276], np.intp)
 LIDS, VIEWS = ("right lid", "left lid"), ("left", "right", "up", "down")
@@ -141,6 +142,24 @@ def _mouth_opening(picture: KeyPicture) -> Pixels:
     return np.asarray(cv2.dilate(opening, np.ones((11, 11), np.uint8)), np.uint8)
 
 
+def _skin_among_hairs(pixels: Pixels, bare: Pixels, points: Floats) -> Pixels:
+    """A map of bare skin (S, S) with what is seen of it between the hairs of brows and beards.
+
+    It and darker hairs take another tone together: else it stays behind as a pale patch. White hairs take none.
+    """
+    flat = points[:, :2].astype(np.float64)
+    sigma = 0.15 * float(np.linalg.norm(flat[33] - flat[263]))
+    brightness = cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY).astype(np.float32) + 1
+    weight = bare.astype(np.float32) + 1
+    around = cv2.GaussianBlur(brightness * weight, (0, 0), sigma) / cv2.GaussianBlur(weight, (0, 0), sigma)
+    ratio = brightness / around
+    like = np.clip((ratio - AS_DARK[0]) / (AS_DARK[1] - AS_DARK[0]), 0, 1)
+    like *= np.clip((AS_BRIGHT[1] - ratio) / (AS_BRIGHT[1] - AS_BRIGHT[0]), 0, 1)
+    for ring in (INNER_LIPS, *(eye.ring for eye in EYES)):
+        like[filled(pixels.shape[1::-1], flat[ring]) > 0] = 0
+    return np.asarray(np.maximum(bare, 255 * like), np.uint8)
+
+
 def _within(points: Floats) -> Doubles:
     """(514, 3) where a picture has the mesh's skin: the outline, and the ring mirrored inwards."""
     out = with_ring(points)
@@ -212,6 +231,8 @@ class FaceTexture:
             own = key.picture.skin
             if own is None:
                 own = skin_map(faces, key.picture.pixels, key.picture.points)
+            else:
+                own = _skin_among_hairs(key.picture.pixels, own, key.picture.points)
             if key.open:  # what its opening was closed with is lips
                 own = np.asarray(cv2.max(own, _mouth_opening(key.picture)), np.uint8)
             bare = cv2.remap(own, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)

@@ -117,14 +117,11 @@ class MouthInterior:
 
     def __init__(self, rest: Key, keys: Sequence[Key]) -> None:
         self._rest = rest
-        self._open = sorted(
-            (
-                _open_mouth(key)
-                for key in keys
-                if key.picture.view == "front" and key.picture.expression in SHOWS_TEETH and key.open
-            ),
-            key=lambda m: m.gap,
-        )
+        front = {key.picture.expression: key for key in keys if key.picture.view == "front" and key.open}
+        if "smile" in front:  # its teeth are upper ones; those of an "ee" are both, which no lip between them parts
+            front.pop("wide", None)
+        shown = (front[name] for name in SHOWS_TEETH if name in front)
+        self._open = sorted((_open_mouth(key) for key in shown), key=lambda m: m.gap)
         self._painted = None if self._open else mouth(rest.picture.pixels, rest.points[:478, :2], rest.reading.scale)
 
     def draw(self, pixels: Pixels, points: Doubles, pose: Pose, scale: float) -> None:

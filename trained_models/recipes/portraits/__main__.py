@@ -4,18 +4,26 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import closing
 from dataclasses import asdict
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import av
 import click
 import cv2
 import numpy as np
 import tomli_w
 
-from realtime.frame import Pixels
+from realtime.clock import StageTimer, now_ns
+from realtime.config import Settings
+from realtime.families.face_swap.effect import open_face_swap
+from realtime.families.motion.reference_pose import crop_of_square, portrait_square
+from realtime.frame import Frame, Pixels
+from realtime.imaging.affine import cut
 from realtime.models.avatar import AVATAR_FILE
-from realtime.models.bundle import hash_file
+from realtime.models.bundle import hash_file, open_bundle
 from realtime.models.card import Expression, View
 from realtime.models.library import face_folder, new_card
 from realtime.models.picture_set import KeyPicture, write_picture_set
@@ -41,10 +49,10 @@ TEETH_TEXTURE = "teeth/materials/teeth.png"
 STATEMENT = "Rendered character. No real person."
 RECIPE = "trained_models/recipes/portraits"
 FACE_REGION = (0.28, 0.26, 0.72, 0.80)  # of a portrait: what an expression changes
-FACE_OF_KEY = (0.16, 0.14, 0.84, 0.82)  # of a key picture: what a preview shows
 SOFT_EDGE = 0.02  # of the picture's side
 PATH = click.Path(path_type=Path)
-PREVIEW_SIDE = 256
+CLIP, CLIP_FPS = ROOT / "clips" / "driving.mp4", 25
+PREVIEW_SIDE, PREVIEW_FRAME, CLOSE = 256, 12, 0.78  # a smile in the clip; of a portrait
 KEY_PX, PORTRAIT_PX = 448, 768
 WEBP_QUALITY = 90
 
@@ -125,10 +133,23 @@ def write_identity(who: Character, folder: Path, out: Path, tracker: Tracker) ->
     out.mkdir(parents=True, exist_ok=True)
     card = new_card(who.name, who.title, "CC0-1.0", ("synthetic", STATEMENT))
     write_picture_set(out, keys, card | {"training": {"recipe": RECIPE, "shows": who.about, "seed": who.seed}})
-    left, top, right, bottom = (round(share * keys[0].pixels.shape[0]) for share in FACE_OF_KEY)
-    face = keys[0].pixels[top:bottom, left:right]
-    small = cv2.resize(face, (PREVIEW_SIDE, PREVIEW_SIDE), interpolation=cv2.INTER_AREA)
-    cv2.imwrite(str(out / "preview.jpg"), small, [cv2.IMWRITE_JPEG_QUALITY, 92])
+    write_preview(out)
+
+
+def write_preview(bundle: Path) -> None:
+    """What the bundled clip's driver looks like with an identity: its own pictures have no hair."""
+    effect, tracker = open_face_swap(open_bundle(bundle), provider="cpu"), Tracker(face_folder(), provider="cpu")
+    with closing(effect), av.open(str(CLIP)) as clip:
+        for number, filmed in enumerate(islice(clip.decode(video=0), PREVIEW_FRAME + 1)):
+            pixels = np.ascontiguousarray(filmed.to_ndarray(format="bgr24"), np.uint8)
+            frame = Frame(pixels, number, number * 10**9 // CLIP_FPS, number / CLIP_FPS)
+            faces = tracker(frame)
+            worn = effect(frame, faces, Settings(skin=0.0), StageTimer(now_ns))
+    if worn is None:
+        raise ValueError(f"{bundle}: nobody is drawn in frame {PREVIEW_FRAME} of {CLIP}")
+    x, y, side = portrait_square(faces[0].landmarks)
+    square = cut(worn, crop_of_square(x, y, CLOSE * side, PREVIEW_SIDE), PREVIEW_SIDE)
+    cv2.imwrite(str(bundle / "preview.jpg"), square, [cv2.IMWRITE_JPEG_QUALITY, 92])
 
 
 def write_avatar(who: Character, folder: Path, out: Path) -> None:
