@@ -158,6 +158,7 @@ def test_the_view_changes_only_when_legs_stay_away() -> None:
     assert 20 <= changes[0] - 4 <= 30
 
 
+@pytest.mark.slow
 def test_another_view_is_come_to_by_a_zoom(layered: Path) -> None:
     whole, bust = a_body(), a_body()
     bust.seen[[AT[f"{side}_{joint}"] for side in ("left", "right") for joint in ("knee", "ankle")]] = 0

@@ -239,6 +239,7 @@ def test_closed_eyes_say_nothing() -> None:
     assert white_to_skin(skin(), seen, at, read_skin(skin(), seen, at)) is None
 
 
+@pytest.mark.slow
 def test_tone_changes_in_small_rare_steps_only() -> None:
     light, gains = Relight(skin(), TONES["dark"]), []
     for frame in range(150):

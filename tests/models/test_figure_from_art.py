@@ -311,6 +311,7 @@ def test_an_svg_reads_nothing_but_itself(tmp_path: Path) -> None:
         assert [leaf.name for leaf in art.root.leaves()] == ["Face"]
 
 
+@pytest.mark.slow
 def test_art_is_added_by_the_command_and_what_was_not_understood_is_said(
     call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

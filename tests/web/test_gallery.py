@@ -136,7 +136,7 @@ def test_a_bundle_that_does_not_say_whose_face_it_is_needs_the_users_statement(o
         ({"title": "///"}, png(), "name"),
         ({"kind": "program"}, png(), "picture"),
         ({}, b"", "empty"),
-        ({}, b"<svg xmlns='http://www.w3.org/2000/svg' onload='alert(1)'/>", "is an SVG drawing"),
+        ({}, b"<svg xmlns='http://www.w3.org/2000/svg' onload='alert(1)'/>", "does not say its size"),
         ({}, b"<html><script>alert(1)</script>", "is a web page"),
         ({}, png()[:200], "not a whole picture"),
         ({}, png(size=(8, 8)), "too small"),
