@@ -133,7 +133,6 @@ def write_identity(who: Character, folder: Path, out: Path, tracker: Tracker) ->
     out.mkdir(parents=True, exist_ok=True)
     card = new_card(who.name, who.title, "CC0-1.0", ("synthetic", STATEMENT))
     write_picture_set(out, keys, card | {"training": {"recipe": RECIPE, "shows": who.about, "seed": who.seed}})
-    write_preview(out)
 
 
 def write_preview(bundle: Path) -> None:
@@ -189,6 +188,7 @@ def main(names: tuple[str, ...], makehuman: Path, blender: Path, data: Path, out
         draw(folder, shots(who, folder, KEY_PX if who in IDENTITIES else PORTRAIT_PX, samples), blender)
         if who in IDENTITIES:
             write_identity(who, folder, out / who.name, tracker)
+            write_preview(out / who.name)
         else:
             write_avatar(who, folder, out / "avatars" / who.name)
     tracker.close()
