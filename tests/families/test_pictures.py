@@ -138,6 +138,20 @@ def test_parted_lips_show_what_is_behind_them(pictures: list[KeyPicture]) -> Non
     assert np.abs(after - before).max() > 25
 
 
+def test_a_mouth_that_opens_evenly_changes_evenly_between_its_pictures() -> None:
+    wide, open_ = a_key("wide", jaw_cm=1.0), a_key("open", jaw_cm=3.0)
+    wide = replace(wide, pixels=np.full_like(wide.pixels, 240))
+    open_ = replace(open_, pixels=np.full_like(open_.pixels, 20))
+    identity = an_identity(a_key(), wide, open_)
+    shown = []
+    for step in range(11):
+        picture, face = drawn(identity, a_driver(), a_driver(jaw_cm=1.0 + 0.2 * step))
+        shown.append(float(inside(picture, face, INNER_LIPS).mean()))
+    change = -np.diff(shown)
+    assert shown[0] - shown[-1] > 60, "from one picture to the other"
+    assert change.max() < 0.35 * (shown[0] - shown[-1]), "and no flash"
+
+
 def test_nothing_beside_the_face_is_touched() -> None:
     picture, face = drawn(an_identity(), a_driver(), settings=ASIS)
     frame = a_frame(face).pixels

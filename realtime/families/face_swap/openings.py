@@ -27,7 +27,7 @@ WITH_LIP = 0.7  # how much of a lower lip's way upper teeth go along: none would
 INSET = 0.03  # of the mouth's width, so far within its lips a picture shows teeth and no lip
 PARTED_CORNERS = 0.4  # of the widest gap: where lips are less apart, less shows of what is between
 PARTED_CM = (0.04, 0.16)  # closed lips that went so far apart begin to show what is behind them, and show all of it
-LIT_CM, DARKEST = 0.6, 0.3  # a gap so wide is lit as the skin is; a narrow one is darker
+LIT_CM, DARKEST, LIT = 0.6, 0.3, 0.7  # of the skin's light, what falls behind a narrow gap, and behind one so wide
 _NARROWER = np.clip(2 * np.arange(256) - 255, 0, 255).astype(np.uint8)
 
 
@@ -185,7 +185,8 @@ class MouthInterior:
             return [(mouths[0], 1.0)]
         for one, other in pairwise(mouths):
             if gap < other.gap:
-                share = np.clip(((gap - one.gap) / max(other.gap - one.gap, 1e-6) - 0.4) / 0.2, 0, 1)
+                # Nearly all the way from one to the other: a quicker change is seen as a flash.
+                share = np.clip(((gap - one.gap) / max(other.gap - one.gap, 1e-6) - 0.2) / 0.6, 0, 1)
                 return [(m, float(w)) for m, w in ((one, 1 - share), (other, share)) if w > 0]
         return [(mouths[-1], 1.0)]
 
@@ -238,7 +239,7 @@ def _seen(shape: Doubles, rest: Key) -> tuple[float, float]:
         gaps = gaps - (own[INNER_UPPER_LIP, 1] - own[INNER_LOWER_LIP, 1])
     gap = float(gaps.max())
     shows = np.clip((gap - PARTED_CM[0]) / (PARTED_CM[1] - PARTED_CM[0]), 0, 1)
-    return float(shows), float(np.clip(gap / LIT_CM, DARKEST, 1.0))
+    return float(shows), float(np.clip(LIT * gap / LIT_CM, DARKEST, LIT))
 
 
 def _open_mouth(key: Key) -> _OpenMouth:
