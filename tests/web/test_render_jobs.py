@@ -164,8 +164,9 @@ def test_what_is_no_video_or_no_identity_is_refused_at_once() -> None:
             (MP4, {"model": "/etc"}, "gallery"),
             (MP4, {"model": ""}, "gallery"),
             (MP4, {"model": "nobody"}, "no model"),
-            (MP4, {"model": "face"}, "not an identity"),
+            (MP4, {"model": "face_mask"}, "not an identity"),
             (MP4, {"model": "motion"}, "picture that it moves"),
+            (MP4, {"model": "face"}, "picture that it moves"),
             (MP4, {"model": "motion", "avatar": "../mira"}, "gallery"),
             (MP4, {"model": "motion", "avatar": "stranger"}, "no avatar"),
         ]
