@@ -27,7 +27,7 @@ WITH_LIP = 0.7  # how much of a lower lip's way upper teeth go along: none would
 INSET = 0.03  # of the mouth's width, so far within its lips a picture shows teeth and no lip
 PARTED_CORNERS = 0.4  # of the widest gap: where lips are less apart, less shows of what is between
 PARTED_CM = (0.04, 0.16)  # closed lips that went so far apart begin to show what is behind them, and show all of it
-LIT_CM, DARKEST, LIT = 0.6, 0.3, 0.7  # of the skin's light, what falls behind a narrow gap, and behind one so wide
+LIT_CM, DARKEST, LIT = 0.35, 0.3, 0.85  # of the skin's light, what falls behind a narrow gap, and behind one so wide
 _NARROWER = np.clip(2 * np.arange(256) - 255, 0, 255).astype(np.uint8)
 
 
