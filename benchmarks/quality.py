@@ -18,7 +18,7 @@ from benchmarks.goals import judge_all, table
 from benchmarks.metrics import Metric, Missing
 from benchmarks.metrics.identity import GALLERY, Retrieval, across_clips, embedding_of, known_embedding, load_gallery
 from benchmarks.metrics.landmarks import LandmarkError
-from benchmarks.metrics.looks import Looks
+from benchmarks.metrics.looks import Looks, true_pictures
 from benchmarks.metrics.masks import MaskTruth, open_truth
 from benchmarks.metrics.seam import Seam
 from benchmarks.quality_figure import move_figures
@@ -167,13 +167,16 @@ def _swap(
             swapper = open_swapper(bundle, provider=config.provider, precision=config.precision)
             parts.callback(swapper.close)
             finders = [parts.enter_context(closing(open_tracker(config))) for _ in range(1 if second is None else 2)]
-            readers = [parts.enter_context(closing(TrackerReader(which, config))) for _ in range(6)]
+            readers = [parts.enter_context(closing(TrackerReader(which, config))) for _ in range(4)]
             source = parts.enter_context(closing(open_clip(clip, config.size)))
             truth = open_truth(clip)
-            looks = Looks(clip.with_suffix(".npz"), readers[4].read, readers[5].read)
+            true = true_pictures(clip)
+            looks = Looks()
+            if true is not None:
+                looks = Looks(true, parts.enter_context(closing(TrackerReader(which, config))).read)
             metrics = [truth, Seam(), looks, *(left_out if second is None else second.metrics())]
             known = [truth.true] if isinstance(truth, MaskTruth) else []
-            record = SwapRig(finders[0], swapper, live, readers[:4], metrics, *known).work(source, page, frames)
+            record = SwapRig(finders[0], swapper, live, readers, metrics, *known).work(source, page, frames)
             if second is not None:
                 record.static = SwapRig(finders[1], swapper, live).static(record.still)
             records.append(record)

@@ -244,7 +244,8 @@ class SwapRig:
             same = frame.pixels if same is None else same
             output, ceiling = by_output.read(frame.with_pixels(pixels)), by_ceiling.read(frame.with_pixels(same))
             again = by_again.read(frame.with_pixels(reencoded(frame.pixels)))
-            self._compare(frame, {"output": pixels, "driver": frame.pixels, "ceiling": same}, driver, visible, record)
+            videos = {"output": pixels, "driver": frame.pixels, "ceiling": same}
+            self._compare(frame, videos, driver, output, visible, record)
         record.read(driver, output, again)
         record.ceilings.append(ceiling)
         if driver is None:
@@ -256,7 +257,13 @@ class SwapRig:
             record.portraits["driver"].append(portrait(frame.pixels, driver))
 
     def _compare(
-        self, frame: Frame, videos: dict[str, Pixels], driver: Face | None, visible: bool, record: ClipRecord
+        self,
+        frame: Frame,
+        videos: dict[str, Pixels],
+        driver: Face | None,
+        output: Face | None,
+        visible: bool,
+        record: ClipRecord,
     ) -> None:
         made, faces = self._swapper.result(), self._finder.last
         mask: Floats | None = None
@@ -272,7 +279,7 @@ class SwapRig:
             record.replaced += visible and hidden >= HIDDEN
         face = driver or (faces[0] if faces else None)
         for metric in self._metrics:
-            metric.see(MeasuredFrame(frame.seq, videos, face, mask, own))
+            metric.see(MeasuredFrame(frame.seq, videos, face, mask, own, output))
         if record.still is None and mask is not None and driver is not None:
             record.still = frame.pixels
         record.flicker.see(frame.pixels, videos, face)

@@ -25,12 +25,6 @@ def _guards(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, t
         sys.modules["torch"].set_num_threads(1)  # the machine is small, and threads change the last bits
     # pytest listens to every logger that does not propagate, and torch then writes down each step of an export.
     logging.getLogger("torch.__trace").propagate = True
-    # What was tested before in this process may have silenced them.
-    logging.disable(logging.NOTSET)
-    for name, logger in logging.root.manager.loggerDict.items():
-        if name.split(".")[0] == "realtime" and isinstance(logger, logging.Logger):
-            logger.disabled, logger.propagate = False, True
-            logger.setLevel(logging.NOTSET)
     before = set(threading.enumerate())
     with caplog.at_level(logging.WARNING):
         yield

@@ -7,8 +7,8 @@ guard's networks are real; the identity is a drawn face, which costs no time, in
 import itertools
 import logging
 from collections import Counter
-from collections.abc import Callable
-from contextlib import closing, suppress
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -198,10 +198,10 @@ def _clip(number: int) -> list[TruePicture]:
 def faults(trials: int, seed: int, figures: bool, json_file: Path | None) -> None:
     """Faults injected into every stage, and whether one lets a face out, judged by pixels."""
     check_outputs(json_file)
-    logging.getLogger("realtime").setLevel(logging.ERROR)  # a line for each fault would hide the figures
     asked = {"trials": trials, "seed": seed, "figures": figures}
     report: dict[str, Any] = {"schema": SCHEMA, "kind": "faults", "stamp": stamp(), "asked": asked}
-    report |= (run_figure_trials if figures else run_trials)(trials, seed, click.echo)
+    with _errors_alone():  # a line for each fault would hide the figures
+        report |= (run_figure_trials if figures else run_trials)(trials, seed, click.echo)
     for stage, found in report["stages"].items():
         click.echo(f"{stage}: {found['leaked']} of {found['trials']} trials leak ({found['ended']} ended the run)")
     finish(report, json_file)
@@ -209,6 +209,17 @@ def faults(trials: int, seed: int, figures: bool, json_file: Path | None) -> Non
         raise FaultLeaked(f"{report['leaked']} of {trials} faults let a face out: --json has their seeds")
     if report.get("crashed"):
         raise FaultLeaked(f"{report['crashed']} of {trials} faults ended in a traceback: --json has their seeds")
+
+
+@contextmanager
+def _errors_alone() -> Iterator[None]:
+    log = logging.getLogger("realtime")
+    before = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        log.setLevel(before)
 
 
 class FaultLeaked(MasqueradeError):

@@ -5,7 +5,6 @@ camera's. The body's networks look at a rendered person instead, so that there i
 """
 
 import json
-import logging
 import shutil
 import tempfile
 from collections import Counter
@@ -373,7 +372,6 @@ def run_figure_trials(count: int, seed: int = 0, say: Callable[[str], object] = 
     stages: dict[str, Counter[str]] = {stage: Counter() for stage in KINDS}
     faults: list[dict[str, Any]] = []
     pictures = 0
-    logging.getLogger("realtime").setLevel(logging.ERROR)
     with closing(FigureTrials()) as trials:
         for number in range(seed, seed + count):
             outcome = trials.one(number)

@@ -27,7 +27,8 @@ class MeasuredFrame:
 
     `pictures` holds one picture by name of `VIDEOS`, all of one size. `face` is the driver's as it was read, else as
     it was tracked; None where neither was. `mask` is what the blend took over, (H, W) float32 0..1, placed by the
-    benchmark's own code; None where nothing was drawn. `network_masks`: as `masks.network_masks` gives them.
+    benchmark's own code; None where nothing was drawn. `network_masks`: as `masks.network_masks` gives them. `output`
+    is the face as it was read in the output.
     """
 
     seq: int
@@ -35,6 +36,7 @@ class MeasuredFrame:
     face: Face | None
     mask: Floats | None
     network_masks: Mapping[str, Floats] = field(default_factory=dict)
+    output: Face | None = None
 
 
 class Metric(Protocol):

@@ -41,33 +41,22 @@ Reader = Callable[[Frame], Face | None]
 
 
 class Looks:
-    """Compares the output with the driver, and with the truth where `truth` (a clip's `.npz`) holds one.
-
-    `by_output`, `by_truth` read the faces of two videos, frame by frame.
-    """
+    """Compares the output with the driver, and with the truth where there is one; `by_truth` reads its faces."""
 
     key = "looks"
 
-    def __init__(self, truth: Path | None, by_output: Reader, by_truth: Reader) -> None:
-        self._truth = None
-        if truth is not None and truth.is_file():
-            with np.load(truth, allow_pickle=False) as stored:
-                there = "truth_jpg" in stored.files
-            self._truth = JoinedPictures(truth, "truth_jpg") if there else None
-        self._by_output, self._by_truth = by_output, by_truth
+    def __init__(self, truth: JoinedPictures | None = None, by_truth: Reader | None = None) -> None:
+        self._truth, self._by_truth = truth, by_truth
         self._kept: dict[str, list[float]] = defaultdict(list)
         self._last: dict[str, tuple[int, Floats]] = {}
 
     def see(self, frame: MeasuredFrame) -> None:
         """One frame; those in which nothing was taken over, or no face is read, don't count."""
-        if frame.seq % EVERY > 1 or frame.mask is None or frame.face is None:
-            return
-        output = Frame(np.ascontiguousarray(frame.pictures["output"]), frame.seq, 0, frame.seq / 25.0)
-        face = self._by_output(output)
-        if face is None:
+        face = frame.output
+        if frame.seq % EVERY > 1 or frame.mask is None or frame.face is None or face is None:
             return
         matrix = _crop(face)
-        shown, points = cut(output.pixels, matrix, SIDE), _in(face, matrix)
+        shown, points = cut(frame.pictures["output"], matrix, SIDE), _in(face, matrix)
         taken = warp(frame.mask, matrix, SIDE, SIDE, "black") > 0.5
         regions = {name: part & taken for name, part in _regions(points).items()}
         beside = _crop(frame.face)
@@ -87,6 +76,7 @@ class Looks:
 
     def _against_truth(self, frame: MeasuredFrame, shown: Pixels, regions: dict[str, Bools], inside: Bools) -> None:
         assert self._truth is not None
+        assert self._by_truth is not None
         height, width = frame.pictures["driver"].shape[:2]
         pixels = letterbox(self._truth.read(frame.seq, cv2.IMREAD_COLOR), (width, height))
         face = self._by_truth(Frame(pixels, frame.seq, 0, frame.seq / 25.0))
@@ -171,6 +161,16 @@ class Looks:
                 "ssim_else": mean(kept["not_half_shut"]),
             },
         }
+
+
+def true_pictures(clip: Path) -> JoinedPictures | None:
+    """The identity itself in the driver's place, frame by frame, where the `.npz` beside a clip holds it."""
+    file = clip.with_suffix(".npz")
+    if not file.is_file():
+        return None
+    with np.load(file, allow_pickle=False) as stored:
+        there = "truth_jpg" in stored.files
+    return JoinedPictures(file, "truth_jpg") if there else None
 
 
 def _of(values: list[float], unit: list[float]) -> float | None:

@@ -9,7 +9,7 @@ import pytest
 from mesh_faces import a_face
 
 from benchmarks.metrics import MeasuredFrame
-from benchmarks.metrics.looks import EVERY, Looks
+from benchmarks.metrics.looks import EVERY, Looks, true_pictures
 from realtime.families.motion.mesh.head import OVAL
 from realtime.frame import Pixels
 
@@ -36,10 +36,11 @@ def truth(path: Path, pictures: list[Pixels]) -> Path:
 
 
 def measured(outputs: list[Pixels], driver: Pixels, file: Path | None = None, shown: Any = None) -> dict[str, Any]:
-    looks = Looks(file, lambda frame: FACE, lambda frame: FACE)
+    true = None if file is None else true_pictures(file.with_suffix(".mp4"))
+    looks = Looks(true, lambda frame: FACE)
     for seq, output in enumerate(outputs):
         pictures = {"output": output, "driver": driver, "ceiling": driver}
-        looks.see(MeasuredFrame(seq, pictures, FACE, mask() if shown is None else shown))
+        looks.see(MeasuredFrame(seq, pictures, FACE, mask() if shown is None else shown, output=FACE))
     return looks.figures()
 
 

@@ -173,7 +173,7 @@ def test_the_command_measures_the_bundled_clip_as_a_run_would_show_it(
     assert report["clips"][0]["seam"]["frames"] == 6
     assert 0 < report["clips"][0]["seam"]["of_driver"] < 1
     # Whoever finds faces, for the swap and for the figures, is opened as a run opens it: never on a graphics card.
-    assert len(providers) == 7
+    assert len(providers) == 5
     assert set(providers) <= {"cpu", "openvino"}
 
 
