@@ -5,7 +5,6 @@ et al. 2010), and limbs run along the middle of the mask between them (its media
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Final
 
 import cv2
 import numpy as np
@@ -31,7 +30,6 @@ BELOW_HEAD = 1.25  # radii: without one, the neck is so far below the head's mid
 WRIST_AT, ANKLE_AT = 0.84, 0.86  # of the way along a limb
 SURE_BODY = 0.6  # the mean that a body's joints are seen with
 INSIDE_BODY = 0.9  # and the share of them that must lie in the mask
-LIMB_NAMES: Final = {"arm": ("shoulder", "elbow", "wrist", "hand"), "leg": ("hip", "knee", "ankle", "toe")}
 
 
 def body_joints(body: Body) -> Joints:

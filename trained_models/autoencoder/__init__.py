@@ -1,1 +1,1 @@
-"""The swap network, its data and its training: what `masquerade learn` and the recipe share."""
+"""The swap network, its data and its training, for the recipe of the trained identities."""

@@ -13,7 +13,7 @@ _BLINK, _WIDE = (9, 10), (21, 22)
 _LOOK_DOWN, _LOOK_IN, _LOOK_OUT, _LOOK_UP = (11, 12), (13, 14), (15, 16), (17, 18)
 _JAW_OPEN, _CLOSE, _FUNNEL, _PUCKER = 25, 27, 32, 38
 _FROWN, _SMILE, _STRETCH, _PRESS = (30, 31), (44, 45), (46, 47), (36, 37)
-_LOWER_DOWN, _UPPER_UP, _ROLL_LOWER = (34, 35), (48, 49), 40
+_ROLL_LOWER = 40
 
 # Readings as a drawing takes them: (what a resting face reads, what a full movement reads).
 _BLINK_RANGE = (0.10, 0.90)

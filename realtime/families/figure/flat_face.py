@@ -20,7 +20,6 @@ CLOSED_AT = 0.4  # radii below an eye's middle: the line of closed lids
 OPENS_AT, SHUTS_AT = 0.08, 0.05  # of the jaw: the mouth opens, and is as drawn again
 MOST_GAP = 0.62  # of the mouth's width: how far it opens
 BAND, BOX = 0.2, 0.6  # of the mouth's width: strokes that touch this far from its line are the mouth's, within the box
-MOST_BLUR_PX = 6.0
 LEAST_CONTRAST = 30.0  # of a stroke against the skin, the three channels together
 TEETH_FROM_PX = 7.0
 TEETH = 0.24  # of the gap
