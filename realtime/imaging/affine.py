@@ -85,7 +85,7 @@ def warp(
     if shift is not None:
         x, y = shift
         if x >= 0 and y >= 0 and y + height <= pixels.shape[0] and x + width <= pixels.shape[1]:
-            return np.ascontiguousarray(pixels[y : y + height, x : x + width])
+            return np.array(pixels[y : y + height, x : x + width], order="C")
     seen = _seen(pixels, to_from, width, height, step)
     if seen is None:
         return np.zeros((height, width, *pixels.shape[2:]), dtype=pixels.dtype)

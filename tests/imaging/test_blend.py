@@ -289,3 +289,27 @@ def test_a_fine_face_takes_the_region_of_the_smaller_crop():
     out = blend(frame, frame, with_outline(None, size=96), np.eye(2, 3), VISIBLE, region)
     assert (out[32, 24:40] == 200).all()
     assert (out[:4] == 50).all()
+
+
+@pytest.mark.parametrize("corner", [(0, 0), (0, 7), (5, 3)])
+def test_a_crop_by_whole_pixels_is_a_copy(corner):
+    pixels = np.random.default_rng(1).integers(0, 255, (40, 30, 3), np.uint8)
+    before, (x, y) = pixels.copy(), corner
+    size = min(30 - x, 40 - y)
+    crop = cut(pixels, np.array([[1.0, 0, -x], [0, 1.0, -y]]), size)
+    np.testing.assert_array_equal(crop, pixels[y : y + size, x : x + size])
+    crop[...] = 0
+    np.testing.assert_array_equal(pixels, before)
+
+
+@pytest.mark.parametrize("corner", [(6, 9), (-8, 4), (20, -5), (45, 35)])
+def test_a_paste_by_whole_pixels_is_the_resampled_one(corner):
+    random = np.random.default_rng(2)
+    pixels, face = (random.integers(0, 255, (side, side, 3), np.uint8) for side in (60, 32))
+    mask = cv2.GaussianBlur(random.random((32, 32)).astype(np.float32), (0, 0), 3)
+    mask[[0, -1]] = mask[:, [0, -1]] = 0
+    matrix = np.array([[1.0, 0, -corner[0]], [0, 1.0, -corner[1]]])
+    almost = matrix + [[0, 0, 1e-7], [0, 0, 0]]
+    pasted = paste(pixels, face, mask, matrix)
+    assert np.abs(pasted.astype(int) - paste(pixels, face, mask, almost)).max() <= 2
+    assert (pasted != pixels).any()
