@@ -52,7 +52,7 @@ _SURELY_CM = 0.3
 _TO_EACH_OTHER = ((INNER_UPPER_LIP, -0.3), (OUTER_UPPER_LIP, -0.22), (INNER_LOWER_LIP, 0.7), (OUTER_LOWER_LIP, 0.52))
 _OUTER_EYES = (33, 263)
 _OVER_OVAL = 1.04
-_ROUND_BROWS, _ROUND_HAIR = 4, 7  # pixels of a key picture
+_ROUND_BROWS, _ROUND_HAIR = 1, 7  # pixels of a key picture
 _LEAST_HAIR, _MOST_HAIR = 0.004, 0.3  # shares of the face; where there is more, nobody knows what skin is
 _BROWS = (
     np.array([70, 63, 105, 66, 107, 55, 65, 52, 53, 46], np.intp),
